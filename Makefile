@@ -1,0 +1,91 @@
+# Every figure and table of this project is a target here. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON  ?= python3
+VENV    ?= .venv
+RUN     := $(VENV)/bin/python
+
+SPACE   ?= topology
+DATASET ?= cifar10
+SEEDS   ?= 500
+BUDGET  ?=
+TABLE   ?=
+ARCHIVE ?=
+JOBS    ?=
+RESULTS ?= results
+FIGURES ?= plots/figures
+ARGS    ?=
+
+# Flags that are passed on only where the variable is set.
+flag = $(if $($(1)),--$(2) '$($(1))')
+ALGORITHMS := random rea reinforce local-search successive-halving hyperband bohb bohb-reference
+
+.PHONY: help install dev hpbandster import reproduce $(ALGORITHMS) table plots bench test quick lint format clean
+
+help: ## List the targets and the variables
+	@echo 'Targets:'
+	@grep -hE '^[a-z$$()A-Z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/$$(ALGORITHMS)/ALGORITHM/' | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@echo 'ALGORITHM is one of: $(ALGORITHMS)'
+	@echo 'Variables: TABLE=path ARCHIVE=path SPACE=topology|size DATASET=cifar10|cifar100|ImageNet16-120 SEEDS=500'
+	@echo '           BUDGET=simulated seconds  JOBS=processes  RESULTS=results  FIGURES=plots/figures  PYTHON=python3'
+	@echo "           ARGS='more flags', for example: make rea TABLE=t ARGS='--population-size 20'"
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps hpbandster==0.7.4
+	@touch $@
+
+install: $(VENV)/.installed ## Create .venv and install what the experiments need
+
+dev: $(VENV)/.installed-dev ## The same, and what the tests need
+
+hpbandster: $(VENV)/.installed ## Add the optional hpbandster backend of bohb-reference
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[hpbandster]'
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps hpbandster==0.7.4
+
+import: $(VENV)/.installed ## Import an official archive: make import ARCHIVE=folder-or-file (TABLE=tables/NAME.safetensors)
+	@test -n '$(ARCHIVE)' || { echo 'error: no archive: make import ARCHIVE=path/to/NATS-tss-v1_0-3ffb9-simple'; exit 2; }
+	$(RUN) -m benchmark_api import '$(ARCHIVE)' '$(or $(TABLE),tables/$(notdir $(ARCHIVE:/=)).safetensors)' $(call flag,JOBS,jobs) $(ARGS)
+
+reproduce: $(VENV)/.installed ## All algorithms on all data sets of a table, then tables and figures: make reproduce TABLE=file
+	@test -n '$(TABLE)' || { echo 'error: no table: this version embeds none; make one with `make import ARCHIVE=path/to/NATS-tss-v1_0-3ffb9-simple`, then `make reproduce TABLE=tables/NATS-tss-v1_0-3ffb9-simple.safetensors`'; exit 2; }
+	$(RUN) -m experiments reproduce --table '$(TABLE)' --results '$(RESULTS)' --figures '$(FIGURES)' $(if $(filter command line environment,$(origin SEEDS)),--seeds $(SEEDS)) $(call flag,JOBS,jobs) $(ARGS)
+
+$(ALGORITHMS): $(VENV)/.installed ## Run one algorithm: make rea TABLE=file DATASET=cifar10 SEEDS=500
+	@test -n '$(TABLE)' || { echo 'error: no table: make $@ TABLE=file (make import makes one from an official archive)'; exit 2; }
+	$(RUN) -m experiments run $@ --space $(SPACE) --dataset $(DATASET) --seeds $(SEEDS) --table '$(TABLE)' --results '$(RESULTS)' $(call flag,BUDGET,budget) $(call flag,JOBS,jobs) $(ARGS)
+
+table: $(VENV)/.installed ## Print the published table beside what is in RESULTS
+	@$(RUN) -m experiments table --results '$(RESULTS)' $(call flag,TABLE,table) $(ARGS)
+
+plots: $(VENV)/.installed ## Draw the figures of what is in RESULTS as PNG and PDF
+	$(RUN) -m plots --results '$(RESULTS)' --out '$(FIGURES)' $(call flag,TABLE,table) $(ARGS)
+
+bench: $(VENV)/.installed-dev ## Measure speed beside the nats_bench package: make bench TABLE=file ARCHIVE=folder
+	@test -n '$(TABLE)' -a -n '$(ARCHIVE)' || { echo 'error: name both: make bench TABLE=file ARCHIVE=official-archive-folder'; exit 2; }
+	$(RUN) -m experiments.bench --table '$(TABLE)' --archive '$(ARCHIVE)' $(ARGS)
+
+test: $(VENV)/.installed-dev ## Run all tests
+	$(RUN) -m pytest $(ARGS)
+
+quick: $(VENV)/.installed-dev ## Run the tests that take seconds
+	$(RUN) -m pytest -m 'not slow' $(ARGS)
+
+lint: $(VENV)/.installed-dev ## Check style and types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+format: $(VENV)/.installed-dev ## Format the code
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+clean: ## Remove .venv, caches and figures; results and tables stay
+	rm -rf $(VENV) $(FIGURES) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
