@@ -1,0 +1,109 @@
+"""Shared tables: small, synthetic, the same in every session; a landscape on which a search can improve on random choice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from benchmark_api.spaces import EDGES, OPERATIONS, SearchSpace, SizeSpace, TopologySpace
+from benchmark_api.table import Table, TableWriter
+
+SPLITS = {
+    "cifar10-valid": ("train", "x-valid", "ori-test"),
+    "cifar10": ("train", "ori-test"),
+    "cifar100": ("train", "x-valid", "x-test", "ori-test"),
+}
+TRIALS = (777, 888, 999)
+
+
+def write_table(
+    path: Path,
+    space: SearchSpace,
+    quality: npt.NDArray[np.float64],
+    epochs: Mapping[str, Sequence[int]],
+    missing: npt.NDArray[np.bool_],
+) -> Table:
+    """Write a synthetic table in the layout of NATS-Bench.
+
+    Args:
+        path: the file to make.
+        space: its search space.
+        quality: [architecture], 0 (does not learn) to 1 (best).
+        epochs: the 0-based epochs that are stored, by schedule.
+        missing: [architecture], those whose last trial (seed 999) does not exist.
+    """
+    rng = np.random.default_rng(0)
+    n = len(space)
+    seeds = np.where(np.arange(3) < 3 - missing[:, None], TRIALS, -1)  # [architecture, trial]
+    arrays: dict[str, npt.NDArray[np.generic]] = {}
+    for key, splits in SPLITS.items():
+        chance, ceiling = (1.0, 72.0) if key == "cifar100" else (10.0, 92.0)  # percent
+        for schedule, stored in epochs.items():
+            stem = f"{key}/{schedule}"
+            length = int(schedule)
+            arrays[f"{stem}/seeds"] = seeds.astype(np.int16)
+            arrays[f"{stem}/params"] = 0.1 + quality
+            arrays[f"{stem}/flops"] = 10.0 + 100.0 * quality
+            arrays[f"{stem}/latency"] = 0.01 + 0.02 * quality
+            progress = 1.0 - np.exp(-3.0 * (np.asarray(stored) + 1) / length)  # [epoch]
+            for split in splits:
+                shape = (n, len(TRIALS), len(stored))
+                noise = rng.standard_normal((n, len(TRIALS), 1)) + 0.3 * rng.standard_normal(shape, dtype=np.float32)
+                final = chance + (ceiling - chance) * quality[:, None, None] + (2.0 if split == "train" else 0.0)
+                accuracy = np.clip(chance + (final - chance) * progress + 0.5 * noise, 0.0, 100.0)
+                accuracy[seeds < 0] = np.nan
+                seconds = (4.0 + 10.0 * quality[:, None]) * (1.0 if split == "train" else 0.1)
+                arrays[f"{stem}/{split}/accuracy"] = accuracy.astype(np.float32)
+                arrays[f"{stem}/{split}/loss"] = (-np.log(np.maximum(accuracy, 0.5) / 100.0)).astype(np.float32)
+                arrays[f"{stem}/{split}/epochs"] = np.asarray(stored, dtype=np.int32)
+                arrays[f"{stem}/{split}/seconds"] = np.where(seeds >= 0, seconds, np.nan).astype(np.float32)
+    metadata = {
+        "space": space.spec(),
+        "title": f"synthetic {space.name} table",
+        "notice": "made up for tests",
+        "source": {"name": "tests", "fingerprint": "none"},
+        "search_schedule": "12",
+        "report_schedule": max(epochs, key=int),
+    }
+    with TableWriter(path, {name: (array.dtype, array.shape) for name, array in arrays.items()}, metadata) as writer:
+        for name, array in arrays.items():
+            writer.write(name, array)
+    return Table(path)
+
+
+def topology_quality(space: TopologySpace) -> npt.NDArray[np.float64]:
+    """A made-up quality [architecture], 0 to 1: convolutions help, more so on late edges; disconnected cells do not learn."""
+    worth = np.array([0.0, 0.55, 0.8, 1.0, 0.3])  # in the order of OPERATIONS
+    weight = np.linspace(0.7, 1.3, len(EDGES))
+    weight /= weight.sum()
+    quality = np.zeros(len(space))
+    residual, convolution = OPERATIONS.index("skip_connect"), OPERATIONS.index("nor_conv_3x3")
+    for index in range(len(space)):
+        architecture = space.architecture(index)
+        if space.is_connected(architecture):
+            bonus = 0.05 * (architecture[3] == residual) + 0.05 * (architecture[5] == convolution)
+            quality[index] = 0.9 * np.sqrt(weight @ worth[list(architecture)]) + bonus
+    return quality
+
+
+@pytest.fixture(scope="session")
+def topology_table(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    """The whole topology space; schedules "12" (all epochs) and "200" (the last one); every third architecture lacks seed 999."""
+    space = TopologySpace()
+    missing = np.arange(len(space)) % 3 == 2
+    path = tmp_path_factory.mktemp("tables") / "topology.safetensors"
+    return write_table(path, space, topology_quality(space), {"12": range(12), "200": (199,)}, missing)
+
+
+@pytest.fixture(scope="session")
+def size_table(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    """27 architectures of three widths; schedules "12" (all epochs) and "90" (the last one); every trial exists."""
+    space = SizeSpace(widths=(4, 8, 12), layers=3)
+    widths = np.array([space.channels(space.architecture(index)) for index in range(len(space))])
+    quality = (widths @ np.array([1.0, 1.5, 2.0]) / (12 * 4.5)) ** 0.3
+    path = tmp_path_factory.mktemp("tables") / "size.safetensors"
+    return write_table(path, space, quality, {"12": range(12), "90": (89,)}, np.zeros(len(space), dtype=bool))
