@@ -293,7 +293,7 @@ class Table:
         if seed is None:
             return _nanmean(chosen)
         is_trial = self._tensors[f"{key}/{schedule}/seeds"][indices] == seed  # [..., trial]
-        if seed < 0 or not is_trial.any():
+        if seed < 0 or (indices.size and not is_trial.any()):
             raise ValueError(f"no architecture asked for has a trial with seed {seed} for {key}/{schedule}")
         return np.where(is_trial.any(-1), np.where(is_trial, chosen, 0.0).sum(-1), np.nan)
 
@@ -366,11 +366,12 @@ class Table:
         return index, float(accuracy[index])
 
     def rank_percentile(self, index: npt.ArrayLike, key: str, schedule: str, split: str) -> FloatArray:
-        """The share of measured architectures that are not better, in percent: 100 for the optimum."""
+        """The share of measured architectures that are not better, in percent: 100 for the optimum, NaN for unmeasured ones."""
         accuracy = self.mean_accuracy(key, schedule, split)
         ordered = np.sort(accuracy[~np.isnan(accuracy)])
-        rank = np.searchsorted(ordered, accuracy[np.asarray(index)], side="right")
-        return np.asarray(rank * (100.0 / len(ordered)))
+        asked = accuracy[np.asarray(index)]
+        rank = np.searchsorted(ordered, asked, side="right")
+        return np.where(np.isnan(asked), np.nan, rank * 100.0 / max(len(ordered), 1))
 
     def search_view(self, dataset: str, schedule: str | None = None) -> ValidationView:
         """The search's view: validation accuracies and prices of a dataset and schedule, nothing of the test set.
@@ -533,7 +534,9 @@ def _map_safetensors(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str,
                 )
             header = json.loads(file.read(length))
             buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except TableError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise TableError(f"{path}: not a table: its header is not JSON ({error})") from error
     if not isinstance(header, dict):
         raise TableError(f"{path}: not a table: its header is not a JSON object")
@@ -544,9 +547,13 @@ def _map_safetensors(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str,
             dtype, shape = np.dtype(_DTYPES[entry["dtype"]]), tuple(map(int, entry["shape"]))
             begin, end = map(int, entry["data_offsets"])
             count = int(np.prod(shape, dtype=object)) if shape else 1
-            if min(shape, default=0) < 0 or begin < 0 or end - begin != count * dtype.itemsize:
+            if (
+                not 0 <= min(shape, default=0) <= max(shape, default=0) <= size
+                or begin < 0
+                or end - begin != count * dtype.itemsize
+            ):
                 raise ValueError(f"offsets {begin} to {end} do not hold {shape} of {dtype}")
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise TableError(f"{path}: damaged header entry for {name!r}: {error!r}") from error
         if 8 + length + end > size:
             raise TableError(f"{path}: truncated: {name} ends at byte {8 + length + end}, the file has {size}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
@@ -140,12 +140,12 @@ def expected_mutations(space: SearchSpace, parent: Architecture, redraw: bool) -
         decisions = [1 / 3, 1 / 6, 1 / 6, 1 / 9, 1 / 9, 1 / 9]
     else:
         decisions = [1 / len(space.cardinalities)] * len(space.cardinalities)
-    expected: Counter[Architecture] = Counter()
+    expected: dict[Architecture, float] = defaultdict(float)
     for decision, probability in enumerate(decisions):
         choices = [c for c in range(space.cardinalities[decision]) if redraw or c != parent[decision]]
         for choice in choices:
             expected[(*parent[:decision], choice, *parent[decision + 1 :])] += probability / len(choices)
-    return dict(expected)
+    return expected
 
 
 @SPACES
