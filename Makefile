@@ -39,7 +39,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps hpbandster==0.7.4
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --use-pep517 hpbandster==0.7.4
 	@touch $@
 
 install: $(VENV)/.installed ## Create .venv and install what the experiments need
@@ -48,7 +48,7 @@ dev: $(VENV)/.installed-dev ## The same, and what the tests need
 
 hpbandster: $(VENV)/.installed ## Add the optional hpbandster backend of bohb-reference
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[hpbandster]'
-	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps hpbandster==0.7.4
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --use-pep517 hpbandster==0.7.4
 
 import: $(VENV)/.installed ## Import an official archive: make import ARCHIVE=folder-or-file (TABLE=tables/NAME.safetensors)
 	@test -n '$(ARCHIVE)' || { echo 'error: no archive: make import ARCHIVE=path/to/NATS-tss-v1_0-3ffb9-simple'; exit 2; }
