@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from benchmark_api.spaces import Architecture
-from benchmark_api.table import ValidationView
+from benchmark_api.table import ValidationView, nanmean
 
 Charge = Literal["scratch", "resume"]
 Repeats = Literal["charged", "free"]
@@ -141,9 +141,9 @@ class SimulatedEvaluator:
         view = self.view
         if self._noise == "mean":
             return (
-                float(np.nanmean(view.accuracy[index, :, column])) if (view.seeds[index] >= 0).any() else float("nan"),
-                float(np.nanmean(view.train_seconds[index])),
-                float(np.nanmean(view.validation_seconds[index])),
+                float(nanmean(view.accuracy[index, :, column])),
+                float(nanmean(view.train_seconds[index])),
+                float(nanmean(view.validation_seconds[index])),
             )
         trial = self._trial_of.get(index, -1) if self._resume else -1
         if trial < 0:

@@ -291,7 +291,7 @@ class Table:
             )
         chosen = values[indices, :, column]  # [..., trial]
         if seed is None:
-            return _nanmean(chosen)
+            return nanmean(chosen)
         is_trial = self._tensors[f"{key}/{schedule}/seeds"][indices] == seed  # [..., trial]
         if seed < 0 or (indices.size and not is_trial.any()):
             raise ValueError(f"no architecture asked for has a trial with seed {seed} for {key}/{schedule}")
@@ -331,7 +331,7 @@ class Table:
     def mean_accuracy(self, key: str, schedule: str, split: str) -> FloatArray:
         """Last-epoch accuracy [architecture] averaged over trials, percent; NaN where there is no trial. Computed once."""
         if (key, schedule, split) not in self._means:
-            means = _nanmean(self.tensor(f"{key}/{schedule}/{split}/accuracy")[:, :, -1])
+            means = nanmean(self.tensor(f"{key}/{schedule}/{split}/accuracy")[:, :, -1])
             means.flags.writeable = False
             self._means[key, schedule, split] = means
         return self._means[key, schedule, split]
@@ -505,7 +505,7 @@ def fingerprint(tensors: Mapping[str, npt.NDArray[Any]]) -> str:
     return digest.hexdigest()
 
 
-def _nanmean(values: FloatArray) -> FloatArray:
+def nanmean(values: FloatArray) -> FloatArray:
     """Mean over the last axis of what is not NaN; NaN where nothing is. float64 whatever the table stores."""
     present = ~np.isnan(values)
     count = present.sum(-1)
