@@ -1,0 +1,57 @@
+"""Where a result comes from: the version of the code, and the machine and libraries it ran on."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parent.parent
+_DETERMINING = (
+    "algorithms/*.py",
+    "benchmark_api/spaces.py",
+    "benchmark_api/table.py",
+    "benchmark_api/evaluator.py",
+    "experiments/run.py",
+)
+"""The sources that determine a run; a change elsewhere leaves every trajectory as it was."""
+
+
+@cache
+def code_version() -> str:
+    """The package's version and eight hexadecimal digits of SHA-256 over the sources that determine a run."""
+    digest = hashlib.sha256()
+    for pattern in _DETERMINING:
+        for path in sorted(_ROOT.glob(pattern)):
+            digest.update(f"{path.relative_to(_ROOT).as_posix()} {path.stat().st_size}\n".encode())
+            digest.update(path.read_bytes())
+    return f"{_version('nas-zoo')}+{digest.hexdigest()[:8]}"
+
+
+@cache
+def environment() -> dict[str, str]:
+    """Interpreter, platform, processor and libraries of this process."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": _processor(),
+        **{name: _version(name) for name in ("numpy", "pyarrow", "scipy")},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # not Linux
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
