@@ -1,0 +1,1 @@
+"""Figures from stored results: functions that take axes and arrays and return the axes; `python -m plots` saves them."""

@@ -1,0 +1,57 @@
+"""Accuracy against cost over a whole space, with the architectures that an algorithm found."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+
+from plots.style import REFERENCE_COLOR, FloatArray, Series, grid, note
+
+LARGEST = 160.0
+"""Area of the mark of an architecture that all runs chose, in square points."""
+
+
+def pareto_front(cost: FloatArray, accuracy: FloatArray) -> npt.NDArray[np.int64]:
+    """Indices of the architectures that no other one dominates: as cheap and better, or as good and cheaper.
+
+    Args:
+        cost: [architecture], lower is better; NaN counts as not measured.
+        accuracy: [architecture], higher is better; NaN counts as not measured.
+
+    Returns:
+        Indices by rising cost. Of architectures equal in both, the one with the lowest index.
+    """
+    measured = np.flatnonzero(~np.isnan(cost) & ~np.isnan(accuracy))
+    order = measured[np.lexsort((-accuracy[measured], cost[measured]))]  # a stable sort: the lowest index first on ties
+    best_before = np.maximum.accumulate(np.concatenate(([-np.inf], accuracy[order])))[:-1]
+    return order[accuracy[order] > best_before]
+
+
+def plot_cost(axes: Axes, cost: FloatArray, accuracy: FloatArray, found: Series) -> Axes:
+    """Draw every architecture of a space, the Pareto front, and the architectures that an algorithm's runs chose.
+
+    The accuracy axis shows the better half of the space; runs that ended below it are counted. The area of a mark grows with
+    the share of the runs that chose the architecture, from a smallest one that can be seen.
+
+    Args:
+        axes: where to draw.
+        cost: [architecture].
+        accuracy: [architecture], percent.
+        found: values [run], the index of the architecture that each run chose.
+    """
+    axes.scatter(cost, accuracy, s=2, color="#c4c4c4", linewidths=0, rasterized=True)
+    front = pareto_front(cost, accuracy)
+    axes.plot(cost[front], accuracy[front], color=REFERENCE_COLOR, linewidth=0.9, drawstyle="steps-post", label="Pareto front")
+    architectures, runs = np.unique(found.values, return_counts=True)
+    axes.scatter(
+        cost[architectures], accuracy[architectures], s=5 + LARGEST * runs / runs.sum(), color=found.style.color,
+        alpha=0.75, linewidths=0, zorder=3, label=found.label,
+    )  # fmt: skip
+    low, high = float(np.nanmedian(accuracy)), float(np.nanmax(accuracy))
+    axes.set_ylim(low, high + 0.05 * (high - low))
+    below = int(runs[accuracy[architectures] < low].sum())
+    if below:
+        note(axes, f"▾ {below} below", (0, 0), ("axes fraction", "axes fraction"), color=found.style.color)
+    grid(axes)
+    return axes
