@@ -1,0 +1,584 @@
+"""Reads the pickles of official NATS-Bench archives without ever running anything.
+
+A pickle is a program for a small stack machine, and Python's own machine imports and calls whatever the program names. This
+one knows only the instructions that make plain data and three names that official archives need:
+
+    collections.OrderedDict             -> OrderedDict
+    numpy.core.multiarray.scalar        -> float (also under its name since NumPy 2, numpy._core.multiarray.scalar)
+    numpy.dtype                         -> only as the type of such a scalar, always a little-endian float64
+
+They are compared as text; nothing is imported. It also takes time and memory linear in the file's size, which a restricted
+`pickle.Unpickler` does not: that one allocates whatever memo index a file names and hashes nested tuples forever.
+
+Supported are the pickles that Python 3 writes for such data with protocols 2 to 5. Dictionary keys and set members are str,
+int of 32 bits, or a tuple of at most two of these. A name of the three that is only mentioned, not called, stays an inert
+`Symbol`.
+"""
+
+from __future__ import annotations
+
+import bz2
+import enum
+import os
+import struct
+from array import array
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
+from typing import Any, BinaryIO, NoReturn
+
+import numpy as np
+
+SIZE_LIMIT = 8 << 20
+"""Unpacked bytes that a file, or one record of a single-file archive, may have: real records have a third of a megabyte."""
+
+_CHUNK = 1 << 20  # bytes read and unpacked at a time
+_MAX_RUN = 256  # items that are recognised as a run at once
+
+
+class UnsafePickleError(ValueError):
+    """A pickle that asks for more than data. Nothing of it has run."""
+
+
+class Symbol(enum.Enum):
+    """What stands on the stack for a name, or for the only dtype that can be made of one."""
+
+    ORDERED_DICT = "collections.OrderedDict"
+    SCALAR = "numpy.core.multiarray.scalar"
+    DTYPE = "numpy.dtype"
+    FLOAT64 = "numpy.dtype('<f8')"
+
+
+_GLOBALS = {symbol.value: symbol for symbol in (Symbol.ORDERED_DICT, Symbol.SCALAR, Symbol.DTYPE)}
+_GLOBALS["numpy._core.multiarray.scalar"] = Symbol.SCALAR
+_FLOAT64_STATE = (3, "<", None, None, None, -1, -1, 0)
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """The content of a bz2-compressed pickle file (`.pickle.pbz2`).
+
+    Raises:
+        OSError: the file cannot be read.
+        UnsafePickleError: the pickle asks for a name or an object that is not on the list above.
+        ValueError: the file is truncated, corrupt, too large, or uses more of the format than official archives do; the
+            message names the file and the place.
+    """
+    with open(path, "rb") as file:
+        return _Decoder(unpack(file, str(path)), str(path)).run()
+
+
+def loads(data: bytes, name: str = "pickle") -> Any:
+    """The content of a pickle in memory; `name` stands for it in messages. Raises as `load` does."""
+    return _Decoder(iter((data,)), name).run()
+
+
+def load_records(path: str | os.PathLike[str], consume: Callable[[int, Any], None]) -> Any:
+    """The content of a single-file archive, whose records are handed over one by one and forgotten.
+
+    Args:
+        path: a bz2-compressed pickle of a dict with a dict "arch2infos".
+        consume: called with index and record for every item of "arch2infos", in the order of the file.
+
+    Returns:
+        The dict, with an empty "arch2infos".
+
+    Raises:
+        as `load` does.
+    """
+    with open(path, "rb") as file:
+        decoder = _RecordDecoder(unpack(file, str(path)), str(path), consume)
+        content = decoder.run()
+        records = content.get("arch2infos") if isinstance(content, dict) else None
+        if isinstance(records, dict):
+            for index, record in records.items():
+                if record is not None:  # a record without any schedule
+                    consume(index, record)
+            content["arch2infos"] = {}
+        return content
+
+
+def unpack(file: BinaryIO, name: str) -> Iterator[bytes]:
+    """The content of a bz2 file in pieces of at most a megabyte.
+
+    Raises:
+        ValueError: it is not bz2, is truncated, or goes on after its end.
+    """
+    decompressor = bz2.BZ2Decompressor()
+    while not decompressor.eof:
+        packed = file.read(_CHUNK) if decompressor.needs_input else b""
+        if decompressor.needs_input and not packed:
+            raise ValueError(f"{name}: truncated: the bz2 data ends at byte {file.tell()} before their end mark")
+        try:
+            yield decompressor.decompress(packed, _CHUNK)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{name}: corrupt bz2 data before byte {file.tell()}: {error}") from error
+    rest = len(decompressor.unused_data) + len(file.read(1))
+    if rest:
+        raise ValueError(f"{name}: corrupt: bytes follow the end of the bz2 data, at byte {file.tell() - rest}")
+
+
+class _Decoder:
+    """One run of the stack machine over a pickle that arrives in chunks."""
+
+    def __init__(self, chunks: Iterator[bytes], name: str) -> None:
+        self._chunks = chunks
+        self._name = name
+        self._data = b""  # the part of the pickle at hand,
+        self._base = 0  # where it begins in the pickle,
+        self._at = 0  # and the next byte in it
+        self._limit = SIZE_LIMIT  # where the pickle must have ended
+        self._stack: list[Any] = []
+        self._outer: list[list[Any]] = []  # the stacks below the marks
+        self._memo: list[Any] = []
+
+    def run(self) -> Any:
+        """The object that the pickle describes."""
+        try:
+            header = self._take(2)
+            if header[0] != _PROTO or not 2 <= header[1] <= 5:
+                self._fail(f"not a pickle of protocol 2 to 5 (it begins with {header!r})")
+            while True:
+                if self._at == len(self._data):
+                    self._fetch(1)
+                opcode = self._data[self._at]
+                self._at += 1
+                if opcode == _STOP:
+                    return self._finish()
+                handler = _HANDLERS.get(opcode)
+                if handler is None:
+                    self._refuse_opcode(opcode)
+                handler(self)
+        except (IndexError, struct.error, UnicodeDecodeError) as error:
+            self._fail(str(error), error)
+
+    def _finish(self) -> Any:
+        if len(self._stack) != 1 or self._outer:
+            self._fail(f"the pickle stops with {len(self._stack)} objects and {len(self._outer)} open marks, expected one object")
+        if self._at < len(self._data) or any(self._chunks):
+            self._fail("bytes follow the end of the pickle")
+        return self._stack[0]
+
+    def _fail(self, what: str, cause: BaseException | None = None) -> NoReturn:
+        raise ValueError(f"{self._name}: damaged at byte {self._base + self._at} of the pickle: {what}") from cause
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise UnsafePickleError(
+            f"{self._name}: refused at byte {self._base + self._at} of the pickle: it asks for {what}; official archives need "
+            f"only {', '.join(list(_GLOBALS)[:3])}. Nothing of it was run."
+        )
+
+    def _refuse_opcode(self, opcode: int) -> NoReturn:
+        if opcode in _OBJECT_OPCODES:
+            self._refuse(f"an object of a class ({_OBJECT_OPCODES[opcode]})")
+        self._fail(f"unknown instruction {opcode:#04x}")
+
+    # -- bytes -------------------------------------------------------------------------------------------------------
+
+    def _fetch(self, size: int) -> None:
+        """Make sure that `size` more bytes are at hand."""
+        rest = [self._data[self._at :]]
+        self._base += self._at
+        self._at = 0
+        available = len(rest[0])
+        while available < size:
+            if self._base + available > self._limit:
+                self._data = b"".join(rest)
+                self._fail(f"more than {SIZE_LIMIT >> 20} MiB unpacked; official records have far less")
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                self._data = b"".join(rest)
+                self._fail(f"truncated: {size - available} more bytes expected")
+            rest.append(chunk)
+            available += len(chunk)
+        self._data = b"".join(rest)
+
+    def _take(self, size: int) -> bytes:
+        """The next `size` bytes."""
+        end = self._at + size
+        if end > len(self._data):
+            self._fetch(size)
+            end = size
+        piece = self._data[self._at : end]
+        self._at = end
+        return piece
+
+    def _unsigned(self, size: int) -> int:
+        return int.from_bytes(self._take(size), "little")
+
+    def _line(self) -> str:
+        length = 0
+        while (end := self._data.find(b"\n", self._at + length)) < 0:
+            length = len(self._data) - self._at
+            self._fetch(length + 1)
+        line = self._data[self._at : end].decode()
+        self._at = end + 1
+        return line
+
+    def _run_length(self, stride: int, columns: Iterable[tuple[int, bytes]]) -> int:
+        """How many items of `stride` bytes, from the current instruction on, have the given bytes in the given columns."""
+        start = self._at - 1
+        rows = min((len(self._data) - start) // stride, _MAX_RUN)
+        for offset, value in columns:
+            column = self._data[start + offset : start + rows * stride : stride]
+            rows = len(column) - len(column.lstrip(value))
+        return rows
+
+    def _take_run(self, dtype: np.dtype[Any], rows: int) -> np.ndarray[Any, Any]:
+        """The fields of so many items, from the current instruction on."""
+        items: np.ndarray[Any, Any] = np.frombuffer(self._data, dtype, rows, self._at - 1)
+        self._at += rows * dtype.itemsize - 1
+        return items
+
+    def _push_run(self, keys: Iterable[Any], values: np.ndarray[Any, Any]) -> None:
+        pairs: list[Any] = [None] * (2 * len(values))
+        pairs[::2] = keys
+        pairs[1::2] = values.tolist()
+        self._stack += pairs
+
+    # -- scalars -----------------------------------------------------------------------------------------------------
+
+    def _frame(self) -> None:
+        self._take(8)  # the frame's length: a hint for readers that fetch frame by frame
+
+    def _none(self) -> None:
+        self._stack.append(None)
+
+    def _true(self) -> None:
+        self._stack.append(True)
+
+    def _false(self) -> None:
+        self._stack.append(False)
+
+    def _int1(self) -> None:
+        if self._data[self._at + 1 : self._at + 2] == b"G":  # {epoch: figure}
+            rows = self._run_length(11, _INT_FLOAT_COLUMNS)
+            if rows:
+                items = self._take_run(_KEY1_FLOAT, rows)
+                self._push_run(items["key"].tolist(), items["value"])
+                return
+        self._stack.append(self._unsigned(1))
+
+    def _int2(self) -> None:
+        self._stack.append(self._unsigned(2))
+
+    def _int4(self) -> None:
+        self._stack.append(int.from_bytes(self._take(4), "little", signed=True))
+
+    def _long1(self) -> None:
+        self._stack.append(int.from_bytes(self._take(self._unsigned(1)), "little", signed=True))
+
+    def _float(self) -> None:
+        self._stack.append(struct.unpack(">d", self._take(8))[0])
+
+    def _short_text(self) -> None:
+        size = self._unsigned(1)
+        if self._data[self._at + size : self._at + size + 2] == b"\x94G":  # {"split@epoch": figure}
+            self._at -= 1
+            rows = self._run_length(size + 12, ((0, b"\x8c"), (1, bytes((size,))), (size + 2, b"\x94"), (size + 3, b"G")))
+            if rows and size:
+                items = self._take_run(_text_float(size), rows)
+                texts = _split_texts(items["text"].tobytes(), size)
+                self._memo += texts
+                self._push_run(texts, items["value"])
+                return
+            self._at += 1
+        self._stack.append(self._take(size).decode())
+
+    def _text(self) -> None:
+        self._stack.append(self._take(self._unsigned(4)).decode())
+
+    def _short_bytes(self) -> None:
+        self._stack.append(self._take(self._unsigned(1)))
+
+    def _bytes(self) -> None:
+        self._stack.append(self._take(self._unsigned(4)))
+
+    # -- containers --------------------------------------------------------------------------------------------------
+
+    def _mark(self) -> None:
+        self._outer.append(self._stack)
+        self._stack = []
+
+    def _above_mark(self) -> list[Any]:
+        items = self._stack
+        if not self._outer:
+            self._fail("no mark on the stack")
+        self._stack = self._outer.pop()
+        return items
+
+    def _pop(self, count: int) -> tuple[Any, ...]:
+        if len(self._stack) < count:
+            self._fail(f"the stack holds {len(self._stack)} objects where {count} are needed")
+        items = tuple(self._stack[len(self._stack) - count :])
+        del self._stack[len(self._stack) - count :]
+        return items
+
+    def _tuple(self) -> None:
+        items = tuple(self._above_mark())
+        self._stack.append(items)
+
+    def _tuple0(self) -> None:
+        self._stack.append(())
+
+    def _tuple1(self) -> None:
+        self._stack.append(self._pop(1))
+
+    def _tuple2(self) -> None:
+        self._stack.append(self._pop(2))
+
+    def _tuple3(self) -> None:
+        self._stack.append(self._pop(3))
+
+    def _empty_list(self) -> None:
+        self._stack.append([])
+
+    def _append(self) -> None:
+        self._extend_list(self._pop(1))
+
+    def _appends(self) -> None:
+        self._extend_list(self._above_mark())
+
+    def _extend_list(self, items: Iterable[Any]) -> None:
+        target = self._stack[-1]
+        if not isinstance(target, list):
+            self._fail(f"items for a {type(target).__name__}, expected a list")
+        target.extend(items)
+
+    def _empty_dict(self) -> None:
+        self._stack.append({})
+
+    def _setitem(self) -> None:
+        key, value = self._pop(2)
+        self._update_dict([key], [value])
+
+    def _setitems(self) -> None:
+        items = self._above_mark()
+        if len(items) % 2:
+            self._fail("a key without a value")
+        self._update_dict(items[::2], items[1::2])
+
+    def _update_dict(self, keys: list[Any], values: list[Any]) -> None:
+        target = self._stack[-1]
+        if not isinstance(target, dict):
+            self._fail(f"keys for a {type(target).__name__}, expected a dict")
+        self._check_keys(keys)
+        target.update(zip(keys, values, strict=True))
+
+    def _empty_set(self) -> None:
+        self._stack.append(set())
+
+    def _additems(self) -> None:
+        items = self._above_mark()
+        target = self._stack[-1]
+        if not isinstance(target, set):
+            self._fail(f"members for a {type(target).__name__}, expected a set")
+        self._check_keys(items)
+        target.update(items)
+
+    def _check_keys(self, keys: list[Any]) -> None:
+        """Admit only keys whose hashes cannot be made to collide, or to take long."""
+        kinds = set(map(type, keys))
+        if kinds <= {str} or (kinds == {int} and _is_scalar_key(min(keys)) and _is_scalar_key(max(keys))):
+            return
+        for key in keys:
+            parts = key if type(key) is tuple and len(key) <= 2 else (key,)
+            if not all(map(_is_scalar_key, parts)):
+                self._fail(f"a {type(key).__name__} as a key, expected str, int of 32 bits, or a pair of these")
+
+    # -- the memo ----------------------------------------------------------------------------------------------------
+
+    def _memoize(self) -> None:
+        self._memo.append(self._stack[-1])
+
+    def _put(self, index: int) -> None:
+        if not 0 <= index <= len(self._memo):  # Python numbers them one after another
+            self._fail(f"memo index {index}, expected at most {len(self._memo)}")
+        self._memo[index : index + 1] = [self._stack[-1]]
+
+    def _put1(self) -> None:
+        self._put(self._unsigned(1))
+
+    def _put4(self) -> None:
+        self._put(self._unsigned(4))
+
+    def _get(self, index: int) -> Any:
+        return self._memo[index]
+
+    def _get1(self) -> None:
+        if self._data[self._at + 1 : self._at + 2] == b"G":
+            rows = self._run_length(11, _GET1_FLOAT_COLUMNS)
+            if rows:
+                items = self._take_run(_KEY1_FLOAT, rows)
+                self._push_run(map(self._get, items["key"].tolist()), items["value"])
+                return
+        self._stack.append(self._get(self._unsigned(1)))
+
+    def _get4(self) -> None:
+        if self._data[self._at + 4 : self._at + 5] == b"G":
+            rows = self._run_length(14, _GET4_FLOAT_COLUMNS)
+            if rows:
+                items = self._take_run(_KEY4_FLOAT, rows)
+                self._push_run(map(self._get, items["key"].tolist()), items["value"])
+                return
+        self._stack.append(self._get(self._unsigned(4)))
+
+    # -- the three names ---------------------------------------------------------------------------------------------
+
+    def _global(self) -> None:
+        self._push_global(self._line(), self._line())
+
+    def _stack_global(self) -> None:
+        module, name = self._pop(2)
+        if not (isinstance(module, str) and isinstance(name, str)):
+            self._fail("a global whose name is not text")
+        self._push_global(module, name)
+
+    def _push_global(self, module: str, name: str) -> None:
+        full = f"{module}.{name}"
+        found = _GLOBALS.get(full)
+        if found is None:
+            self._refuse(f"the global {full[:100] if full.isprintable() else ascii(full[:100])}")
+        self._stack.append(found)
+
+    def _reduce(self) -> None:
+        function, arguments = self._pop(2)
+        match function, arguments:
+            case Symbol.ORDERED_DICT, ():
+                self._stack.append(OrderedDict())
+            case Symbol.DTYPE, ("f8", 0, 1):
+                self._stack.append(Symbol.FLOAT64)
+            case Symbol.SCALAR, (Symbol.FLOAT64, bytes(payload)) if len(payload) == 8:
+                self._stack.append(struct.unpack("<d", payload)[0])
+            case _:
+                called = function.value if isinstance(function, Symbol) else f"a {type(function).__name__}"
+                self._refuse(f"a call of {called} with other arguments than official archives use")
+
+    def _build(self) -> None:
+        (state,) = self._pop(1)
+        if self._stack[-1] is not Symbol.FLOAT64 or state != _FLOAT64_STATE:
+            self._refuse(f"a state of type {type(state).__name__} for a {type(self._stack[-1]).__name__}")
+
+
+class _RecordDecoder(_Decoder):
+    """Hands over each item of "arch2infos" as soon as it is complete, and keeps nothing of it but memoized text.
+
+    Later records may refer to any text of earlier ones. A full archive has more than a hundred million memo entries but few
+    different texts, so each entry of a finished record is kept as the number of its text.
+    """
+
+    def __init__(self, chunks: Iterator[bytes], name: str, consume: Callable[[int, Any], None]) -> None:
+        super().__init__(chunks, name)
+        self._consume = consume
+        self._frozen = array("I")  # numbers of the memo entries of finished records
+        self._kept: list[Any] = [None]  # what the numbers stand for: texts and symbols, None for all other objects
+        self._number_of: dict[Any, int] = {}
+
+    def _update_dict(self, keys: list[Any], values: list[Any]) -> None:
+        super()._update_dict(keys, values)
+        if len(self._outer) == 2:  # one of several items, above a mark
+            owner = self._outer[1]
+        elif len(self._outer) == 1:  # a single item
+            owner = self._stack[:-2]
+        else:
+            return
+        if owner[-2:-1] == ["arch2infos"] and type(self._stack[-2]) is int:
+            self._consume(*self._stack[-2:])
+            self._stack[-1] = None
+            self._freeze()
+            self._limit = self._base + self._at + SIZE_LIMIT
+
+    def _freeze(self) -> None:
+        """Replace the memo entries of the record by numbers."""
+        for value in self._memo:
+            number = 0
+            if type(value) is str or isinstance(value, Symbol):
+                number = self._number_of.setdefault(value, len(self._kept))
+                if number == len(self._kept):
+                    self._kept.append(value)
+            self._frozen.append(number)
+        self._memo.clear()
+
+    def _put(self, index: int) -> None:
+        super()._put(index - len(self._frozen))
+
+    def _get(self, index: int) -> Any:
+        if index >= len(self._frozen):
+            return self._memo[index - len(self._frozen)]
+        value = self._kept[self._frozen[index]]
+        if value is None:
+            self._fail("a reference from one record to an object of another")
+        return value
+
+
+def _is_scalar_key(key: object) -> bool:
+    return type(key) is str or (type(key) is int and -(1 << 31) <= key < 1 << 31)
+
+
+@lru_cache(maxsize=256)
+def _text_float(size: int) -> np.dtype[Any]:
+    """A short text of `size` bytes, MEMOIZE, a float."""
+    return np.dtype([("opcodes", "V2"), ("text", f"V{size}"), ("opcode", "V2"), ("value", ">f8")])
+
+
+@lru_cache(maxsize=1024)
+def _split_texts(texts: bytes, size: int) -> tuple[str, ...]:
+    """Texts of `size` bytes each. All records use the same few hundred runs of keys: this makes each of them once."""
+    return tuple(texts[start : start + size].decode() for start in range(0, len(texts), size))
+
+
+_PROTO, _STOP = 0x80, ord(".")
+_KEY1_FLOAT = np.dtype([("opcode", "V1"), ("key", "u1"), ("float", "V1"), ("value", ">f8")])
+_KEY4_FLOAT = np.dtype([("opcode", "V1"), ("key", "<u4"), ("float", "V1"), ("value", ">f8")])
+_INT_FLOAT_COLUMNS = ((0, b"K"), (2, b"G"))
+_GET1_FLOAT_COLUMNS = ((0, b"h"), (2, b"G"))
+_GET4_FLOAT_COLUMNS = ((0, b"j"), (5, b"G"))
+
+_HANDLERS: dict[int, Callable[[_Decoder], None]] = {
+    0x95: _Decoder._frame,
+    ord("N"): _Decoder._none,
+    0x88: _Decoder._true,
+    0x89: _Decoder._false,
+    ord("K"): _Decoder._int1,
+    ord("M"): _Decoder._int2,
+    ord("J"): _Decoder._int4,
+    0x8A: _Decoder._long1,
+    ord("G"): _Decoder._float,
+    0x8C: _Decoder._short_text,
+    ord("X"): _Decoder._text,
+    ord("C"): _Decoder._short_bytes,
+    ord("B"): _Decoder._bytes,
+    ord("("): _Decoder._mark,
+    ord("t"): _Decoder._tuple,
+    ord(")"): _Decoder._tuple0,
+    0x85: _Decoder._tuple1,
+    0x86: _Decoder._tuple2,
+    0x87: _Decoder._tuple3,
+    ord("]"): _Decoder._empty_list,
+    ord("a"): _Decoder._append,
+    ord("e"): _Decoder._appends,
+    ord("}"): _Decoder._empty_dict,
+    ord("s"): _Decoder._setitem,
+    ord("u"): _Decoder._setitems,
+    0x8F: _Decoder._empty_set,
+    0x90: _Decoder._additems,
+    0x94: _Decoder._memoize,
+    ord("q"): _Decoder._put1,
+    ord("r"): _Decoder._put4,
+    ord("h"): _Decoder._get1,
+    ord("j"): _Decoder._get4,
+    ord("c"): _Decoder._global,
+    0x93: _Decoder._stack_global,
+    ord("R"): _Decoder._reduce,
+    ord("b"): _Decoder._build,
+}
+_OBJECT_OPCODES = {
+    ord("i"): "INST",
+    ord("o"): "OBJ",
+    ord("P"): "PERSID",
+    ord("Q"): "BINPERSID",
+    0x81: "NEWOBJ",
+    0x82: "EXT1",
+    0x83: "EXT2",
+    0x84: "EXT4",
+    0x92: "NEWOBJ_EX",
+}
