@@ -8,8 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from experiments.analysis import bootstrap_mean_interval
-from plots.style import FEW_RUNS, REFERENCE_COLOR, FloatArray, Series, grid, note
+from benchmark_api.table import FloatArray
+from experiments.analysis import MIN_RUNS, bootstrap_mean_interval
+from plots.style import REFERENCE_COLOR, Series, grid, note
 
 SETTLED = 0.05
 """Share of the time span after which every mean lies inside the axes; what is lower before that may leave them."""
@@ -19,7 +20,7 @@ def plot_anytime(axes: Axes, times: FloatArray, series: Sequence[Series], optimu
     """Draw the mean over runs of the incumbent's accuracy with its 95 % bootstrap interval, as right-continuous steps.
 
     The mean is drawn where every run has a value: before the last run's first evaluation, and after the first run's end, it
-    would be a mean over fewer runs than the legend says. With fewer than `FEW_RUNS` runs every run is drawn by itself.
+    would be a mean over fewer runs than the legend says. With fewer than `MIN_RUNS` runs every run is drawn by itself.
 
     Args:
         axes: where to draw.
@@ -32,7 +33,7 @@ def plot_anytime(axes: Axes, times: FloatArray, series: Sequence[Series], optimu
     for one in series:
         mean = one.values.mean(axis=0)  # NaN where a run has no value
         color, linestyle = one.style.color, one.style.linestyle
-        if len(one.values) < FEW_RUNS:
+        if len(one.values) < MIN_RUNS:
             for run, values in enumerate(one.values):
                 label = one.label if run == 0 else None
                 axes.plot(times, values, color=color, linestyle=linestyle, drawstyle="steps-post", linewidth=0.8, label=label)

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from scipy.stats import kendalltau, spearmanr
 
-from plots.style import FloatArray
+from benchmark_api.table import FloatArray
 
 
 def rank_correlations(accuracies: FloatArray) -> FloatArray:

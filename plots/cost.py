@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
-from plots.style import REFERENCE_COLOR, FloatArray, Series, grid, note
+from benchmark_api.table import FloatArray
+from plots.style import REFERENCE_COLOR, Series, grid, note
 
 LARGEST = 160.0
 """Area of the mark of an architecture that all runs chose, in square points."""
@@ -40,7 +41,7 @@ def plot_cost(axes: Axes, cost: FloatArray, accuracy: FloatArray, found: Series)
         accuracy: [architecture], percent.
         found: values [run], the index of the architecture that each run chose.
     """
-    axes.scatter(cost, accuracy, s=2, color="#c4c4c4", linewidths=0, rasterized=True)
+    axes.scatter(cost, accuracy, s=2, color="#c4c4c4", linewidths=0, rasterized=True, label="architectures of the space")
     front = pareto_front(cost, accuracy)
     axes.plot(cost[front], accuracy[front], color=REFERENCE_COLOR, linewidth=0.9, drawstyle="steps-post", label="Pareto front")
     architectures, runs = np.unique(found.values, return_counts=True)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from experiments.analysis import bootstrap_mean_interval
-from plots.style import FEW_RUNS, MUTED_COLOR, REFERENCE_COLOR, FloatArray, Series, grid, note
+from benchmark_api.table import FloatArray
+from experiments.analysis import MIN_RUNS, bootstrap_mean_interval
+from plots.style import MUTED_COLOR, REFERENCE_COLOR, Series, grid, note
 
 BINS = 60
 """Bins over the accuracy axis; the more runs a bin has, the higher its points spread."""
@@ -22,7 +23,7 @@ def plot_final(axes: Axes, series: Sequence[Series], optimum: float | None = Non
 
     The points of a row pile up where runs end alike, so a row has the shape of the distribution without a smoothing that
     would hide how many runs end at the same few architectures. Runs far below the rest are counted at the left edge
-    instead of stretching the axis. With fewer than `FEW_RUNS` runs there are points only.
+    instead of stretching the axis. With fewer than `MIN_RUNS` runs there are points only.
 
     Args:
         axes: where to draw; the first series comes on top.
@@ -41,12 +42,12 @@ def plot_final(axes: Axes, series: Sequence[Series], optimum: float | None = Non
         color = one.style.color
         axes.scatter(
             one.values, row - 0.02 - 0.42 * _pile(one.values, *axes.get_xlim()),
-            s=6 if len(one.values) >= FEW_RUNS else 22, color=color, alpha=0.5, linewidths=0, rasterized=True,
+            s=6 if len(one.values) >= MIN_RUNS else 22, color=color, alpha=0.5, linewidths=0, rasterized=True,
         )  # fmt: skip
         below = int(np.sum(one.values < low - margin))
         if below:
             note(axes, f"◂ {below} below", (0, row), ("axes fraction", "data"), color=color)
-        if len(one.values) >= FEW_RUNS:
+        if len(one.values) >= MIN_RUNS:
             lower, median, upper = np.percentile(one.values, [25, 50, 75])
             axes.barh(row + 0.2, upper - lower, 0.2, left=lower, color=color, alpha=0.35)
             axes.vlines(median, row + 0.1, row + 0.3, color=color, linewidth=1.6)

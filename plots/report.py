@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -14,36 +15,35 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from algorithms import REGISTRY
-from benchmark_api.table import Table
-from experiments.analysis import anytime, final_architectures
+from benchmark_api.table import FloatArray, Table
+from experiments.analysis import MIN_RUNS, anytime, final_architectures, final_values
 from experiments.store import Experiment
 from plots.anytime import plot_anytime
 from plots.correlation import plot_correlations, rank_correlations
 from plots.cost import plot_cost
 from plots.final import plot_final
-from plots.style import MUTED_COLOR, AlgorithmStyle, FloatArray, Series, reading_order, style_of
+from plots.style import MUTED_COLOR, AlgorithmStyle, Series, reading_order, style_of
 
-PANEL = (4.2, 3.1)
-"""Width and height of a panel in inches."""
+COLUMNS = 3
+"""Panels side by side, one for each cell."""
 
 TIMES = 400
 """Points in time at which a curve is computed."""
 
-SPAN = 50
-"""The time axis covers the budget down to one part in this many."""
-
+TIME_SPAN = 50
+"""The time axis begins at this fraction of the budget: some evaluations in, when every run has an incumbent."""
 
 DATASET_TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One experiment as the figures show it.
+    """An experiment with the look it has in every figure.
 
     Attributes:
         experiment: its runs.
         name: the algorithm's title, with what tells it from its other configurations.
-        style: its look.
+        style: colour, dashes and marker.
     """
 
     experiment: Experiment
@@ -53,186 +53,184 @@ class Entry:
 
 @dataclass(frozen=True)
 class Cell:
-    """The experiments that can be compared: one data set, schedule and budget.
+    """Experiments that can be compared with each other: of one data set, schedule and budget.
 
     Attributes:
-        title: the data set, and whatever else tells the cell from others of the figure.
-        slug: the same for a file name.
-        dataset: the data set.
-        budget: simulated seconds.
-        entries: its experiments in the order of the registry.
+        dataset: the dataset.
+        title: the dataset, and what tells the cell from another one of that dataset.
+        slug: the same, for file names.
+        entries: the experiments in reading order.
     """
 
+    dataset: str
     title: str
     slug: str
-    dataset: str
-    budget: float
     entries: Sequence[Entry]
 
 
-def configuration(experiment: Experiment) -> dict[str, Any]:
-    """What an algorithm's experiments on one data set can differ in, besides seeds and budget."""
-    return {
-        **experiment.hyperparameters,
-        "charge": experiment.charge,
-        "repeats": experiment.repeats,
-        "noise": experiment.noise,
-        "max_queries": experiment.max_queries,
-    }
-
-
 def cells(experiments: Sequence[Experiment]) -> list[Cell]:
-    """Sort one table's experiments into comparable cells; a configuration has the same name and style in all of them."""
-    configurations: dict[str, list[dict[str, Any]]] = {}
-    groups: dict[tuple[str, str, float], list[Experiment]] = {}
+    """Sort one table's experiments into cells; a configuration has the same name and style in all of them."""
+    configurations: defaultdict[str, set[str]] = defaultdict(set)
+    groups: defaultdict[tuple[str, str, float], list[Experiment]] = defaultdict(list)
     for experiment in experiments:
-        configurations.setdefault(experiment.algorithm, []).append(configuration(experiment))
-        groups.setdefault((experiment.dataset, experiment.schedule, experiment.budget), []).append(experiment)
+        configurations[experiment.algorithm].add(_configuration(experiment))
+        groups[experiment.dataset, experiment.schedule, experiment.budget].append(experiment)
     datasets = [dataset for dataset, _, _ in groups]
-    result = []
-    for dataset, schedule, budget in sorted(groups):
+    found = []
+    for (dataset, schedule, budget), members in sorted(groups.items(), key=lambda group: group[0]):
         title, slug = DATASET_TITLES.get(dataset, dataset), dataset
         if datasets.count(dataset) > 1:
             title, slug = f"{title}, {schedule} epochs, {budget:,.0f} s", f"{slug}-{schedule}-{budget:.0f}"
-        entries = [_entry(experiment, configurations[experiment.algorithm]) for experiment in groups[dataset, schedule, budget]]
+        entries = [_entry(experiment, configurations[experiment.algorithm]) for experiment in members]
         entries.sort(key=lambda entry: (reading_order(entry.experiment.algorithm), entry.name))
-        result.append(Cell(title, slug, dataset, budget, entries))
-    return result
+        found.append(Cell(dataset, title, slug, entries))
+    return found
 
 
-def _entry(experiment: Experiment, configurations: Sequence[Mapping[str, Any]]) -> Entry:
-    """Name and style of an experiment among all configurations of its algorithm."""
-    own = configuration(experiment)
+def _configuration(experiment: Experiment) -> str:
+    """What experiments of one algorithm can differ in within a cell, as JSON."""
+    settings = {name: getattr(experiment, name) for name in ("charge", "repeats", "noise", "max_queries")}
+    return json.dumps({**json.loads(experiment.hyperparameters), **settings}, sort_keys=True)
+
+
+def _entry(experiment: Experiment, configurations: Collection[str]) -> Entry:
+    """Name and style of an experiment among all configurations of its algorithm; the default one has the first style."""
     search = REGISTRY.get(experiment.algorithm)
-    details = [
-        f"{key.replace('_', ' ')} {value}"
-        for key, value in own.items()
-        if any(other.get(key) != value for other in configurations)
-    ]
-    distinct = sorted({json.dumps(other, sort_keys=True) for other in configurations})
-    variant = distinct.index(json.dumps(own, sort_keys=True))
-    return Entry(
-        experiment,
-        ", ".join([search.title if search else experiment.algorithm, *details]),
-        style_of(experiment.algorithm, variant),
-    )
+    default = json.loads(json.dumps(asdict(search.Config()))) if search else {}
+    known = [json.loads(text) for text in sorted(configurations)]
+    known.sort(key=lambda other: any(other[name] != value for name, value in default.items() if name in other))
+    own = json.loads(_configuration(experiment))
+    name = search.title if search else experiment.algorithm
+    for key, value in own.items():
+        if any(other.get(key) != value for other in known):
+            name += f", {key.replace('_', ' ')} {value}"
+    return Entry(experiment, name, style_of(experiment.algorithm, known.index(own)))
 
 
-def _runs(name: str, all_cells: Sequence[Cell]) -> str:
-    """How many runs the entries of a name have, over the cells of a figure."""
-    counts = sorted({len(entry.experiment.seeds) for cell in all_cells for entry in cell.entries if entry.name == name})
-    return f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
+def reported_accuracy(table: Table, dataset: str) -> FloatArray:
+    """Test accuracy [architecture] after full training, mean over trials, percent."""
+    return table.mean_accuracy(dataset, table.report_schedule, table.test_split(dataset, table.report_schedule))
 
 
-def _new_figure(
-    table: Table, title: str, panels: int, columns: int, panel: tuple[float, float] = PANEL, share: bool = False
-) -> tuple[Figure, list[Axes]]:
-    """A figure with its title, the table's notice, and as many axes as there are panels."""
-    columns = min(columns, panels)
-    rows = math.ceil(panels / columns)
-    width = panel[0] * columns
-    figure = Figure((width, panel[1] * rows + 0.9), layout="constrained")
-    heading = f"{table.space.name.capitalize()} space: {title}"
-    figure.suptitle("\n".join([heading, *textwrap.wrap(table.notice, int(width * 15))]), fontsize=11)
-    axes = figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share).ravel().tolist()
-    for unused in axes[panels:]:
-        unused.remove()
-    return figure, axes[:panels]
-
-
-def _add_legend(figure: Figure, panels: Sequence[Axes], note: str) -> None:
-    """One legend under the figure for the labels of all panels, and a note on how to read it."""
-    handles = {}
-    for axes in panels:
-        handles.update(
-            {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True) if label not in handles}
-        )
-    figure.legend(
-        handles.values(),
-        handles.keys(),
-        loc="outside lower center",
-        ncols=max(1, int(figure.get_figwidth() / 2.1)),
-        title=note,
-        title_fontsize="small",
-    )
+# -- figures ---------------------------------------------------------------------------------------------------------------
 
 
 def anytime_figure(table: Table, all_cells: Sequence[Cell]) -> Figure:
     """Test accuracy of the incumbent against simulated time, one panel for each cell."""
-    figure, panels = _new_figure(table, "incumbent over simulated time", len(all_cells), columns=3)
+    figure, panels = _new_figure(table, "incumbent over simulated time", len(all_cells), COLUMNS, (4.2, 3.3), 1.3)
+    handles: dict[str, Any] = {}
     for axes, cell in zip(panels, all_cells, strict=True):
         accuracy = reported_accuracy(table, cell.dataset)
-        times = np.geomspace(cell.budget / SPAN, cell.budget, TIMES)
+        end = max(_end(entry.experiment) for entry in cell.entries)
+        times = np.geomspace(end / TIME_SPAN, end, TIMES)
         series = [
             Series(f"{entry.name} ({_runs(entry.name, all_cells)})", entry.style, anytime(entry.experiment, times, accuracy))
             for entry in cell.entries
         ]
         plot_anytime(axes, times, series, float(np.nanmax(accuracy)))
         axes.set_title(cell.title)
-    _add_legend(figure, panels, "lines: mean over n runs; bands: 95 % bootstrap interval of the mean")
-    return figure
-
-
-def final_figure(table: Table, all_cells: Sequence[Cell]) -> Figure:
-    """The distribution over runs of the final test accuracy, one panel for each cell."""
-    figure, panels = _new_figure(table, "accuracy when the budget is spent", len(all_cells), columns=3)
-    same_rows = len({tuple(entry.name for entry in cell.entries) for cell in all_cells}) == 1
-    for number, (axes, cell) in enumerate(zip(panels, all_cells, strict=True)):
-        accuracy = reported_accuracy(table, cell.dataset)
-        series = [
-            Series(
-                f"{entry.name}\n{_runs(entry.name, all_cells if same_rows else [cell])}",
-                entry.style,
-                accuracy[final_architectures(entry.experiment)],
-            )
-            for entry in cell.entries
-        ]
-        plot_final(axes, series, float(np.nanmax(accuracy)), float(np.nanmean(accuracy)))
-        axes.set_title(cell.title, pad=16)
-        if same_rows and number % 3:
-            axes.tick_params(labelleft=False)
-    figure.supxlabel(
-        "points: runs; bars: quartiles with the median; diamonds: mean with its 95 % bootstrap interval",
-        fontsize="small", color=MUTED_COLOR,
+        drawn, labels = axes.get_legend_handles_labels()
+        handles |= dict(zip(labels, drawn, strict=True))
+    how = "lines: mean over n runs; bands: 95 % bootstrap interval of the mean"
+    if any(len(entry.experiment.seeds) < MIN_RUNS for cell in all_cells for entry in cell.entries):
+        how += f"; fewer than {MIN_RUNS} runs: each by itself"
+    figure.legend(
+        list(handles.values()), list(handles), loc="outside lower center", ncols=max(1, round(figure.get_figwidth() / 2.2)),
+        title=how, title_fontsize="small",
     )  # fmt: skip
     return figure
 
 
+def final_figure(table: Table, all_cells: Sequence[Cell]) -> Figure:
+    """Distribution over runs of the test accuracy when the budget is spent, one panel for each cell."""
+    height = 1.0 + 0.36 * max(len(cell.entries) for cell in all_cells)
+    figure, panels = _new_figure(table, "accuracy when the budget is spent", len(all_cells), COLUMNS, (4.2, height), 0.7)
+    same_rows = len({tuple(entry.name for entry in cell.entries) for cell in all_cells}) == 1
+    for number, (axes, cell) in enumerate(zip(panels, all_cells, strict=True)):
+        accuracy = reported_accuracy(table, cell.dataset)
+        counted = all_cells if same_rows else [cell]
+        series = [
+            Series(f"{entry.name} ({_runs(entry.name, counted)})", entry.style, final_values(entry.experiment, accuracy))
+            for entry in cell.entries
+        ]
+        plot_final(axes, series, float(np.nanmax(accuracy)), float(np.nanmean(accuracy)))
+        axes.set_title(cell.title, pad=16)
+        axes.tick_params(labelleft=not (same_rows and number % COLUMNS))
+    how = "points: runs; bars: quartiles with the median; diamonds: mean with its 95 % bootstrap interval"
+    figure.supxlabel(how, fontsize="small", color=MUTED_COLOR)
+    return figure
+
+
 def cost_figure(table: Table, cell: Cell, cost: Literal["flops", "params"]) -> Figure:
-    """Test accuracy against FLOPs or parameters over the space, one panel for what each algorithm of a cell found."""
+    """Test accuracy against FLOPs or parameters over the whole space, one panel for what each algorithm of a cell found."""
     costs, label = {
-        "flops": (table.flops(cell.dataset), "FLOPs [M multiply-accumulates]"),
-        "params": (table.params(cell.dataset), "parameters [M]"),
+        "flops": (table.flops(cell.dataset), "FLOPs [10⁶ multiply-accumulates]"),
+        "params": (table.params(cell.dataset), "parameters [10⁶]"),
     }[cost]
-    title = f"what was found, {cell.title}"
-    figure, panels = _new_figure(table, title, len(cell.entries), columns=4, panel=(2.6, 2.4), share=True)
+    figure, panels = _new_figure(table, f"what was found, {cell.title}", len(cell.entries), 4, (2.5, 2.3), 1.1, share=True)
     accuracy = reported_accuracy(table, cell.dataset)
     for axes, entry in zip(panels, cell.entries, strict=True):
-        found = final_architectures(entry.experiment)
-        plot_cost(axes, costs, accuracy, Series(entry.name, entry.style, found))
-        axes.set_title(f"{entry.name}\n({_runs(entry.name, [cell])})")
-    figure.supxlabel(label)
-    figure.supylabel("test accuracy [%]")
+        plot_cost(axes, costs, accuracy, Series(entry.name, entry.style, final_architectures(entry.experiment)))
+        axes.set_title(f"{entry.name} ({_runs(entry.name, [cell])})")
+    figure.supxlabel(label, fontsize="medium")
+    figure.supylabel("test accuracy [%]", fontsize="medium")
+    handles, _ = panels[0].get_legend_handles_labels()
+    labels = [f"the {len(table):,} architectures", "Pareto front", "chosen by runs (the larger, the more)"]
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return figure
 
 
 def correlation_figure(table: Table) -> Figure:
-    """Rank correlations between validation and test accuracies of all data sets and schedules."""
+    """Rank correlations between the validation and test accuracies of all datasets and schedules."""
     measurements = {}
     for dataset in table.datasets:
         title = DATASET_TITLES.get(dataset, dataset)
-        searched = table.search_key(dataset)
-        for schedule in table.schedules(searched):
-            if "x-valid" in table.splits(searched, schedule):
-                measurements[f"{title}, {schedule} ep., valid"] = table.mean_accuracy(searched, schedule, "x-valid")
+        key = table.search_key(dataset)
+        for schedule in table.schedules(key):
+            if "x-valid" in table.splits(key, schedule):
+                measurements[f"{title}, {schedule} ep., valid"] = table.mean_accuracy(key, schedule, "x-valid")
         measurements[f"{title}, {table.report_schedule} ep., test"] = reported_accuracy(table, dataset)
-    size = 2.0 + 0.5 * len(measurements)
-    figure, (axes,) = _new_figure(table, "rank correlation", 1, columns=1, panel=(size, size - 0.9))
+    side = 2.2 + 0.45 * len(measurements)
+    title = f"rank correlation, {len(table):,} architectures\nSpearman's ρ below the diagonal, Kendall's τ above"
+    figure, (axes,) = _new_figure(table, title, 1, 1, (side, side), 0.3)
     plot_correlations(axes, rank_correlations(np.array(list(measurements.values()))), list(measurements))
-    axes.set_title("Spearman's ρ below the diagonal, Kendall's τ above")
     return figure
 
 
-def reported_accuracy(table: Table, dataset: str) -> FloatArray:
-    """Test accuracy [architecture] after full training, mean over trials, percent: what is reported."""
-    return table.mean_accuracy(dataset, table.report_schedule, table.test_split(dataset, table.report_schedule))
+def _end(experiment: Experiment) -> float:
+    """Where an experiment's time axis ends, in simulated seconds."""
+    return experiment.budget if math.isfinite(experiment.budget) else float(experiment.seconds.max())
+
+
+def _runs(name: str, all_cells: Sequence[Cell]) -> str:
+    """How many runs the entries of a name have in some cells."""
+    counts = sorted({len(entry.experiment.seeds) for cell in all_cells for entry in cell.entries if entry.name == name})
+    return f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
+
+
+def _new_figure(
+    table: Table, title: str, panels: int, columns: int, size: tuple[float, float], extra: float, share: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """A figure with a title that carries the table's notice, and its axes.
+
+    Args:
+        table: what the figure is made from.
+        title: what the figure shows.
+        panels: number of axes.
+        columns: at most so many side by side.
+        size: width and height of a panel, inches.
+        extra: height of title and legend, inches.
+        share: whether the panels share their axes.
+    """
+    columns = min(columns, panels)
+    rows = math.ceil(panels / columns)
+    width = size[0] * columns
+    notice = textwrap.wrap(table.notice, int(width * 12))
+    figure = Figure((width, size[1] * rows + extra + 0.2 * len(notice)), layout="constrained")
+    figure.suptitle("\n".join([f"{table.space.name.capitalize()} space: {title}", *notice]), fontsize=10.5)
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share).ravel().tolist()
+    for unused in axes[panels:]:
+        unused.remove()
+    for lowest in axes[panels - columns : panels]:
+        lowest.tick_params(labelbottom=True)
+    return figure, axes[:panels]

@@ -9,17 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-FloatArray = npt.NDArray[np.floating[Any]]
-
-FEW_RUNS = 5
-"""With fewer runs than this, single runs are drawn: an interval of so few values would suggest a precision that is not there."""
-
-RC: Mapping[str, Any] = {
+RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same figure on every machine
     "font.size": 9,
     "axes.titlesize": 10,
@@ -38,7 +32,7 @@ RC: Mapping[str, Any] = {
     "pdf.fonttype": 42,  # TrueType: text stays text in the PDF
     "savefig.dpi": 200,
 }
-"""Settings to draw under: `with matplotlib.rc_context(dict(RC)): ...`."""
+"""Settings to draw under: `with matplotlib.rc_context(RC): ...`."""
 
 REFERENCE_COLOR = "#222222"
 """Colour of what is no algorithm's: the optimum, the Pareto front."""
