@@ -1,0 +1,441 @@
+"""The reporter: looks up the full-training accuracy of what the searches chose, and sets it beside the published table.
+
+Only here, and in the figures, are test accuracies read; by then every trajectory is stored.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from algorithms import REGISTRY
+from benchmark_api.table import Table
+from experiments import published
+from experiments.analysis import (
+    MIN_RUNS,
+    Comparison,
+    FloatArray,
+    Protocol,
+    Summary,
+    compare_all,
+    final_architectures,
+    final_values,
+    interquartile_mean,
+    standard_errors_apart,
+    summarize,
+)
+from experiments.run import DEFAULT_BUDGETS, RunSettings
+from experiments.store import Condition, Experiment
+
+
+@dataclass(frozen=True)
+class Row:
+    """One experiment in a report; accuracies in percent.
+
+    Attributes:
+        experiment: its runs.
+        label: the algorithm and, in brackets, every setting that is not the default.
+        valid: full-training validation accuracy of the chosen architectures.
+        test: their test accuracy.
+        test_iqm: interquartile mean of the test accuracy.
+        regret: points that the mean test accuracy lies below the best of the space.
+        percentile: share of the space that is not better on the test set than the chosen architecture, mean over runs.
+        published: the paper's figures and number of runs, where it ran this algorithm with these settings.
+    """
+
+    experiment: Experiment
+    label: str
+    valid: Summary
+    test: Summary
+    test_iqm: float
+    regret: float
+    percentile: float
+    published: tuple[published.Accuracy, int] | None
+
+    def standard_errors(self) -> tuple[float, float]:
+        """How far the validation and the test mean lie above the published ones, in standard errors of the difference."""
+        if self.published is None:
+            return float("nan"), float("nan")
+        paper, runs = self.published
+        return (
+            standard_errors_apart(self.valid.mean, self.valid.std, self.valid.runs, paper.valid_mean, paper.valid_std, runs),
+            standard_errors_apart(self.test.mean, self.test.std, self.test.runs, paper.test_mean, paper.test_std, runs),
+        )
+
+
+@dataclass(frozen=True)
+class DatasetReport:
+    """All experiments on one dataset of one table.
+
+    Attributes:
+        dataset: its name.
+        rows: one per experiment, those of the published table first.
+        optimum: best validation and best test accuracy of the space, each on its own.
+        average: mean validation and test accuracy over the space.
+        comparisons: of the test accuracies, every pair of rows.
+    """
+
+    dataset: str
+    rows: tuple[Row, ...]
+    optimum: tuple[float, float]
+    average: tuple[float, float]
+    comparisons: tuple[Comparison, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All experiments on one table.
+
+    Attributes:
+        table: the table.
+        protocol: how the final value of a run was read off, see `final_values`.
+        datasets: one for each dataset with results, in the table's order.
+    """
+
+    table: Table
+    protocol: Protocol
+    datasets: tuple[DatasetReport, ...]
+
+
+def full_training_accuracy(table: Table, dataset: str) -> tuple[FloatArray, FloatArray]:
+    """Validation and test accuracy [architecture] after full training, mean over trials, percent; NaN where not measured.
+
+    Validation is of the training that left the validation images out (cifar10-valid for cifar10), test of the one that is
+    reported.
+
+    Raises:
+        ValueError: the table lacks one of them.
+    """
+    schedule = table.report_schedule
+    valid = table.mean_accuracy(table.search_key(dataset), schedule, "x-valid")
+    test = table.mean_accuracy(dataset, schedule, table.test_split(dataset, schedule))
+    return np.asarray(valid, dtype=np.float64), np.asarray(test, dtype=np.float64)
+
+
+def tables_of(experiments: Sequence[Experiment], table: Path | None) -> list[tuple[Table, list[Experiment]]]:
+    """The tables behind experiments, each with its experiments.
+
+    Args:
+        experiments: what was loaded.
+        table: use this file and leave out experiments of other tables; None: every table, where it was when they were run.
+
+    Raises:
+        FileNotFoundError: a table is not where it was.
+        ValueError: nothing was run on the given table, or a table has changed.
+    """
+    groups: dict[str, list[Experiment]] = {}
+    for experiment in experiments:
+        groups.setdefault(experiment.table_fingerprint, []).append(experiment)
+    if table is not None:
+        opened = Table(table)
+        if opened.fingerprint not in groups:
+            raise ValueError(f"no stored run was made on {table}")
+        return [(opened, groups[opened.fingerprint])]
+    found = []
+    for fingerprint, group in groups.items():
+        path = group[-1].table_path
+        if not Path(path).exists():
+            raise FileNotFoundError(f"the table of {group[-1].folder()} is no longer at {path}; name it with --table")
+        opened = Table(path)
+        if opened.fingerprint != fingerprint:
+            raise ValueError(f"{path} is not the table that {group[-1].folder()} was run on; name that one with --table")
+        found.append((opened, group))
+    return found
+
+
+def make_report(table: Table, experiments: Sequence[Experiment], protocol: Protocol = "step") -> Report:
+    """Report experiments of one table.
+
+    Raises:
+        ValueError: the table lacks a full-training accuracy of a chosen architecture, or as for `final_values`.
+    """
+    datasets = []
+    for dataset in table.datasets:
+        here = sorted((e for e in experiments if e.dataset == dataset), key=_published_first)
+        if here:
+            datasets.append(_dataset_report(table, dataset, here, protocol))
+    return Report(table, protocol, tuple(datasets))
+
+
+def _published_first(condition: Condition) -> tuple[int, str, str]:
+    order = [row.algorithm for row in published.TOPOLOGY]
+    known = order.index(condition.algorithm) if condition.algorithm in order else len(order)
+    return known, condition.algorithm, condition.hyperparameters
+
+
+def _dataset_report(table: Table, dataset: str, experiments: Sequence[Experiment], protocol: Protocol) -> DatasetReport:
+    valid, test = full_training_accuracy(table, dataset)
+    ddof = 0 if protocol == "reference" else 1
+    split = table.test_split(dataset, table.report_schedule)
+    rows, samples = [], []
+    for experiment in experiments:
+        default = not deviations(experiment, table.search_schedule)
+        chosen = final_architectures(experiment)
+        valid_values = final_values(experiment, valid, protocol)  # [run]
+        test_values = final_values(experiment, test, protocol)  # [run]
+        unknown = np.isnan(valid_values) | np.isnan(test_values)
+        if unknown.any():
+            raise ValueError(
+                f"{table.path}: no full-training accuracy on {dataset} of architecture {chosen[unknown][0]}, "
+                f"chosen by {experiment.algorithm} with seed {experiment.seeds[unknown][0]}"
+            )
+        summary = summarize(test_values, ddof)
+        rows.append(
+            Row(
+                experiment=experiment,
+                label=label(experiment, table.search_schedule),
+                valid=summarize(valid_values, ddof),
+                test=summary,
+                test_iqm=interquartile_mean(test_values),
+                regret=float(np.nanmax(test)) - summary.mean,
+                percentile=float(table.rank_percentile(chosen, dataset, table.report_schedule, split).mean()),
+                published=published.find(table.space.name, dataset, experiment.algorithm) if default else None,
+            )
+        )
+        samples.append((rows[-1].label, test_values))
+    return DatasetReport(
+        dataset=dataset,
+        rows=tuple(rows),
+        optimum=(float(np.nanmax(valid)), float(np.nanmax(test))),
+        average=(float(np.nanmean(valid)), float(np.nanmean(test))),
+        comparisons=tuple(compare_all(samples)),
+    )
+
+
+def deviations(condition: Condition, search_schedule: str) -> dict[str, object]:
+    """The settings and hyperparameters that are not the defaults, by name; `search_schedule` is the table's."""
+    usual = {field.name: field.default for field in fields(RunSettings) if field.default is not MISSING}
+    usual["schedule"] = search_schedule
+    usual["budget"] = DEFAULT_BUDGETS.get((condition.space, condition.dataset))
+    search = REGISTRY.get(condition.algorithm)
+    defaults = json.loads(json.dumps(asdict(search.Config()))) if search else {}
+    hyperparameters = json.loads(condition.hyperparameters)
+    return {
+        **{name: getattr(condition, name) for name, value in usual.items() if getattr(condition, name) != value},
+        **{name: value for name, value in hyperparameters.items() if name not in defaults or defaults[name] != value},
+    }
+
+
+def label(condition: Condition, search_schedule: str) -> str:
+    """The algorithm's registry name and, in brackets, what is not the default."""
+    different = ", ".join(f"{name}={value}" for name, value in deviations(condition, search_schedule).items())
+    return f"{condition.algorithm} ({different})" if different else condition.algorithm
+
+
+# -- text ------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _TextTable:
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+
+def to_markdown(report: Report) -> str:
+    """The report as Markdown: the table of results, then one matrix of comparisons per dataset."""
+    return "\n".join(_markdown(table) for table in _text_tables(report))
+
+
+def to_latex(report: Report) -> str:
+    """The report as LaTeX tables (package booktabs)."""
+    return "\n".join(_latex(table) for table in _text_tables(report))
+
+
+def to_csv(reports: Sequence[Report]) -> str:
+    """Reports as one CSV table with a row per experiment; an empty field where there is no figure."""
+    buffer = io.StringIO()
+    writer: csv.DictWriter[str] | None = None
+    for report in reports:
+        for dataset in report.datasets:
+            for row in dataset.rows:
+                record = _record(report, dataset, row)
+                if writer is None:
+                    writer = csv.DictWriter(buffer, list(record), lineterminator="\n")
+                    writer.writeheader()
+                writer.writerow(record)
+    return buffer.getvalue()
+
+
+def _record(report: Report, dataset: DatasetReport, row: Row) -> dict[str, str]:
+    paper = row.published[0] if row.published else published.Accuracy(*[float("nan")] * 4)
+    valid_apart, test_apart = row.standard_errors()
+    figures = {
+        "valid_mean": row.valid.mean,
+        "valid_std": row.valid.std,
+        "test_mean": row.test.mean,
+        "test_std": row.test.std,
+        "valid_low": row.valid.low,
+        "valid_high": row.valid.high,
+        "test_low": row.test.low,
+        "test_high": row.test.high,
+        "test_iqm": row.test_iqm,
+        "test_regret": row.regret,
+        "test_percentile": row.percentile,
+        **{f"published_{name}": value for name, value in paper._asdict().items()},
+        "valid_standard_errors": valid_apart,
+        "test_standard_errors": test_apart,
+        "valid_optimum": dataset.optimum[0],
+        "test_optimum": dataset.optimum[1],
+    }
+    experiment = row.experiment
+    return {
+        "space": experiment.space,
+        "dataset": experiment.dataset,
+        "algorithm": experiment.algorithm,
+        "seeds": str(row.test.runs),
+        **{name: "" if np.isnan(value) else f"{value:.4f}" for name, value in figures.items()},
+        "protocol": report.protocol,
+        **{
+            name: "" if (value := getattr(experiment, name)) is None else str(value)
+            for name in ("schedule", "budget", "charge", "repeats", "noise", "max_queries", "hyperparameters", "incumbent_rule")
+        },
+        **{name: getattr(experiment, name) for name in ("table_title", "table_notice", "table_fingerprint")},
+    }
+
+
+def _text_tables(report: Report) -> list[_TextTable]:
+    table = report.table
+    about = f"{table.title} ({table.notice})" if table.notice else table.title
+    tables = [
+        _TextTable(
+            f"{table.space.name} space: {about}",
+            (
+                "dataset", "algorithm", "n", "valid", "published (Δ/s.e.)", "test", "95 % of the mean",
+                "published (Δ/s.e.)", "regret", "percentile",
+            ),
+            tuple(line for dataset in report.datasets for line in _lines(dataset)),
+            _notes(report),
+        )
+    ]  # fmt: skip
+    return tables + [_comparison_matrix(dataset, about) for dataset in report.datasets if len(dataset.rows) > 1]
+
+
+def _lines(dataset: DatasetReport) -> list[tuple[str, ...]]:
+    lines: list[tuple[str, ...]] = []
+    for row in dataset.rows:
+        valid_paper = test_paper = ""
+        if row.published:
+            paper, _ = row.published
+            valid_apart, test_apart = (f" ({_signed(apart)})" for apart in row.standard_errors())
+            valid_paper = f"{paper.valid_mean:.2f} ± {paper.valid_std:.2f}{valid_apart}"
+            test_paper = f"{paper.test_mean:.2f} ± {paper.test_std:.2f}{test_apart}"
+        interval = f"{row.test.low:.2f} to {row.test.high:.2f}" if row.test.runs >= MIN_RUNS else f"n < {MIN_RUNS}"
+        accuracy = (_spread(row.valid), valid_paper, _spread(row.test), interval, test_paper)
+        lines.append((dataset.dataset, row.label, str(row.test.runs), *accuracy, f"{row.regret:.2f}", f"{row.percentile:.2f}"))
+    paper_optimum = published.TOPOLOGY_OPTIMUM.get(dataset.dataset) if dataset.rows[0].experiment.space == "topology" else None
+    valid_best, test_best = (f"{value:.2f}" for value in paper_optimum) if paper_optimum else ("", "")
+    valid, test = dataset.optimum
+    lines.append((dataset.dataset, "optimum", "", f"{valid:.2f}", valid_best, f"{test:.2f}", "", test_best, "0.00", "100.00"))
+    valid, test = dataset.average
+    regret = dataset.optimum[1] - test
+    lines.append((dataset.dataset, "space mean", "", f"{valid:.2f}", "", f"{test:.2f}", "", "", f"{regret:.2f}", ""))
+    return lines
+
+
+def _spread(summary: Summary) -> str:
+    return f"{summary.mean:.2f}" if np.isnan(summary.std) else f"{summary.mean:.2f} ± {summary.std:.2f}"
+
+
+def _signed(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:+.1f}"
+
+
+def _notes(report: Report) -> tuple[str, ...]:
+    ddof = 0 if report.protocol == "reference" else 1
+    notes = [
+        f"Accuracy in percent after {report.table.report_schedule} epochs, mean over trials, of the architecture that each run "
+        f"chose by validation accuracy; mean ± standard deviation (ddof {ddof}) over n seeds; 95 % percentile bootstrap "
+        "interval of the test mean; regret of the test mean; mean share of the space that is not better on the test set.",
+    ]
+    if report.protocol == "reference":
+        notes.append("Protocol of the paper's table: the line through the two times nearest to the budget, taken at the budget.")
+    if any(row.published for dataset in report.datasets for row in dataset.rows):
+        notes.append(
+            f"Published: {published.SOURCE}, with ours minus theirs in standard errors of the difference. "
+            "Its BOHB row is bohb-reference; bohb is the corrected algorithm and has no published row."
+        )
+    return tuple(notes)
+
+
+def _comparison_matrix(dataset: DatasetReport, about: str) -> _TextTable:
+    labels = [row.label for row in dataset.rows]
+    cells: dict[tuple[str, str], str] = {}
+    for pair in dataset.comparisons:
+        mark = f"n < {MIN_RUNS}" if np.isnan(pair.p) else _stars(pair.p)
+        cells[pair.first, pair.second] = f"{pair.improvement:.2f} {mark}".strip()
+        cells[pair.second, pair.first] = f"{1 - pair.improvement:.2f} {mark}".strip()
+    return _TextTable(
+        f"{dataset.dataset}: probability that a run of the row beats one of the column on the test set ({about})",
+        ("", *labels),
+        tuple((first, *(cells.get((first, second), "") for second in labels)) for first in labels),
+        (
+            "Ties count half. Mann-Whitney U, two-sided, Holm's correction over all pairs of the data set: "
+            "* p < 0.05, ** p < 0.01, *** p < 0.001.",
+        ),
+    )
+
+
+def _stars(p: float) -> str:
+    return "*" * sum(p < threshold for threshold in (0.05, 0.01, 0.001))
+
+
+def _markdown(table: _TextTable) -> str:
+    lines = [table.header, *table.rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(table.header))]
+    padded = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines]
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    text = [f"### {table.title}", "", padded[0], rule, *padded[1:], ""]
+    for note in table.notes:
+        text += [note.replace("*", "\\*"), ""]
+    return "\n".join(text)
+
+
+_LATEX: Mapping[int, str] = str.maketrans(
+    {
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+        "\\": r"\textbackslash{}",
+        "±": r"$\pm$",
+        "Δ": r"$\Delta$",
+        "<": "$<$",
+        ">": "$>$",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+    }
+)
+
+
+def _latex(table: _TextTable) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return " & ".join(cell.translate(_LATEX) for cell in cells) + r" \\"
+
+    return "\n".join(
+        [
+            r"\begin{table}",
+            rf"\caption{{{' '.join((table.title + '.', *table.notes)).translate(_LATEX)}}}",
+            rf"\begin{{tabular}}{{{'l' * len(table.header)}}}",
+            r"\toprule",
+            line(table.header),
+            r"\midrule",
+            *(line(row) for row in table.rows),
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+FORMATS: Mapping[str, Callable[[Sequence[Report]], str]] = {
+    "markdown": lambda reports: "\n".join(map(to_markdown, reports)),
+    "latex": lambda reports: "\n".join(map(to_latex, reports)),
+    "csv": to_csv,
+}
+"""How reports can be written."""
