@@ -12,6 +12,8 @@ from plots.style import REFERENCE_COLOR, Series, grid, note
 LARGEST = 160.0
 """Area of the mark of an architecture that all runs chose, in square points."""
 
+SPACE_COLOR = "#c0c0c0"
+
 
 def pareto_front(cost: FloatArray, accuracy: FloatArray) -> npt.NDArray[np.int64]:
     """Indices of the architectures that no other one dominates: as cheap and better, or as good and cheaper.
@@ -41,13 +43,13 @@ def plot_cost(axes: Axes, cost: FloatArray, accuracy: FloatArray, found: Series)
         accuracy: [architecture], percent.
         found: values [run], the index of the architecture that each run chose.
     """
-    axes.scatter(cost, accuracy, s=2, color="#c4c4c4", linewidths=0, rasterized=True, label="architectures of the space")
+    axes.plot(cost, accuracy, ".", markersize=2.2, markeredgewidth=0, color=SPACE_COLOR, rasterized=True)
     front = pareto_front(cost, accuracy)
-    axes.plot(cost[front], accuracy[front], color=REFERENCE_COLOR, linewidth=0.9, drawstyle="steps-post", label="Pareto front")
+    axes.plot(cost[front], accuracy[front], color=REFERENCE_COLOR, linewidth=0.9, drawstyle="steps-post")
     architectures, runs = np.unique(found.values, return_counts=True)
     axes.scatter(
         cost[architectures], accuracy[architectures], s=5 + LARGEST * runs / runs.sum(), color=found.style.color,
-        alpha=0.75, linewidths=0, zorder=3, label=found.label,
+        alpha=0.75, linewidths=0, zorder=3,
     )  # fmt: skip
     low, high = float(np.nanmedian(accuracy)), float(np.nanmax(accuracy))
     axes.set_ylim(low, high + 0.05 * (high - low))

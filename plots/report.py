@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from algorithms import REGISTRY
 from benchmark_api.table import FloatArray, Table
@@ -20,9 +21,9 @@ from experiments.analysis import MIN_RUNS, anytime, final_architectures, final_v
 from experiments.store import Experiment
 from plots.anytime import plot_anytime
 from plots.correlation import plot_correlations, rank_correlations
-from plots.cost import plot_cost
+from plots.cost import SPACE_COLOR, plot_cost
 from plots.final import plot_final
-from plots.style import MUTED_COLOR, AlgorithmStyle, Series, reading_order, style_of
+from plots.style import MUTED_COLOR, REFERENCE_COLOR, AlgorithmStyle, Series, reading_order, style_of
 
 COLUMNS = 3
 """Panels side by side, one for each cell."""
@@ -172,11 +173,16 @@ def cost_figure(table: Table, cell: Cell, cost: Literal["flops", "params"]) -> F
     for axes, entry in zip(panels, cell.entries, strict=True):
         plot_cost(axes, costs, accuracy, Series(entry.name, entry.style, final_architectures(entry.experiment)))
         axes.set_title(f"{entry.name} ({_runs(entry.name, [cell])})")
-    figure.supxlabel(label, fontsize="medium")
-    figure.supylabel("test accuracy [%]", fontsize="medium")
-    handles, _ = panels[0].get_legend_handles_labels()
-    labels = [f"the {len(table):,} architectures", "Pareto front", "chosen by runs (the larger, the more)"]
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+        if axes.xaxis.get_tick_params()["labelbottom"]:
+            axes.set_xlabel(label)
+        if axes.yaxis.get_tick_params()["labelleft"]:
+            axes.set_ylabel("test accuracy [%]")
+    legend = {
+        f"the {len(table):,} architectures": Line2D([], [], linestyle="", marker=".", color=SPACE_COLOR),
+        "Pareto front": Line2D([], [], linewidth=0.9, color=REFERENCE_COLOR),
+        "chosen (larger: by more runs)": Line2D([], [], linestyle="", marker="o", color=MUTED_COLOR),
+    }
+    figure.legend(list(legend.values()), list(legend), loc="outside lower center", ncols=len(legend))
     return figure
 
 
@@ -190,9 +196,9 @@ def correlation_figure(table: Table) -> Figure:
             if "x-valid" in table.splits(key, schedule):
                 measurements[f"{title}, {schedule} ep., valid"] = table.mean_accuracy(key, schedule, "x-valid")
         measurements[f"{title}, {table.report_schedule} ep., test"] = reported_accuracy(table, dataset)
-    side = 2.2 + 0.45 * len(measurements)
+    side = 1.9 + 0.5 * len(measurements)
     title = f"rank correlation, {len(table):,} architectures\nSpearman's ρ below the diagonal, Kendall's τ above"
-    figure, (axes,) = _new_figure(table, title, 1, 1, (side, side), 0.3)
+    figure, (axes,) = _new_figure(table, title, 1, 1, (side, side), 0.1)
     plot_correlations(axes, rank_correlations(np.array(list(measurements.values()))), list(measurements))
     return figure
 
