@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.base import Query, register
-from algorithms.hyperband import Bracket, HalvingConfig, Hyperband, Rung, rung_epochs
 from algorithms.hpbandster_backend import HpbandsterGenerator
+from algorithms.hyperband import Bracket, HalvingConfig, Hyperband, Rung, rung_epochs
 from benchmark_api.spaces import Architecture, SearchSpace, all_architectures
 
 Array = npt.NDArray[np.float64]
@@ -56,16 +56,16 @@ class KernelDensity:
     """
 
     def __init__(self, data: IntArray, kernels: Array) -> None:
-        decisions, choices, _ = kernels.shape
         self.data = data
         self.kernels = kernels
-        # Where the kernel row of each datum begins in the flat table, [decision, point, 1].
-        self._rows = ((np.arange(decisions) * choices + data) * choices).T[:, :, None]
+        # The kernels of all data for each choice, [decision, choice, datum].
+        self._factors = np.stack([kernel.T.take(c, axis=1) for kernel, c in zip(kernels, data.T, strict=True)])
+        self._decisions = np.arange(len(kernels))[:, None]
 
     def __call__(self, points: IntArray) -> Array:
         """Density at points [point, decision]."""
-        factors = self.kernels.ravel().take(self._rows + points.T[:, None, :])  # [decision, datum, point]
-        density: Array = factors.prod(axis=0).mean(axis=0)
+        factors = self._factors[self._decisions, points.T]  # [decision, point, datum]
+        density: Array = factors.prod(axis=0).sum(axis=1) / len(self.data)
         return density
 
 
@@ -169,11 +169,14 @@ class ModelHyperband(Hyperband):
 
     def _observe(self, query: Query, accuracy: float) -> None:
         super()._observe(query, accuracy)
-        epochs = query.epochs or self.max_epochs
+        self._learn(query.architecture, query.epochs or self.max_epochs, accuracy)
+
+    def _learn(self, architecture: Architecture, epochs: int, accuracy: float) -> None:
+        """Update the model."""
         if epochs < self._model_epochs:  # below the model: never needed again
             return
-        history = self._histories.setdefault(epochs, History(len(query.architecture)))
-        history.add(query.architecture, accuracy)
+        history = self._histories.setdefault(epochs, History(len(architecture)))
+        history.add(architecture, accuracy)
         if split := history.split(self.config.top_n_percent):
             self._good, self._bad = (KernelDensity(data, self._kernels(data)) for data in split)
             self._model_epochs = epochs
@@ -259,10 +262,9 @@ class BOHB(ModelHyperband):
         # Longer trainings count too: otherwise a promotion could repeat one.
         return self._trained.get(architecture, 0) < epochs
 
-    def _observe(self, query: Query, accuracy: float) -> None:
-        super()._observe(query, accuracy)
-        epochs = query.epochs or self.max_epochs
-        self._trained[query.architecture] = max(epochs, self._trained.get(query.architecture, 0))
+    def _learn(self, architecture: Architecture, epochs: int, accuracy: float) -> None:
+        super()._learn(architecture, epochs, accuracy)
+        self._trained[architecture] = max(epochs, self._trained.get(architecture, 0))
 
 
 def aitchison_aitken_kernel(choices: int, bandwidth: float) -> Array:
@@ -355,7 +357,10 @@ class BOHBReference(ModelHyperband):
         max_epochs: int = 12,
     ) -> None:
         super().__init__(space, config, seed=seed, max_epochs=max_epochs)
-        self._match = np.eye(max(space.cardinalities), dtype=bool)
+        choices = max(space.cardinalities)
+        self._match = np.eye(choices, dtype=bool)
+        self._first_cell = np.arange(len(space.cardinalities)) * choices  # of each decision in a flat [decision, choice]
+        self._powers = np.array([np.arange(choices), np.arange(choices) ** 2])
         self._hpbandster = None
         if self.config.backend == "hpbandster":
             self._hpbandster = HpbandsterGenerator(
@@ -372,24 +377,26 @@ class BOHBReference(ModelHyperband):
 
     def _kernels(self, data: IntArray) -> Array:
         points, decisions = data.shape
+        counts = np.bincount((data + self._first_cell).ravel(), minlength=self._match.shape[0] * decisions).reshape(decisions, -1)
+        total, total_of_squares = self._powers @ counts.T  # of the numbers of the choices, exact
+        deviation = np.sqrt(points * total_of_squares - total * total) / points
         # Normal reference rule; NATS-Bench sets the lower bound, hpbandster has no upper one.
-        bandwidth = np.maximum(1.06 * data.std(axis=0) * points ** (-1 / (4 + decisions)), self.config.min_bandwidth)
+        bandwidth = np.maximum(1.06 * deviation * points ** (-1 / (4 + decisions)), self.config.min_bandwidth)
         # statsmodels counts the choices that occur in the data. With a single one a mismatch weighs h / 0.
-        present = np.zeros((decisions, len(self._match)), dtype=bool)
-        present[np.arange(decisions), data] = True
         with np.errstate(divide="ignore"):
-            mismatch = bandwidth / (present.sum(axis=1) - 1)
-        return np.where(self._match, 1 - bandwidth[:, None, None], mismatch[:, None, None])
+            mismatch = bandwidth / ((counts > 0).sum(axis=1) - 1)
+        kernels: Array = np.where(self._match, 1 - bandwidth[:, None, None], mismatch[:, None, None])
+        return kernels
 
     def _modelled(self, good: KernelDensity, bad: KernelDensity, epochs: int) -> Architecture:
         points = self._draw(good)
         with np.errstate(invalid="ignore"):  # infinite kernels make sums and products that are no numbers
             densities = zip(points.tolist(), good(points).tolist(), bad(points).tolist(), strict=True)
         best, best_ratio = None, math.inf
-        for point, l, g in densities:
+        for point, good_density, bad_density in densities:
             # The order of the arguments matters where a density is NaN: max keeps its first one.
-            ratio = max(1e-32, g) / max(l, 1e-32)
-            if not math.isfinite(ratio) and math.isfinite(l):  # a choice that the bad data lack: taken at once
+            ratio = max(1e-32, bad_density) / max(good_density, 1e-32)
+            if not math.isfinite(ratio) and math.isfinite(good_density):  # a choice that the bad data lack: taken at once
                 best = point
                 break
             if ratio < best_ratio:
@@ -398,14 +405,16 @@ class BOHBReference(ModelHyperband):
 
     def _draw(self, good: KernelDensity) -> IntArray:
         """Candidates [num_samples, decision]: a random datum, each choice kept with the weight of a match, else redrawn."""
-        data = good.data[self.rng.integers(len(good.data), size=self.config.num_samples)]
-        keep = self.rng.random(data.shape) < good.kernels[:, 0, 0]  # 1 - bandwidth; never where that is negative
-        return np.where(keep, data, self.rng.integers(self.space.cardinalities, size=data.shape))
+        random = self.rng.random  # scaled and cut off: much faster than Generator.integers, and uniform to 2^-53
+        data = good.data[(random(self.config.num_samples) * len(good.data)).astype(np.int64)]
+        keep = random(data.shape) < good.kernels[:, 0, 0]  # 1 - bandwidth; never where that is negative
+        return np.where(keep, data, (random(data.shape) * self.space.cardinalities).astype(np.int64))
 
     def _candidate(self, epochs: int) -> Architecture:
         return super()._candidate(epochs) if self._hpbandster is None else self._hpbandster.propose()
 
-    def _observe(self, query: Query, accuracy: float) -> None:
-        super()._observe(query, accuracy)
-        if self._hpbandster is not None:
-            self._hpbandster.tell(query.architecture, query.epochs or self.max_epochs, accuracy)
+    def _learn(self, architecture: Architecture, epochs: int, accuracy: float) -> None:
+        if self._hpbandster is None:
+            super()._learn(architecture, epochs, accuracy)
+        else:
+            self._hpbandster.tell(architecture, epochs, accuracy)
