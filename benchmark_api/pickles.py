@@ -25,12 +25,20 @@ from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
 SIZE_LIMIT = 8 << 20
 """Unpacked bytes that a file, or one record of a single-file archive, may have: real records have a third of a megabyte."""
+
+
+class Readable(Protocol):
+    """The part of a binary file that is needed."""
+
+    def read(self, size: int, /) -> bytes: ...
+    def tell(self) -> int: ...
+
 
 _CHUNK = 1 << 20  # bytes read and unpacked at a time
 _MAX_RUN = 256  # items that are recognised as a run at once
@@ -64,7 +72,12 @@ def load(path: str | os.PathLike[str]) -> Any:
             message names the file and the place.
     """
     with open(path, "rb") as file:
-        return _Decoder(unpack(file, str(path)), str(path)).run()
+        return load_file(file, str(path))
+
+
+def load_file(file: Readable, name: str) -> Any:
+    """The content of an open bz2-compressed pickle; `name` stands for it in messages. Raises as `load` does."""
+    return _Decoder(unpack(file, name), name).run()
 
 
 def loads(data: bytes, name: str = "pickle") -> Any:
@@ -86,18 +99,22 @@ def load_records(path: str | os.PathLike[str], consume: Callable[[int, Any], Non
         as `load` does.
     """
     with open(path, "rb") as file:
-        decoder = _RecordDecoder(unpack(file, str(path)), str(path), consume)
-        content = decoder.run()
-        records = content.get("arch2infos") if isinstance(content, dict) else None
-        if isinstance(records, dict):
-            for index, record in records.items():
-                if record is not None:  # a record without any schedule
-                    consume(index, record)
-            content["arch2infos"] = {}
-        return content
+        return load_records_file(file, str(path), consume)
 
 
-def unpack(file: BinaryIO, name: str) -> Iterator[bytes]:
+def load_records_file(file: Readable, name: str, consume: Callable[[int, Any], None]) -> Any:
+    """`load_records` of an open file; `name` stands for it in messages."""
+    content = _RecordDecoder(unpack(file, name), name, consume).run()
+    records = content.get("arch2infos") if isinstance(content, dict) else None
+    if isinstance(records, dict):
+        for index, record in records.items():
+            if record is not None:  # a record without any schedule: nothing was filled in
+                consume(index, record)
+        content["arch2infos"] = {}
+    return content
+
+
+def unpack(file: Readable, name: str) -> Iterator[bytes]:
     """The content of a bz2 file in pieces of at most a megabyte.
 
     Raises:
