@@ -29,8 +29,7 @@ class RunAlgorithm:
     """What is run, and where it goes."""
 
     search_class: ClassVar[type[BlackBoxSearch]]
-    config: Any
-    """The algorithm's hyperparameters; every algorithm has a subclass of this class with its own (`_run_command`)."""
+    config: Any  # each algorithm has a subclass of this class, with its own hyperparameters here (`_run_command`)
     table: Path
     """The table file."""
     dataset: str = "cifar10"
@@ -59,14 +58,15 @@ class RunAlgorithm:
     """The results folder."""
 
     def __call__(self) -> int:
-        table = Table(self.table)
+        table = _open(self.table)
         if self.space is not None and table.space.name != self.space:
             raise ValueError(f"{self.table} is a table of the {table.space.name} space, not of {self.space}")
         if self.seeds < 1 or self.first_seed < 0:
             raise ValueError(f"seeds must be at least 1 and first-seed at least 0, got {self.seeds} and {self.first_seed}")
+        config = self.search_class.Config(**asdict(self.config))
         condition = condition_of(
             self.search_class,
-            self.config,
+            config,
             table,
             self.dataset,
             schedule=self.schedule,
@@ -77,7 +77,7 @@ class RunAlgorithm:
             max_queries=self.max_queries,
         )
         seeds = range(self.first_seed, self.first_seed + self.seeds)
-        return _sweep(plan(condition, self.config, table, self.results, seeds), self.jobs, self.results)
+        return _sweep(plan(condition, config, table, self.results, seeds), self.jobs, self.results)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +155,7 @@ class ReproduceCommand:
     """The folder of the figures."""
 
     def __call__(self) -> int:
-        table = Table(self.table)
+        table = _open(self.table)
         pieces: list[Piece] = []
         for dataset in table.datasets:
             for search_class in REGISTRY.values():
@@ -184,6 +184,12 @@ def _sweep(pieces: Sequence[Piece], jobs: int | None, results: Path) -> int:
     return 1 if failures else 0
 
 
+def _open(path: Path) -> Table:
+    if not path.is_file():
+        raise FileNotFoundError(f"no table at {path}; `python -m benchmark_api import` makes one from an official archive")
+    return Table(path)
+
+
 def _ranges(pieces: Sequence[range]) -> str:
     """Consecutive seeds as text: "25-99, 200-224"."""
     merged: list[range] = []
@@ -199,10 +205,14 @@ def _run_command() -> type:
     """The command `run`: one subcommand per algorithm, with the options of every run and its own hyperparameters."""
     algorithms = []
     for search in REGISTRY.values():
-        config_class: Any = search.Config
+        # The hyperparameters without their checks, which `RunAlgorithm` makes: a refused value is then an error like others.
+        unchecked = make_dataclass(
+            "Hyperparameters", [], bases=(search.Config,), namespace={"__post_init__": lambda self: None}, frozen=True
+        )
+        unchecked.__doc__ = search.Config.__doc__
         command = make_dataclass(
             search.__name__,
-            [("config", config_class, field(default=config_class()))],
+            [("config", unchecked, field(default=unchecked()))],
             bases=(RunAlgorithm,),
             namespace={"search_class": search},
             frozen=True,
@@ -233,9 +243,9 @@ def _commands() -> Any:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    command: Callable[[], int] = tyro.cli(_commands(), args=arguments, prog="python -m experiments", description=__doc__)
     warnings.formatwarning = lambda message, *_args, **_kwargs: f"warning: {message}\n"
     try:
+        command: Callable[[], int] = tyro.cli(_commands(), args=arguments, prog="python -m experiments", description=__doc__)
         return command()
     except KeyboardInterrupt:
         print("interrupted: finished pieces are stored; the same command continues", file=sys.stderr)
