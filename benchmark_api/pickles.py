@@ -1,4 +1,4 @@
-"""Reads the pickles of official NATS-Bench archives without ever running anything.
+"""Reads the pickles of official NATS-Bench archives, and of CIFAR and ImageNet16, without ever running anything.
 
 A pickle is a program for a small stack machine, and Python's own machine imports and calls whatever the program names. This
 one knows only the instructions that make plain data and three names that official archives need:
@@ -13,6 +13,9 @@ They are compared as text; nothing is imported. It also takes time and memory li
 Supported are the pickles that Python 3 writes for such data with protocols 2 to 5. Dictionary keys and set members are str,
 int of 32 bits, or a tuple of at most two of these. A name of the three that is only mentioned, not called, stays an inert
 `Symbol`.
+
+`load_arrays` reads the image files instead: it admits numpy.ndarray, its _reconstruct and numpy.dtype, none of which archives
+may use to make arrays, and the byte strings that Python 2 wrote.
 """
 
 from __future__ import annotations
@@ -23,11 +26,14 @@ import os
 import struct
 from array import array
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
+from math import prod
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
+
+_Array = np.ndarray[Any, np.dtype[Any]]
 
 SIZE_LIMIT = 8 << 20
 """Unpacked bytes that a file, or one record of a single-file archive, may have: real records have a third of a megabyte."""
@@ -55,11 +61,16 @@ class Symbol(enum.Enum):
     SCALAR = "numpy.core.multiarray.scalar"
     DTYPE = "numpy.dtype"
     FLOAT64 = "numpy.dtype('<f8')"
+    RECONSTRUCT = "numpy.core.multiarray._reconstruct"
+    NDARRAY = "numpy.ndarray"
 
 
 _GLOBALS = {symbol.value: symbol for symbol in (Symbol.ORDERED_DICT, Symbol.SCALAR, Symbol.DTYPE)}
 _GLOBALS["numpy._core.multiarray.scalar"] = Symbol.SCALAR
 _FLOAT64_STATE = (3, "<", None, None, None, -1, -1, 0)
+_ARRAY_GLOBALS = {symbol.value: symbol for symbol in (Symbol.RECONSTRUCT, Symbol.NDARRAY, Symbol.DTYPE)}
+_ARRAY_GLOBALS["numpy._core.multiarray._reconstruct"] = Symbol.RECONSTRUCT
+_ARRAY_DTYPES = {name: np.dtype(name).newbyteorder("<") for name in ("u1", "i4", "i8", "f4", "f8")}
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -83,6 +94,18 @@ def load_file(file: Readable, name: str) -> Any:
 def loads(data: bytes, name: str = "pickle") -> Any:
     """The content of a pickle in memory; `name` stands for it in messages. Raises as `load` does."""
     return _Decoder(iter((data,)), name).run()
+
+
+def load_arrays(data: bytes, name: str = "pickle") -> Any:
+    """The content of an image file in memory: plain data and NumPy arrays, as CIFAR-10, CIFAR-100 and ImageNet16 have them.
+
+    Arrays of uint8, int32, int64, float32 and float64, little-endian, are read-only views of their bytes in the pickle. Text
+    that Python 2 wrote is bytes as a value and str as a dictionary key.
+
+    Raises:
+        as `loads` does.
+    """
+    return _ArrayDecoder(iter((data,)), name).run()
 
 
 def load_records(path: str | os.PathLike[str], consume: Callable[[int, Any], None]) -> Any:
@@ -137,6 +160,9 @@ def unpack(file: Readable, name: str) -> Iterator[bytes]:
 class _Decoder:
     """One run of the stack machine over a pickle that arrives in chunks."""
 
+    _kind = "official archives"
+    _globals: Mapping[str, Symbol] = _GLOBALS
+
     def __init__(self, chunks: Iterator[bytes], name: str) -> None:
         self._chunks = chunks
         self._name = name
@@ -150,6 +176,7 @@ class _Decoder:
 
     def run(self) -> Any:
         """The object that the pickle describes."""
+        handlers = self._handlers()
         try:
             header = self._take(2)
             if header[0] != _PROTO or not 2 <= header[1] <= 5:
@@ -161,12 +188,16 @@ class _Decoder:
                 self._at += 1
                 if opcode == _STOP:
                     return self._finish()
-                handler = _HANDLERS.get(opcode)
+                handler = handlers.get(opcode)
                 if handler is None:
                     self._refuse_opcode(opcode)
                 handler(self)
         except (IndexError, struct.error, UnicodeDecodeError) as error:
             self._fail(str(error), error)
+
+    def _handlers(self) -> Mapping[int, Callable[[Any], None]]:
+        """What each instruction does."""
+        return _HANDLERS
 
     def _finish(self) -> Any:
         if len(self._stack) != 1 or self._outer:
@@ -180,8 +211,8 @@ class _Decoder:
 
     def _refuse(self, what: str) -> NoReturn:
         raise UnsafePickleError(
-            f"{self._name}: refused at byte {self._base + self._at} of the pickle: it asks for {what}; official archives need "
-            f"only {', '.join(list(_GLOBALS)[:3])}. Nothing of it was run."
+            f"{self._name}: refused at byte {self._base + self._at} of the pickle: it asks for {what}; {self._kind} need "
+            f"only {', '.join(list(self._globals)[:3])}. Nothing of it was run."
         )
 
     def _refuse_opcode(self, opcode: int) -> NoReturn:
@@ -452,7 +483,7 @@ class _Decoder:
 
     def _push_global(self, module: str, name: str) -> None:
         full = f"{module}.{name}"
-        found = _GLOBALS.get(full)
+        found = self._globals.get(full)
         if found is None:
             self._refuse(f"the global {full[:100] if full.isprintable() else ascii(full[:100])}")
         self._stack.append(found)
@@ -468,7 +499,7 @@ class _Decoder:
                 self._stack.append(struct.unpack("<d", payload)[0])
             case _:
                 called = function.value if isinstance(function, Symbol) else f"a {type(function).__name__}"
-                self._refuse(f"a call of {called} with other arguments than official archives use")
+                self._refuse(f"a call of {called} with other arguments than {self._kind} use")
 
     def _build(self) -> None:
         (state,) = self._pop(1)
@@ -525,6 +556,75 @@ class _RecordDecoder(_Decoder):
         if value is None:
             self._fail("a reference from one record to an object of another")
         return value
+
+
+class _Blank:
+    """An array between its two instructions: made empty by the first, given its content by the second."""
+
+    array: _Array | None = None
+
+
+class _ArrayDecoder(_Decoder):
+    """Knows arrays instead of scalars, and the strings of Python 2."""
+
+    _kind = "image files"
+    _globals = _ARRAY_GLOBALS
+
+    def _handlers(self) -> Mapping[int, Callable[[Any], None]]:
+        return {
+            **_HANDLERS,
+            ord("U"): _Decoder._short_bytes,
+            ord("T"): _Decoder._bytes,
+            ord("R"): _ArrayDecoder._call,
+            ord("b"): _ArrayDecoder._fill,
+        }
+
+    def _put(self, index: int) -> None:
+        if index == 1 and not self._memo:  # Python 2 counts from 1
+            self._memo.append(None)
+        super()._put(index)
+
+    def _get(self, index: int) -> Any:
+        value = super()._get(index)
+        return value.array if isinstance(value, _Blank) and value.array is not None else value
+
+    def _update_dict(self, keys: list[Any], values: list[Any]) -> None:
+        super()._update_dict([key.decode() if type(key) is bytes else key for key in keys], values)
+
+    def _call(self) -> None:
+        function, arguments = self._pop(2)
+        if not isinstance(function, Symbol):
+            self._refuse(f"a call of a {type(function).__name__}")
+        match arguments:  # int(0) and the like: an array compared with 0 has no truth value
+            case (str() | bytes() as code, int(0), int(1)) if function is Symbol.DTYPE and _text(code) in _ARRAY_DTYPES:
+                self._stack.append(_ARRAY_DTYPES[_text(code)])
+            case (Symbol() as kind, (int(0),), str() | bytes() as code) if (
+                function is Symbol.RECONSTRUCT and kind is Symbol.NDARRAY and _text(code) == "b"
+            ):
+                self._stack.append(_Blank())
+            case _:
+                self._refuse(f"a call of {function.value} with other arguments than {self._kind} use")
+
+    def _fill(self) -> None:
+        (state,) = self._pop(1)
+        target = self._stack[-1]
+        match target, state:
+            case np.dtype(), (int(3), str() | bytes() as order, None, None, None, int(-1), int(-1), int(0)) if _text(order) == (
+                "|" if target.itemsize == 1 else "<"
+            ):
+                pass  # what it is already
+            case _Blank(array=None), (int(1), tuple() as shape, np.dtype() as dtype, int(0 | 1) as by_column, bytes() as content):
+                sizes = len(shape) <= 4 and all(type(size) is int and size > 0 for size in shape)
+                if not sizes or prod(shape) * dtype.itemsize != len(content):
+                    self._fail(f"an array of {len(shape)} dimensions whose sizes do not fit its {len(content)} bytes of {dtype}")
+                target.array = np.frombuffer(content, dtype).reshape(shape, order="F" if by_column else "C")
+                self._stack[-1] = target.array
+            case _:
+                self._refuse(f"a state of type {type(state).__name__} for a {type(target).__name__}")
+
+
+def _text(text: str | bytes) -> str:
+    return text.decode() if isinstance(text, bytes) else text
 
 
 def _is_scalar_key(key: object) -> bool:
