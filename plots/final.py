@@ -46,7 +46,7 @@ def plot_final(axes: Axes, series: Sequence[Series], optimum: float | None = Non
         )  # fmt: skip
         below = int(np.sum(one.values < low - margin))
         if below:
-            note(axes, f"◂ {below} below", (0, row), ("axes fraction", "data"), color=color)
+            note(axes, f"◂ {below} below", (0, row + 0.4), ("axes fraction", "data"), color=color)
         if len(one.values) >= MIN_RUNS:
             lower, median, upper = np.percentile(one.values, [25, 50, 75])
             axes.barh(row + 0.2, upper - lower, 0.2, left=lower, color=color, alpha=0.35)
@@ -60,7 +60,7 @@ def plot_final(axes: Axes, series: Sequence[Series], optimum: float | None = Non
         axes.axvline(optimum, color=REFERENCE_COLOR, linewidth=0.9, linestyle=(0, (1, 2)))
         note(axes, f"optimum {optimum:.2f}", (optimum, 1), ("data", "axes fraction"), align="right")
     if mean_of_space is not None:
-        text = f"mean of the space {mean_of_space:.2f}"
+        text = f"space mean {mean_of_space:.2f}"
         if mean_of_space >= low - margin:
             axes.axvline(mean_of_space, color=MUTED_COLOR, linewidth=0.9, linestyle=(0, (5, 3)))
             note(axes, text, (mean_of_space, 1), ("data", "axes fraction"))
@@ -69,7 +69,7 @@ def plot_final(axes: Axes, series: Sequence[Series], optimum: float | None = Non
     axes.set_ylim(len(series) - 0.55, -0.6)
     axes.set_yticks(range(len(series)), [one.label for one in series])
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("test accuracy of the chosen architecture [%]")
+    axes.set_xlabel("final test accuracy [%]")
     grid(axes, "x")
     return axes
 

@@ -28,11 +28,17 @@ from plots.style import MUTED_COLOR, REFERENCE_COLOR, AlgorithmStyle, Series, re
 COLUMNS = 3
 """Panels side by side, one for each cell."""
 
+MIN_WIDTH = 5.6
+"""Inches; titles and legends need as much."""
+
+CHARACTER = 0.07
+"""About the width of a character, inches."""
+
 TIMES = 400
 """Points in time at which a curve is computed."""
 
 TIME_SPAN = 50
-"""The time axis begins at this fraction of the budget: some evaluations in, when every run has an incumbent."""
+"""The time axis covers the budget down to one part in this many; what happens earlier decides nothing."""
 
 DATASET_TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 
@@ -122,11 +128,9 @@ def anytime_figure(table: Table, all_cells: Sequence[Cell]) -> Figure:
     handles: dict[str, Any] = {}
     for axes, cell in zip(panels, all_cells, strict=True):
         accuracy = reported_accuracy(table, cell.dataset)
-        end = max(_end(entry.experiment) for entry in cell.entries)
-        times = np.geomspace(end / TIME_SPAN, end, TIMES)
+        times = _times([entry.experiment for entry in cell.entries])
         series = [
-            Series(f"{entry.name} ({_runs(entry.name, all_cells)})", entry.style, anytime(entry.experiment, times, accuracy))
-            for entry in cell.entries
+            Series(_label(entry, all_cells), entry.style, anytime(entry.experiment, times, accuracy)) for entry in cell.entries
         ]
         plot_anytime(axes, times, series, float(np.nanmax(accuracy)))
         axes.set_title(cell.title)
@@ -135,30 +139,34 @@ def anytime_figure(table: Table, all_cells: Sequence[Cell]) -> Figure:
     how = "lines: mean over n runs; bands: 95 % bootstrap interval of the mean"
     if any(len(entry.experiment.seeds) < MIN_RUNS for cell in all_cells for entry in cell.entries):
         how += f"; fewer than {MIN_RUNS} runs: each by itself"
-    figure.legend(
-        list(handles.values()), list(handles), loc="outside lower center", ncols=max(1, round(figure.get_figwidth() / 2.2)),
-        title=how, title_fontsize="small",
+    width = figure.get_figwidth()
+    legend = figure.legend(
+        list(handles.values()), list(handles), loc="outside lower center", title=_wrapped(how, width), title_fontsize="small",
+        ncols=max(1, int(width / (0.6 + CHARACTER * max(map(len, handles))))),
     )  # fmt: skip
+    legend.get_title().set_multialignment("center")
     return figure
 
 
 def final_figure(table: Table, all_cells: Sequence[Cell]) -> Figure:
     """Distribution over runs of the test accuracy when the budget is spent, one panel for each cell."""
-    height = 1.0 + 0.36 * max(len(cell.entries) for cell in all_cells)
-    figure, panels = _new_figure(table, "accuracy when the budget is spent", len(all_cells), COLUMNS, (4.2, height), 0.7)
     same_rows = len({tuple(entry.name for entry in cell.entries) for cell in all_cells}) == 1
+    labels = [[_label(entry, all_cells if same_rows else [cell]) for entry in cell.entries] for cell in all_cells]
+    labels_width = CHARACTER * max(len(label) for of_cell in labels for label in of_cell)
+    width = 3.2 + labels_width / (min(COLUMNS, len(all_cells)) if same_rows else 1)
+    height = 1.0 + 0.36 * max(len(cell.entries) for cell in all_cells)
+    figure, panels = _new_figure(table, "accuracy when the budget is spent", len(all_cells), COLUMNS, (width, height), 0.7)
     for number, (axes, cell) in enumerate(zip(panels, all_cells, strict=True)):
         accuracy = reported_accuracy(table, cell.dataset)
-        counted = all_cells if same_rows else [cell]
         series = [
-            Series(f"{entry.name} ({_runs(entry.name, counted)})", entry.style, final_values(entry.experiment, accuracy))
-            for entry in cell.entries
+            Series(label, entry.style, final_values(entry.experiment, accuracy))
+            for label, entry in zip(labels[number], cell.entries, strict=True)
         ]
         plot_final(axes, series, float(np.nanmax(accuracy)), float(np.nanmean(accuracy)))
         axes.set_title(cell.title, pad=16)
         axes.tick_params(labelleft=not (same_rows and number % COLUMNS))
     how = "points: runs; bars: quartiles with the median; diamonds: mean with its 95 % bootstrap interval"
-    figure.supxlabel(how, fontsize="small", color=MUTED_COLOR)
+    figure.supxlabel(_wrapped(how, figure.get_figwidth()), fontsize="small", color=MUTED_COLOR)
     return figure
 
 
@@ -172,7 +180,7 @@ def cost_figure(table: Table, cell: Cell, cost: Literal["flops", "params"]) -> F
     accuracy = reported_accuracy(table, cell.dataset)
     for axes, entry in zip(panels, cell.entries, strict=True):
         plot_cost(axes, costs, accuracy, Series(entry.name, entry.style, final_architectures(entry.experiment)))
-        axes.set_title(f"{entry.name} ({_runs(entry.name, [cell])})")
+        axes.set_title(_wrapped(_label(entry, [cell]), 2.2))
         if axes.xaxis.get_tick_params()["labelbottom"]:
             axes.set_xlabel(label)
         if axes.yaxis.get_tick_params()["labelleft"]:
@@ -203,15 +211,22 @@ def correlation_figure(table: Table) -> Figure:
     return figure
 
 
-def _end(experiment: Experiment) -> float:
-    """Where an experiment's time axis ends, in simulated seconds."""
-    return experiment.budget if math.isfinite(experiment.budget) else float(experiment.seconds.max())
+def _times(experiments: Sequence[Experiment]) -> FloatArray:
+    """Points in time [time] for the curves of a cell, simulated seconds."""
+    end = max(e.budget if math.isfinite(e.budget) else float(e.seconds.max()) for e in experiments)
+    first = min(float(e.seconds[e.offsets[:-1]].min()) for e in experiments)  # no run has an incumbent before
+    return np.geomspace(min(max(first, end / TIME_SPAN), end / 2), end, TIMES)
 
 
-def _runs(name: str, all_cells: Sequence[Cell]) -> str:
-    """How many runs the entries of a name have in some cells."""
-    counts = sorted({len(entry.experiment.seeds) for cell in all_cells for entry in cell.entries if entry.name == name})
-    return f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
+def _label(entry: Entry, all_cells: Sequence[Cell]) -> str:
+    """An entry's name and how many runs entries of its name have in some cells."""
+    runs = sorted({len(other.experiment.seeds) for cell in all_cells for other in cell.entries if other.name == entry.name})
+    return f"{entry.name} (n = {runs[0]})" if len(runs) == 1 else f"{entry.name} (n = {runs[0]} to {runs[-1]})"
+
+
+def _wrapped(text: str, width: float) -> str:
+    """The text in lines that fit a width in inches."""
+    return textwrap.fill(text, int(width / CHARACTER))
 
 
 def _new_figure(
@@ -230,10 +245,12 @@ def _new_figure(
     """
     columns = min(columns, panels)
     rows = math.ceil(panels / columns)
-    width = size[0] * columns
-    notice = textwrap.wrap(table.notice, int(width * 12))
-    figure = Figure((width, size[1] * rows + extra + 0.2 * len(notice)), layout="constrained")
-    figure.suptitle("\n".join([f"{table.space.name.capitalize()} space: {title}", *notice]), fontsize=10.5)
+    width = max(size[0] * columns, MIN_WIDTH)
+    heading = f"{table.space.name.capitalize()} space: {title}"
+    if table.notice:
+        heading += "\n" + _wrapped(table.notice, width / 1.2)  # larger letters than elsewhere
+    figure = Figure((width, size[1] * rows + extra + 0.2 * heading.count("\n")), layout="constrained")
+    figure.suptitle(heading, fontsize=10.5)
     axes = figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share).ravel().tolist()
     for unused in axes[panels:]:
         unused.remove()

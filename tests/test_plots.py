@@ -135,7 +135,7 @@ def test_final_shows_every_run_the_quartiles_and_the_mean(axes: Axes) -> None:
     assert (bar.get_x(), bar.get_x() + bar.get_width()) == pytest.approx((93.0, 93.5))
     means = [line for line in axes.lines if line.get_marker() == "D"]
     assert [float(line.get_xdata()[0]) for line in means] == pytest.approx([values.mean()])
-    assert {"optimum 94.50", "◂ mean of the space 80.00"} == set(texts(axes))
+    assert {"optimum 94.50", "◂ space mean 80.00"} == set(texts(axes))
     assert [label.get_text() for label in axes.get_yticklabels()] == ["rea", "random"]
     assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first row is on top
 
@@ -145,7 +145,7 @@ def test_final_counts_runs_that_would_stretch_the_axis(axes: Axes) -> None:
     plot_final(axes, [series(values)], optimum=94.3, mean_of_space=92.9)
     low, _ = axes.get_xlim()
     assert 90.0 < low < 92.9
-    assert set(texts(axes)) == {"◂ 2 below", "optimum 94.30", "mean of the space 92.90"}
+    assert set(texts(axes)) == {"◂ 2 below", "optimum 94.30", "space mean 92.90"}
 
 
 def test_final_survives_runs_that_all_end_alike(axes: Axes) -> None:
@@ -217,7 +217,7 @@ def test_rank_correlations_by_hand() -> None:
 
 def test_correlations_are_written_into_the_cells(axes: Axes) -> None:
     plot_correlations(axes, np.array([[NAN, 0.5], [-0.25, NAN]]), ["a", "b"])
-    assert {(text.get_position(), text.get_text()) for text in axes.texts} == {((1, 0), "0.50"), ((0, 1), "-0.25")}
+    assert {(text.get_position(), text.get_text()) for text in axes.texts} == {((1, 0), "0.500"), ((0, 1), "-0.250")}
     assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "b"]
 
 
