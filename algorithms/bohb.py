@@ -31,7 +31,7 @@ Array = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 RANDOM_ATTEMPTS = 100
-"""Random draws without finding a new architecture after which all that are left are listed."""
+"""Random draws without a new architecture after which the space counts as nearly exhausted: the least trained ones are listed."""
 
 
 def bohb_brackets(min_epochs: int, max_epochs: int, eta: int) -> list[Bracket]:
@@ -255,8 +255,10 @@ class BOHB(ModelHyperband):
             architecture = super()._random(epochs)
             if self._is_new(architecture, epochs):
                 return architecture
-        new = [architecture for architecture in all_architectures(self.space) if self._is_new(architecture, epochs)]
-        return new[int(self.rng.integers(len(new)))] if new else architecture  # a repeat once the space is exhausted
+        everything = list(all_architectures(self.space))
+        least = min(self._trained.get(architecture, 0) for architecture in everything)
+        rest = [architecture for architecture in everything if self._trained.get(architecture, 0) == least]
+        return rest[int(self.rng.integers(len(rest)))]  # a repeat only where nothing new is left
 
     def _is_new(self, architecture: Architecture, epochs: int) -> bool:
         # Longer trainings count too: otherwise a promotion could repeat one.
