@@ -394,11 +394,13 @@ def test_same_model_as_hpbandster(space: SearchSpace, evaluations: int) -> None:
 
 @needs_hpbandster
 @pytest.mark.slow
-@pytest.mark.parametrize(("space", "evaluations", "seed"), [(SPACES[0], 40, 0), (SPACES[0], 120, 1), (SPACES[1], 60, 2)])
+@pytest.mark.parametrize(
+    ("space", "evaluations", "seed"), [(SPACES[0], 60, 1), (SPACES[0], 120, 1), (SizeSpace((8, 16, 24)), 60, 3)]
+)
 def test_same_proposals_as_hpbandster(space: SearchSpace, evaluations: int, seed: int) -> None:
     own, backend = oracle(space, evaluations, seed)
-    ours = np.array([own._candidate(12) for _ in range(1000)])
-    theirs = np.array([backend.propose() for _ in range(1000)])
+    ours = np.array([own._candidate(12) for _ in range(600)])
+    theirs = np.array([backend.propose() for _ in range(600)])
     # Chi-square of homogeneity of every decision, and of the pairs of neighbouring decisions: at most 11 tests per case,
     # each fails by chance once in 10^5, so a case once in 9,000; with these seeds never.
     samples = [(ours[:, [d]], theirs[:, [d]]) for d in range(ours.shape[1])]
@@ -410,7 +412,7 @@ def test_same_proposals_as_hpbandster(space: SearchSpace, evaluations: int, seed
         table = np.column_stack((table[:, frequent], table[:, ~frequent].sum(axis=1) + 1))
         assert stats.chi2_contingency(table).pvalue > 1e-5
     # The test has power: it tells both from uniform choices.
-    uniform = np.array([space.sample(own.rng) for _ in range(1000)])
+    uniform = np.array([space.sample(own.rng) for _ in range(600)])
     worst = min(
         stats.chi2_contingency([np.bincount(column, minlength=8) + 1 for column in (ours[:, d], uniform[:, d])]).pvalue
         for d in range(ours.shape[1])
