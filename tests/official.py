@@ -117,7 +117,7 @@ def trial(space: SearchSpace, index: int, key: str, schedule: str, seed: int) ->
 
 
 def record(space: SearchSpace, index: int, schedules: Iterable[str] | None = None) -> OrderedDict[str, dict[str, Any]]:
-    """Everything about one architecture: {schedule: state of an `ArchResults`}; the space's own schedules unless told otherwise."""
+    """Everything about one architecture: {schedule: state of an `ArchResults`}, of the space's own schedules by default."""
     return OrderedDict(
         (
             schedule,
