@@ -1,4 +1,4 @@
-"""Rank correlation: does one data set, schedule or split order the architectures as another does?"""
+"""Rank correlation: does one dataset, schedule or split order the architectures as another does?"""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from benchmark_api.table import FloatArray
 from experiments.analysis import MIN_RUNS, bootstrap_mean_interval
-from plots.style import MUTED_COLOR, REFERENCE_COLOR, Series, grid, note
+from plots.style import MUTED_COLOR, REFERENCE_COLOR, Series, note
 
 BINS = 60
 """Bins over the accuracy axis; the more runs a bin has, the higher its points spread."""
@@ -70,7 +70,7 @@ def plot_final(axes: Axes, series: Sequence[Series], optimum: float | None = Non
     axes.set_yticks(range(len(series)), [one.label for one in series])
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("final test accuracy [%]")
-    grid(axes, "x")
+    axes.grid(True, axis="x")
     return axes
 
 
@@ -79,7 +79,7 @@ def _pile(values: FloatArray, low: float, high: float) -> FloatArray:
     bins = np.clip(((values - low) / (high - low) * BINS).astype(int), 0, BINS - 1)
     counts = np.bincount(bins, minlength=BINS)
     heights = np.zeros(len(values))
-    for fullness in np.flatnonzero(counts):
-        members = np.flatnonzero(bins == fullness)
+    for number in np.flatnonzero(counts):
+        members = np.flatnonzero(bins == number)
         heights[members] = np.arange(len(members)) / counts.max()
     return heights

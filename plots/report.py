@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 import textwrap
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +17,7 @@ from matplotlib.lines import Line2D
 from algorithms import REGISTRY
 from benchmark_api.table import FloatArray, Table
 from experiments.analysis import MIN_RUNS, anytime, final_architectures, final_values
+from experiments.report import deviations, full_training_accuracy
 from experiments.store import Experiment
 from plots.anytime import plot_anytime
 from plots.correlation import plot_correlations, rank_correlations
@@ -60,7 +60,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Cell:
-    """Experiments that can be compared with each other: of one data set, schedule and budget.
+    """Experiments that can be compared with each other: of one dataset, schedule and budget.
 
     Attributes:
         dataset: the dataset.
@@ -84,39 +84,29 @@ def cells(experiments: Sequence[Experiment]) -> list[Cell]:
         groups[experiment.dataset, experiment.schedule, experiment.budget].append(experiment)
     datasets = [dataset for dataset, _, _ in groups]
     found = []
-    for (dataset, schedule, budget), members in sorted(groups.items(), key=lambda group: group[0]):
+    for dataset, schedule, budget in sorted(groups, key=lambda group: (group[0].casefold(), *group)):
         title, slug = DATASET_TITLES.get(dataset, dataset), dataset
         if datasets.count(dataset) > 1:
             title, slug = f"{title}, {schedule} epochs, {budget:,.0f} s", f"{slug}-{schedule}-{budget:.0f}"
-        entries = [_entry(experiment, configurations[experiment.algorithm]) for experiment in members]
+        entries = [_entry(e, configurations[e.algorithm]) for e in groups[dataset, schedule, budget]]
         entries.sort(key=lambda entry: (reading_order(entry.experiment.algorithm), entry.name))
         found.append(Cell(dataset, title, slug, entries))
     return found
 
 
 def _configuration(experiment: Experiment) -> str:
-    """What experiments of one algorithm can differ in within a cell, as JSON."""
-    settings = {name: getattr(experiment, name) for name in ("charge", "repeats", "noise", "max_queries")}
-    return json.dumps({**json.loads(experiment.hyperparameters), **settings}, sort_keys=True)
+    """What is not the default of an experiment, besides what makes its cell."""
+    different = deviations(experiment, experiment.schedule).items()
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in different if name != "budget")
 
 
 def _entry(experiment: Experiment, configurations: Collection[str]) -> Entry:
     """Name and style of an experiment among all configurations of its algorithm; the default one has the first style."""
     search = REGISTRY.get(experiment.algorithm)
-    default = json.loads(json.dumps(asdict(search.Config()))) if search else {}
-    known = [json.loads(text) for text in sorted(configurations)]
-    known.sort(key=lambda other: any(other[name] != value for name, value in default.items() if name in other))
-    own = json.loads(_configuration(experiment))
     name = search.title if search else experiment.algorithm
-    for key, value in own.items():
-        if any(other.get(key) != value for other in known):
-            name += f", {key.replace('_', ' ')} {value}"
-    return Entry(experiment, name, style_of(experiment.algorithm, known.index(own)))
-
-
-def reported_accuracy(table: Table, dataset: str) -> FloatArray:
-    """Test accuracy [architecture] after full training, mean over trials, percent."""
-    return table.mean_accuracy(dataset, table.report_schedule, table.test_split(dataset, table.report_schedule))
+    own = _configuration(experiment)
+    variants = ["", *sorted(set(configurations) - {""})]
+    return Entry(experiment, f"{name}, {own}" if own else name, style_of(experiment.algorithm, variants.index(own)))
 
 
 # -- figures ---------------------------------------------------------------------------------------------------------------
@@ -127,7 +117,7 @@ def anytime_figure(table: Table, all_cells: Sequence[Cell]) -> Figure:
     figure, panels = _new_figure(table, "incumbent over simulated time", len(all_cells), COLUMNS, (4.2, 3.3), 1.3)
     handles: dict[str, Any] = {}
     for axes, cell in zip(panels, all_cells, strict=True):
-        accuracy = reported_accuracy(table, cell.dataset)
+        accuracy = full_training_accuracy(table, cell.dataset)[1]
         times = _times([entry.experiment for entry in cell.entries])
         series = [
             Series(_label(entry, all_cells), entry.style, anytime(entry.experiment, times, accuracy)) for entry in cell.entries
@@ -157,7 +147,7 @@ def final_figure(table: Table, all_cells: Sequence[Cell]) -> Figure:
     height = 1.0 + 0.36 * max(len(cell.entries) for cell in all_cells)
     figure, panels = _new_figure(table, "accuracy when the budget is spent", len(all_cells), COLUMNS, (width, height), 0.7)
     for number, (axes, cell) in enumerate(zip(panels, all_cells, strict=True)):
-        accuracy = reported_accuracy(table, cell.dataset)
+        accuracy = full_training_accuracy(table, cell.dataset)[1]
         series = [
             Series(label, entry.style, final_values(entry.experiment, accuracy))
             for label, entry in zip(labels[number], cell.entries, strict=True)
@@ -177,7 +167,7 @@ def cost_figure(table: Table, cell: Cell, cost: Literal["flops", "params"]) -> F
         "params": (table.params(cell.dataset), "parameters [10⁶]"),
     }[cost]
     figure, panels = _new_figure(table, f"what was found, {cell.title}", len(cell.entries), 4, (2.5, 2.3), 1.1, share=True)
-    accuracy = reported_accuracy(table, cell.dataset)
+    accuracy = full_training_accuracy(table, cell.dataset)[1]
     for axes, entry in zip(panels, cell.entries, strict=True):
         plot_cost(axes, costs, accuracy, Series(entry.name, entry.style, final_architectures(entry.experiment)))
         axes.set_title(_wrapped(_label(entry, [cell]), 2.2))
@@ -203,7 +193,7 @@ def correlation_figure(table: Table) -> Figure:
         for schedule in table.schedules(key):
             if "x-valid" in table.splits(key, schedule):
                 measurements[f"{title}, {schedule} ep., valid"] = table.mean_accuracy(key, schedule, "x-valid")
-        measurements[f"{title}, {table.report_schedule} ep., test"] = reported_accuracy(table, dataset)
+        measurements[f"{title}, {table.report_schedule} ep., test"] = full_training_accuracy(table, dataset)[1]
     side = 1.9 + 0.5 * len(measurements)
     title = f"rank correlation, {len(table):,} architectures\nSpearman's ρ below the diagonal, Kendall's τ above"
     figure, (axes,) = _new_figure(table, title, 1, 1, (side, side), 0.1)
@@ -221,7 +211,7 @@ def _times(experiments: Sequence[Experiment]) -> FloatArray:
 def _label(entry: Entry, all_cells: Sequence[Cell]) -> str:
     """An entry's name and how many runs entries of its name have in some cells."""
     runs = sorted({len(other.experiment.seeds) for cell in all_cells for other in cell.entries if other.name == entry.name})
-    return f"{entry.name} (n = {runs[0]})" if len(runs) == 1 else f"{entry.name} (n = {runs[0]} to {runs[-1]})"
+    return f"{entry.name}, n = {runs[0]}" if len(runs) == 1 else f"{entry.name}, n = {runs[0]} to {runs[-1]}"
 
 
 def _wrapped(text: str, width: float) -> str:
