@@ -9,10 +9,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import create_autospec
 
 import numpy as np
 import pytest
 
+import plots.__main__
 from algorithms import REGISTRY
 from benchmark_api.table import Table
 from experiments import published, report, store
@@ -252,16 +254,19 @@ def test_published_rows_are_found_by_registry_name() -> None:
         assert row.algorithm is None or row.algorithm in REGISTRY
 
 
-@pytest.mark.slow
-def test_reproduce(experiments: Command, size_table: Table, tmp_path: Path) -> None:
-    folders = ("--results", tmp_path / "results", "--figures", tmp_path / "figures")
+def test_reproduce(experiments: Command, size_table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figure = tmp_path / "figures" / "size-anytime.png"
+    draw = create_autospec(plots.__main__.draw, return_value=[figure])  # the figures have tests of their own
+    monkeypatch.setattr(plots.__main__, "draw", draw)
+    folder = tmp_path / "results"
+    folders = ("--results", folder, "--figures", figure.parent)
     status, out, _ = experiments("reproduce", "--table", size_table.path, "--seeds", 2, "--jobs", 2, *folders)
     assert status == 0
     for name in REGISTRY:
         for dataset in ("cifar10", "cifar100"):
-            assert f"| {dataset} " in out
-            assert len(store.load(tmp_path / "results", dataset=dataset, algorithm=name)) == 1
+            (experiment,) = store.load(folder, dataset=dataset, algorithm=name)
+            assert experiment.seeds.tolist() == [0, 1]
+            assert any(line.startswith(f"| {dataset} ") and f" {name} " in line for line in out.splitlines())
     assert "### size space" in out
-    drawn = [Path(line) for line in out.splitlines() if line.endswith((".png", ".pdf"))]
-    assert drawn
-    assert all(path.stat().st_size > 0 for path in drawn)
+    draw.assert_called_once_with(folder, figure.parent, size_table.path)
+    assert out.endswith(f"{figure}\n")
