@@ -532,8 +532,7 @@ class NASBenchMetaAPI:
             KeyError: unknown schedule or dataset key.
             ValueError: the architecture is not there; no such epoch or trial.
         """
-        if self.verbose:
-            self._log(f"get_more_info: index={index}, dataset={dataset}, iepoch={iepoch}, hp={hp}, is_random={is_random}")
+        self._log(f"get_more_info: index={index}, dataset={dataset}, iepoch={iepoch}, hp={hp}, is_random={is_random}")
         results = self._results(self.query_index_by_arch(index), hp)
         if is_random is True:
             # Python's global generator is part of this interface: scripts seed it and expect the package's draws.
@@ -591,8 +590,7 @@ class NASBenchMetaAPI:
             KeyError: unknown dataset key.
             ValueError: the architecture is not there, or was not trained under this schedule.
         """
-        if self.verbose:
-            self._log(f"get_cost_info: index={index}, dataset={dataset}, hp={hp}")
+        self._log(f"get_cost_info: index={index}, dataset={dataset}, hp={hp}")
         try:
             results = self._results(index, hp)
         except KeyError:

@@ -188,15 +188,16 @@ class TableSource:
         trainings = self._schedules[hp][dataset]
         if not (trainings.trials[asked] > 0).all():
             raise KeyError(dataset)
-        split = _split_name(trainings, setname)
-        allowed = ~np.isnan(accuracy := self._table.mean_accuracy(dataset, hp, split)[asked])
         if flop_max is not None:
-            allowed &= trainings.flops[asked] <= flop_max
+            asked = asked[trainings.flops[asked] <= flop_max]
         if param_max is not None:
-            allowed &= trainings.params[asked] <= param_max
-        if not allowed.any():
+            asked = asked[trainings.params[asked] <= param_max]
+        if not asked.size:
             return -1, None
-        at = int(np.where(allowed, accuracy, -np.inf).argmax())
+        accuracy = self._table.mean_accuracy(dataset, hp, _split_name(trainings, setname))[asked]
+        if np.isnan(accuracy).any():
+            raise KeyError(setname)
+        at = int(accuracy.argmax())
         return int(asked[at]), float(accuracy[at])
 
     def trials(self, indices: Iterable[int], dataset: str, hp: str) -> dict[int, int]:
