@@ -153,7 +153,8 @@ def write_piece(
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
         with open(handle, "wb") as file:
-            pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+            # Trajectories hardly repeat a value: dictionaries would cost time and space.
+            pq.write_table(table, file, compression="zstd", use_dictionary=False, write_page_checksum=True)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
