@@ -59,7 +59,9 @@ class KernelDensity:
         self.data = data
         self.kernels = kernels
         # The kernels of all data for each choice, [decision, choice, datum].
-        self._factors = np.stack([kernel.T.take(c, axis=1) for kernel, c in zip(kernels, data.T, strict=True)])
+        self._factors = np.empty((*kernels.shape[:2], len(data)))
+        for factors, kernel, choices in zip(self._factors, kernels, data.T, strict=True):
+            kernel.T.take(choices, axis=1, out=factors, mode="clip")  # "clip": no copy in between
         self._decisions = np.arange(len(kernels))[:, None]
 
     def __call__(self, points: IntArray) -> Array:
@@ -385,8 +387,8 @@ class BOHBReference(ModelHyperband):
         # Normal reference rule; NATS-Bench sets the lower bound, hpbandster has no upper one.
         bandwidth = np.maximum(1.06 * deviation * points ** (-1 / (4 + decisions)), self.config.min_bandwidth)
         # statsmodels counts the choices that occur in the data. With a single one a mismatch weighs h / 0.
-        with np.errstate(divide="ignore"):
-            mismatch = bandwidth / ((counts > 0).sum(axis=1) - 1)
+        others = (counts > 0).sum(axis=1) - 1
+        mismatch = np.where(others > 0, bandwidth / np.maximum(others, 1), np.inf)
         kernels: Array = np.where(self._match, 1 - bandwidth[:, None, None], mismatch[:, None, None])
         return kernels
 
