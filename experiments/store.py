@@ -167,6 +167,12 @@ def write_piece(
     return path
 
 
+def discard_parts(piece: Path) -> None:
+    """Remove what writers of a piece left that were killed; none may be at work."""
+    for part in piece.parent.glob(f".{piece.name}.*.part"):
+        part.unlink()
+
+
 def failure_path(piece: Path) -> Path:
     """Where the traceback of a failed piece lies until the piece succeeds."""
     return piece.with_suffix(".failed")

@@ -126,6 +126,17 @@ def test_a_failing_piece_is_reported_and_the_others_finish(
 
 
 @needs_fork
+def test_a_worker_killed_while_writing_leaves_nothing(
+    topology_table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", lambda file: os.kill(os.getpid(), signal.SIGKILL))
+    condition = condition_of("random", topology_table)
+    failures = sweep.sweep(pieces_of(condition, topology_table, tmp_path, range(30)), jobs=2)
+    assert len(failures) == 2
+    assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} == {".failed"}
+
+
+@needs_fork
 def test_a_worker_that_dies_takes_only_its_piece(failing: type[Failing], topology_table: Table, tmp_path: Path) -> None:
     failing.trouble = staticmethod(lambda: os.kill(os.getpid(), signal.SIGKILL))
     condition = condition_of("failing", topology_table)
@@ -235,4 +246,5 @@ def test_interrupt_is_clean(uninterrupted: Experiment, topology_table: Table, tm
     assert process.returncode == 130
     assert errors.decode() == "interrupted: finished pieces are stored; the same command continues\n"
     assert group_is_gone(process.pid)
+    assert list(results.rglob("*.part")) == []
     assert_resumes(results, uninterrupted, topology_table)
