@@ -193,7 +193,7 @@ def _show(value: object) -> str:
     return repr(value)[:80] if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
 
 
-def _numbers(values: Iterable[Any], what: str, low: float = 0.0, high: float = float("inf"), nan: bool = False) -> FloatArray:
+def _numbers(values: Iterable[Any], what: str, low: float = 0.0, high: float = 1e12, nan: bool = False) -> FloatArray:
     """Numbers as an array, checked to be numbers within limits."""
     plain = list(values)
     if not set(map(type, plain)) <= {float, int}:
@@ -264,7 +264,7 @@ def _read_trial(state: Any, key: str, seed: int, epochs: int) -> _Trial:
     splits = {
         "train": _Split(
             _scatter(_numbers(accuracies.values(), "training accuracies", high=100.0), places, epochs),
-            _scatter(_numbers(losses.values(), "training losses", nan=True), _epochs(tuple(losses), epochs), epochs),
+            _scatter(_numbers(losses.values(), "training losses", high=np.inf, nan=True), _epochs(tuple(losses), epochs), epochs),
             _constant(_numbers(times.values() if times else (), "training times")),
         )
     }
@@ -277,8 +277,8 @@ def _read_trial(state: Any, key: str, seed: int, epochs: int) -> _Trial:
             _scatter(_numbers(figures.values(), what, high=high, nan=nan), _places(tuple(figures), names, epochs), size)
             for figures, what, high, nan in (
                 (accuracies, "accuracies", 100.0, False),
-                (losses, "losses", float("inf"), True),
-                (_expect(state, "eval_times", dict), "evaluation times", float("inf"), False),
+                (losses, "losses", np.inf, True),
+                (_expect(state, "eval_times", dict), "evaluation times", 1e12, False),
             )
         ]
         for name, accuracy, loss, seconds in zip(names, *(array.reshape(len(names), epochs) for array in by_split), strict=True):

@@ -152,13 +152,12 @@ def dumps(content: object) -> bytes:
     data = pickle.dumps(content, protocol=4)
     new, old = b"\x8c\x16numpy._core.multiarray", b"\x8c\x15numpy.core.multiarray"
     out, position = data[:2], 2
-    while position < len(data):  # frame by frame: the shorter name shortens the frame that holds it
-        assert data[position : position + 1] == pickle.FRAME
+    while data[position : position + 1] == pickle.FRAME:  # the shorter name shortens the frame that holds it
         end = position + 9 + int.from_bytes(data[position + 1 : position + 9], "little")
         body = data[position + 9 : end].replace(new, old)
         out += pickle.FRAME + len(body).to_bytes(8, "little") + body
         position = end
-    return out
+    return out + data[position:]
 
 
 def write(path: Path, content: object) -> Path:
