@@ -305,6 +305,7 @@ def random_results(topology_table: Table) -> list[float]:
     return [final_accuracy("random", topology_table, seed, 20_000) for seed in range(1000, 1100)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in REGISTRY if name != "random"])
 def test_beats_random_search(name: str, topology_table: Table, random_results: list[float]) -> None:
     """One-sided rank test at 1 %, 20,000 simulated seconds, 100 seeds of random search; seeds are fixed, so it cannot flicker.
@@ -317,6 +318,7 @@ def test_beats_random_search(name: str, topology_table: Table, random_results: l
     assert stats.mannwhitneyu(results, random_results, alternative="greater").pvalue < 0.01
 
 
+@pytest.mark.slow
 def test_bohb_beats_its_reference(topology_table: Table) -> None:
     """One-sided rank test at 1 %, 30 fixed seeds each; with other seeds it would fail in less than one case of 400."""
     bohb, reference = (
