@@ -58,6 +58,19 @@ def hyperband_brackets(min_epochs: int, max_epochs: int, eta: int) -> list[Brack
     return brackets
 
 
+def bohb_brackets(min_epochs: int, max_epochs: int, eta: int) -> list[Bracket]:
+    """The brackets of hpbandster: 9-3-1, 3-1 and 3 for 1 to 12 epochs and eta 3.
+
+    They are those of Hyperband, but floor((s_max + 1) / (s + 1)) · eta^s candidates start in bracket s.
+    """
+    epochs = rung_epochs(min_epochs, max_epochs, eta)
+    rungs = len(epochs)
+    return [
+        tuple(Rung(rungs // (s + 1) * eta ** (s - i), epochs[rungs - 1 - s + i]) for i in range(s + 1))
+        for s in reversed(range(rungs))
+    ]
+
+
 @dataclass(frozen=True)
 class HalvingConfig:
     """Hyperparameters of successive halving and of everything built on it.

@@ -15,17 +15,10 @@ import pytest
 from scipy import stats
 
 from algorithms.base import Query, SearchFinished
-from algorithms.bohb import (
-    BOHB,
-    BOHBReference,
-    History,
-    KernelDensity,
-    ModelHyperband,
-    aitchison_aitken_kernel,
-    bohb_brackets,
-    ordinal_kernel,
-)
-from algorithms.hyperband import Hyperband, SuccessiveHalving, hyperband_brackets, rung_epochs
+from algorithms.bohb import BOHB, ModelHyperband
+from algorithms.bohb_reference import BOHBReference
+from algorithms.hyperband import Hyperband, SuccessiveHalving, bohb_brackets, hyperband_brackets, rung_epochs
+from algorithms.parzen import History, KernelDensity, aitchison_aitken_kernel, ordinal_kernel
 from benchmark_api.spaces import Architecture, SearchSpace, SizeSpace, TopologySpace, all_architectures
 
 SPACES = [TopologySpace(), SizeSpace()]
