@@ -20,7 +20,7 @@ import numpy as np
 from algorithms.base import Query, register
 from algorithms.hyperband import Bracket, HalvingConfig, Hyperband, bohb_brackets
 from algorithms.parzen import Array, History, IntArray, KernelDensity, aitchison_aitken_kernel, ordinal_kernel
-from benchmark_api.spaces import Architecture, SearchSpace, all_architectures
+from benchmark_api.spaces import Architecture, all_architectures
 
 RANDOM_ATTEMPTS = 100
 """Random draws without a new architecture after which the space counts as nearly exhausted: the least trained ones are listed."""
@@ -58,15 +58,8 @@ class ModelHyperband(Hyperband):
 
     config: ModelConfig
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        config: ModelConfig | None = None,
-        *,
-        seed: int | np.random.Generator = 0,
-        max_epochs: int = 12,
-    ) -> None:
-        super().__init__(space, config, seed=seed, max_epochs=max_epochs)
+    def _start(self) -> None:
+        super()._start()
         self._histories: dict[int, History] = {}  # by epochs
         self._good: KernelDensity | None = None  # l(x) of the paper; None while there is no model
         self._bad: KernelDensity | None = None  # g(x)
@@ -138,19 +131,12 @@ class BOHB(ModelHyperband):
 
     config: Config
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        config: Config | None = None,
-        *,
-        seed: int | np.random.Generator = 0,
-        max_epochs: int = 12,
-    ) -> None:
-        super().__init__(space, config, seed=seed, max_epochs=max_epochs)
-        kernel = ordinal_kernel if space.ordinal else aitchison_aitken_kernel
-        choices = max(space.cardinalities)
-        self._kernel_table = np.zeros((len(space.cardinalities), choices, choices))
-        for table, cardinality in zip(self._kernel_table, space.cardinalities, strict=True):
+    def _start(self) -> None:
+        super()._start()
+        kernel = ordinal_kernel if self.space.ordinal else aitchison_aitken_kernel
+        choices = max(self.space.cardinalities)
+        self._kernel_table = np.zeros((len(self.space.cardinalities), choices, choices))
+        for table, cardinality in zip(self._kernel_table, self.space.cardinalities, strict=True):
             table[:cardinality, :cardinality] = kernel(cardinality, self.config.bandwidth)
         self._cumulative = self._kernel_table.cumsum(axis=2)  # [decision, datum's choice, choice]
         self._trained: dict[Architecture, int] = {}  # epochs of its longest training

@@ -15,7 +15,7 @@ from algorithms.bohb import ModelConfig, ModelHyperband
 from algorithms.hpbandster_backend import HpbandsterGenerator
 from algorithms.hyperband import Bracket
 from algorithms.parzen import Array, IntArray, KernelDensity
-from benchmark_api.spaces import Architecture, SearchSpace
+from benchmark_api.spaces import Architecture
 
 
 @register
@@ -68,23 +68,16 @@ class BOHBReference(ModelHyperband):
 
     config: Config
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        config: Config | None = None,
-        *,
-        seed: int | np.random.Generator = 0,
-        max_epochs: int = 12,
-    ) -> None:
-        super().__init__(space, config, seed=seed, max_epochs=max_epochs)
-        choices = max(space.cardinalities)
+    def _start(self) -> None:
+        super()._start()
+        choices = max(self.space.cardinalities)
         self._match = np.eye(choices, dtype=bool)
-        self._first_cell = np.arange(len(space.cardinalities)) * choices  # of each decision in a flat [decision, choice]
+        self._first_cell = np.arange(len(self.space.cardinalities)) * choices  # of each decision in a flat [decision, choice]
         self._powers = np.array([np.arange(choices), np.arange(choices) ** 2])
         self._hpbandster = None
         if self.config.backend == "hpbandster":
             self._hpbandster = HpbandsterGenerator(
-                space.cardinalities,
+                self.space.cardinalities,
                 self.rng,
                 top_n_percent=self.config.top_n_percent,
                 num_samples=self.config.num_samples,

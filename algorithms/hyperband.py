@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from itertools import cycle, repeat
 from typing import ClassVar, NamedTuple
 
-import numpy as np
-
 from algorithms.base import BlackBoxSearch, Query, SearchFinished, register
-from benchmark_api.spaces import Architecture, SearchSpace
+from benchmark_api.spaces import Architecture
 
 
 class Rung(NamedTuple):
@@ -106,17 +104,9 @@ class Hyperband(BlackBoxSearch):
     Config: ClassVar[type] = HalvingConfig
     config: HalvingConfig
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        config: HalvingConfig | None = None,
-        *,
-        seed: int | np.random.Generator = 0,
-        max_epochs: int = 12,
-    ) -> None:
-        super().__init__(space, config, seed=seed, max_epochs=max_epochs)
-        if self.config.min_epochs > max_epochs:
-            raise ValueError(f"min_epochs must be at most the schedule's {max_epochs} epochs, got {self.config.min_epochs}")
+    def _start(self) -> None:
+        if self.config.min_epochs > self.max_epochs:
+            raise ValueError(f"min_epochs must be at most the schedule's {self.max_epochs} epochs, got {self.config.min_epochs}")
         self._plan = self._brackets()
         self._rungs: deque[Rung] = deque()  # of the bracket under way, the current one first
         self._waiting: deque[Architecture | None] = deque()  # for their training on the current rung; None: to be chosen
