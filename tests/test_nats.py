@@ -515,6 +515,21 @@ def test_pickles_go_both_ways(tmp_path: Path) -> None:
         ours.pickle_load(tmp_path / "absent")
 
 
+def test_the_lowest_index_wins_ties(tmp_path: Path) -> None:
+    twins = {}
+    for index in (4, 5, 6):
+        record = official.record(SIZE, 4)
+        for state in record.values():
+            state |= {"arch_index": index, "arch_str": SIZE.to_string(SIZE.architecture(index))}
+            for trial in state["all_results"].values():
+                trial["arch_config"] |= {"channels": state["arch_str"], "arch_str": state["arch_str"]}
+        twins[index] = record
+    content = {**official.meta(SIZE), "arch2infos": twins, "evaluated_indexes": set(twins)}
+    table = import_archive(official.write(tmp_path / "twins.pickle.pbz2", content), tmp_path / "t.safetensors", progress=False)
+    for create, given in ((nats_bench.create, content), (ours.create, content), (ours.create, table)):
+        assert create(given, "sss", False, False).find_best("cifar100", "test", hp="90")[0] == 4
+
+
 # -- where the package is odd ------------------------------------------------------------------------------------------
 
 
