@@ -227,9 +227,21 @@ def _places(keys: tuple[Any, ...], splits: tuple[str, ...], epochs: int) -> npt.
     return np.array([position[key] for key in keys], dtype=np.intp)
 
 
-def _scatter(values: FloatArray, places: npt.NDArray[np.intp], size: int) -> FloatArray:
-    array = np.full(size, np.nan)
-    array[places] = values
+def _figures(
+    accuracies: dict[Any, Any],
+    losses: dict[Any, Any],
+    times: dict[Any, Any],
+    places: Callable[[tuple[Any, ...]], npt.NDArray[np.intp]],
+    size: int,
+) -> FloatArray:
+    """The figures of a trial as an array [accuracy, loss, time; place], NaN where there is none."""
+    array = np.full((3, size), np.nan)
+    keys = tuple(accuracies)
+    if tuple(losses) != keys and losses.keys() != accuracies.keys():
+        raise ValueError("accuracies and losses are of different epochs")
+    array[0, places(keys)] = _numbers(accuracies.values(), "accuracies", high=100.0)
+    array[1, places(tuple(losses))] = _numbers(losses.values(), "losses", high=np.inf, nan=True)
+    array[2, places(tuple(times))] = _numbers(times.values(), "times")
     return array
 
 
@@ -253,35 +265,15 @@ def _read_trial(state: Any, key: str, seed: int, epochs: int) -> _Trial:
             f"evaluation splits are {', '.join(map(_show, names[:5]))}; expected some of {', '.join(EVALUATION_SPLITS)}"
         )
 
+    times = {} if state.get("train_times") is None else _expect(state, "train_times", dict)
     accuracies, losses = _expect(state, "train_acc1es", dict), _expect(state, "train_losses", dict)
-    places = _epochs(tuple(accuracies), epochs)
-    if losses.keys() != accuracies.keys():
-        raise ValueError("training losses and accuracies are of different epochs")
-    times: Any = state.get("train_times")
-    if times is not None:
-        times = _expect(state, "train_times", dict)
-        _epochs(tuple(times), epochs)
-    splits = {
-        "train": _Split(
-            _scatter(_numbers(accuracies.values(), "training accuracies", high=100.0), places, epochs),
-            _scatter(_numbers(losses.values(), "training losses", high=np.inf, nan=True), _epochs(tuple(losses), epochs), epochs),
-            _constant(_numbers(times.values() if times else (), "training times")),
-        )
-    }
+    figures = _figures(accuracies, losses, times, lambda keys: _epochs(keys, epochs), epochs)  # [quantity, epoch]
+    splits = {"train": _Split(figures[0], figures[1], _constant(figures[2]))}
     if names:
-        accuracies, losses = _expect(state, "eval_acc1es", dict), _expect(state, "eval_losses", dict)
-        if losses.keys() != accuracies.keys():
-            raise ValueError("evaluation losses and accuracies are of different epochs")
-        size = len(names) * epochs
-        by_split = [
-            _scatter(_numbers(figures.values(), what, high=high, nan=nan), _places(tuple(figures), names, epochs), size)
-            for figures, what, high, nan in (
-                (accuracies, "accuracies", 100.0, False),
-                (losses, "losses", np.inf, True),
-                (_expect(state, "eval_times", dict), "evaluation times", 1e12, False),
-            )
-        ]
-        for name, accuracy, loss, seconds in zip(names, *(array.reshape(len(names), epochs) for array in by_split), strict=True):
+        accuracies, losses, times = (_expect(state, name, dict) for name in ("eval_acc1es", "eval_losses", "eval_times"))
+        places = len(names) * epochs
+        figures = _figures(accuracies, losses, times, lambda keys: _places(keys, names, epochs), places)
+        for name, (accuracy, loss, seconds) in zip(names, figures.reshape(3, len(names), epochs).swapaxes(0, 1), strict=True):
             splits[name] = _Split(accuracy, loss, _constant(seconds))
     for name, split in splits.items():
         if np.isnan(split.accuracy[-1]):
