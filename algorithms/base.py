@@ -44,7 +44,7 @@ class SearchFinished(Exception):
 class BlackBoxSearch(ABC):
     """A sequential black-box search over a space.
 
-    A subclass sets the class attributes, implements `_propose` and `_observe`, and is listed with `register`.
+    A subclass sets the class attributes, implements `_start`, `_propose` and `_observe`, and is listed with `register`.
 
     Args:
         space: the search space.
@@ -87,6 +87,10 @@ class BlackBoxSearch(ABC):
         self.incumbent_accuracy = float("-inf")  # percent
         self._incumbent_epochs = 0
         self._pending: Query | None = None
+        self._start()
+
+    def _start(self) -> None:  # noqa: B027 (a search without state of its own needs none)
+        """Make the state that the search begins with; all of the above is set by then."""
 
     def ask(self) -> Query:
         """The next evaluation to make.

@@ -3,102 +3,27 @@
 The model is the tree-structured Parzen estimator with product kernels: one kernel density of the good architectures, one of
 the bad ones; the next candidate is the one with the largest ratio among some drawn from the good density.
 
-    bohb            as it should be
-    bohb-reference  what the published NATS-Bench rows were made with: the generator of hpbandster 0.7.4 and its driver script
-
-Both are a `ModelHyperband`: the same brackets, the same split into good and bad, densities of the same form. They differ in
-the kernels (`_kernels`), in how the next candidate is picked (`_modelled`), and in when they stop and what they report.
+`ModelHyperband` is what this variant and `bohb_reference.py` share: the brackets, the split into good and bad, the form of the
+densities. They differ in the kernels (`_kernels`), in how the next candidate is picked (`_modelled`), and in when they stop and
+what they report.
 """
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import cycle, islice
-from typing import Literal
+from itertools import cycle
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.base import Query, register
-from algorithms.hpbandster_backend import HpbandsterGenerator
-from algorithms.hyperband import Bracket, HalvingConfig, Hyperband, Rung, rung_epochs
-from benchmark_api.spaces import Architecture, SearchSpace, all_architectures
-
-Array = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
+from algorithms.hyperband import Bracket, HalvingConfig, Hyperband, bohb_brackets
+from algorithms.parzen import Array, History, IntArray, KernelDensity, aitchison_aitken_kernel, ordinal_kernel
+from benchmark_api.spaces import Architecture, all_architectures
 
 RANDOM_ATTEMPTS = 100
-"""Random draws without finding a new architecture after which all that are left are listed."""
-
-
-def bohb_brackets(min_epochs: int, max_epochs: int, eta: int) -> list[Bracket]:
-    """The brackets of hpbandster: 9-3-1, 3-1 and 3 for 1 to 12 epochs and eta 3.
-
-    They are those of Hyperband, but floor((s_max + 1) / (s + 1)) · eta^s candidates start in bracket s.
-    """
-    epochs = rung_epochs(min_epochs, max_epochs, eta)
-    rungs = len(epochs)
-    return [
-        tuple(Rung(rungs // (s + 1) * eta ** (s - i), epochs[rungs - 1 - s + i]) for i in range(s + 1))
-        for s in reversed(range(rungs))
-    ]
-
-
-class KernelDensity:
-    """Mean over data of a product of kernels, one per decision.
-
-    Args:
-        data: [point, decision], choices.
-        kernels: [decision, choice of the datum, choice at which the density is wanted], weights.
-    """
-
-    def __init__(self, data: IntArray, kernels: Array) -> None:
-        self.data = data
-        self.kernels = kernels
-        # The kernels of all data for each choice, [decision, choice, datum].
-        self._factors = np.stack([kernel.T.take(c, axis=1) for kernel, c in zip(kernels, data.T, strict=True)])
-        self._decisions = np.arange(len(kernels))[:, None]
-
-    def __call__(self, points: IntArray) -> Array:
-        """Density at points [point, decision]."""
-        factors = self._factors[self._decisions, points.T]  # [decision, point, datum]
-        density: Array = factors.prod(axis=0).sum(axis=1) / len(self.data)
-        return density
-
-
-class History:
-    """Evaluations at one fidelity.
-
-    Attributes:
-        architectures: [evaluation, decision].
-        accuracies: [evaluation], percent, -inf for a failed one.
-    """
-
-    def __init__(self, decisions: int) -> None:
-        self.architectures: IntArray = np.empty((0, decisions), dtype=np.int64)
-        self.accuracies: Array = np.empty(0)
-
-    def add(self, architecture: Architecture, accuracy: float) -> None:
-        """Append an evaluation."""
-        self.architectures = np.concatenate((self.architectures, [architecture]))
-        self.accuracies = np.concatenate((self.accuracies, [accuracy]))
-
-    def split(self, top_n_percent: int) -> tuple[IntArray, IntArray] | None:
-        """The good and the bad architectures, best first; None while there are not more of each than decisions.
-
-        The good ones are the best top_n_percent, the bad ones the others, each rounded down, and at least decisions + 1.
-        The sort is stable, so that equal accuracies rank alike on every machine (hpbandster's is not).
-        """
-        evaluations, decisions = self.architectures.shape
-        good = max(decisions + 1, top_n_percent * evaluations // 100)
-        bad = max(decisions + 1, (100 - top_n_percent) * evaluations // 100)
-        if evaluations - good <= decisions:
-            return None
-        ranking = np.argsort(-self.accuracies, kind="stable")
-        return self.architectures[ranking[:good]], self.architectures[ranking[good : good + bad]]
+"""Random draws without a new architecture after which the space counts as nearly exhausted: the least trained ones are listed."""
 
 
 @dataclass(frozen=True)
@@ -133,15 +58,8 @@ class ModelHyperband(Hyperband):
 
     config: ModelConfig
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        config: ModelConfig | None = None,
-        *,
-        seed: int | np.random.Generator = 0,
-        max_epochs: int = 12,
-    ) -> None:
-        super().__init__(space, config, seed=seed, max_epochs=max_epochs)
+    def _start(self) -> None:
+        super()._start()
         self._histories: dict[int, History] = {}  # by epochs
         self._good: KernelDensity | None = None  # l(x) of the paper; None while there is no model
         self._bad: KernelDensity | None = None  # g(x)
@@ -213,19 +131,12 @@ class BOHB(ModelHyperband):
 
     config: Config
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        config: Config | None = None,
-        *,
-        seed: int | np.random.Generator = 0,
-        max_epochs: int = 12,
-    ) -> None:
-        super().__init__(space, config, seed=seed, max_epochs=max_epochs)
-        kernel = ordinal_kernel if space.ordinal else aitchison_aitken_kernel
-        choices = max(space.cardinalities)
-        self._kernel_table = np.zeros((len(space.cardinalities), choices, choices))
-        for table, cardinality in zip(self._kernel_table, space.cardinalities, strict=True):
+    def _start(self) -> None:
+        super()._start()
+        kernel = ordinal_kernel if self.space.ordinal else aitchison_aitken_kernel
+        choices = max(self.space.cardinalities)
+        self._kernel_table = np.zeros((len(self.space.cardinalities), choices, choices))
+        for table, cardinality in zip(self._kernel_table, self.space.cardinalities, strict=True):
             table[:cardinality, :cardinality] = kernel(cardinality, self.config.bandwidth)
         self._cumulative = self._kernel_table.cumsum(axis=2)  # [decision, datum's choice, choice]
         self._trained: dict[Architecture, int] = {}  # epochs of its longest training
@@ -255,8 +166,10 @@ class BOHB(ModelHyperband):
             architecture = super()._random(epochs)
             if self._is_new(architecture, epochs):
                 return architecture
-        new = [architecture for architecture in all_architectures(self.space) if self._is_new(architecture, epochs)]
-        return new[int(self.rng.integers(len(new)))] if new else architecture  # a repeat once the space is exhausted
+        everything = list(all_architectures(self.space))
+        least = min(self._trained.get(architecture, 0) for architecture in everything)
+        rest = [architecture for architecture in everything if self._trained.get(architecture, 0) == least]
+        return rest[int(self.rng.integers(len(rest)))]  # a repeat only where nothing new is left
 
     def _is_new(self, architecture: Architecture, epochs: int) -> bool:
         # Longer trainings count too: otherwise a promotion could repeat one.
@@ -265,156 +178,3 @@ class BOHB(ModelHyperband):
     def _learn(self, architecture: Architecture, epochs: int, accuracy: float) -> None:
         super()._learn(architecture, epochs, accuracy)
         self._trained[architecture] = max(epochs, self._trained.get(architecture, 0))
-
-
-def aitchison_aitken_kernel(choices: int, bandwidth: float) -> Array:
-    """Kernel of unordered choices (Aitchison & Aitken, Biometrika 63, 1976): 1 - h for a match, h / (choices - 1) for others.
-
-    Args:
-        choices: number of choices.
-        bandwidth: h as a share of (choices - 1) / choices, where all choices weigh the same; in (0, 1), so that a match
-            always weighs more than a mismatch.
-
-    Returns:
-        [choice of the datum, choice], rows sum to 1.
-    """
-    mismatch = bandwidth / choices
-    return mismatch + (1 - bandwidth) * np.eye(choices)
-
-
-def ordinal_kernel(choices: int, bandwidth: float) -> Array:
-    """Kernel of ordered choices: bandwidth^distance (the form of Wang & van Ryzin, Biometrika 68, 1981), rows made to sum to 1.
-
-    Args:
-        choices: number of choices.
-        bandwidth: weight of a choice over that of one nearer by a step; in (0, 1).
-
-    Returns:
-        [choice of the datum, choice], rows sum to 1.
-    """
-    distance = np.abs(np.subtract.outer(np.arange(choices), np.arange(choices)))
-    weights = bandwidth**distance
-    kernel: Array = weights / weights.sum(axis=1, keepdims=True)
-    return kernel
-
-
-@register
-class BOHBReference(ModelHyperband):
-    """BOHB as the published NATS-Bench rows have it, flaws included; compare with these rows, search with `bohb`.
-
-    The kernel is that of `bohb`, but its bandwidth comes from the normal reference rule applied to the numbers of the choices
-    and has no upper bound: it mostly exceeds (choices - 1) / choices, and a match then weighs less than a mismatch, even below
-    zero. Choices are unordered in both spaces. It runs its 300 brackets whatever the budget, and its incumbent is the best
-    accuracy at any fidelity.
-    """
-
-    name = "bohb-reference"
-    title = "BOHB (reference)"
-    paper = "Dong et al., NATS-Bench, TPAMI 2021, arXiv 2009.00437, with hpbandster 0.7.4 (Falkner et al., arXiv 1807.01774)"
-    incumbent_rule = "any-fidelity"
-    ignores_budget = True
-
-    @dataclass(frozen=True)
-    class Config(ModelConfig):
-        """Hyperparameters of the reference; the defaults are those of the NATS-Bench script.
-
-        Raises:
-            ValueError: a value is out of range.
-        """
-
-        num_samples: int = 4
-        """Candidates drawn per proposal; the one with the best score is proposed."""
-
-        random_fraction: float = 0.0
-        """Share of the proposals that are random although there is a model."""
-
-        min_bandwidth: float = 0.3
-        """Lower bound of the bandwidths."""
-
-        brackets: int = 300
-        """Brackets to run; then the search is finished."""
-
-        backend: Literal["own", "hpbandster"] = "own"
-        """Who proposes: this module, or the generator of the hpbandster package (slow; needs `make hpbandster`)."""
-
-        def __post_init__(self) -> None:
-            super().__post_init__()
-            if not self.min_bandwidth > 0:
-                raise ValueError(f"min_bandwidth must be positive, got {self.min_bandwidth}")
-            if self.brackets < 1:
-                raise ValueError(f"brackets must be at least 1, got {self.brackets}")
-            if self.backend not in ("own", "hpbandster"):
-                raise ValueError(f"backend must be 'own' or 'hpbandster', got {self.backend!r}")
-
-    config: Config
-
-    def __init__(
-        self,
-        space: SearchSpace,
-        config: Config | None = None,
-        *,
-        seed: int | np.random.Generator = 0,
-        max_epochs: int = 12,
-    ) -> None:
-        super().__init__(space, config, seed=seed, max_epochs=max_epochs)
-        choices = max(space.cardinalities)
-        self._match = np.eye(choices, dtype=bool)
-        self._first_cell = np.arange(len(space.cardinalities)) * choices  # of each decision in a flat [decision, choice]
-        self._powers = np.array([np.arange(choices), np.arange(choices) ** 2])
-        self._hpbandster = None
-        if self.config.backend == "hpbandster":
-            self._hpbandster = HpbandsterGenerator(
-                space.cardinalities,
-                self.rng,
-                top_n_percent=self.config.top_n_percent,
-                num_samples=self.config.num_samples,
-                random_fraction=self.config.random_fraction,
-                min_bandwidth=self.config.min_bandwidth,
-            )
-
-    def _brackets(self) -> Iterator[Bracket]:
-        return islice(super()._brackets(), self.config.brackets)
-
-    def _kernels(self, data: IntArray) -> Array:
-        points, decisions = data.shape
-        counts = np.bincount((data + self._first_cell).ravel(), minlength=self._match.shape[0] * decisions).reshape(decisions, -1)
-        total, total_of_squares = self._powers @ counts.T  # of the numbers of the choices, exact
-        deviation = np.sqrt(points * total_of_squares - total * total) / points
-        # Normal reference rule; NATS-Bench sets the lower bound, hpbandster has no upper one.
-        bandwidth = np.maximum(1.06 * deviation * points ** (-1 / (4 + decisions)), self.config.min_bandwidth)
-        # statsmodels counts the choices that occur in the data. With a single one a mismatch weighs h / 0.
-        with np.errstate(divide="ignore"):
-            mismatch = bandwidth / ((counts > 0).sum(axis=1) - 1)
-        kernels: Array = np.where(self._match, 1 - bandwidth[:, None, None], mismatch[:, None, None])
-        return kernels
-
-    def _modelled(self, good: KernelDensity, bad: KernelDensity, epochs: int) -> Architecture:
-        points = self._draw(good)
-        with np.errstate(invalid="ignore"):  # infinite kernels make sums and products that are no numbers
-            densities = zip(points.tolist(), good(points).tolist(), bad(points).tolist(), strict=True)
-        best, best_ratio = None, math.inf
-        for point, good_density, bad_density in densities:
-            # The order of the arguments matters where a density is NaN: max keeps its first one.
-            ratio = max(1e-32, bad_density) / max(good_density, 1e-32)
-            if not math.isfinite(ratio) and math.isfinite(good_density):  # a choice that the bad data lack: taken at once
-                best = point
-                break
-            if ratio < best_ratio:
-                best, best_ratio = point, ratio
-        return self._random(epochs) if best is None else tuple(best)
-
-    def _draw(self, good: KernelDensity) -> IntArray:
-        """Candidates [num_samples, decision]: a random datum, each choice kept with the weight of a match, else redrawn."""
-        random = self.rng.random  # scaled and cut off: much faster than Generator.integers, and uniform to 2^-53
-        data = good.data[(random(self.config.num_samples) * len(good.data)).astype(np.int64)]
-        keep = random(data.shape) < good.kernels[:, 0, 0]  # 1 - bandwidth; never where that is negative
-        return np.where(keep, data, (random(data.shape) * self.space.cardinalities).astype(np.int64))
-
-    def _candidate(self, epochs: int) -> Architecture:
-        return super()._candidate(epochs) if self._hpbandster is None else self._hpbandster.propose()
-
-    def _learn(self, architecture: Architecture, epochs: int, accuracy: float) -> None:
-        if self._hpbandster is None:
-            super()._learn(architecture, epochs, accuracy)
-        else:
-            self._hpbandster.tell(architecture, epochs, accuracy)

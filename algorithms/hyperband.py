@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from itertools import cycle, repeat
 from typing import ClassVar, NamedTuple
 
-import numpy as np
-
 from algorithms.base import BlackBoxSearch, Query, SearchFinished, register
-from benchmark_api.spaces import Architecture, SearchSpace
+from benchmark_api.spaces import Architecture
 
 
 class Rung(NamedTuple):
@@ -58,6 +56,19 @@ def hyperband_brackets(min_epochs: int, max_epochs: int, eta: int) -> list[Brack
     return brackets
 
 
+def bohb_brackets(min_epochs: int, max_epochs: int, eta: int) -> list[Bracket]:
+    """The brackets of hpbandster: 9-3-1, 3-1 and 3 for 1 to 12 epochs and eta 3.
+
+    They are those of Hyperband, but floor((s_max + 1) / (s + 1)) · eta^s candidates start in bracket s.
+    """
+    epochs = rung_epochs(min_epochs, max_epochs, eta)
+    rungs = len(epochs)
+    return [
+        tuple(Rung(rungs // (s + 1) * eta ** (s - i), epochs[rungs - 1 - s + i]) for i in range(s + 1))
+        for s in reversed(range(rungs))
+    ]
+
+
 @dataclass(frozen=True)
 class HalvingConfig:
     """Hyperparameters of successive halving and of everything built on it.
@@ -93,17 +104,9 @@ class Hyperband(BlackBoxSearch):
     Config: ClassVar[type] = HalvingConfig
     config: HalvingConfig
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        config: HalvingConfig | None = None,
-        *,
-        seed: int | np.random.Generator = 0,
-        max_epochs: int = 12,
-    ) -> None:
-        super().__init__(space, config, seed=seed, max_epochs=max_epochs)
-        if self.config.min_epochs > max_epochs:
-            raise ValueError(f"min_epochs must be at most the schedule's {max_epochs} epochs, got {self.config.min_epochs}")
+    def _start(self) -> None:
+        if self.config.min_epochs > self.max_epochs:
+            raise ValueError(f"min_epochs must be at most the schedule's {self.max_epochs} epochs, got {self.config.min_epochs}")
         self._plan = self._brackets()
         self._rungs: deque[Rung] = deque()  # of the bracket under way, the current one first
         self._waiting: deque[Architecture | None] = deque()  # for their training on the current rung; None: to be chosen

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from algorithms.base import BlackBoxSearch, Query, SearchFinished, register
-from benchmark_api.spaces import Architecture, SearchSpace
+from benchmark_api.spaces import Architecture
 
 
 @register
@@ -31,15 +29,7 @@ class LocalSearch(BlackBoxSearch):
 
     config: Config
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        config: Config | None = None,
-        *,
-        seed: int | np.random.Generator = 0,
-        max_epochs: int = 12,
-    ) -> None:
-        super().__init__(space, config, seed=seed, max_epochs=max_epochs)
+    def _start(self) -> None:
         self._accuracies: dict[Architecture, float] = {}  # percent
         self._center: Architecture | None = None  # None: a random start is due
         self._neighbors: list[Architecture] = []  # of the centre

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-import numpy as np
-
 from algorithms.base import BlackBoxSearch, Query, register
-from benchmark_api.spaces import Architecture, SearchSpace
+from benchmark_api.spaces import Architecture
 
 
 @register
@@ -31,7 +29,7 @@ class RegularizedEvolution(BlackBoxSearch):
         """
 
         population_size: int = 10
-        """Architectures alive at a time (P); the first P evaluations are random."""
+        """Architectures alive at a time (P); the first P evaluations are random (within the budget, unlike the reference's)."""
 
         tournament_size: int = 3
         """Members drawn with replacement, the best of which becomes the parent (S)."""
@@ -47,15 +45,7 @@ class RegularizedEvolution(BlackBoxSearch):
 
     config: Config
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        config: Config | None = None,
-        *,
-        seed: int | np.random.Generator = 0,
-        max_epochs: int = 12,
-    ) -> None:
-        super().__init__(space, config, seed=seed, max_epochs=max_epochs)
+    def _start(self) -> None:
         self.population: deque[tuple[float, Architecture]] = deque(maxlen=self.config.population_size)  # oldest first
 
     def _propose(self) -> Query:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.base import BlackBoxSearch, Query, register
-from benchmark_api.spaces import Architecture, SearchSpace
+from benchmark_api.spaces import Architecture
 
 Array = npt.NDArray[np.float64]
 
@@ -59,16 +59,8 @@ class Reinforce(BlackBoxSearch):
 
     config: Config
 
-    def __init__(
-        self,
-        space: SearchSpace,
-        config: Config | None = None,
-        *,
-        seed: int | np.random.Generator = 0,
-        max_epochs: int = 12,
-    ) -> None:
-        super().__init__(space, config, seed=seed, max_epochs=max_epochs)
-        cardinalities = np.array(space.cardinalities)
+    def _start(self) -> None:
+        cardinalities = np.array(self.space.cardinalities)
         shape = (len(cardinalities), int(cardinalities.max()))
         self.logits = self.config.init_scale * self.rng.standard_normal(shape)  # [decision, choice]
         self.logits[np.arange(shape[1]) >= cardinalities[:, None]] = -np.inf  # choices that a shorter decision lacks

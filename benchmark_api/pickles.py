@@ -319,18 +319,17 @@ class _Decoder:
         self._stack.append(struct.unpack(">d", self._take(8))[0])
 
     def _short_text(self) -> None:
-        size = self._unsigned(1)
-        if self._data[self._at + size : self._at + size + 2] == b"\x94G":  # {"split@epoch": figure}
-            self._at -= 1
+        size = self._data[self._at] if self._at < len(self._data) else 0
+        after = self._at + 1 + size
+        if size and self._data[after : after + 2] == b"\x94G":  # {"split@epoch": figure}
             rows = self._run_length(size + 12, ((0, b"\x8c"), (1, bytes((size,))), (size + 2, b"\x94"), (size + 3, b"G")))
-            if rows and size:
+            if rows:
                 items = self._take_run(_text_float(size), rows)
                 texts = _split_texts(items["text"].tobytes(), size)
                 self._memo += texts
                 self._push_run(texts, items["value"])
                 return
-            self._at += 1
-        self._stack.append(self._take(size).decode())
+        self._stack.append(self._take(self._unsigned(1)).decode())
 
     def _text(self) -> None:
         self._stack.append(self._take(self._unsigned(4)).decode())

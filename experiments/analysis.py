@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
@@ -198,11 +199,15 @@ def bootstrap_mean_interval(
     """
     runs_first = np.moveaxis(np.asarray(values, dtype=np.float64), axis, 0)
     runs, shape = runs_first.shape[0], runs_first.shape[1:]
-    # How often each run is drawn is multinomial; all means of all resamples are then one matrix product.
-    weights = np.random.default_rng(seed).multinomial(runs, np.full(runs, 1 / runs), size=resamples) / runs
-    means = weights @ runs_first.reshape(runs, -1)  # [resample, entry]
+    means = _resampling_weights(runs, resamples, seed) @ runs_first.reshape(runs, -1)  # [resample, entry]
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return low.reshape(shape), high.reshape(shape)
+
+
+@lru_cache(maxsize=4)
+def _resampling_weights(runs: int, resamples: int, seed: int) -> FloatArray:
+    """The share of each run in each bootstrap sample [resample, run]: multinomial, so that means are one matrix product."""
+    return np.random.default_rng(seed).multinomial(runs, np.full(runs, 1 / runs), size=resamples) / runs
 
 
 def interquartile_mean(values: npt.ArrayLike) -> float:

@@ -153,7 +153,8 @@ def write_piece(
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
         with open(handle, "wb") as file:
-            pq.write_table(table, file, compression="zstd")
+            # Trajectories hardly repeat a value: dictionaries would cost time and space.
+            pq.write_table(table, file, compression="zstd", use_dictionary=False, write_page_checksum=True)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
@@ -164,6 +165,12 @@ def write_piece(
         raise
     failure_path(path).unlink(missing_ok=True)
     return path
+
+
+def discard_parts(piece: Path) -> None:
+    """Remove what writers of a piece left that were killed; none may be at work."""
+    for part in piece.parent.glob(f".{piece.name}.*.part"):
+        part.unlink()
 
 
 def failure_path(piece: Path) -> Path:
@@ -238,14 +245,8 @@ class _Piece:
 
     def __init__(self, root: Path, path: Path) -> None:
         self.path = path
-        try:
-            with pq.ParquetFile(path) as file:
-                self.manifest = json.loads((file.schema_arrow.metadata or {}).get(b"manifest", b"{}"))
-                if self.manifest.get("schema_version") != SCHEMA_VERSION or file.schema_arrow.names != _SCHEMA.names:
-                    raise StoreError(f"{path}: not a results file of version {SCHEMA_VERSION} of this project; move it elsewhere")
-                scalars = file.read([name for name in _SCHEMA.names if name not in _TRAJECTORY], use_threads=False)
-        except (pa.ArrowException, json.JSONDecodeError) as error:
-            raise self._damaged(error) from error
+        scalars = _read(path, [name for name in _SCHEMA.names if name not in _TRAJECTORY])
+        self.table_path: str = _manifest(path, scalars.schema)["table_path"]
         if not scalars.num_rows:
             raise StoreError(f"{path}: holds no run; delete it")
         facts = scalars.select(_CONDITION_FIELDS)
@@ -264,11 +265,7 @@ class _Piece:
             raise StoreError(f"{path}: lies in the wrong place; its rows belong in {belongs}")
 
     def read_trajectories(self) -> None:
-        try:
-            with pq.ParquetFile(self.path) as file:
-                table = file.read(list(_TRAJECTORY), use_threads=False)
-        except pa.ArrowException as error:
-            raise self._damaged(error) from error
+        table = _read(self.path, list(_TRAJECTORY))
         lists = {name: table[name].combine_chunks() for name in _TRAJECTORY}
         offsets = {name: column.offsets.to_numpy() for name, column in lists.items()}
         self.lengths = np.diff(offsets["seconds"])  # [run]
@@ -276,8 +273,29 @@ class _Piece:
             raise StoreError(f"{self.path}: the columns of a trajectory differ in length")
         self.trajectory = {name: column.flatten().to_numpy(zero_copy_only=False) for name, column in lists.items()}
 
-    def _damaged(self, error: Exception) -> StoreError:
-        return StoreError(f"{self.path}: truncated or damaged, delete it and run again ({error})")
+
+def _read(path: Path, columns: list[str]) -> pa.Table:
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            table = file.read(columns, use_threads=False)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if getattr(error, "errno", None):  # the system's answer, not the file's content
+            raise
+        raise StoreError(f"{path}: truncated or damaged, delete it and run again ({error})") from error
+    _manifest(path, table.schema)
+    if not table.schema.equals(pa.schema([_SCHEMA.field(name) for name in columns])):
+        raise StoreError(f"{path}: damaged, its columns are {table.schema.names}; delete it and run again")
+    return table
+
+
+def _manifest(path: Path, schema: pa.Schema) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads(schema.metadata[b"manifest"])
+        if manifest["schema_version"] == SCHEMA_VERSION and isinstance(manifest["table_path"], str):
+            return manifest
+    except (KeyError, TypeError, ValueError):
+        pass
+    raise StoreError(f"{path}: not a results file of version {SCHEMA_VERSION} of this project; move it elsewhere")
 
 
 def _check_distinct(pieces: Sequence[_Piece]) -> None:
@@ -311,5 +329,5 @@ def _experiment(condition: Condition, pieces: list[_Piece]) -> Experiment:
         accuracy=joined("accuracy"),
         wall_seconds=np.concatenate([piece.wall_seconds for piece in pieces]),
         code_versions=code_versions,
-        table_path=pieces[-1].manifest["table_path"],
+        table_path=pieces[-1].table_path,
     )

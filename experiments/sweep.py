@@ -252,6 +252,7 @@ def in_processes(pieces: Sequence[Piece], jobs: int) -> Generator[Outcome, None,
                     reason = connection.recv()
                 except (EOFError, OSError):
                     process.join()
+                    store.discard_parts(piece.path)
                     reason = f"the process died with exit code {process.exitcode}\n"
                     if following is not None:
                         start(following)
@@ -265,6 +266,8 @@ def in_processes(pieces: Sequence[Piece], jobs: int) -> Generator[Outcome, None,
             process.kill()
         for process in processes:
             process.join()
+        for _, piece in working.values():
+            store.discard_parts(piece.path)
 
 
 def _work(connection: Connection) -> None:

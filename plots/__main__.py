@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import defaultdict
 from pathlib import Path
 
 import matplotlib
 import tyro
 
-from benchmark_api.table import Table
-from experiments.store import Experiment, load
+from experiments.report import tables_of
+from experiments.store import load
 from plots.report import anytime_figure, cells, correlation_figure, cost_figure, final_figure
 from plots.style import RC, save
 
@@ -34,21 +33,15 @@ def draw(
         FileNotFoundError: there is no such folder, or a table is not where it was.
         ValueError: nothing is stored for the table, or a file is damaged.
     """
-    experiments: defaultdict[str, list[Experiment]] = defaultdict(list)
-    for experiment in load(results_dir):
-        experiments[experiment.table_fingerprint].append(experiment)
-    if table is None:
-        tables = [_table_of(of_table[0]) for of_table in experiments.values()]
-    else:
-        tables = [opened for opened in [Table(table)] if opened.fingerprint in experiments]
+    tables = tables_of(load(results_dir), None if table is None else Path(table))
     if not tables:
-        raise ValueError(f"nothing to draw: {results_dir} holds no run" + (f" on {table}" if table else ""))
-    spaces = [opened.space.name for opened in tables]
+        raise ValueError(f"nothing to draw: {results_dir} holds no run")
+    spaces = [opened.space.name for opened, _ in tables]
     files = []
     with matplotlib.rc_context(RC):
-        for opened in tables:
+        for opened, experiments in tables:
             name = opened.space.name if spaces.count(opened.space.name) == 1 else f"{opened.space.name}-{opened.fingerprint[:8]}"
-            found = cells(experiments[opened.fingerprint])
+            found = cells(experiments)
             figures = {"anytime": anytime_figure(opened, found), "final": final_figure(opened, found)}
             for cell in found:
                 figures[f"{cell.slug}-flops"] = cost_figure(opened, cell, "flops")
@@ -57,24 +50,6 @@ def draw(
             for what, figure in figures.items():
                 files += save(figure, Path(out_dir, f"{name}-{what}"))
     return files
-
-
-def _table_of(experiment: Experiment) -> Table:
-    """The table that an experiment was run on.
-
-    Raises:
-        FileNotFoundError: it is not where it was.
-        ValueError: another table is in its place.
-    """
-    try:
-        table = Table(experiment.table_path)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"the table of {experiment.folder()} is not at {experiment.table_path}; name it with --table"
-        ) from error
-    if table.fingerprint != experiment.table_fingerprint:
-        raise ValueError(f"{experiment.table_path} is not the table that {experiment.folder()} was run on; name it with --table")
-    return table
 
 
 def main(results: Path = Path("results"), out: Path = Path("plots/figures"), table: Path | None = None) -> None:

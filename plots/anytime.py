@@ -10,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from benchmark_api.table import FloatArray
 from experiments.analysis import MIN_RUNS, bootstrap_mean_interval
-from plots.style import REFERENCE_COLOR, Series, grid, note
+from plots.style import REFERENCE_COLOR, Series, note
 
 SETTLED = 0.05
 """Share of the time span after which every mean lies inside the axes; what is lower before that may leave them."""
@@ -61,5 +61,5 @@ def plot_anytime(axes: Axes, times: FloatArray, series: Sequence[Series], optimu
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("simulated time [s]")
     axes.set_ylabel("test accuracy of the incumbent [%]")
-    grid(axes, "y")
+    axes.grid(True, axis="y")
     return axes

@@ -1,4 +1,4 @@
-"""Rank correlation: does one data set, schedule or split order the architectures as another does?"""
+"""Rank correlation: does one dataset, schedule or split order the architectures as another does?"""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def plot_correlations(axes: Axes, correlations: FloatArray, labels: Sequence[str
     for (row, column), value in np.ndenumerate(correlations):
         if not np.isnan(value):
             dark = (value - lowest) > 0.6 * (1.0 - lowest)
-            axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize="small", color="white" if dark else "black")
+            axes.text(column, row, f"{value:.3f}", ha="center", va="center", fontsize="small", color="white" if dark else "black")
     axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(labels)), labels)
     axes.tick_params(length=0)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 
 from benchmark_api.table import FloatArray
-from plots.style import REFERENCE_COLOR, Series, grid, note
+from plots.style import REFERENCE_COLOR, Series, note
 
 LARGEST = 160.0
 """Area of the mark of an architecture that all runs chose, in square points."""
@@ -56,5 +56,5 @@ def plot_cost(axes: Axes, cost: FloatArray, accuracy: FloatArray, found: Series)
     below = int(runs[accuracy[architectures] < low].sum())
     if below:
         note(axes, f"▾ {below} below", (0, 0), ("axes fraction", "axes fraction"), color=found.style.color)
-    grid(axes)
+    axes.grid(True)
     return axes

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from benchmark_api.table import FloatArray
 from experiments.analysis import MIN_RUNS, bootstrap_mean_interval
-from plots.style import MUTED_COLOR, REFERENCE_COLOR, Series, grid, note
+from plots.style import MUTED_COLOR, REFERENCE_COLOR, Series, note
 
 BINS = 60
 """Bins over the accuracy axis; the more runs a bin has, the higher its points spread."""
@@ -46,7 +46,7 @@ def plot_final(axes: Axes, series: Sequence[Series], optimum: float | None = Non
         )  # fmt: skip
         below = int(np.sum(one.values < low - margin))
         if below:
-            note(axes, f"◂ {below} below", (0, row), ("axes fraction", "data"), color=color)
+            note(axes, f"◂ {below} below", (0, row + 0.4), ("axes fraction", "data"), color=color)
         if len(one.values) >= MIN_RUNS:
             lower, median, upper = np.percentile(one.values, [25, 50, 75])
             axes.barh(row + 0.2, upper - lower, 0.2, left=lower, color=color, alpha=0.35)
@@ -60,7 +60,7 @@ def plot_final(axes: Axes, series: Sequence[Series], optimum: float | None = Non
         axes.axvline(optimum, color=REFERENCE_COLOR, linewidth=0.9, linestyle=(0, (1, 2)))
         note(axes, f"optimum {optimum:.2f}", (optimum, 1), ("data", "axes fraction"), align="right")
     if mean_of_space is not None:
-        text = f"mean of the space {mean_of_space:.2f}"
+        text = f"space mean {mean_of_space:.2f}"
         if mean_of_space >= low - margin:
             axes.axvline(mean_of_space, color=MUTED_COLOR, linewidth=0.9, linestyle=(0, (5, 3)))
             note(axes, text, (mean_of_space, 1), ("data", "axes fraction"))
@@ -69,8 +69,8 @@ def plot_final(axes: Axes, series: Sequence[Series], optimum: float | None = Non
     axes.set_ylim(len(series) - 0.55, -0.6)
     axes.set_yticks(range(len(series)), [one.label for one in series])
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("test accuracy of the chosen architecture [%]")
-    grid(axes, "x")
+    axes.set_xlabel("final test accuracy [%]")
+    axes.grid(True, axis="x")
     return axes
 
 
@@ -79,7 +79,7 @@ def _pile(values: FloatArray, low: float, high: float) -> FloatArray:
     bins = np.clip(((values - low) / (high - low) * BINS).astype(int), 0, BINS - 1)
     counts = np.bincount(bins, minlength=BINS)
     heights = np.zeros(len(values))
-    for fullness in np.flatnonzero(counts):
-        members = np.flatnonzero(bins == fullness)
+    for number in np.flatnonzero(counts):
+        members = np.flatnonzero(bins == number)
         heights[members] = np.arange(len(members)) / counts.max()
     return heights

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 import textwrap
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +17,7 @@ from matplotlib.lines import Line2D
 from algorithms import REGISTRY
 from benchmark_api.table import FloatArray, Table
 from experiments.analysis import MIN_RUNS, anytime, final_architectures, final_values
+from experiments.report import deviations, full_training_accuracy
 from experiments.store import Experiment
 from plots.anytime import plot_anytime
 from plots.correlation import plot_correlations, rank_correlations
@@ -28,11 +28,17 @@ from plots.style import MUTED_COLOR, REFERENCE_COLOR, AlgorithmStyle, Series, re
 COLUMNS = 3
 """Panels side by side, one for each cell."""
 
+MIN_WIDTH = 5.6
+"""Inches; titles and legends need as much."""
+
+CHARACTER = 0.07
+"""About the width of a character, inches."""
+
 TIMES = 400
 """Points in time at which a curve is computed."""
 
 TIME_SPAN = 50
-"""The time axis begins at this fraction of the budget: some evaluations in, when every run has an incumbent."""
+"""The time axis covers the budget down to one part in this many; what happens earlier decides nothing."""
 
 DATASET_TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 
@@ -54,7 +60,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Cell:
-    """Experiments that can be compared with each other: of one data set, schedule and budget.
+    """Experiments that can be compared with each other: of one dataset, schedule and budget.
 
     Attributes:
         dataset: the dataset.
@@ -78,39 +84,29 @@ def cells(experiments: Sequence[Experiment]) -> list[Cell]:
         groups[experiment.dataset, experiment.schedule, experiment.budget].append(experiment)
     datasets = [dataset for dataset, _, _ in groups]
     found = []
-    for (dataset, schedule, budget), members in sorted(groups.items(), key=lambda group: group[0]):
+    for dataset, schedule, budget in sorted(groups, key=lambda group: (group[0].casefold(), *group)):
         title, slug = DATASET_TITLES.get(dataset, dataset), dataset
         if datasets.count(dataset) > 1:
             title, slug = f"{title}, {schedule} epochs, {budget:,.0f} s", f"{slug}-{schedule}-{budget:.0f}"
-        entries = [_entry(experiment, configurations[experiment.algorithm]) for experiment in members]
+        entries = [_entry(e, configurations[e.algorithm]) for e in groups[dataset, schedule, budget]]
         entries.sort(key=lambda entry: (reading_order(entry.experiment.algorithm), entry.name))
         found.append(Cell(dataset, title, slug, entries))
     return found
 
 
 def _configuration(experiment: Experiment) -> str:
-    """What experiments of one algorithm can differ in within a cell, as JSON."""
-    settings = {name: getattr(experiment, name) for name in ("charge", "repeats", "noise", "max_queries")}
-    return json.dumps({**json.loads(experiment.hyperparameters), **settings}, sort_keys=True)
+    """What is not the default of an experiment, besides what makes its cell."""
+    different = deviations(experiment, experiment.schedule).items()
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in different if name != "budget")
 
 
 def _entry(experiment: Experiment, configurations: Collection[str]) -> Entry:
     """Name and style of an experiment among all configurations of its algorithm; the default one has the first style."""
     search = REGISTRY.get(experiment.algorithm)
-    default = json.loads(json.dumps(asdict(search.Config()))) if search else {}
-    known = [json.loads(text) for text in sorted(configurations)]
-    known.sort(key=lambda other: any(other[name] != value for name, value in default.items() if name in other))
-    own = json.loads(_configuration(experiment))
     name = search.title if search else experiment.algorithm
-    for key, value in own.items():
-        if any(other.get(key) != value for other in known):
-            name += f", {key.replace('_', ' ')} {value}"
-    return Entry(experiment, name, style_of(experiment.algorithm, known.index(own)))
-
-
-def reported_accuracy(table: Table, dataset: str) -> FloatArray:
-    """Test accuracy [architecture] after full training, mean over trials, percent."""
-    return table.mean_accuracy(dataset, table.report_schedule, table.test_split(dataset, table.report_schedule))
+    own = _configuration(experiment)
+    variants = ["", *sorted(set(configurations) - {""})]
+    return Entry(experiment, f"{name}, {own}" if own else name, style_of(experiment.algorithm, variants.index(own)))
 
 
 # -- figures ---------------------------------------------------------------------------------------------------------------
@@ -121,12 +117,10 @@ def anytime_figure(table: Table, all_cells: Sequence[Cell]) -> Figure:
     figure, panels = _new_figure(table, "incumbent over simulated time", len(all_cells), COLUMNS, (4.2, 3.3), 1.3)
     handles: dict[str, Any] = {}
     for axes, cell in zip(panels, all_cells, strict=True):
-        accuracy = reported_accuracy(table, cell.dataset)
-        end = max(_end(entry.experiment) for entry in cell.entries)
-        times = np.geomspace(end / TIME_SPAN, end, TIMES)
+        accuracy = full_training_accuracy(table, cell.dataset)[1]
+        times = _times([entry.experiment for entry in cell.entries])
         series = [
-            Series(f"{entry.name} ({_runs(entry.name, all_cells)})", entry.style, anytime(entry.experiment, times, accuracy))
-            for entry in cell.entries
+            Series(_label(entry, all_cells), entry.style, anytime(entry.experiment, times, accuracy)) for entry in cell.entries
         ]
         plot_anytime(axes, times, series, float(np.nanmax(accuracy)))
         axes.set_title(cell.title)
@@ -135,30 +129,34 @@ def anytime_figure(table: Table, all_cells: Sequence[Cell]) -> Figure:
     how = "lines: mean over n runs; bands: 95 % bootstrap interval of the mean"
     if any(len(entry.experiment.seeds) < MIN_RUNS for cell in all_cells for entry in cell.entries):
         how += f"; fewer than {MIN_RUNS} runs: each by itself"
-    figure.legend(
-        list(handles.values()), list(handles), loc="outside lower center", ncols=max(1, round(figure.get_figwidth() / 2.2)),
-        title=how, title_fontsize="small",
+    width = figure.get_figwidth()
+    legend = figure.legend(
+        list(handles.values()), list(handles), loc="outside lower center", title=_wrapped(how, width), title_fontsize="small",
+        ncols=max(1, int(width / (0.6 + CHARACTER * max(map(len, handles))))),
     )  # fmt: skip
+    legend.get_title().set_multialignment("center")
     return figure
 
 
 def final_figure(table: Table, all_cells: Sequence[Cell]) -> Figure:
     """Distribution over runs of the test accuracy when the budget is spent, one panel for each cell."""
-    height = 1.0 + 0.36 * max(len(cell.entries) for cell in all_cells)
-    figure, panels = _new_figure(table, "accuracy when the budget is spent", len(all_cells), COLUMNS, (4.2, height), 0.7)
     same_rows = len({tuple(entry.name for entry in cell.entries) for cell in all_cells}) == 1
+    labels = [[_label(entry, all_cells if same_rows else [cell]) for entry in cell.entries] for cell in all_cells]
+    labels_width = CHARACTER * max(len(label) for of_cell in labels for label in of_cell)
+    width = 3.2 + labels_width / (min(COLUMNS, len(all_cells)) if same_rows else 1)
+    height = 1.0 + 0.36 * max(len(cell.entries) for cell in all_cells)
+    figure, panels = _new_figure(table, "accuracy when the budget is spent", len(all_cells), COLUMNS, (width, height), 0.7)
     for number, (axes, cell) in enumerate(zip(panels, all_cells, strict=True)):
-        accuracy = reported_accuracy(table, cell.dataset)
-        counted = all_cells if same_rows else [cell]
+        accuracy = full_training_accuracy(table, cell.dataset)[1]
         series = [
-            Series(f"{entry.name} ({_runs(entry.name, counted)})", entry.style, final_values(entry.experiment, accuracy))
-            for entry in cell.entries
+            Series(label, entry.style, final_values(entry.experiment, accuracy))
+            for label, entry in zip(labels[number], cell.entries, strict=True)
         ]
         plot_final(axes, series, float(np.nanmax(accuracy)), float(np.nanmean(accuracy)))
         axes.set_title(cell.title, pad=16)
         axes.tick_params(labelleft=not (same_rows and number % COLUMNS))
     how = "points: runs; bars: quartiles with the median; diamonds: mean with its 95 % bootstrap interval"
-    figure.supxlabel(how, fontsize="small", color=MUTED_COLOR)
+    figure.supxlabel(_wrapped(how, figure.get_figwidth()), fontsize="small", color=MUTED_COLOR)
     return figure
 
 
@@ -169,10 +167,10 @@ def cost_figure(table: Table, cell: Cell, cost: Literal["flops", "params"]) -> F
         "params": (table.params(cell.dataset), "parameters [10⁶]"),
     }[cost]
     figure, panels = _new_figure(table, f"what was found, {cell.title}", len(cell.entries), 4, (2.5, 2.3), 1.1, share=True)
-    accuracy = reported_accuracy(table, cell.dataset)
+    accuracy = full_training_accuracy(table, cell.dataset)[1]
     for axes, entry in zip(panels, cell.entries, strict=True):
         plot_cost(axes, costs, accuracy, Series(entry.name, entry.style, final_architectures(entry.experiment)))
-        axes.set_title(f"{entry.name} ({_runs(entry.name, [cell])})")
+        axes.set_title(_wrapped(_label(entry, [cell]), 2.2))
         if axes.xaxis.get_tick_params()["labelbottom"]:
             axes.set_xlabel(label)
         if axes.yaxis.get_tick_params()["labelleft"]:
@@ -195,7 +193,7 @@ def correlation_figure(table: Table) -> Figure:
         for schedule in table.schedules(key):
             if "x-valid" in table.splits(key, schedule):
                 measurements[f"{title}, {schedule} ep., valid"] = table.mean_accuracy(key, schedule, "x-valid")
-        measurements[f"{title}, {table.report_schedule} ep., test"] = reported_accuracy(table, dataset)
+        measurements[f"{title}, {table.report_schedule} ep., test"] = full_training_accuracy(table, dataset)[1]
     side = 1.9 + 0.5 * len(measurements)
     title = f"rank correlation, {len(table):,} architectures\nSpearman's ρ below the diagonal, Kendall's τ above"
     figure, (axes,) = _new_figure(table, title, 1, 1, (side, side), 0.1)
@@ -203,15 +201,22 @@ def correlation_figure(table: Table) -> Figure:
     return figure
 
 
-def _end(experiment: Experiment) -> float:
-    """Where an experiment's time axis ends, in simulated seconds."""
-    return experiment.budget if math.isfinite(experiment.budget) else float(experiment.seconds.max())
+def _times(experiments: Sequence[Experiment]) -> FloatArray:
+    """Points in time [time] for the curves of a cell, simulated seconds."""
+    end = max(e.budget if math.isfinite(e.budget) else float(e.seconds.max()) for e in experiments)
+    first = min(float(e.seconds[e.offsets[:-1]].min()) for e in experiments)  # no run has an incumbent before
+    return np.geomspace(min(max(first, end / TIME_SPAN), end / 2), end, TIMES)
 
 
-def _runs(name: str, all_cells: Sequence[Cell]) -> str:
-    """How many runs the entries of a name have in some cells."""
-    counts = sorted({len(entry.experiment.seeds) for cell in all_cells for entry in cell.entries if entry.name == name})
-    return f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
+def _label(entry: Entry, all_cells: Sequence[Cell]) -> str:
+    """An entry's name and how many runs entries of its name have in some cells."""
+    runs = sorted({len(other.experiment.seeds) for cell in all_cells for other in cell.entries if other.name == entry.name})
+    return f"{entry.name}, n = {runs[0]}" if len(runs) == 1 else f"{entry.name}, n = {runs[0]} to {runs[-1]}"
+
+
+def _wrapped(text: str, width: float) -> str:
+    """The text in lines that fit a width in inches."""
+    return textwrap.fill(text, int(width / CHARACTER))
 
 
 def _new_figure(
@@ -230,10 +235,12 @@ def _new_figure(
     """
     columns = min(columns, panels)
     rows = math.ceil(panels / columns)
-    width = size[0] * columns
-    notice = textwrap.wrap(table.notice, int(width * 12))
-    figure = Figure((width, size[1] * rows + extra + 0.2 * len(notice)), layout="constrained")
-    figure.suptitle("\n".join([f"{table.space.name.capitalize()} space: {title}", *notice]), fontsize=10.5)
+    width = max(size[0] * columns, MIN_WIDTH)
+    heading = f"{table.space.name.capitalize()} space: {title}"
+    if table.notice:
+        heading += "\n" + _wrapped(table.notice, width / 1.2)  # larger letters than elsewhere
+    figure = Figure((width, size[1] * rows + extra + 0.2 * heading.count("\n")), layout="constrained")
+    figure.suptitle(heading, fontsize=10.5)
     axes = figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share).ravel().tolist()
     for unused in axes[panels:]:
         unused.remove()

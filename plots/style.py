@@ -132,11 +132,6 @@ class Series:
     values: npt.NDArray[Any]
 
 
-def grid(axes: Axes, axis: str = "both") -> None:
-    """Light grid lines along "x", "y" or "both"."""
-    axes.grid(True, axis=axis)  # type: ignore[arg-type]
-
-
 def note(
     axes: Axes,
     text: str,

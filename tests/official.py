@@ -55,11 +55,11 @@ def seeds_of(space: SearchSpace, index: int, key: str, schedule: str) -> list[in
     return [777, 888, 999]
 
 
-def epochs_of(space: SearchSpace, key: str, schedule: str, split: str) -> range:
+def epochs_of(key: str, schedule: str, split: str) -> range:
     """The 0-based epochs at which a split was measured."""
     epochs = int(schedule)
     dense = "x-valid" if key == "cifar10-valid" else "ori-test"
-    if isinstance(space, TopologySpace) and schedule == "200" and split != dense:
+    if schedule == "200" and split != dense:
         return range(epochs - 1, epochs)
     return range(epochs)
 
@@ -85,7 +85,7 @@ def trial(space: SearchSpace, index: int, key: str, schedule: str, seed: int) ->
         f"{split}@{epoch}": values[epoch]
         for split in SPLITS[key]
         for values in [curve(1.0)]
-        for epoch in epochs_of(space, key, schedule, split)
+        for epoch in epochs_of(key, schedule, split)
     }
     config: dict[str, Any] = {"channel": 16, "num_cells": 5, "arch_str": text, "class_num": CLASSES[key]}
     if not topology:
@@ -116,8 +116,8 @@ def trial(space: SearchSpace, index: int, key: str, schedule: str, seed: int) ->
     }
 
 
-def record(space: SearchSpace, index: int) -> OrderedDict[str, dict[str, Any]]:
-    """Everything about one architecture: {schedule: state of an `ArchResults`}."""
+def record(space: SearchSpace, index: int, schedules: Iterable[str] | None = None) -> OrderedDict[str, dict[str, Any]]:
+    """Everything about one architecture: {schedule: state of an `ArchResults`}, of the space's own schedules by default."""
     return OrderedDict(
         (
             schedule,
@@ -133,7 +133,7 @@ def record(space: SearchSpace, index: int) -> OrderedDict[str, dict[str, Any]]:
                 "clear_net_done": True,
             },
         )
-        for schedule in SCHEDULES[space.name]
+        for schedule in schedules or SCHEDULES[space.name]
     )
 
 
@@ -152,13 +152,12 @@ def dumps(content: object) -> bytes:
     data = pickle.dumps(content, protocol=4)
     new, old = b"\x8c\x16numpy._core.multiarray", b"\x8c\x15numpy.core.multiarray"
     out, position = data[:2], 2
-    while position < len(data):  # frame by frame: the shorter name shortens the frame that holds it
-        assert data[position : position + 1] == pickle.FRAME
+    while data[position : position + 1] == pickle.FRAME:  # the shorter name shortens the frame that holds it
         end = position + 9 + int.from_bytes(data[position + 1 : position + 9], "little")
         body = data[position + 9 : end].replace(new, old)
         out += pickle.FRAME + len(body).to_bytes(8, "little") + body
         position = end
-    return out
+    return out + data[position:]
 
 
 def write(path: Path, content: object) -> Path:
@@ -167,18 +166,18 @@ def write(path: Path, content: object) -> Path:
     return path
 
 
-def write_archive(folder: Path, space: SearchSpace, indices: Iterable[int]) -> Path:
+def write_archive(folder: Path, space: SearchSpace, indices: Iterable[int], schedules: Iterable[str] | None = None) -> Path:
     """A folder with `meta.pickle.pbz2` and the records of some architectures."""
     folder.mkdir(parents=True, exist_ok=True)
     write(folder / "meta.pickle.pbz2", meta(space))
     for index in indices:
-        write(folder / f"{index:06d}.pickle.pbz2", record(space, index))
+        write(folder / f"{index:06d}.pickle.pbz2", record(space, index, schedules))
     return folder
 
 
-def write_single_file(path: Path, space: SearchSpace, indices: Iterable[int]) -> Path:
+def write_single_file(path: Path, space: SearchSpace, indices: Iterable[int], schedules: Iterable[str] | None = None) -> Path:
     """A single file with everything of some architectures."""
-    records = {index: record(space, index) for index in indices}
+    records = {index: record(space, index, schedules) for index in indices}
     return write(path, {**meta(space), "arch2infos": records, "evaluated_indexes": set(records)})
 
 

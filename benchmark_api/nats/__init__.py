@@ -1,0 +1,84 @@
+"""A drop-in for the `nats_bench` package (version 1.8): the same names, over a Table or an official archive.
+
+    from benchmark_api.nats import create
+    api = create("nats-tss.safetensors", "tss", verbose=False)
+    api.get_more_info(1234, "cifar100", hp="200", is_random=False)["test-accuracy"]
+
+Scripts that `import nats_bench` run unchanged after `install()`, or by `python -m benchmark_api.nats script.py`. Archives are
+read without unpickling. Figures, return keys, printed text and draws from Python's global generator are the package's; lines
+marked [Q] say where it is odd, and where this differs.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+from benchmark_api.nats.api_size import NATSsize
+from benchmark_api.nats.api_topology import NATStopology
+from benchmark_api.nats.results import ArchResults, ResultsCount, pickle_load, pickle_save
+from benchmark_api.spaces import NATS_WIDTHS, OPERATIONS
+
+__all__ = [
+    "ArchResults",
+    "NATSsize",
+    "NATStopology",
+    "ResultsCount",
+    "create",
+    "install",
+    "pickle_load",
+    "pickle_save",
+    "search_space_info",
+    "version",
+]
+
+NATS_BENCH_SSS_NAMEs = ("sss", "size")
+NATS_BENCH_TSS_NAMEs = ("tss", "topology")
+
+
+def version() -> str:
+    """The version of the package whose interface this is."""
+    return "v1.8"
+
+
+def create(file_path_or_dict: Any, search_space: str, fast_mode: bool = False, verbose: bool = True) -> NATStopology | NATSsize:
+    """Open a benchmark; see `NASBenchMetaAPI` for the arguments.
+
+    Args:
+        file_path_or_dict: a Table or its path, an archive folder, a single-file archive, a dict, or None.
+        search_space: "tss" or "topology"; "sss" or "size".
+        fast_mode: whether the archive is a folder.
+        verbose: print every call.
+
+    Raises:
+        ValueError: another search space; else as `NASBenchMetaAPI`.
+    """
+    if search_space in NATS_BENCH_TSS_NAMEs:
+        return NATStopology(file_path_or_dict, fast_mode, verbose)
+    if search_space in NATS_BENCH_SSS_NAMEs:
+        return NATSsize(file_path_or_dict, fast_mode, verbose)
+    raise ValueError(f"search_space must be tss, topology, sss or size, got {search_space!r}")
+
+
+def search_space_info(main_tag: str, aux_tag: str | None) -> dict[str, Any]:
+    """What a search space is made of.
+
+    Args:
+        main_tag: "nats-bench" or "nas-bench-201".
+        aux_tag: a name of `create`'s `search_space` for nats-bench, None for nas-bench-201.
+
+    Raises:
+        ValueError: other tags.
+    """
+    if (main_tag == "nats-bench" and aux_tag in NATS_BENCH_TSS_NAMEs) or (main_tag == "nas-bench-201" and aux_tag is None):
+        return {"op_names": list(OPERATIONS), "num_nodes": 4}
+    if main_tag == "nats-bench" and aux_tag in NATS_BENCH_SSS_NAMEs:
+        return {"candidates": list(NATS_WIDTHS), "num_layers": 5}
+    raise ValueError(f"expected nats-bench with tss or sss, or nas-bench-201 with None; got {main_tag!r} with {aux_tag!r}")
+
+
+def install() -> None:
+    """Let `import nats_bench` and the imports of its modules mean this package, in this process from now on."""
+    for module in ("", ".api_size", ".api_topology", ".api_utils", ".genotype_utils"):
+        sys.modules[f"nats_bench{module}"] = import_module(f"{__name__}{module}")
