@@ -1,4 +1,4 @@
-"""The benchmark's command line: `python -m benchmark_api import|export|info|query|best`."""
+"""The benchmark's command line: `python -m benchmark_api import|build|export|info|query|best`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -45,6 +45,54 @@ def export(
     opened = Table(table)
     export_archive(opened, out, jobs=jobs, progress=sys.stderr.isatty())
     print(f"{out}: {opened.title}")
+
+
+def build(
+    out: Annotated[Path, tyro.conf.arg(name="out", metavar="OUT", help="the table to write, e.g. digits-topology.safetensors")],
+    space: Annotated[Literal["topology", "size"], tyro.conf.arg(help="the search space")],
+    epochs: Annotated[int, tyro.conf.arg(help="length of the schedule")],
+    dataset: Annotated[str, tyro.conf.arg(metavar="KEY", help="dataset key, e.g. digits or cifar10-valid")] = "digits",
+    data: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help="where the data set's files are; digits need none")] = None,
+    trials: Annotated[int, tyro.conf.arg(help="trainings of each candidate, with seeds 777, 888, 999, ...")] = 3,
+    channels: Annotated[int, tyro.conf.arg(help="topology: width of the first stage")] = 16,
+    cells: Annotated[int, tyro.conf.arg(help="topology: cells of each stage")] = 5,
+    widths: Annotated[tuple[int, ...], tyro.conf.arg(help="size: candidate widths")] = (8, 16, 24, 32, 40, 48, 56, 64),
+    layers: Annotated[int, tyro.conf.arg(help="size: layers, 3N + 2")] = 5,
+    batch: Annotated[int, tyro.conf.arg(help="images of a batch")] = 256,
+    rate: Annotated[float, tyro.conf.arg(help="first learning rate")] = 0.1,
+    copies: Annotated[int, tyro.conf.arg(help="digits: distorted copies of each image; 0 for the undistorted digits")] = 0,
+    noise: Annotated[float, tyro.conf.arg(help="digits: standard deviation of the distorted copies' noise")] = 0.1,
+    sample: Annotated[int | None, tyro.conf.arg(help="train so many random candidates only")] = None,
+    stack: Annotated[int, tyro.conf.arg(help="channels of the first block that are trained together")] = 128,
+    half: Annotated[bool, tyro.conf.arg(help="store accuracies and losses in half precision")] = False,
+    device: Annotated[str, tyro.conf.arg(help="where to train, as PyTorch names it")] = "cpu",
+    jobs: Jobs = None,
+) -> None:
+    """Train every candidate of a space, and make a table of it. After an interruption the same command goes on."""
+    from benchmark_api.build import Plan, Protocol
+    from benchmark_api.build import build as build_table
+    from benchmark_api.datasets import Distortion
+    from benchmark_api.spaces import SizeSpace, TopologySpace
+
+    topology = space == "topology"
+    plan = Plan(
+        space=TopologySpace() if topology else SizeSpace(widths, layers),
+        dataset=dataset,
+        protocol=Protocol(epochs, batch, rate),
+        trials=trials,
+        channels=channels if topology else None,
+        cells=cells if topology else None,
+        distortion=Distortion(copies=copies, noise=noise) if copies else None,
+        sample=sample,
+        stack=stack,
+        half=half,
+    )
+    try:
+        table = build_table(plan, out, root=data, device=device, jobs=jobs, progress=sys.stderr.isatty())
+    except KeyboardInterrupt:
+        print(f"interrupted; what is finished is in {out}.build: the same command goes on from there", file=sys.stderr)
+        sys.exit(130)
+    print(f"{out}: {table.title}, {out.stat().st_size / 1e6:,.1f} MB, fingerprint {table.fingerprint[:12]}")
 
 
 def info(
@@ -195,7 +243,14 @@ def _print_rows(header: list[str], rows: list[list[str]]) -> None:
         print("  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-COMMANDS: dict[str, Callable[..., None]] = {"import": import_, "export": export, "info": info, "query": query, "best": best}
+COMMANDS: dict[str, Callable[..., None]] = {
+    "import": import_,
+    "build": build,
+    "export": export,
+    "info": info,
+    "query": query,
+    "best": best,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,0 +1,542 @@
+"""Trains every candidate of a space on a data set, and makes a `Table` of what it measured.
+
+The protocol is that of NATS-Bench (Dong et al., TPAMI 2021, arXiv 2009.00437, table 2): SGD with Nesterov momentum, cosine
+learning rate per epoch, all splits evaluated after every epoch; figures of the training split are averages over the epoch's
+batches, as they were trained on. A trial is a seed: it decides the order of the images, and with the architecture's index the
+initial weights. Of isomorphic architectures the one with the lowest index is trained, and its figures are those of all.
+
+Candidates are trained in stacks (`benchmark_api.stacks`). A finished stack is a file in the folder `OUT.build`; a build that
+was interrupted, even killed, goes on from there when it is started again. Which candidates form a stack depends on the
+settings alone, so all but the measured seconds are the same for any number of processes and interruptions.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import math
+import multiprocessing
+import os
+import platform
+import random
+import shutil
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from benchmark_api.datasets import Dataset, Distortion, load_dataset
+from benchmark_api.networks import CellNetwork, Skeleton, build_network, initialize, space_costs
+from benchmark_api.spaces import Architecture, SearchSpace, TopologySpace
+from benchmark_api.stacks import Stack
+from benchmark_api.table import Table, TableWriter
+
+FloatArray = npt.NDArray[np.float64]
+
+EVALUATION_BATCH = 256
+
+
+# -- one training ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a candidate is trained; the defaults are those of NATS-Bench.
+
+    Attributes:
+        epochs: length of the schedule E; the learning rate of epoch e is rate / 2 * (1 + cos(pi * e / E)).
+        batch: images of a batch; the last one of an epoch may be smaller.
+        rate: the first learning rate.
+        momentum: Nesterov momentum.
+        decay: weight decay, of all parameters.
+
+    Raises:
+        ValueError: there is no epoch, batches would be empty, or a number is out of range.
+    """
+
+    epochs: int
+    batch: int = 256
+    rate: float = 0.1
+    momentum: float = 0.9
+    decay: float = 5e-4
+
+    def __post_init__(self) -> None:
+        if min(self.epochs, self.batch) < 1 or not (self.rate > 0 and 0 < self.momentum < 1 and self.decay >= 0):
+            raise ValueError(f"expected at least 1 epoch, batches of 1 and more, a rate and a momentum in (0, 1), got {self}")
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What was measured of some candidates that were trained together.
+
+    Attributes:
+        accuracy: of each split [candidate, epoch], percent.
+        loss: of each split [candidate, epoch], nats.
+        seconds: of each split, one training epoch ("train") or evaluation pass of all candidates together.
+    """
+
+    accuracy: Mapping[str, FloatArray]
+    loss: Mapping[str, FloatArray]
+    seconds: Mapping[str, float]
+
+
+def train(network: nn.Module, dataset: Dataset, protocol: Protocol, seed: int) -> Curves:
+    """Train a `CellNetwork`, or a `Stack` of them, from the weights it has.
+
+    Args:
+        network: where the data set is; its precision is that of the training.
+        dataset: has a split "train"; all others are evaluated.
+        protocol: how to train.
+        seed: decides the order of the images, and their augmentation.
+    """
+    device, dtype = (getattr(next(network.parameters()), name) for name in ("device", "dtype"))
+    optimizer = torch.optim.SGD(
+        network.parameters(), protocol.rate, protocol.momentum, weight_decay=protocol.decay, nesterov=True, foreach=True
+    )
+    shuffle, augment = generator(seed, 0), generator(seed, 1)
+    splits = ["train", *(name for name in dataset.splits if name != "train")]
+    figures: dict[str, list[FloatArray]] = {name: [] for name in splits}  # [epoch][accuracy or loss, candidate]
+    seconds = dict.fromkeys(splits, 0.0)
+    for epoch in range(protocol.epochs):
+        for group in optimizer.param_groups:
+            group["lr"] = protocol.rate / 2 * (1 + math.cos(math.pi * epoch / protocol.epochs))
+        for name in splits:
+            start = _clock(device)
+            training = name == "train"
+            network.train(training)
+            total: Tensor | None = None  # [correct images or sum of losses, candidate]
+            batches = (
+                dataset.batches(name, protocol.batch, shuffle, augment if dataset.flip or dataset.padding else None)
+                if training
+                else dataset.batches(name, EVALUATION_BATCH)
+            )
+            with torch.set_grad_enabled(training):
+                for images, labels in batches:
+                    logits: Tensor = network(images.to(dtype))[1]
+                    logits = logits.reshape(-1, *logits.shape[-2:])  # [candidate, image, class]
+                    losses = nn.functional.cross_entropy(
+                        logits.flatten(0, 1), labels.expand(logits.shape[:2]).flatten(), reduction="none"
+                    ).view(logits.shape[:2])
+                    if training:
+                        optimizer.zero_grad()
+                        losses.mean(dim=1).sum().backward()  # type: ignore[no-untyped-call]
+                        optimizer.step()
+                    correct = (logits.detach().argmax(dim=2) == labels).sum(dim=1)
+                    of_batch = torch.stack([correct.double(), losses.detach().double().sum(dim=1)])
+                    total = of_batch if total is None else total + of_batch
+            assert total is not None
+            figures[name].append(total.cpu().numpy() / len(dataset.split(name)))
+            seconds[name] += _clock(device) - start
+    arrays = {name: np.stack(of_split, axis=2) for name, of_split in figures.items()}  # [accuracy or loss, candidate, epoch]
+    return Curves(
+        accuracy={name: array[0] * 100.0 for name, array in arrays.items()},
+        loss={name: array[1] for name, array in arrays.items()},
+        seconds={name: total_seconds / protocol.epochs for name, total_seconds in seconds.items()},
+    )
+
+
+def generator(*key: int) -> torch.Generator:
+    """The generator of one purpose: a key of integers from 0 on."""
+    made = torch.Generator()
+    made.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1)))
+    return made
+
+
+def initial_weights(seed: int, index: int) -> torch.Generator:
+    """Where the initial weights of an architecture's trial are drawn."""
+    return generator(seed, 2, index)
+
+
+def _clock(device: torch.device) -> float:
+    """Seconds of computing by this process, which others change little; on other devices than CPUs seconds that passed."""
+    if device.type == "cpu":
+        return time.process_time()
+    torch.accelerator.synchronize(device)
+    return time.perf_counter()
+
+
+# -- what to build -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A table to build: all that decides what is in it.
+
+    Attributes:
+        space: the space.
+        dataset: key of the data set.
+        protocol: how candidates are trained.
+        trials: trainings of each candidate; their seeds are 777, 888, 999, 1110, ...
+        channels: topology space: width of the first stage; None for 16.
+        cells: topology space: cells of each stage; None for 5.
+        distortion: makes the digits harder; for digits only.
+        sample: train so many architectures only, drawn at random; None for all.
+        stack: candidates are stacked up to so many channels of their first block together.
+        half: store accuracies and losses in half precision (steps of 0.06 percent at most) instead of single.
+
+    Raises:
+        ValueError: a number is out of range.
+    """
+
+    space: SearchSpace
+    dataset: str
+    protocol: Protocol
+    trials: int = 3
+    channels: int | None = None
+    cells: int | None = None
+    distortion: Distortion | None = None
+    sample: int | None = None
+    stack: int = 128
+    half: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.trials, self.stack, 1 if self.sample is None else self.sample) < 1:
+            raise ValueError(
+                f"trials, sample and stack must be at least 1, got {self.trials}, {self.sample} and {self.stack} channels"
+            )
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The trials' seeds; the first three are those of NATS-Bench."""
+        return tuple(777 + 111 * trial for trial in range(self.trials))
+
+    def skeleton(self, dataset: Dataset) -> Skeleton:
+        """What surrounds a candidate."""
+        return Skeleton(dataset.classes, dataset.image_shape[0], self.channels, self.cells)
+
+    @cached_property
+    def representatives(self) -> npt.NDArray[np.int64]:
+        """The index whose training serves for each architecture [architecture]."""
+        space = self.space
+        return np.array([space.index(space.canonical(space.architecture(index))) for index in range(len(space))])
+
+    def stacks(self, skeleton: Skeleton) -> list[list[int]]:
+        """The indices of the architectures that are trained, by stack.
+
+        Neighbours in a stack have their first decisions in common, so that they share operations and widths. The stacks are in
+        random order, so that the first ones tell how long all of them take.
+        """
+        classes = np.unique(self.representatives)
+        if self.sample is not None:
+            classes = np.random.default_rng(0).permutation(classes)[: self.sample]
+        architectures = sorted(self.space.architecture(int(index)) for index in classes)
+        of_width: dict[int, list[Architecture]] = {}
+        for architecture in architectures:
+            of_width.setdefault(skeleton.widths(self.space, architecture)[0], []).append(architecture)
+        stacks = []
+        for width, members in of_width.items():
+            size = max(1, self.stack // width)
+            size -= size % 8 if size > 8 else 0  # whole runs of the last decision, where it has eight choices
+            stacks += [members[start : start + size] for start in range(0, len(members), size)]
+        random.Random(0).shuffle(stacks)
+        return [[self.space.index(architecture) for architecture in stack] for stack in stacks]
+
+    def describe(self) -> dict[str, Any]:
+        """All settings, as JSON has them."""
+        settings = {name: getattr(self, name) for name in ("dataset", "trials", "channels", "cells", "sample", "stack", "half")}
+        distortion = None if self.distortion is None else asdict(self.distortion)
+        return {**self.space.spec(), **settings, "protocol": asdict(self.protocol), "distortion": distortion}
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Trains stacks of a plan; the same in every process.
+
+    Attributes:
+        plan: the plan.
+        root: where the data set's files are.
+        device: where to train.
+        folder: where finished stacks go.
+    """
+
+    plan: Plan
+    root: Path | None
+    device: str
+    folder: Path
+    dataset: Dataset = field(init=False)
+
+    def __post_init__(self) -> None:
+        loaded = load_dataset(self.plan.dataset, self.root, device=self.device, distortion=self.plan.distortion)
+        object.__setattr__(self, "dataset", loaded)
+
+    @cached_property
+    def flops(self) -> npt.NDArray[np.int64]:
+        """Multiply-accumulates of every architecture."""
+        return space_costs(self.plan.space, self.plan.skeleton(self.dataset), self.dataset.image_shape[1]).flops
+
+    def part(self, number: int) -> Path:
+        """The file of a finished stack."""
+        return self.folder / f"{number:06d}.npz"
+
+    def run(self, number: int, indices: Sequence[int]) -> int:
+        """Train the architectures of a stack, all trials, and write its file; their number."""
+        figures = self.train(indices)
+        temporary = self.part(number).with_suffix(f".{os.getpid()}.part")
+        with open(temporary, "wb") as file:
+            np.savez(file, allow_pickle=False, **figures)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, self.part(number))
+        return len(indices)
+
+    def train(self, indices: Sequence[int]) -> dict[str, npt.NDArray[Any]]:
+        """The figures of some architectures, by "SPLIT/QUANTITY": [architecture, trial, epoch], seconds without epoch."""
+        plan, space = self.plan, self.plan.space
+        skeleton = plan.skeleton(self.dataset)
+        networks = [
+            build_network(space, space.architecture(index), skeleton, torch.Generator(), self.device) for index in indices
+        ]
+        trials: dict[str, list[FloatArray]] = {}
+        # A stack is timed as a whole. Each candidate's part of the time is that of its multiply-accumulates.
+        share = self.flops[list(indices)] / self.flops[list(indices)].sum()
+        for seed in plan.seeds:
+            for index, network in zip(indices, networks, strict=True):
+                initialize(network, initial_weights(seed, index))
+            curves = train(Stack(networks), self.dataset, plan.protocol, seed)
+            for split in curves.seconds:
+                trials.setdefault(f"{split}/accuracy", []).append(curves.accuracy[split])
+                trials.setdefault(f"{split}/loss", []).append(curves.loss[split])
+                trials.setdefault(f"{split}/seconds", []).append(curves.seconds[split] * share)
+        figures: dict[str, npt.NDArray[Any]] = {name: np.stack(values, axis=1) for name, values in trials.items()}
+        return {"indices": np.array(indices), **figures}
+
+
+# -- the build ---------------------------------------------------------------------------------------------------------------
+
+
+def build(
+    plan: Plan,
+    out: str | os.PathLike[str],
+    *,
+    root: str | os.PathLike[str] | None = None,
+    device: str = "cpu",
+    jobs: int | None = None,
+    progress: bool = True,
+) -> Table:
+    """Train all candidates of a plan, and write the table.
+
+    Args:
+        plan: what to build.
+        out: the table to write, when all is done. Finished stacks wait for that in the folder `OUT.build` beside it.
+        root: where the data set's files are; digits need none.
+        device: where to train.
+        jobs: processes, with one thread each; None for one per core.
+        progress: show a progress bar.
+
+    Raises:
+        FileNotFoundError: a file of the data set is missing.
+        ValueError: plan and data set do not fit, or the folder has stacks of another plan.
+        RuntimeError: a worker process died; what it had finished is kept.
+    """
+    out = Path(out)
+    if out.is_dir():
+        raise ValueError(f"{out} is a folder; expected the name of the table file to write")
+    if jobs is not None and jobs < 1:
+        raise ValueError(f"jobs must be at least 1, got {jobs}")
+    worker = Worker(plan, None if root is None else Path(root), device, out.with_name(f"{out.name}.build"))
+    skeleton = plan.skeleton(worker.dataset)
+    stacks = plan.stacks(skeleton)
+    _open_folder(worker)
+    todo = [(number, indices) for number, indices in enumerate(stacks) if not worker.part(number).exists()]
+    count, missing = sum(map(len, stacks)), sum(len(indices) for _, indices in todo)
+    with tqdm(total=count, initial=count - missing, desc="training", unit="candidate", smoothing=0, disable=not progress) as bar:
+        for done in _run(worker, todo, min(jobs or os.cpu_count() or 1, len(todo))):
+            bar.update(done)
+    _write(worker, skeleton, len(stacks), out)
+    shutil.rmtree(worker.folder)
+    return Table(out)
+
+
+def _open_folder(worker: Worker) -> None:
+    """Make the folder of finished stacks, or check that it is of the same plan."""
+    folder, note = worker.folder, worker.folder / "plan.json"
+    text = json.dumps({**worker.plan.describe(), "device": worker.device, "torch": torch.__version__}, indent=1, sort_keys=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    if note.exists():
+        if note.read_text() != text:
+            raise ValueError(
+                f"{folder} has finished stacks of another build, see {note.name}; remove it, or take the same settings"
+            )
+    else:
+        temporary = folder / f"plan.{os.getpid()}.part"
+        temporary.write_text(text)
+        os.replace(temporary, note)
+    for leftover in folder.glob("*.part"):
+        leftover.unlink(missing_ok=True)
+
+
+_worker: Worker | None = None  # of a worker process
+
+
+def _run(worker: Worker, todo: Sequence[tuple[int, Sequence[int]]], jobs: int) -> Iterator[int]:
+    """Train stacks; yields the number of candidates of each that is finished."""
+    if jobs <= 1:
+        with _one_thread():
+            for number, indices in todo:
+                yield worker.run(number, indices)
+        return
+    context = multiprocessing.get_context("spawn")  # a forked process must not use the threads that torch may have started
+    arguments = (worker.plan, worker.root, worker.device, worker.folder)
+    with ProcessPoolExecutor(jobs, context, _start_worker, arguments) as pool:
+        try:
+            for future in as_completed([pool.submit(_run_stack, number, indices) for number, indices in todo]):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise RuntimeError("a worker process died; start the same build again and it goes on; try fewer jobs") from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _start_worker(plan: Plan, root: Path | None, device: str, folder: Path) -> None:
+    global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops its workers
+    torch.set_num_threads(1)
+    _keep_memory()
+    _worker = Worker(plan, root, device, folder)
+
+
+def _run_stack(number: int, indices: Sequence[int]) -> int:
+    assert _worker is not None
+    return _worker.run(number, indices)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    _keep_memory()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _keep_memory() -> None:
+    """Let the C library keep the memory of freed tensors: to get it anew from the system for each costs a third of the time."""
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):  # not the GNU C library
+        return
+    for option, value in ((-4, 0), (-1, 2**31 - 1), (-2, 64 << 20)):  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD of malloc.h
+        mallopt(option, value)
+
+
+def _write(worker: Worker, skeleton: Skeleton, stacks: int, out: Path) -> None:
+    """Make the table of all finished stacks."""
+    plan, space = worker.plan, worker.plan.space
+    epochs, architectures = plan.protocol.epochs, len(space)
+    stem = f"{plan.dataset}/{epochs}"
+    figures: dict[str, npt.NDArray[Any]] = {}
+    trained = np.zeros(architectures, dtype=bool)
+    total = 0.0
+    for number in range(stacks):
+        with np.load(worker.part(number)) as part:
+            indices = part["indices"]
+            trained[indices] = True
+            for name in part.files:
+                if name != "indices":
+                    values = part[name]
+                    figures.setdefault(name, np.full((architectures, *values.shape[1:]), np.nan))[indices] = values
+                    total += float(values.sum()) * epochs if name.endswith("/seconds") else 0.0
+    costs = space_costs(space, skeleton, worker.dataset.image_shape[1])
+    of = plan.representatives
+    curve = np.float16 if plan.half else np.float32
+    tensors: dict[str, npt.NDArray[Any]] = {
+        f"{stem}/seeds": np.where(trained[of, None], plan.seeds, -1).astype(np.int32),
+        f"{stem}/params": costs.params / 1e6,
+        f"{stem}/flops": costs.flops / 1e6,
+        f"{stem}/latency": np.full(architectures, np.nan, dtype=np.float32),
+    }
+    for name, values in figures.items():
+        tensors[f"{stem}/{name}"] = values[of].astype(np.float32 if name.endswith("/seconds") else curve)
+        tensors[f"{stem}/{name.split('/')[0]}/epochs"] = np.arange(epochs, dtype=np.int32)
+    settings = json.dumps(plan.describe(), sort_keys=True)
+    metadata = {
+        "space": space.spec(),
+        "title": f"{plan.dataset} {space.name}, {epochs} epochs, {plan.trials} {'trial' if plan.trials == 1 else 'trials'}",
+        "notice": f"trained by this project on {plan.dataset}; not NATS-Bench",
+        "source": {
+            "name": f"{plan.dataset}-{space.name}",
+            "trained": int(trained.sum()),
+            "isomorphic": "trained once, as the member with the lowest index" if isinstance(space, TopologySpace) else "none",
+            "settings": settings,
+            "seconds": "CPU time of a stack, divided by multiply-accumulates",
+            "total_seconds": round(total, 1),
+            "machine": f"{_processor()}, {os.cpu_count()} cores, {worker.device}, torch {torch.__version__}",
+            "fingerprint": hashlib.sha256(settings.encode()).hexdigest(),
+        },
+        "search_schedule": str(epochs),
+        "report_schedule": str(epochs),
+    }
+    with TableWriter(out, {name: (array.dtype, array.shape) for name, array in tensors.items()}, metadata) as writer:
+        for name, array in tensors.items():
+            writer.write(name, array)
+
+
+def _processor() -> str:
+    """The processor's name."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+# -- how fast it is ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Candidates per minute of CPU time, of one process.
+
+    Attributes:
+        stacked: trained as in a build.
+        plain: trained one at a time, with `networks.CellNetwork`.
+    """
+
+    stacked: float
+    plain: float
+
+
+def measure_speed(plan: Plan, stacks: int = 1, candidates: int = 2, root: str | os.PathLike[str] | None = None) -> Speed:
+    """Train the first stacks of a plan (they are in random order), and some of their candidates one at a time; one trial each.
+
+    Args:
+        plan: what would be built.
+        stacks: how many stacks to train.
+        candidates: how many candidates of each to train one at a time.
+        root: where the data set's files are; digits need none.
+    """
+    worker = Worker(plan, None if root is None else Path(root), "cpu", Path())
+    skeleton, seed = plan.skeleton(worker.dataset), plan.seeds[0]
+    stacked = plain = 0.0
+    trained = alone = 0
+
+    def candidate(index: int) -> CellNetwork:
+        return build_network(plan.space, plan.space.architecture(index), skeleton, initial_weights(seed, index))
+
+    with _one_thread():
+        for indices in plan.stacks(skeleton)[:stacks]:
+            start = time.process_time()
+            train(Stack([candidate(index) for index in indices]), worker.dataset, plan.protocol, seed)
+            stacked, trained = stacked + time.process_time() - start, trained + len(indices)
+            for index in indices[:: max(1, len(indices) // candidates)][:candidates]:
+                start = time.process_time()
+                train(candidate(index), worker.dataset, plan.protocol, seed)
+                plain, alone = plain + time.process_time() - start, alone + 1
+    return Speed(60 * trained / stacked, 60 * alone / plain)
