@@ -168,26 +168,50 @@ def _relu_conv_norm(layers: Sequence[ReLUConvBN], c_in: int, c_out: int) -> _Con
 
 
 class _Pool(nn.Module):
-    """The mean of the pixels that exist in a square window: the means over rows, then over columns, as two small products."""
+    """The mean of the pixels that exist in each window: 3x3 around every pixel, or 2x2 side by side (the last may be cut off)."""
 
-    def __init__(self, size: int, stride: int, padding: int) -> None:
+    def __init__(self, size: int) -> None:
         super().__init__()
-        self.size, self.stride, self.padding = size, stride, padding
-
-    def means(self, length: int, like: Tensor) -> Tensor:
-        """The means along one axis, as a matrix [output, input]."""
-        index = torch.arange(length, device=like.device)
-        outputs = (length + 2 * self.padding - self.size + self.stride - 1) // self.stride + 1  # as with ceil_mode
-        first = torch.arange(outputs, device=like.device)[:, None] * self.stride - self.padding
-        inside = ((index >= first) & (index < first + self.size)).to(like.dtype)
-        return inside / inside.sum(1, keepdim=True)
+        self.sums = _Sums3x3 if size == 3 else _Sums2x2
 
     def forward(self, x: Tensor) -> Tensor:
-        k, c, rows, columns, images = x.shape
-        over_rows, over_columns = self.means(rows, x), self.means(columns, x)
-        x = torch.matmul(over_rows, x.reshape(k * c, rows, columns * images))
-        x = torch.matmul(over_columns, x.view(-1, columns, images))
-        return x.view(k, c, len(over_rows), len(over_columns), images)
+        pixels: Tensor = self.sums.apply(x.new_ones(1, 1, *x.shape[2:4], 1))  # type: ignore[no-untyped-call]
+        sums: Tensor = self.sums.apply(x)  # type: ignore[no-untyped-call]
+        return sums * pixels.reciprocal()
+
+
+class _Sums3x3(torch.autograd.Function):
+    """Sums over the 3x3 pixels around each pixel: along columns, then along rows."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        for axis in (2, 3):
+            length, out = x.shape[axis] - 1, x.clone()
+            out.narrow(axis, 1, length).add_(x.narrow(axis, 0, length))
+            out.narrow(axis, 0, length).add_(x.narrow(axis, 1, length))
+            x = out
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return _Sums3x3.forward(ctx, gradient)  # a pixel is around those that are around it
+
+
+class _Sums2x2(torch.autograd.Function):
+    """Sums over squares of 2x2 pixels."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.image = rows, columns = x.shape[2:4]
+        x = functional.pad(x, (0, 0, 0, columns % 2, 0, rows % 2)) if rows % 2 or columns % 2 else x
+        x = x[:, :, ::2] + x[:, :, 1::2]
+        return x[:, :, :, ::2] + x[:, :, :, 1::2]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        k, c, rows, columns, images = gradient.shape
+        spread = gradient[:, :, :, None, :, None].expand(k, c, rows, 2, columns, 2, images)
+        return spread.reshape(k, c, 2 * rows, 2 * columns, images)[:, :, : ctx.image[0], : ctx.image[1]]
 
 
 class _Resize(nn.Module):
@@ -237,6 +261,26 @@ def _conv3x3(x: Tensor, weight: Tensor, stride: int) -> Tensor:
     return out
 
 
+def _spread(gradient: Tensor, weight: Tensor, stride: int, image: Sequence[int], shape: Sequence[int]) -> Tensor:
+    """The gradient of a convolution's input: what each window wants, added up.
+
+    Args:
+        gradient: of the output [candidate, output, row * column * image].
+        weight: [candidate, output, input, 3, 3].
+        stride: of the convolution.
+        image: rows and columns of the input.
+        shape: rows, columns and images of the output.
+    """
+    k, _, c_in = weight.shape[:3]
+    padded = gradient.new_zeros(k, c_in, image[0] + 2, image[1] + 2, shape[2])
+    rows, columns = (stride * (length - 1) + 1 for length in shape[:2])
+    for row in range(3):
+        wanted = torch.bmm(weight[..., row, :].flatten(2).transpose(1, 2), gradient).view(k, c_in, 3, *shape)
+        for column in range(3):
+            padded[:, :, row : row + rows : stride, column : column + columns : stride] += wanted[:, :, column]
+    return padded[:, :, 1:-1, 1:-1]
+
+
 class _Conv3x3(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
@@ -254,10 +298,8 @@ class _Conv3x3(torch.autograd.Function):
         of_weight = torch.stack([of_row.view(k, c_out, c_in, 3) for of_row in of_rows], dim=3)
         if not ctx.needs_input_grad[0]:
             return None, of_weight, None
-        if ctx.stride > 1:  # a gradient for each pixel, zero for those that are not the middle of a window
-            spread = gradient.new_zeros(k, c_out, *ctx.image, gradient.shape[-1])
-            spread[:, :, :: ctx.stride, :: ctx.stride] = gradient
-            gradient = spread
+        if ctx.stride > 1:
+            return _spread(flat, weight, ctx.stride, ctx.image, gradient.shape[2:]), of_weight, None
         return _convolve(_columns(gradient, 1), weight.flip(3, 4).transpose(1, 2), 1), of_weight, None
 
 
@@ -271,7 +313,7 @@ class _Reduction(nn.Module):
         super().__init__()
         self.conv_a = _relu_conv_norm([block.conv_a for block in blocks], c_in, c_out)
         self.conv_b = _relu_conv_norm([block.conv_b for block in blocks], c_out, c_out)
-        self.pool = _Pool(2, 2, 0)
+        self.pool = _Pool(2)
         self.shortcut = _Convolution([block.downsample[1] for block in blocks], c_in, c_out)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -330,7 +372,7 @@ class _Cell(nn.Module):
                 case "project":
                     module = _ConvNorm([layer.conv for layer in layers], [layer.bn for layer in layers], width, c_out)
                 case "pool":
-                    module = nn.Sequential(_Pool(3, 1, 1), _Resize(width, c_out))
+                    module = nn.Sequential(_Pool(3), _Resize(width, c_out))
                 case _:
                     module = _Resize(width, c_out)
             pieces = self.sources[source]

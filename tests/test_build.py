@@ -56,9 +56,12 @@ def test_pooling(size: tuple[int, int]) -> None:
     x = torch.randn(2, 3, *size, 4, generator=torch.Generator().manual_seed(0))
     images = x.permute(4, 0, 1, 2, 3).flatten(1, 2)
     three = torch.nn.functional.avg_pool2d(images, 3, 1, 1, count_include_pad=False)
-    torch.testing.assert_close(_Pool(3, 1, 1)(x).permute(4, 0, 1, 2, 3).flatten(1, 2), three)
+    torch.testing.assert_close(_Pool(3)(x).permute(4, 0, 1, 2, 3).flatten(1, 2), three)
     two = torch.nn.functional.avg_pool2d(images, 2, 2, ceil_mode=True)
-    torch.testing.assert_close(_Pool(2, 2, 0)(x).permute(4, 0, 1, 2, 3).flatten(1, 2), two)
+    torch.testing.assert_close(_Pool(2)(x).permute(4, 0, 1, 2, 3).flatten(1, 2), two)
+    double = torch.randn(1, 2, *size, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    for window in (2, 3):
+        assert torch.autograd.gradcheck(_Pool(window), (double,), fast_mode=True)
 
 
 def _random(space: SearchSpace, count: int) -> list[Architecture]:
