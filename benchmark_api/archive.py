@@ -48,7 +48,7 @@ SIZE_CELL = 9930
 
 CLASSES = {"cifar10-valid": 10, "cifar10": 10, "cifar100": 100, "ImageNet16-120": 120, "digits": 10}
 
-_BLOCK = 125  # records converted at a time, by one process
+_BLOCK = 64  # records converted at a time, by one process: what is under way when an import is interrupted
 # What a record may hold, so that a made-up one cannot ask for a table of terabytes. Official: 8 groups, 3 trials, 200 epochs.
 _MAX_GROUPS = 32
 _MAX_TRIALS = 16

@@ -193,7 +193,7 @@ def test_the_table_does_not_depend_on_the_number_of_processes(
     assert again.path.read_bytes() == table.path.read_bytes()
 
 
-@pytest.mark.parametrize("block", [1, 2, 125])
+@pytest.mark.parametrize("block", [1, 2, 64])
 def test_a_single_file_makes_the_same_table(table: Table, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "_BLOCK", block)
     path = official.write_single_file(tmp_path / "NATS-small.pickle.pbz2", SMALL, [3, 0, 2], SCHEDULES)
