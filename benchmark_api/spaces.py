@@ -8,6 +8,7 @@ Sources: NAS-Bench-201 (Dong & Yang, ICLR 2020, arXiv 2001.00326) and NATS-Bench
 
 from __future__ import annotations
 
+import operator
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -109,9 +110,12 @@ class SearchSpace(ABC):
         """The architecture as a tuple of plain ints.
 
         Raises:
-            ValueError: wrong number of decisions, or a choice out of range.
+            ValueError: wrong number of decisions, or a choice that is no integer or out of range.
         """
-        plain = tuple(int(choice) for choice in architecture)
+        try:
+            plain = tuple(operator.index(choice) for choice in architecture)
+        except TypeError as error:
+            raise ValueError(f"architecture {tuple(architecture)}: choices must be integers") from error
         if len(plain) != len(self.cardinalities):
             raise ValueError(f"architecture {plain} has {len(plain)} decisions; {self!r} has {len(self.cardinalities)}")
         for decision, (choice, cardinality) in enumerate(zip(plain, self.cardinalities, strict=True)):
@@ -294,13 +298,14 @@ class SizeSpace(SearchSpace):
 
     Raises:
         ValueError: widths are not positive and strictly increasing, or there is no layer.
+        TypeError: a width is not an integer.
     """
 
     name = "size"
     ordinal = True
 
     def __init__(self, widths: Sequence[int] = NATS_WIDTHS, layers: int = 5) -> None:
-        self.widths: tuple[int, ...] = tuple(int(width) for width in widths)
+        self.widths: tuple[int, ...] = tuple(operator.index(width) for width in widths)
         if not self.widths or self.widths[0] < 1 or any(a >= b for a, b in zip(self.widths, self.widths[1:], strict=False)):
             raise ValueError(f"widths must be positive and strictly increasing, got {self.widths}")
         if layers < 1:
