@@ -11,7 +11,7 @@ from __future__ import annotations
 import operator
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import product
 from math import prod
@@ -244,30 +244,10 @@ class TopologySpace(SearchSpace):
         return (*architecture[:edge], choice, *architecture[edge + 1 :])
 
     def unique_string(self, architecture: Architecture, zero_aware: bool | None = True) -> str:
-        """The isomorphism string of NAS-Bench-201: architectures with equal strings compute the same function.
-
-        Args:
-            architecture: the architecture.
-            zero_aware: True: skips vanish and zeros are known (6,466 classes); False: skips vanish, `none` is an operation
-                like others (12,751); None: every operation is kept (15,625).
-
-        Zero terms are not removed from sums (`#+#` is not `#`): the published count of 6,466 needs it.
-        """
-        nodes = ["0"]
-        edge = 0
-        for node in (1, 2, 3):
-            terms = []
-            for source in range(node):
-                operation = OPERATIONS[architecture[edge]]
-                edge += 1
-                if zero_aware and (operation == "none" or nodes[source] == "#"):
-                    terms.append("#")
-                elif zero_aware is not None and operation == "skip_connect":
-                    terms.append(nodes[source])
-                else:
-                    terms.append(f"({nodes[source]})@{operation}")
-            nodes.append("+".join(sorted(terms)))
-        return nodes[3]
+        """The `isomorphism_string` of an architecture; there are 6,466 (zero_aware True), 12,751 (False) or 15,625 (None)."""
+        operations = [OPERATIONS[choice] for choice in architecture]
+        edges = [(operation, source) for operation, (_, source) in zip(operations, EDGES, strict=True)]
+        return isomorphism_string((edges[:1], edges[1:3], edges[3:]), zero_aware)
 
     @cached_property
     def _representatives(self) -> dict[str, Architecture]:
@@ -350,6 +330,30 @@ class SizeSpace(SearchSpace):
         if not redraw and choice >= architecture[layer]:
             choice += 1
         return (*architecture[:layer], choice, *architecture[layer + 1 :])
+
+
+def isomorphism_string(nodes: Iterable[Iterable[tuple[str, int]]], zero_aware: bool | None = True) -> str:
+    """The isomorphism string of NAS-Bench-201: cells with equal strings compute the same function.
+
+    Args:
+        nodes: for each node after the input, its (operation, source node) pairs.
+        zero_aware: True: skips vanish and zeros are known; False: skips vanish, `none` is an operation like others; None:
+            every operation is kept.
+
+    Zero terms are not removed from sums (`#+#` is not `#`): the published count of 6,466 classes needs it.
+    """
+    texts = ["0"]
+    for node in nodes:
+        terms = []
+        for operation, source in node:
+            if zero_aware and (operation == "none" or texts[source] == "#"):
+                terms.append("#")
+            elif zero_aware is not None and operation == "skip_connect":
+                terms.append(texts[source])
+            else:
+                terms.append(f"({texts[source]})@{operation}")
+        texts.append("+".join(sorted(terms)))
+    return texts[-1]
 
 
 def _below(n: int, rng: np.random.Generator) -> int:
