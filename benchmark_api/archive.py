@@ -48,11 +48,12 @@ SIZE_CELL = 9930
 
 CLASSES = {"cifar10-valid": 10, "cifar10": 10, "cifar100": 100, "ImageNet16-120": 120, "digits": 10}
 
-_BLOCK = 64  # records converted at a time, by one process: what is under way when an import is interrupted
+_BLOCK = 125  # records converted at a time, by one process: what is under way when an import is interrupted
 # What a record may hold, so that a made-up one cannot ask for a table of terabytes. Official: 8 groups, 3 trials, 200 epochs.
 _MAX_GROUPS = 32
 _MAX_TRIALS = 16
 _MAX_EPOCHS = 1000
+_MAX_FORMS = 8  # pickles of one size that are remembered
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SCHEDULE = re.compile(r"[0-9]{1,4}")
 
@@ -143,19 +144,73 @@ def recognise_space(strings: Sequence[str]) -> SearchSpace:
 
 
 @dataclass
-class _Split:
-    accuracy: FloatArray  # [epoch of the schedule], percent, NaN where it was not measured
-    loss: FloatArray  # [epoch of the schedule], nats
-    seconds: float  # per epoch or pass
-
-
-@dataclass
 class _Trial:
+    """What a table keeps of one training."""
+
     seed: int
     params: float  # millions
     flops: float  # millions
     latency: float  # seconds, NaN if there is none
-    splits: dict[str, _Split]
+    figures: dict[str, FloatArray]  # split -> [accuracy (percent), loss (nats); epoch of the schedule], NaN where not measured
+    seconds: dict[str, float]  # split -> per epoch or pass
+
+
+_Trials = dict[tuple[str, str], list[_Trial]]  # by dataset key and schedule, with ascending seeds
+
+
+class _Numbers:
+    """The numbers of a record, one after another."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+        self.only_floats = True
+
+    def add(self, values: Iterable[Any], what: str) -> slice:
+        """Where the values are now, which must be numbers."""
+        added = list(values)
+        kinds = set(map(type, added))
+        if not kinds <= {float, int}:
+            raise ValueError(f"{what} are not all numbers")
+        if int in kinds:
+            self.only_floats = False
+            if not all(-(1 << 62) < value < 1 << 62 for value in added if type(value) is int):
+                raise ValueError(f"{what} are too large")
+        self.values += added
+        return slice(len(self.values) - len(added), len(self.values))
+
+
+@dataclass(frozen=True)
+class _TrialForm:
+    """A trial without its numbers: where in the numbers of the record they are, and what they are."""
+
+    seed: int
+    epochs: int
+    splits: tuple[str, ...]
+    numbers: tuple[slice, slice, slice]  # accuracies, losses, times,
+    places: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]]  # and where they go in [split, epoch]
+    costs: slice  # params and FLOPs
+    latencies: slice
+
+    def fill(self, numbers: FloatArray) -> _Trial:
+        """The trial with the numbers of a record.
+
+        Raises:
+            ValueError: a number is out of its range.
+        """
+        array = np.full((3, len(self.splits) * self.epochs), np.nan)
+        for row, (what, high, nan) in enumerate((("accuracies", 100.0, False), ("losses", np.inf, True), ("times", 1e12, False))):
+            array[row, self.places[row]] = _checked(numbers[self.numbers[row]], what, 0.0, high, nan)
+        figures = array.reshape(3, len(self.splits), self.epochs)
+        params, flops = _checked(numbers[self.costs], "params or FLOPs").tolist()
+        latencies = _checked(numbers[self.latencies], "latencies", low=-1.0)
+        return _Trial(
+            self.seed,
+            params,
+            flops,
+            float(latencies.mean()) if latencies.size else float("nan"),
+            {split: figures[:2, row] for row, split in enumerate(self.splits)},
+            {split: _constant(figures[2, row]) for row, split in enumerate(self.splits)},
+        )
 
 
 def _expect(content: Any, name: str, kind: type[_T] | tuple[type[_T], ...]) -> _T:
@@ -193,20 +248,13 @@ def _show(value: object) -> str:
     return repr(value)[:80] if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
 
 
-def _numbers(values: Iterable[Any], what: str, low: float = 0.0, high: float = 1e12, nan: bool = False) -> FloatArray:
-    """Numbers as an array, checked to be numbers within limits."""
-    plain = list(values)
-    if not set(map(type, plain)) <= {float, int}:
-        raise ValueError(f"{what} are not all numbers")
-    try:
-        array = np.array(plain, dtype=np.float64)
-    except OverflowError as error:
-        raise ValueError(f"{what} are too large") from error
-    if array.size and not (array.min() >= low and array.max() <= high):  # also where there is a NaN
-        bad = array[~((array >= low) & (array <= high) | (nan & np.isnan(array)))]
+def _checked(values: FloatArray, what: str, low: float = 0.0, high: float = 1e12, nan: bool = False) -> FloatArray:
+    """The values, which must be within limits."""
+    if values.size and not (values.min() >= low and values.max() <= high):  # also where there is a NaN
+        bad = values[~((values >= low) & (values <= high) | (nan & np.isnan(values)))]
         if bad.size:
             raise ValueError(f"{what} of {bad[0]:g}, expected {low:g} to {high:g}")
-    return array
+    return values
 
 
 @lru_cache(maxsize=256)
@@ -227,24 +275,6 @@ def _places(keys: tuple[Any, ...], splits: tuple[str, ...], epochs: int) -> npt.
     return np.array([position[key] for key in keys], dtype=np.intp)
 
 
-def _figures(
-    accuracies: dict[Any, Any],
-    losses: dict[Any, Any],
-    times: dict[Any, Any],
-    places: Callable[[tuple[Any, ...]], npt.NDArray[np.intp]],
-    size: int,
-) -> FloatArray:
-    """The figures of a trial as an array [accuracy, loss, time; place], NaN where there is none."""
-    array = np.full((3, size), np.nan)
-    keys = tuple(accuracies)
-    if tuple(losses) != keys and losses.keys() != accuracies.keys():
-        raise ValueError("accuracies and losses are of different epochs")
-    array[0, places(keys)] = _numbers(accuracies.values(), "accuracies", high=100.0)
-    array[1, places(tuple(losses))] = _numbers(losses.values(), "losses", high=np.inf, nan=True)
-    array[2, places(tuple(times))] = _numbers(times.values(), "times")
-    return array
-
-
 def _constant(values: FloatArray) -> float:
     """The value that all have, or their mean; NaN if there is none."""
     if np.isnan(values).any():
@@ -254,7 +284,8 @@ def _constant(values: FloatArray) -> float:
     return float(values[0] if (values == values[0]).all() else values.mean())
 
 
-def _read_trial(state: Any, key: str, seed: int, epochs: int) -> _Trial:
+def _trial_form(state: Any, key: str, seed: int, epochs: int, numbers: _Numbers) -> _TrialForm:
+    """The form of a trial, whose numbers are added to those of the record."""
     if _expect(state, "name", str) != key or _expect(state, "seed", str) not in (str(seed), f"{seed:04d}"):
         raise ValueError(f"holds the trial {_show(state['name'])} with seed {_show(state['seed'])}")
     if _expect(state, "epochs", int) != epochs:
@@ -264,48 +295,158 @@ def _read_trial(state: Any, key: str, seed: int, epochs: int) -> _Trial:
         raise ValueError(
             f"evaluation splits are {', '.join(map(_show, names[:5]))}; expected some of {', '.join(EVALUATION_SPLITS)}"
         )
+    slices, places = [], []
+    for quantity, stored_as in (("accuracies", "acc1es"), ("losses", "losses"), ("times", "times")):
+        untimed = quantity == "times" and state.get("train_times") is None
+        trained = {} if untimed else _expect(state, f"train_{stored_as}", dict)
+        evaluated = _expect(state, f"eval_{stored_as}", dict)
+        slices.append(numbers.add((*trained.values(), *evaluated.values()), quantity))
+        places.append(np.concatenate((_epochs(tuple(trained), epochs), _places(tuple(evaluated), names, epochs) + epochs)))
+    if set(places[0].tolist()) != set(places[1].tolist()):
+        raise ValueError("accuracies and losses are of different epochs")
+    for row, split in enumerate(("train", *names)):
+        if (row + 1) * epochs - 1 not in places[0]:
+            raise ValueError(f"no accuracy of {split} at the last epoch, {epochs - 1}")
+    costs = numbers.add((_expect(state, "params", (int, float)), _expect(state, "flop", (int, float))), "params and FLOPs")
+    latencies = () if state.get("latency") is None else _expect(state, "latency", list)
+    return _TrialForm(
+        seed,
+        epochs,
+        ("train", *names),
+        (slices[0], slices[1], slices[2]),
+        (places[0], places[1], places[2]),
+        costs,
+        numbers.add(latencies, "latencies"),
+    )
 
-    times = {} if state.get("train_times") is None else _expect(state, "train_times", dict)
-    accuracies, losses = _expect(state, "train_acc1es", dict), _expect(state, "train_losses", dict)
-    figures = _figures(accuracies, losses, times, lambda keys: _epochs(keys, epochs), epochs)  # [quantity, epoch]
-    splits = {"train": _Split(figures[0], figures[1], _constant(figures[2]))}
-    if names:
-        accuracies, losses, times = (_expect(state, name, dict) for name in ("eval_acc1es", "eval_losses", "eval_times"))
-        places = len(names) * epochs
-        figures = _figures(accuracies, losses, times, lambda keys: _places(keys, names, epochs), places)
-        for name, (accuracy, loss, seconds) in zip(names, figures.reshape(3, len(names), epochs).swapaxes(0, 1), strict=True):
-            splits[name] = _Split(accuracy, loss, _constant(seconds))
-    for name, split in splits.items():
-        if np.isnan(split.accuracy[-1]):
-            raise ValueError(f"no accuracy of {name} at the last epoch, {epochs - 1}")
 
-    latency: Any = state.get("latency")
-    latencies = () if latency is None else _numbers(_expect(state, "latency", list), "latencies", low=-1.0)
-    params, flops = _numbers(
-        (_expect(state, "params", (int, float)), _expect(state, "flop", (int, float))), "params or FLOPs"
-    ).tolist()
-    return _Trial(seed, params, flops, float(np.mean(latencies)) if len(latencies) else float("nan"), splits)
+def _trial_forms(record: Mapping[str, Any], numbers: _Numbers) -> dict[tuple[str, str], list[_TrialForm]]:
+    """(dataset key, schedule) -> the forms of its trials by ascending seed."""
+    forms: dict[tuple[str, str], list[_TrialForm]] = {}
+    for schedule, state in record.items():
+        with _named(f"schedule {schedule}"):
+            results, seeds = _expect(state, "all_results", dict), _expect(state, "dataset_seed", dict)
+            listed: dict[tuple[str, int], None] = {}
+            for key, of_key in seeds.items():
+                if not (isinstance(key, str) and _KEY.fullmatch(key)):
+                    raise ValueError(f"{_show(key)} is not a dataset key")
+                if not isinstance(of_key, list) or len(of_key) > _MAX_TRIALS or not set(map(type, of_key)) <= {int}:
+                    raise ValueError(f"seeds of {key} are not a list of at most {_MAX_TRIALS} integers")
+                if len(set(of_key)) != len(of_key) or not all(0 <= seed < 1 << 31 for seed in of_key):
+                    raise ValueError(f"seeds of {key} are {of_key}, expected different ones from 0 on")
+                listed.update(((key, seed), None) for seed in sorted(of_key))
+            if results.keys() != listed.keys():
+                raise ValueError(f"results of {len(results)} trials do not match the {len(listed)} listed seeds")
+            for key, seed in listed:
+                with _named(f"{key}, seed {seed}"):
+                    form = _trial_form(results[key, seed], key, seed, int(schedule), numbers)
+                forms.setdefault((key, schedule), []).append(form)
+    if len(forms) > _MAX_GROUPS:
+        raise ValueError(f"more than {_MAX_GROUPS} dataset keys and schedules")
+    return forms
 
 
-def _read_schedule(state: Any, schedule: str) -> dict[str, list[_Trial]]:
-    """The trials of each dataset key, by ascending seed."""
-    results, seeds = _expect(state, "all_results", dict), _expect(state, "dataset_seed", dict)
-    listed: dict[tuple[str, int], None] = {}
-    for key, of_key in seeds.items():
-        if not (isinstance(key, str) and _KEY.fullmatch(key)):
-            raise ValueError(f"{_show(key)} is not a dataset key")
-        if not isinstance(of_key, list) or len(of_key) > _MAX_TRIALS or not set(map(type, of_key)) <= {int}:
-            raise ValueError(f"seeds of {key} are not a list of at most {_MAX_TRIALS} integers")
-        if len(set(of_key)) != len(of_key) or not all(0 <= seed < 1 << 31 for seed in of_key):
-            raise ValueError(f"seeds of {key} are {of_key}, expected different ones from 0 on")
-        listed.update(((key, seed), None) for seed in sorted(of_key))
-    if results.keys() != listed.keys():
-        raise ValueError(f"results of {len(results)} trials do not match the {len(listed)} listed seeds")
-    trials: dict[str, list[_Trial]] = {}
-    for key, seed in listed:
-        with _named(f"{key}, seed {seed}"):
-            trials.setdefault(key, []).append(_read_trial(results[key, seed], key, seed, int(schedule)))
+def _fill(forms: Mapping[tuple[str, str], list[_TrialForm]], numbers: FloatArray) -> _Trials:
+    trials: _Trials = {}
+    for (key, schedule), of_group in forms.items():
+        for form in of_group:
+            with _named(f"schedule {schedule}: {key}, seed {form.seed}"):
+                trials.setdefault((key, schedule), []).append(form.fill(numbers))
     return trials
+
+
+def _read(content: Any, index: int, text: str | None) -> _Trials:
+    """The trials of a record, checked.
+
+    Raises:
+        ValueError: the record is inconsistent, or of another architecture; the message says where.
+    """
+    _check_identity(content, index, text)
+    numbers = _Numbers()
+    forms = _trial_forms(content, numbers)
+    return _fill(forms, np.array(numbers.values, dtype=np.float64))
+
+
+class _RecordReader:
+    """Reads the records of an archive, which are few pickles with many numbers.
+
+    The pickles of most records are equal byte for byte, except for their floats and for the architecture's index and string.
+    Of such a record only the floats need be fetched: what they mean is what they mean in the first record of that form, which
+    was decoded in full.
+    """
+
+    def __init__(self) -> None:
+        self._forms: dict[int, list[_RecordForm]] = {}  # by the size of the pickle
+
+    def read(self, data: bytes, index: int, text: str, name: str) -> _Trials:
+        """The trials of the record of an architecture. Raises ValueError as `pickles.loads` and `_read` do."""
+        known = self._forms.setdefault(len(data), [])
+        for form in known:
+            numbers = form.numbers(data, index, text)
+            if numbers is not None:
+                with _named(name):
+                    return _fill(form.trials, numbers)
+        content = pickles.loads(data, name)
+        with _named(name):
+            trials = _read(content, index, text)
+        if len(known) < _MAX_FORMS:
+            known += _record_forms(data, index, text)
+        return trials
+
+
+@dataclass(frozen=True)
+class _RecordForm:
+    """A record's pickle without its numbers.
+
+    Attributes:
+        mask: [byte], 255 where all records of the form have the same byte, 0 elsewhere.
+        masked: [byte], the bytes that all have.
+        text_size: bytes of the architecture's string,
+        text_places: and where it stands.
+        index_places: position and size of the architecture's index.
+        float_bytes: [number, 8], where the bytes of the numbers stand, most significant first.
+        trials: what the numbers mean.
+    """
+
+    mask: npt.NDArray[np.uint8]
+    masked: npt.NDArray[np.uint8]
+    text_size: int
+    text_places: list[int]
+    index_places: list[tuple[int, int]]
+    float_bytes: npt.NDArray[np.intp]
+    trials: dict[tuple[str, str], list[_TrialForm]]
+
+    def numbers(self, data: bytes, index: int, text: str) -> FloatArray | None:
+        """The numbers of a record of this architecture in this form; None if it is not in this form."""
+        array = np.frombuffer(data, dtype=np.uint8)
+        encoded = text.encode()
+        if (
+            len(encoded) != self.text_size
+            or ((array & self.mask) != self.masked).any()
+            or not all(data.startswith(encoded, at) for at in self.text_places)
+            or not all(int.from_bytes(data[at : at + size], "little") == index for at, size in self.index_places)
+        ):
+            return None
+        return array[self.float_bytes].view(">f8").ravel().astype(np.float64)
+
+
+def _record_forms(data: bytes, index: int, text: str) -> list[_RecordForm]:
+    """The form of a record that is known to be good; none if its numbers cannot be told from the rest."""
+    trace = pickles.trace(data)
+    index_places = [(at, size) for value, at, size in trace.ints if value == index]
+    numbers = _Numbers()
+    forms = _trial_forms(trace.content, numbers)
+    if len(index_places) != len(trace.content) or not numbers.only_floats:
+        return []  # the index is also a seed, a number of epochs, ...; or a figure is an integer
+    size = len(text.encode())
+    text_places = [at for found, at in trace.texts if found == text]
+    mask = np.full(len(data), 255, dtype=np.uint8)
+    mask[trace.float_bytes.ravel()] = 0
+    for at, length in (*index_places, *((at, size) for at in text_places)):
+        mask[at : at + length] = 0
+    masked = np.frombuffer(data, dtype=np.uint8) & mask
+    float_bytes = trace.float_bytes[np.array(numbers.values, dtype=np.intp)]
+    return [_RecordForm(mask, masked, size, text_places, index_places, float_bytes, forms)]
 
 
 def _agreed(trials: list[_Trial], values: list[float]) -> float:
@@ -336,20 +477,12 @@ class _Block:
     indices: list[int] = field(default_factory=list)
     groups: dict[tuple[str, str], dict[int, list[_Trial]]] = field(default_factory=dict)
 
-    def add(self, index: int, record: Mapping[str, Any]) -> None:
-        """Convert a record that `_check_identity` has passed.
-
-        Raises:
-            ValueError: the record is inconsistent; the message says where.
-        """
+    def add(self, index: int, trials: _Trials) -> None:
+        """Add an architecture."""
         row = len(self.indices)
         self.indices.append(index)
-        for schedule, state in record.items():
-            with _named(f"schedule {schedule}"):
-                for key, trials in _read_schedule(state, schedule).items():
-                    self.groups.setdefault((key, schedule), {})[row] = trials
-        if len(self.groups) > _MAX_GROUPS:
-            raise ValueError(f"more than {_MAX_GROUPS} dataset keys and schedules")
+        for group, of_group in trials.items():
+            self.groups.setdefault(group, {})[row] = of_group
 
     def tensors(self, curves: bool) -> dict[str, npt.NDArray[Any]]:
         """The block of every tensor of a table, [row, ...], and the epochs of every split."""
@@ -361,30 +494,24 @@ class _Block:
             tensors[f"{stem}/seeds"] = seeds = np.full((rows, width), -1, dtype=np.int32)
             for name in ("params", "flops", "latency"):
                 tensors[f"{stem}/{name}"] = np.full(rows, np.nan)
-            splits = dict.fromkeys(name for trials in trials_of_row.values() for trial in trials for name in trial.splits)
-            figures = {
-                name: (
-                    np.full((rows, width, epochs), np.nan),
-                    np.full((rows, width, epochs), np.nan),
-                    np.full((rows, width), np.nan),
-                )
-                for name in splits
-            }
+            splits = dict.fromkeys(name for trials in trials_of_row.values() for trial in trials for name in trial.figures)
+            figures = {name: np.full((2, rows, width, epochs), np.nan) for name in splits}
+            seconds = {name: np.full((rows, width), np.nan) for name in splits}
             for row, trials in trials_of_row.items():
                 tensors[f"{stem}/params"][row] = _agreed(trials, [trial.params for trial in trials])
                 tensors[f"{stem}/flops"][row] = _agreed(trials, [trial.flops for trial in trials])
                 tensors[f"{stem}/latency"][row] = _constant(np.array([t.latency if t.latency > 0 else np.nan for t in trials]))
                 for column, trial in enumerate(trials):
                     seeds[row, column] = trial.seed
-                    for name, split in trial.splits.items():
-                        accuracy, loss, seconds = figures[name]
-                        accuracy[row, column], loss[row, column], seconds[row, column] = split.accuracy, split.loss, split.seconds
-            for name, (accuracy, loss, seconds) in figures.items():
+                    for name in trial.figures:
+                        figures[name][:, row, column] = trial.figures[name]
+                        seconds[name][row, column] = trial.seconds[name]
+            for name, (accuracy, loss) in figures.items():
                 stored = np.flatnonzero(~np.isnan(accuracy).all(axis=(0, 1))) if curves else np.array([epochs - 1])
                 tensors[f"{stem}/{name}/epochs"] = stored.astype(np.int32)
                 tensors[f"{stem}/{name}/accuracy"] = accuracy[:, :, stored]
                 tensors[f"{stem}/{name}/loss"] = loss[:, :, stored]
-                tensors[f"{stem}/{name}/seconds"] = seconds
+                tensors[f"{stem}/{name}/seconds"] = seconds[name]
         return tensors
 
 
@@ -567,14 +694,12 @@ def _indices_in(folder: Path) -> set[int]:
 
 def _convert_records(records: list[tuple[int, Path, str]], curves: bool, part: Path) -> tuple[_Part, bytes]:
     """Convert records (index, file, architecture string) into a part; also the SHA-256 digests of the files, joined."""
-    block, digests = _Block(), b""
+    block, reader, digests = _Block(), _RecordReader(), b""
     for index, path, text in records:
         with open(path, "rb") as file:
             hashed = _Hashed(file)
-            record = pickles.load_file(hashed, str(path))
-        with _named(path):
-            _check_identity(record, index, text)
-            block.add(index, record)
+            data = pickles.unpack_whole(hashed, str(path))
+        block.add(index, reader.read(data, index, text, str(path)))
         digests += hashed.digest.digest()
     return _spool(block, part, curves), digests
 
@@ -595,9 +720,8 @@ def _import_single_file(source: Path, spool: Path, curves: bool, progress: bool)
         with _named(f"{source}: the record of architecture {index}"):
             if index in texts:
                 raise ValueError("it is there twice")
-            _check_identity(record, index, None)
+            block.add(index, _read(record, index, None))
             texts[index] = next((state["arch_str"] for state in record.values()), "")
-            block.add(index, record)
         if len(block.indices) == _BLOCK:
             flush()
 
