@@ -22,9 +22,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -34,37 +32,21 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from benchmark_api import pickles
+from benchmark_api.records import RecordReader, Trial, Trials, check_identity, constant, named, read_trials
 from benchmark_api.spaces import SearchSpace, SizeSpace, TopologySpace
 from benchmark_api.table import Table, TableWriter
 
-FloatArray = npt.NDArray[np.float64]
 _T = TypeVar("_T")
 
 EXTENSION = ".pickle.pbz2"
 META = f"meta{EXTENSION}"
-EVALUATION_SPLITS = ("x-valid", "x-test", "ori-test")
 SIZE_CELL = 9930
 """The topology index of the cell that all architectures of the size space share."""
 
 CLASSES = {"cifar10-valid": 10, "cifar10": 10, "cifar100": 100, "ImageNet16-120": 120, "digits": 10}
+"""Number of classes of the known dataset keys, in the order in which records list them."""
 
 _BLOCK = 125  # records converted at a time, by one process: what is under way when an import is interrupted
-# What a record may hold, so that a made-up one cannot ask for a table of terabytes. Official: 8 groups, 3 trials, 200 epochs.
-_MAX_GROUPS = 32
-_MAX_TRIALS = 16
-_MAX_EPOCHS = 1000
-_MAX_FORMS = 8  # pickles of one size that are remembered
-_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_SCHEDULE = re.compile(r"[0-9]{1,4}")
-
-
-@contextmanager
-def _named(where: object) -> Iterator[None]:
-    """Errors about what was read say where it was."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
 
 
 # -- reading files -----------------------------------------------------------------------------------------------------
@@ -86,8 +68,8 @@ def read_record(folder: str | os.PathLike[str], index: int) -> OrderedDict[str, 
     """
     path = record_path(folder, index)
     content = pickles.load(path)
-    with _named(path):
-        _check_identity(content, index, None)
+    with named(path):
+        check_identity(content, index, None)
     record: OrderedDict[str, dict[str, Any]] = content
     return record
 
@@ -140,316 +122,10 @@ def recognise_space(strings: Sequence[str]) -> SearchSpace:
     return space
 
 
-# -- what is in a record -------------------------------------------------------------------------------------------------
+# -- from trials to arrays ----------------------------------------------------------------------------------------------
 
 
-@dataclass
-class _Trial:
-    """What a table keeps of one training."""
-
-    seed: int
-    params: float  # millions
-    flops: float  # millions
-    latency: float  # seconds, NaN if there is none
-    figures: dict[str, FloatArray]  # split -> [accuracy (percent), loss (nats); epoch of the schedule], NaN where not measured
-    seconds: dict[str, float]  # split -> per epoch or pass
-
-
-_Trials = dict[tuple[str, str], list[_Trial]]  # by dataset key and schedule, with ascending seeds
-
-
-class _Numbers:
-    """The numbers of a record, one after another."""
-
-    def __init__(self) -> None:
-        self.values: list[float] = []
-        self.only_floats = True
-
-    def add(self, values: Iterable[Any], what: str) -> slice:
-        """Where the values are now, which must be numbers."""
-        added = list(values)
-        kinds = set(map(type, added))
-        if not kinds <= {float, int}:
-            raise ValueError(f"{what} are not all numbers")
-        if int in kinds:
-            self.only_floats = False
-            if not all(-(1 << 62) < value < 1 << 62 for value in added if type(value) is int):
-                raise ValueError(f"{what} are too large")
-        self.values += added
-        return slice(len(self.values) - len(added), len(self.values))
-
-
-@dataclass(frozen=True)
-class _TrialForm:
-    """A trial without its numbers: where in the numbers of the record they are, and what they are."""
-
-    seed: int
-    epochs: int
-    splits: tuple[str, ...]
-    numbers: tuple[slice, slice, slice]  # accuracies, losses, times,
-    places: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]]  # and where they go in [split, epoch]
-    costs: slice  # params and FLOPs
-    latencies: slice
-
-    def fill(self, numbers: FloatArray) -> _Trial:
-        """The trial with the numbers of a record.
-
-        Raises:
-            ValueError: a number is out of its range.
-        """
-        array = np.full((3, len(self.splits) * self.epochs), np.nan)
-        for row, (what, high, nan) in enumerate((("accuracies", 100.0, False), ("losses", np.inf, True), ("times", 1e12, False))):
-            array[row, self.places[row]] = _checked(numbers[self.numbers[row]], what, 0.0, high, nan)
-        figures = array.reshape(3, len(self.splits), self.epochs)
-        params, flops = _checked(numbers[self.costs], "params or FLOPs").tolist()
-        latencies = _checked(numbers[self.latencies], "latencies", low=-1.0)
-        return _Trial(
-            self.seed,
-            params,
-            flops,
-            float(latencies.mean()) if latencies.size else float("nan"),
-            {split: figures[:2, row] for row, split in enumerate(self.splits)},
-            {split: _constant(figures[2, row]) for row, split in enumerate(self.splits)},
-        )
-
-
-def _expect(content: Any, name: str, kind: type[_T] | tuple[type[_T], ...]) -> _T:
-    """An item of a dict that must have it, of the right type."""
-    if not isinstance(content, dict) or name not in content:
-        raise ValueError(f"no {name!r}")
-    value = content[name]
-    if not isinstance(value, kind):
-        raise ValueError(f"{name!r} is a {type(value).__name__}")
-    return value
-
-
-def _check_identity(record: Any, index: int, text: str | None) -> None:
-    """Check that a record is one of an architecture, and all of the same.
-
-    Args:
-        record: what was read.
-        index: the index it must have.
-        text: the string it must have; None for any.
-    """
-    if not isinstance(record, dict):
-        raise ValueError(f"a {type(record).__name__} instead of the record of architecture {index}")
-    for schedule, state in record.items():
-        if not (isinstance(schedule, str) and _SCHEDULE.fullmatch(schedule) and 1 <= int(schedule) <= _MAX_EPOCHS):
-            raise ValueError(f"{_show(schedule)} is not a schedule: expected a number of epochs up to {_MAX_EPOCHS}, as text")
-        found_index, found_text = _expect(state, "arch_index", int), _expect(state, "arch_str", str)
-        if found_index != index:
-            raise ValueError(f"the record of architecture {found_index}, expected that of {index}")
-        if text is not None and found_text != text:
-            raise ValueError(f"architecture {index} is {found_text[:120]!r}, expected {text!r}")
-
-
-def _show(value: object) -> str:
-    """A short text for a value that anybody may have made."""
-    return repr(value)[:80] if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
-
-
-def _checked(values: FloatArray, what: str, low: float = 0.0, high: float = 1e12, nan: bool = False) -> FloatArray:
-    """The values, which must be within limits."""
-    if values.size and not (values.min() >= low and values.max() <= high):  # also where there is a NaN
-        bad = values[~((values >= low) & (values <= high) | (nan & np.isnan(values)))]
-        if bad.size:
-            raise ValueError(f"{what} of {bad[0]:g}, expected {low:g} to {high:g}")
-    return values
-
-
-@lru_cache(maxsize=256)
-def _epochs(keys: tuple[Any, ...], epochs: int) -> npt.NDArray[np.intp]:
-    """Positions of epochs, which must be 0-based and within the schedule."""
-    if not all(type(key) is int and 0 <= key < epochs for key in keys):
-        raise ValueError(f"epochs other than 0 to {epochs - 1}")
-    return np.array(keys, dtype=np.intp)
-
-
-@lru_cache(maxsize=256)
-def _places(keys: tuple[Any, ...], splits: tuple[str, ...], epochs: int) -> npt.NDArray[np.intp]:
-    """Positions of "split@epoch" keys in an array [split, epoch]."""
-    position = {f"{split}@{epoch}": row * epochs + epoch for row, split in enumerate(splits) for epoch in range(epochs)}
-    for key in keys:
-        if key not in position:
-            raise ValueError(f"figures for {_show(key)}, expected {', '.join(splits)} at epochs 0 to {epochs - 1}")
-    return np.array([position[key] for key in keys], dtype=np.intp)
-
-
-def _constant(values: FloatArray) -> float:
-    """The value that all have, or their mean; NaN if there is none."""
-    if np.isnan(values).any():
-        values = values[~np.isnan(values)]
-    if not values.size:
-        return float("nan")
-    return float(values[0] if (values == values[0]).all() else values.mean())
-
-
-def _trial_form(state: Any, key: str, seed: int, epochs: int, numbers: _Numbers) -> _TrialForm:
-    """The form of a trial, whose numbers are added to those of the record."""
-    if _expect(state, "name", str) != key or _expect(state, "seed", str) not in (str(seed), f"{seed:04d}"):
-        raise ValueError(f"holds the trial {_show(state['name'])} with seed {_show(state['seed'])}")
-    if _expect(state, "epochs", int) != epochs:
-        raise ValueError(f"trained for {_show(state['epochs'])} epochs")
-    names = tuple(_expect(state, "eval_names", list))
-    if not set(map(type, names)) <= {str} or len(set(names)) != len(names) or not set(names) <= set(EVALUATION_SPLITS):
-        raise ValueError(
-            f"evaluation splits are {', '.join(map(_show, names[:5]))}; expected some of {', '.join(EVALUATION_SPLITS)}"
-        )
-    slices, places = [], []
-    for quantity, stored_as in (("accuracies", "acc1es"), ("losses", "losses"), ("times", "times")):
-        untimed = quantity == "times" and state.get("train_times") is None
-        trained = {} if untimed else _expect(state, f"train_{stored_as}", dict)
-        evaluated = _expect(state, f"eval_{stored_as}", dict)
-        slices.append(numbers.add((*trained.values(), *evaluated.values()), quantity))
-        places.append(np.concatenate((_epochs(tuple(trained), epochs), _places(tuple(evaluated), names, epochs) + epochs)))
-    if set(places[0].tolist()) != set(places[1].tolist()):
-        raise ValueError("accuracies and losses are of different epochs")
-    for row, split in enumerate(("train", *names)):
-        if (row + 1) * epochs - 1 not in places[0]:
-            raise ValueError(f"no accuracy of {split} at the last epoch, {epochs - 1}")
-    costs = numbers.add((_expect(state, "params", (int, float)), _expect(state, "flop", (int, float))), "params and FLOPs")
-    latencies = () if state.get("latency") is None else _expect(state, "latency", list)
-    return _TrialForm(
-        seed,
-        epochs,
-        ("train", *names),
-        (slices[0], slices[1], slices[2]),
-        (places[0], places[1], places[2]),
-        costs,
-        numbers.add(latencies, "latencies"),
-    )
-
-
-def _trial_forms(record: Mapping[str, Any], numbers: _Numbers) -> dict[tuple[str, str], list[_TrialForm]]:
-    """(dataset key, schedule) -> the forms of its trials by ascending seed."""
-    forms: dict[tuple[str, str], list[_TrialForm]] = {}
-    for schedule, state in record.items():
-        with _named(f"schedule {schedule}"):
-            results, seeds = _expect(state, "all_results", dict), _expect(state, "dataset_seed", dict)
-            listed: dict[tuple[str, int], None] = {}
-            for key, of_key in seeds.items():
-                if not (isinstance(key, str) and _KEY.fullmatch(key)):
-                    raise ValueError(f"{_show(key)} is not a dataset key")
-                if not isinstance(of_key, list) or len(of_key) > _MAX_TRIALS or not set(map(type, of_key)) <= {int}:
-                    raise ValueError(f"seeds of {key} are not a list of at most {_MAX_TRIALS} integers")
-                if len(set(of_key)) != len(of_key) or not all(0 <= seed < 1 << 31 for seed in of_key):
-                    raise ValueError(f"seeds of {key} are {of_key}, expected different ones from 0 on")
-                listed.update(((key, seed), None) for seed in sorted(of_key))
-            if results.keys() != listed.keys():
-                raise ValueError(f"results of {len(results)} trials do not match the {len(listed)} listed seeds")
-            for key, seed in listed:
-                with _named(f"{key}, seed {seed}"):
-                    form = _trial_form(results[key, seed], key, seed, int(schedule), numbers)
-                forms.setdefault((key, schedule), []).append(form)
-    if len(forms) > _MAX_GROUPS:
-        raise ValueError(f"more than {_MAX_GROUPS} dataset keys and schedules")
-    return forms
-
-
-def _fill(forms: Mapping[tuple[str, str], list[_TrialForm]], numbers: FloatArray) -> _Trials:
-    trials: _Trials = {}
-    for (key, schedule), of_group in forms.items():
-        for form in of_group:
-            with _named(f"schedule {schedule}: {key}, seed {form.seed}"):
-                trials.setdefault((key, schedule), []).append(form.fill(numbers))
-    return trials
-
-
-def _read(content: Any, index: int, text: str | None) -> _Trials:
-    """The trials of a record, checked.
-
-    Raises:
-        ValueError: the record is inconsistent, or of another architecture; the message says where.
-    """
-    _check_identity(content, index, text)
-    numbers = _Numbers()
-    forms = _trial_forms(content, numbers)
-    return _fill(forms, np.array(numbers.values, dtype=np.float64))
-
-
-class _RecordReader:
-    """Reads the records of an archive, which are few pickles with many numbers.
-
-    The pickles of most records are equal byte for byte, except for their floats and for the architecture's index and string.
-    Of such a record only the floats need be fetched: what they mean is what they mean in the first record of that form, which
-    was decoded in full.
-    """
-
-    def __init__(self) -> None:
-        self._forms: dict[int, list[_RecordForm]] = {}  # by the size of the pickle
-
-    def read(self, data: bytes, index: int, text: str, name: str) -> _Trials:
-        """The trials of the record of an architecture. Raises ValueError as `pickles.loads` and `_read` do."""
-        known = self._forms.setdefault(len(data), [])
-        for form in known:
-            numbers = form.numbers(data, index, text)
-            if numbers is not None:
-                with _named(name):
-                    return _fill(form.trials, numbers)
-        content = pickles.loads(data, name)
-        with _named(name):
-            trials = _read(content, index, text)
-        if len(known) < _MAX_FORMS:
-            known += _record_forms(data, index, text)
-        return trials
-
-
-@dataclass(frozen=True)
-class _RecordForm:
-    """A record's pickle without its numbers.
-
-    Attributes:
-        mask: [byte], 255 where all records of the form have the same byte, 0 elsewhere.
-        masked: [byte], the bytes that all have.
-        text_size: bytes of the architecture's string,
-        text_places: and where it stands.
-        index_places: position and size of the architecture's index.
-        float_bytes: [number, 8], where the bytes of the numbers stand, most significant first.
-        trials: what the numbers mean.
-    """
-
-    mask: npt.NDArray[np.uint8]
-    masked: npt.NDArray[np.uint8]
-    text_size: int
-    text_places: list[int]
-    index_places: list[tuple[int, int]]
-    float_bytes: npt.NDArray[np.intp]
-    trials: dict[tuple[str, str], list[_TrialForm]]
-
-    def numbers(self, data: bytes, index: int, text: str) -> FloatArray | None:
-        """The numbers of a record of this architecture in this form; None if it is not in this form."""
-        array = np.frombuffer(data, dtype=np.uint8)
-        encoded = text.encode()
-        if (
-            len(encoded) != self.text_size
-            or ((array & self.mask) != self.masked).any()
-            or not all(data.startswith(encoded, at) for at in self.text_places)
-            or not all(int.from_bytes(data[at : at + size], "little") == index for at, size in self.index_places)
-        ):
-            return None
-        return array[self.float_bytes].view(">f8").ravel().astype(np.float64)
-
-
-def _record_forms(data: bytes, index: int, text: str) -> list[_RecordForm]:
-    """The form of a record that is known to be good; none if its numbers cannot be told from the rest."""
-    trace = pickles.trace(data)
-    index_places = [(at, size) for value, at, size in trace.ints if value == index]
-    numbers = _Numbers()
-    forms = _trial_forms(trace.content, numbers)
-    if len(index_places) != len(trace.content) or not numbers.only_floats:
-        return []  # the index is also a seed, a number of epochs, ...; or a figure is an integer
-    size = len(text.encode())
-    text_places = [at for found, at in trace.texts if found == text]
-    mask = np.full(len(data), 255, dtype=np.uint8)
-    mask[trace.float_bytes.ravel()] = 0
-    for at, length in (*index_places, *((at, size) for at in text_places)):
-        mask[at : at + length] = 0
-    masked = np.frombuffer(data, dtype=np.uint8) & mask
-    float_bytes = trace.float_bytes[np.array(numbers.values, dtype=np.intp)]
-    return [_RecordForm(mask, masked, size, text_places, index_places, float_bytes, forms)]
-
-
-def _agreed(trials: list[_Trial], values: list[float]) -> float:
+def _agreed(trials: list[Trial], values: list[float]) -> float:
     """One number for all trials.
 
     [Q] In some official records the trials disagree; that with seed 888 is right (the package's fix in v1.6). Without such a
@@ -459,10 +135,7 @@ def _agreed(trials: list[_Trial], values: list[float]) -> float:
         for trial, value in zip(trials, values, strict=True):
             if trial.seed == 888:
                 return value
-    return _constant(np.array(values))
-
-
-# -- from records to arrays -----------------------------------------------------------------------------------------------
+    return constant(np.array(values))
 
 
 @dataclass
@@ -475,9 +148,9 @@ class _Block:
     """
 
     indices: list[int] = field(default_factory=list)
-    groups: dict[tuple[str, str], dict[int, list[_Trial]]] = field(default_factory=dict)
+    groups: dict[tuple[str, str], dict[int, list[Trial]]] = field(default_factory=dict)
 
-    def add(self, index: int, trials: _Trials) -> None:
+    def add(self, index: int, trials: Trials) -> None:
         """Add an architecture."""
         row = len(self.indices)
         self.indices.append(index)
@@ -500,7 +173,7 @@ class _Block:
             for row, trials in trials_of_row.items():
                 tensors[f"{stem}/params"][row] = _agreed(trials, [trial.params for trial in trials])
                 tensors[f"{stem}/flops"][row] = _agreed(trials, [trial.flops for trial in trials])
-                tensors[f"{stem}/latency"][row] = _constant(np.array([t.latency if t.latency > 0 else np.nan for t in trials]))
+                tensors[f"{stem}/latency"][row] = constant(np.array([t.latency if t.latency > 0 else np.nan for t in trials]))
                 for column, trial in enumerate(trials):
                     seeds[row, column] = trial.seed
                     for name in trial.figures:
@@ -667,16 +340,16 @@ def _import_folder(source: Path, spool: Path, curves: bool, workers: int, progre
     if not (source / META).is_file():
         raise FileNotFoundError(f"{source} is not an official archive: it has no {META}")
     strings = read_meta(source / META)["meta_archs"]
-    with _named(source / META):
+    with named(source / META):
         space = recognise_space(strings)
     records = sorted((index, record_path(source, index)) for index in _indices_in(source))
     if records and records[-1][0] >= len(space):
         raise ValueError(f"{records[-1][1]}: {space!r} has no such index")
-    named = [(index, path, strings[index]) for index, path in records]
-    blocks = [(named[start : start + _BLOCK], curves, spool / f"{start:08d}.npz") for start in range(0, len(named), _BLOCK)]
+    calls = [(index, path, strings[index]) for index, path in records]
+    blocks = [(calls[start : start + _BLOCK], curves, spool / f"{start:08d}.npz") for start in range(0, len(calls), _BLOCK)]
     parts: list[_Part] = []
     digest = hashlib.sha256()
-    with tqdm(total=len(named), desc="importing", unit="record", disable=not progress) as bar:
+    with tqdm(total=len(calls), desc="importing", unit="record", disable=not progress) as bar:
         for part, digests in _in_parallel(_convert_records, blocks, workers):
             parts.append(part)
             digest.update(digests)
@@ -694,7 +367,7 @@ def _indices_in(folder: Path) -> set[int]:
 
 def _convert_records(records: list[tuple[int, Path, str]], curves: bool, part: Path) -> tuple[_Part, bytes]:
     """Convert records (index, file, architecture string) into a part; also the SHA-256 digests of the files, joined."""
-    block, reader, digests = _Block(), _RecordReader(), b""
+    block, reader, digests = _Block(), RecordReader(), b""
     for index, path, text in records:
         with open(path, "rb") as file:
             hashed = _Hashed(file)
@@ -717,10 +390,10 @@ def _import_single_file(source: Path, spool: Path, curves: bool, progress: bool)
             block = _Block()
 
     def consume(index: int, record: Any) -> None:
-        with _named(f"{source}: the record of architecture {index}"):
+        with named(f"{source}: the record of architecture {index}"):
             if index in texts:
                 raise ValueError("it is there twice")
-            block.add(index, _read(record, index, None))
+            block.add(index, read_trials(record, index, None))
             texts[index] = next((state["arch_str"] for state in record.values()), "")
         if len(block.indices) == _BLOCK:
             flush()
@@ -733,7 +406,7 @@ def _import_single_file(source: Path, spool: Path, curves: bool, progress: bool)
         content = pickles.load_records_file(hashed, str(source), consume)
     flush()
     strings = _strings_of(content, str(source))
-    with _named(source):
+    with named(source):
         space = recognise_space(strings)
         for index, text in texts.items():
             if not 0 <= index < len(space) or text not in ("", strings[index]):

@@ -22,7 +22,7 @@ import numpy as np
 import official
 import pytest
 
-from benchmark_api import archive
+from benchmark_api import records
 from benchmark_api.archive import import_archive
 from benchmark_api.spaces import SizeSpace
 
@@ -231,24 +231,24 @@ def test_spoiled_single_files_and_meta_are_read_or_refused(tmp_path: Path, monke
 
 def test_records_of_a_known_form_are_read_like_others() -> None:
     """What was learned from one record never changes what is read from another."""
-    warm = archive._RecordReader()
+    warm = records.RecordReader()
     warm.read(FIRST_RECORD, 2, "8", "first")
 
-    def reading(reader: archive._RecordReader, data: bytes) -> str:
+    def reading(reader: records.RecordReader, data: bytes) -> str:
         with np.printoptions(threshold=10**6):
             try:
                 return repr(reader.read(data, 3, "9", "record"))
             except ValueError as error:
                 return f"{type(error).__name__}: {error}"
 
-    assert reading(warm, RECORD) == reading(archive._RecordReader(), RECORD)
+    assert reading(warm, RECORD) == reading(records.RecordReader(), RECORD)
     assert sum(map(len, warm._forms.values())) == 1
     same = 0
     for seed in range(300):
         rng = random.Random(seed)
         spoiled = rng.choice((flip, flip, number, splice))(rng, RECORD)
         found = reading(warm, spoiled)
-        assert found == reading(archive._RecordReader(), spoiled)
+        assert found == reading(records.RecordReader(), spoiled)
         same += found.startswith("{")
     assert 20 < same < 280
 
