@@ -272,6 +272,7 @@ def import_archive(
     *,
     space: SearchSpace | None = None,
     curves: bool = True,
+    notice: str = "",
     jobs: int | None = None,
     progress: bool = True,
 ) -> Table:
@@ -286,6 +287,7 @@ def import_archive(
         out: the table to write; replaced when all is done, left alone if anything fails.
         space: the space that the archive must be of; None for whichever its meta data show.
         curves: keep every epoch; False: the last one of each training.
+        notice: what every table and figure made from it must say; empty for measured figures that need no caution.
         jobs: processes; None for one per core. A single file is read by one process.
         progress: show a progress bar.
 
@@ -317,7 +319,7 @@ def import_archive(
         metadata = {
             "space": found.spec(),
             "title": f"NATS-Bench {found.name} ({name})",
-            "notice": "",
+            "notice": notice,
             "source": {
                 "name": name,
                 "records": sum(len(part.indices) for part in parts),

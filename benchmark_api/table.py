@@ -368,7 +368,9 @@ class Table:
         if max_params is not None:
             allowed &= self.params(key, schedule) <= max_params
         if not allowed.any():
-            raise ValueError(f"no architecture of {key}/{schedule} has at most {max_flops} MFLOPs and {max_params} M parameters")
+            limits = {"million multiply-accumulates": max_flops, "million parameters": max_params}
+            within = " and ".join(f"at most {limit} {unit}" for unit, limit in limits.items() if limit is not None)
+            raise ValueError(f"no measured architecture of {key}/{schedule} has {within or 'a figure'}")
         index = int(np.argmax(np.where(allowed, accuracy, -np.inf)))
         return index, float(accuracy[index])
 
