@@ -23,9 +23,7 @@ def import_(
     /,
     jobs: Jobs = None,
     curves: Annotated[bool, tyro.conf.arg(help="keep every epoch, not only the last ones")] = True,
-    notice: Annotated[
-        str, tyro.conf.arg(help="what all tables and figures must say of it, e.g. that figures are surrogate")
-    ] = "",
+    notice: Annotated[str, tyro.conf.arg(help="a caution that all tables and figures made from it repeat")] = "",
 ) -> None:
     """Make a table of an official NATS-Bench archive. Nothing in the archive is run."""
     from benchmark_api.archive import import_archive
