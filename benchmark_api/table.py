@@ -116,7 +116,7 @@ class Table:
         order = {"train": 0, "x-valid": 1, "x-test": 2, "ori-test": 3}
         self._splits = {
             (key, schedule): tuple(sorted(splits, key=lambda split: (order.get(split, 9), split)))
-            for key, schedules in tree.items()
+            for key, schedules in sorted(tree.items(), key=lambda item: item[0].casefold())
             for schedule, splits in schedules.items()
         }
         self._check_shapes()
