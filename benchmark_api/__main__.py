@@ -23,11 +23,12 @@ def import_(
     /,
     jobs: Jobs = None,
     curves: Annotated[bool, tyro.conf.arg(help="keep every epoch, not only the last ones")] = True,
+    notice: Annotated[str, tyro.conf.arg(help="a caution that all tables and figures made from it repeat")] = "",
 ) -> None:
     """Make a table of an official NATS-Bench archive. Nothing in the archive is run."""
     from benchmark_api.archive import import_archive
 
-    table = import_archive(source, out, curves=curves, jobs=jobs, progress=sys.stderr.isatty())
+    table = import_archive(source, out, curves=curves, notice=notice, jobs=jobs, progress=sys.stderr.isatty())
     records = table.metadata["source"]["records"]
     print(f"{out}: {table.title}, {records:,} records, {out.stat().st_size / 1e6:,.0f} MB, fingerprint {table.fingerprint[:12]}")
 

@@ -22,9 +22,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -34,36 +32,21 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from benchmark_api import pickles
+from benchmark_api.records import RecordReader, Trial, Trials, check_identity, constant, named, read_trials
 from benchmark_api.spaces import SearchSpace, SizeSpace, TopologySpace
 from benchmark_api.table import Table, TableWriter
 
-FloatArray = npt.NDArray[np.float64]
 _T = TypeVar("_T")
 
 EXTENSION = ".pickle.pbz2"
 META = f"meta{EXTENSION}"
-EVALUATION_SPLITS = ("x-valid", "x-test", "ori-test")
 SIZE_CELL = 9930
 """The topology index of the cell that all architectures of the size space share."""
 
 CLASSES = {"cifar10-valid": 10, "cifar10": 10, "cifar100": 100, "ImageNet16-120": 120, "digits": 10}
+"""Number of classes of the known dataset keys, in the order in which records list them."""
 
-_BLOCK = 125  # records converted at a time, by one process
-# What a record may hold, so that a made-up one cannot ask for a table of terabytes. Official: 8 groups, 3 trials, 200 epochs.
-_MAX_GROUPS = 32
-_MAX_TRIALS = 16
-_MAX_EPOCHS = 1000
-_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_SCHEDULE = re.compile(r"[0-9]{1,4}")
-
-
-@contextmanager
-def _named(where: object) -> Iterator[None]:
-    """Errors about what was read say where it was."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
+_BLOCK = 125  # records converted at a time, by one process: what is under way when an import is interrupted
 
 
 # -- reading files -----------------------------------------------------------------------------------------------------
@@ -85,8 +68,8 @@ def read_record(folder: str | os.PathLike[str], index: int) -> OrderedDict[str, 
     """
     path = record_path(folder, index)
     content = pickles.load(path)
-    with _named(path):
-        _check_identity(content, index, None)
+    with named(path):
+        check_identity(content, index, None)
     record: OrderedDict[str, dict[str, Any]] = content
     return record
 
@@ -139,176 +122,10 @@ def recognise_space(strings: Sequence[str]) -> SearchSpace:
     return space
 
 
-# -- what is in a record -------------------------------------------------------------------------------------------------
+# -- from trials to arrays ----------------------------------------------------------------------------------------------
 
 
-@dataclass
-class _Split:
-    accuracy: FloatArray  # [epoch of the schedule], percent, NaN where it was not measured
-    loss: FloatArray  # [epoch of the schedule], nats
-    seconds: float  # per epoch or pass
-
-
-@dataclass
-class _Trial:
-    seed: int
-    params: float  # millions
-    flops: float  # millions
-    latency: float  # seconds, NaN if there is none
-    splits: dict[str, _Split]
-
-
-def _expect(content: Any, name: str, kind: type[_T] | tuple[type[_T], ...]) -> _T:
-    """An item of a dict that must have it, of the right type."""
-    if not isinstance(content, dict) or name not in content:
-        raise ValueError(f"no {name!r}")
-    value = content[name]
-    if not isinstance(value, kind):
-        raise ValueError(f"{name!r} is a {type(value).__name__}")
-    return value
-
-
-def _check_identity(record: Any, index: int, text: str | None) -> None:
-    """Check that a record is one of an architecture, and all of the same.
-
-    Args:
-        record: what was read.
-        index: the index it must have.
-        text: the string it must have; None for any.
-    """
-    if not isinstance(record, dict):
-        raise ValueError(f"a {type(record).__name__} instead of the record of architecture {index}")
-    for schedule, state in record.items():
-        if not (isinstance(schedule, str) and _SCHEDULE.fullmatch(schedule) and 1 <= int(schedule) <= _MAX_EPOCHS):
-            raise ValueError(f"{_show(schedule)} is not a schedule: expected a number of epochs up to {_MAX_EPOCHS}, as text")
-        found_index, found_text = _expect(state, "arch_index", int), _expect(state, "arch_str", str)
-        if found_index != index:
-            raise ValueError(f"the record of architecture {found_index}, expected that of {index}")
-        if text is not None and found_text != text:
-            raise ValueError(f"architecture {index} is {found_text[:120]!r}, expected {text!r}")
-
-
-def _show(value: object) -> str:
-    """A short text for a value that anybody may have made."""
-    return repr(value)[:80] if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
-
-
-def _numbers(values: Iterable[Any], what: str, low: float = 0.0, high: float = 1e12, nan: bool = False) -> FloatArray:
-    """Numbers as an array, checked to be numbers within limits."""
-    plain = list(values)
-    if not set(map(type, plain)) <= {float, int}:
-        raise ValueError(f"{what} are not all numbers")
-    try:
-        array = np.array(plain, dtype=np.float64)
-    except OverflowError as error:
-        raise ValueError(f"{what} are too large") from error
-    if array.size and not (array.min() >= low and array.max() <= high):  # also where there is a NaN
-        bad = array[~((array >= low) & (array <= high) | (nan & np.isnan(array)))]
-        if bad.size:
-            raise ValueError(f"{what} of {bad[0]:g}, expected {low:g} to {high:g}")
-    return array
-
-
-@lru_cache(maxsize=256)
-def _epochs(keys: tuple[Any, ...], epochs: int) -> npt.NDArray[np.intp]:
-    """Positions of epochs, which must be 0-based and within the schedule."""
-    if not all(type(key) is int and 0 <= key < epochs for key in keys):
-        raise ValueError(f"epochs other than 0 to {epochs - 1}")
-    return np.array(keys, dtype=np.intp)
-
-
-@lru_cache(maxsize=256)
-def _places(keys: tuple[Any, ...], splits: tuple[str, ...], epochs: int) -> npt.NDArray[np.intp]:
-    """Positions of "split@epoch" keys in an array [split, epoch]."""
-    position = {f"{split}@{epoch}": row * epochs + epoch for row, split in enumerate(splits) for epoch in range(epochs)}
-    for key in keys:
-        if key not in position:
-            raise ValueError(f"figures for {_show(key)}, expected {', '.join(splits)} at epochs 0 to {epochs - 1}")
-    return np.array([position[key] for key in keys], dtype=np.intp)
-
-
-def _figures(
-    accuracies: dict[Any, Any],
-    losses: dict[Any, Any],
-    times: dict[Any, Any],
-    places: Callable[[tuple[Any, ...]], npt.NDArray[np.intp]],
-    size: int,
-) -> FloatArray:
-    """The figures of a trial as an array [accuracy, loss, time; place], NaN where there is none."""
-    array = np.full((3, size), np.nan)
-    keys = tuple(accuracies)
-    if tuple(losses) != keys and losses.keys() != accuracies.keys():
-        raise ValueError("accuracies and losses are of different epochs")
-    array[0, places(keys)] = _numbers(accuracies.values(), "accuracies", high=100.0)
-    array[1, places(tuple(losses))] = _numbers(losses.values(), "losses", high=np.inf, nan=True)
-    array[2, places(tuple(times))] = _numbers(times.values(), "times")
-    return array
-
-
-def _constant(values: FloatArray) -> float:
-    """The value that all have, or their mean; NaN if there is none."""
-    if np.isnan(values).any():
-        values = values[~np.isnan(values)]
-    if not values.size:
-        return float("nan")
-    return float(values[0] if (values == values[0]).all() else values.mean())
-
-
-def _read_trial(state: Any, key: str, seed: int, epochs: int) -> _Trial:
-    if _expect(state, "name", str) != key or _expect(state, "seed", str) not in (str(seed), f"{seed:04d}"):
-        raise ValueError(f"holds the trial {_show(state['name'])} with seed {_show(state['seed'])}")
-    if _expect(state, "epochs", int) != epochs:
-        raise ValueError(f"trained for {_show(state['epochs'])} epochs")
-    names = tuple(_expect(state, "eval_names", list))
-    if not set(map(type, names)) <= {str} or len(set(names)) != len(names) or not set(names) <= set(EVALUATION_SPLITS):
-        raise ValueError(
-            f"evaluation splits are {', '.join(map(_show, names[:5]))}; expected some of {', '.join(EVALUATION_SPLITS)}"
-        )
-
-    times = {} if state.get("train_times") is None else _expect(state, "train_times", dict)
-    accuracies, losses = _expect(state, "train_acc1es", dict), _expect(state, "train_losses", dict)
-    figures = _figures(accuracies, losses, times, lambda keys: _epochs(keys, epochs), epochs)  # [quantity, epoch]
-    splits = {"train": _Split(figures[0], figures[1], _constant(figures[2]))}
-    if names:
-        accuracies, losses, times = (_expect(state, name, dict) for name in ("eval_acc1es", "eval_losses", "eval_times"))
-        places = len(names) * epochs
-        figures = _figures(accuracies, losses, times, lambda keys: _places(keys, names, epochs), places)
-        for name, (accuracy, loss, seconds) in zip(names, figures.reshape(3, len(names), epochs).swapaxes(0, 1), strict=True):
-            splits[name] = _Split(accuracy, loss, _constant(seconds))
-    for name, split in splits.items():
-        if np.isnan(split.accuracy[-1]):
-            raise ValueError(f"no accuracy of {name} at the last epoch, {epochs - 1}")
-
-    latency: Any = state.get("latency")
-    latencies = () if latency is None else _numbers(_expect(state, "latency", list), "latencies", low=-1.0)
-    params, flops = _numbers(
-        (_expect(state, "params", (int, float)), _expect(state, "flop", (int, float))), "params or FLOPs"
-    ).tolist()
-    return _Trial(seed, params, flops, float(np.mean(latencies)) if len(latencies) else float("nan"), splits)
-
-
-def _read_schedule(state: Any, schedule: str) -> dict[str, list[_Trial]]:
-    """The trials of each dataset key, by ascending seed."""
-    results, seeds = _expect(state, "all_results", dict), _expect(state, "dataset_seed", dict)
-    listed: dict[tuple[str, int], None] = {}
-    for key, of_key in seeds.items():
-        if not (isinstance(key, str) and _KEY.fullmatch(key)):
-            raise ValueError(f"{_show(key)} is not a dataset key")
-        if not isinstance(of_key, list) or len(of_key) > _MAX_TRIALS or not set(map(type, of_key)) <= {int}:
-            raise ValueError(f"seeds of {key} are not a list of at most {_MAX_TRIALS} integers")
-        if len(set(of_key)) != len(of_key) or not all(0 <= seed < 1 << 31 for seed in of_key):
-            raise ValueError(f"seeds of {key} are {of_key}, expected different ones from 0 on")
-        listed.update(((key, seed), None) for seed in sorted(of_key))
-    if results.keys() != listed.keys():
-        raise ValueError(f"results of {len(results)} trials do not match the {len(listed)} listed seeds")
-    trials: dict[str, list[_Trial]] = {}
-    for key, seed in listed:
-        with _named(f"{key}, seed {seed}"):
-            trials.setdefault(key, []).append(_read_trial(results[key, seed], key, seed, int(schedule)))
-    return trials
-
-
-def _agreed(trials: list[_Trial], values: list[float]) -> float:
+def _agreed(trials: list[Trial], values: list[float]) -> float:
     """One number for all trials.
 
     [Q] In some official records the trials disagree; that with seed 888 is right (the package's fix in v1.6). Without such a
@@ -318,10 +135,7 @@ def _agreed(trials: list[_Trial], values: list[float]) -> float:
         for trial, value in zip(trials, values, strict=True):
             if trial.seed == 888:
                 return value
-    return _constant(np.array(values))
-
-
-# -- from records to arrays -----------------------------------------------------------------------------------------------
+    return constant(np.array(values))
 
 
 @dataclass
@@ -334,22 +148,14 @@ class _Block:
     """
 
     indices: list[int] = field(default_factory=list)
-    groups: dict[tuple[str, str], dict[int, list[_Trial]]] = field(default_factory=dict)
+    groups: dict[tuple[str, str], dict[int, list[Trial]]] = field(default_factory=dict)
 
-    def add(self, index: int, record: Mapping[str, Any]) -> None:
-        """Convert a record that `_check_identity` has passed.
-
-        Raises:
-            ValueError: the record is inconsistent; the message says where.
-        """
+    def add(self, index: int, trials: Trials) -> None:
+        """Add an architecture."""
         row = len(self.indices)
         self.indices.append(index)
-        for schedule, state in record.items():
-            with _named(f"schedule {schedule}"):
-                for key, trials in _read_schedule(state, schedule).items():
-                    self.groups.setdefault((key, schedule), {})[row] = trials
-        if len(self.groups) > _MAX_GROUPS:
-            raise ValueError(f"more than {_MAX_GROUPS} dataset keys and schedules")
+        for group, of_group in trials.items():
+            self.groups.setdefault(group, {})[row] = of_group
 
     def tensors(self, curves: bool) -> dict[str, npt.NDArray[Any]]:
         """The block of every tensor of a table, [row, ...], and the epochs of every split."""
@@ -361,30 +167,24 @@ class _Block:
             tensors[f"{stem}/seeds"] = seeds = np.full((rows, width), -1, dtype=np.int32)
             for name in ("params", "flops", "latency"):
                 tensors[f"{stem}/{name}"] = np.full(rows, np.nan)
-            splits = dict.fromkeys(name for trials in trials_of_row.values() for trial in trials for name in trial.splits)
-            figures = {
-                name: (
-                    np.full((rows, width, epochs), np.nan),
-                    np.full((rows, width, epochs), np.nan),
-                    np.full((rows, width), np.nan),
-                )
-                for name in splits
-            }
+            splits = dict.fromkeys(name for trials in trials_of_row.values() for trial in trials for name in trial.figures)
+            figures = {name: np.full((2, rows, width, epochs), np.nan) for name in splits}
+            seconds = {name: np.full((rows, width), np.nan) for name in splits}
             for row, trials in trials_of_row.items():
                 tensors[f"{stem}/params"][row] = _agreed(trials, [trial.params for trial in trials])
                 tensors[f"{stem}/flops"][row] = _agreed(trials, [trial.flops for trial in trials])
-                tensors[f"{stem}/latency"][row] = _constant(np.array([t.latency if t.latency > 0 else np.nan for t in trials]))
+                tensors[f"{stem}/latency"][row] = constant(np.array([t.latency if t.latency > 0 else np.nan for t in trials]))
                 for column, trial in enumerate(trials):
                     seeds[row, column] = trial.seed
-                    for name, split in trial.splits.items():
-                        accuracy, loss, seconds = figures[name]
-                        accuracy[row, column], loss[row, column], seconds[row, column] = split.accuracy, split.loss, split.seconds
-            for name, (accuracy, loss, seconds) in figures.items():
+                    for name in trial.figures:
+                        figures[name][:, row, column] = trial.figures[name]
+                        seconds[name][row, column] = trial.seconds[name]
+            for name, (accuracy, loss) in figures.items():
                 stored = np.flatnonzero(~np.isnan(accuracy).all(axis=(0, 1))) if curves else np.array([epochs - 1])
                 tensors[f"{stem}/{name}/epochs"] = stored.astype(np.int32)
                 tensors[f"{stem}/{name}/accuracy"] = accuracy[:, :, stored]
                 tensors[f"{stem}/{name}/loss"] = loss[:, :, stored]
-                tensors[f"{stem}/{name}/seconds"] = seconds
+                tensors[f"{stem}/{name}/seconds"] = seconds[name]
         return tensors
 
 
@@ -472,6 +272,7 @@ def import_archive(
     *,
     space: SearchSpace | None = None,
     curves: bool = True,
+    notice: str = "",
     jobs: int | None = None,
     progress: bool = True,
 ) -> Table:
@@ -486,6 +287,7 @@ def import_archive(
         out: the table to write; replaced when all is done, left alone if anything fails.
         space: the space that the archive must be of; None for whichever its meta data show.
         curves: keep every epoch; False: the last one of each training.
+        notice: what every table and figure made from it must say; empty for measured figures that need no caution.
         jobs: processes; None for one per core. A single file is read by one process.
         progress: show a progress bar.
 
@@ -517,7 +319,7 @@ def import_archive(
         metadata = {
             "space": found.spec(),
             "title": f"NATS-Bench {found.name} ({name})",
-            "notice": "",
+            "notice": notice,
             "source": {
                 "name": name,
                 "records": sum(len(part.indices) for part in parts),
@@ -540,16 +342,16 @@ def _import_folder(source: Path, spool: Path, curves: bool, workers: int, progre
     if not (source / META).is_file():
         raise FileNotFoundError(f"{source} is not an official archive: it has no {META}")
     strings = read_meta(source / META)["meta_archs"]
-    with _named(source / META):
+    with named(source / META):
         space = recognise_space(strings)
     records = sorted((index, record_path(source, index)) for index in _indices_in(source))
     if records and records[-1][0] >= len(space):
         raise ValueError(f"{records[-1][1]}: {space!r} has no such index")
-    named = [(index, path, strings[index]) for index, path in records]
-    blocks = [(named[start : start + _BLOCK], curves, spool / f"{start:08d}.npz") for start in range(0, len(named), _BLOCK)]
+    calls = [(index, path, strings[index]) for index, path in records]
+    blocks = [(calls[start : start + _BLOCK], curves, spool / f"{start:08d}.npz") for start in range(0, len(calls), _BLOCK)]
     parts: list[_Part] = []
     digest = hashlib.sha256()
-    with tqdm(total=len(named), desc="importing", unit="record", disable=not progress) as bar:
+    with tqdm(total=len(calls), desc="importing", unit="record", disable=not progress) as bar:
         for part, digests in _in_parallel(_convert_records, blocks, workers):
             parts.append(part)
             digest.update(digests)
@@ -567,14 +369,12 @@ def _indices_in(folder: Path) -> set[int]:
 
 def _convert_records(records: list[tuple[int, Path, str]], curves: bool, part: Path) -> tuple[_Part, bytes]:
     """Convert records (index, file, architecture string) into a part; also the SHA-256 digests of the files, joined."""
-    block, digests = _Block(), b""
+    block, reader, digests = _Block(), RecordReader(), b""
     for index, path, text in records:
         with open(path, "rb") as file:
             hashed = _Hashed(file)
-            record = pickles.load_file(hashed, str(path))
-        with _named(path):
-            _check_identity(record, index, text)
-            block.add(index, record)
+            data = pickles.unpack_whole(hashed, str(path))
+        block.add(index, reader.read(data, index, text, str(path)))
         digests += hashed.digest.digest()
     return _spool(block, part, curves), digests
 
@@ -592,12 +392,11 @@ def _import_single_file(source: Path, spool: Path, curves: bool, progress: bool)
             block = _Block()
 
     def consume(index: int, record: Any) -> None:
-        with _named(f"{source}: the record of architecture {index}"):
+        with named(f"{source}: the record of architecture {index}"):
             if index in texts:
                 raise ValueError("it is there twice")
-            _check_identity(record, index, None)
+            block.add(index, read_trials(record, index, None))
             texts[index] = next((state["arch_str"] for state in record.values()), "")
-            block.add(index, record)
         if len(block.indices) == _BLOCK:
             flush()
 
@@ -609,7 +408,7 @@ def _import_single_file(source: Path, spool: Path, curves: bool, progress: bool)
         content = pickles.load_records_file(hashed, str(source), consume)
     flush()
     strings = _strings_of(content, str(source))
-    with _named(source):
+    with named(source):
         space = recognise_space(strings)
         for index, text in texts.items():
             if not 0 <= index < len(space) or text not in ("", strings[index]):

@@ -17,6 +17,8 @@ Charge = Literal["scratch", "resume"]
 Repeats = Literal["charged", "free"]
 Noise = Literal["random", "mean"]
 
+_MEAN = -1  # stands for the mean of all trials where a trial is expected
+
 MAX_FREE_REPEATS = 10_000
 """Free repeats in a row after which a run counts as stalled: a converged search would otherwise never spend its budget."""
 
@@ -36,9 +38,9 @@ class SimulatedEvaluator:
         view: what the search may see of a table.
         budget: simulated seconds. A query is made while less has been spent; the last one may overshoot.
         seed: a seed or a generator for the choice of trials.
-        charge: "scratch": every query pays all its epochs, also when a shorter training of the same architecture was paid
-            before (the reference). "resume": a longer training of the same architecture continues the trial of the shorter
-            one and pays only the epochs in between.
+        charge: "scratch": every query is a new training that pays all its epochs, also when a shorter one of the same
+            architecture was paid before (the reference). "resume": a query for more epochs than the latest training of the
+            architecture had continues that trial and pays only the epochs in between; any other is a new training.
         repeats: "charged": asking again for the same architecture and epochs is a new training (the reference).
             "free": it is answered from memory.
         noise: "random": one trial drawn uniformly per training (the reference); "mean": the mean over the trials;
@@ -84,8 +86,7 @@ class SimulatedEvaluator:
         self._noise = noise
         self._random = np.random.default_rng(seed).random
         self._column_of = {epoch + 1: column for column, epoch in enumerate(view.epochs)}
-        self._trial_of: dict[int, int] = {}  # index -> the trial under way, where trainings resume
-        self._paid_epochs: dict[int, int] = {}  # index -> epochs paid so far, where trainings resume
+        self._under_way: dict[int, tuple[int, int]] = {}  # index -> trial and epochs of its latest training, where they resume
         self._answers: dict[tuple[int, int], float] = {}  # (index, epochs) -> accuracy, where repeats are free
         self._free_in_a_row = 0
 
@@ -121,35 +122,30 @@ class SimulatedEvaluator:
         column = self._column_of.get(epochs)
         if column is None:
             raise self._missing(index, epochs)
-        accuracy, train_seconds, validation_seconds = self._train(index, column)
+        trial, paid = self._under_way.get(index, (0, epochs)) if self._resume else (0, epochs)
+        if paid >= epochs:
+            trial, paid = self._pick_trial(index), 0
+        accuracy, train_seconds, validation_seconds = self._figures(index, trial, column)
         if accuracy != accuracy:
             raise self._missing(index, epochs)
-        unpaid = epochs
         if self._resume:
-            paid = self._paid_epochs.get(index, 0)
-            unpaid = epochs - paid if epochs > paid else 0  # a shorter training lies on the way of the longer one
-            self._paid_epochs[index] = max(paid, epochs)
+            self._under_way[index] = trial, epochs
         if self._free:
             self._answers[index, epochs] = accuracy
             self._free_in_a_row = 0
-        self.clock += unpaid * train_seconds + validation_seconds
+        self.clock += (epochs - paid) * train_seconds + validation_seconds
         self.queries += 1
         return accuracy
 
-    def _train(self, index: int, column: int) -> tuple[float, float, float]:
-        """Accuracy, seconds per training epoch and seconds per validation pass of one training of an architecture."""
+    def _figures(self, index: int, trial: int, column: int) -> tuple[float, float, float]:
+        """Accuracy, seconds per training epoch and seconds per validation pass of a trial."""
         view = self.view
-        if self._noise == "mean":
+        if trial == _MEAN:
             return (
                 float(nanmean(view.accuracy[index, :, column])),
                 float(nanmean(view.train_seconds[index])),
                 float(nanmean(view.validation_seconds[index])),
             )
-        trial = self._trial_of.get(index, -1) if self._resume else -1
-        if trial < 0:
-            trial = self._pick_trial(index)
-            if self._resume:
-                self._trial_of[index] = trial
         return (
             view.accuracy.item(index, trial, column),
             view.train_seconds.item(index, trial),
@@ -157,6 +153,9 @@ class SimulatedEvaluator:
         )
 
     def _pick_trial(self, index: int) -> int:
+        """The trial that a new training of an architecture is; `_MEAN` for the mean of all."""
+        if self._noise == "mean":
+            return _MEAN
         seeds = self.view.seeds
         trials = seeds.shape[1]
         if self._noise == "random":

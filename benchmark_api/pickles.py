@@ -27,11 +27,13 @@ import struct
 from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 _Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -46,6 +48,7 @@ class Readable(Protocol):
     def tell(self) -> int: ...
 
 
+_TOO_LARGE = f"more than {SIZE_LIMIT >> 20} MiB unpacked; official records have far less"
 _CHUNK = 1 << 20  # bytes read and unpacked at a time
 _MAX_RUN = 256  # items that are recognised as a run at once
 
@@ -88,7 +91,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 def load_file(file: Readable, name: str) -> Any:
     """The content of an open bz2-compressed pickle; `name` stands for it in messages. Raises as `load` does."""
-    return _Decoder(unpack(file, name), name).run()
+    return loads(unpack_whole(file, name), name)
 
 
 def loads(data: bytes, name: str = "pickle") -> Any:
@@ -106,6 +109,30 @@ def load_arrays(data: bytes, name: str = "pickle") -> Any:
         as `loads` does.
     """
     return _ArrayDecoder(iter((data,)), name).run()
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Where the numbers of a pickle stand in it.
+
+    Attributes:
+        content: what `loads` returns, with the number n in the place of the n-th float.
+        float_bytes: [n, 8], the positions of the bytes of the n-th float, most significant first.
+        ints: value, position and number of bytes of integers,
+        texts: and text and position of short texts; those that are keys of floats are left out.
+    """
+
+    content: Any
+    float_bytes: npt.NDArray[np.intp]
+    ints: list[tuple[int, int, int]]
+    texts: list[tuple[str, int]]
+
+
+def trace(data: bytes) -> Trace:
+    """Read a pickle for the places of its numbers. Raises as `load` does."""
+    decoder = _TracingDecoder(iter((data,)), "pickle")
+    content = decoder.run()
+    return Trace(content, np.array(decoder.float_bytes, dtype=np.intp).reshape(-1, 8), decoder.ints, decoder.texts)
 
 
 def load_records(path: str | os.PathLike[str], consume: Callable[[int, Any], None]) -> Any:
@@ -157,11 +184,22 @@ def unpack(file: Readable, name: str) -> Iterator[bytes]:
         raise ValueError(f"{name}: corrupt: bytes follow the end of the bz2 data, at byte {file.tell() - rest}")
 
 
+def unpack_whole(file: Readable, name: str) -> bytes:
+    """The content of a bz2 file of at most `SIZE_LIMIT` bytes. Raises ValueError as `unpack` does, or if there are more."""
+    data = b""
+    for chunk in unpack(file, name):
+        data += chunk
+        if len(data) > SIZE_LIMIT:
+            raise ValueError(f"{name}: {_TOO_LARGE}")
+    return data
+
+
 class _Decoder:
     """One run of the stack machine over a pickle that arrives in chunks."""
 
     _kind = "official archives"
     _globals: Mapping[str, Symbol] = _GLOBALS
+    _more_handlers: Mapping[int, str] = {}
 
     def __init__(self, chunks: Iterator[bytes], name: str) -> None:
         self._chunks = chunks
@@ -176,7 +214,7 @@ class _Decoder:
 
     def run(self) -> Any:
         """The object that the pickle describes."""
-        handlers = self._handlers()
+        handlers = {opcode: getattr(self, name) for opcode, name in {**_HANDLERS, **self._more_handlers}.items()}
         try:
             header = self._take(2)
             if header[0] != _PROTO or not 2 <= header[1] <= 5:
@@ -191,13 +229,9 @@ class _Decoder:
                 handler = handlers.get(opcode)
                 if handler is None:
                     self._refuse_opcode(opcode)
-                handler(self)
+                handler()
         except (IndexError, struct.error, UnicodeDecodeError) as error:
             self._fail(str(error), error)
-
-    def _handlers(self) -> Mapping[int, Callable[[Any], None]]:
-        """What each instruction does."""
-        return _HANDLERS
 
     def _finish(self) -> Any:
         if len(self._stack) != 1 or self._outer:
@@ -231,7 +265,7 @@ class _Decoder:
         while available < size:
             if self._base + available > self._limit:
                 self._data = b"".join(rest)
-                self._fail(f"more than {SIZE_LIMIT >> 20} MiB unpacked; official records have far less")
+                self._fail(_TOO_LARGE)
             chunk = next(self._chunks, None)
             if chunk is None:
                 self._data = b"".join(rest)
@@ -495,15 +529,91 @@ class _Decoder:
             case Symbol.DTYPE, ("f8", 0, 1):
                 self._stack.append(Symbol.FLOAT64)
             case Symbol.SCALAR, (Symbol.FLOAT64, bytes(payload)) if len(payload) == 8:
-                self._stack.append(struct.unpack("<d", payload)[0])
+                self._stack.append(self._scalar(payload))
             case _:
                 called = function.value if isinstance(function, Symbol) else f"a {type(function).__name__}"
                 self._refuse(f"a call of {called} with other arguments than {self._kind} use")
+
+    def _scalar(self, payload: bytes) -> float:
+        (value,) = struct.unpack("<d", payload)
+        return float(value)
 
     def _build(self) -> None:
         (state,) = self._pop(1)
         if self._stack[-1] is not Symbol.FLOAT64 or state != _FLOAT64_STATE:
             self._refuse(f"a state of type {type(state).__name__} for a {type(self._stack[-1]).__name__}")
+
+
+class _PlacedBytes(bytes):
+    """Bytes that know where in the pickle they begin."""
+
+    at: int
+
+
+class _TracingDecoder(_Decoder):
+    """Numbers the floats in the order in which they appear, and notes where they stand."""
+
+    def __init__(self, chunks: Iterator[bytes], name: str) -> None:
+        super().__init__(chunks, name)
+        self.float_bytes: list[range] = []
+        self.ints: list[tuple[int, int, int]] = []
+        self.texts: list[tuple[str, int]] = []
+
+    def _number(self, places: Iterable[range]) -> list[float]:
+        first = len(self.float_bytes)
+        self.float_bytes += places
+        return [float(number) for number in range(first, len(self.float_bytes))]
+
+    def _float(self) -> None:
+        self._take(8)
+        end = self._base + self._at
+        self._stack += self._number([range(end - 8, end)])
+
+    def _push_run(self, keys: Iterable[Any], values: np.ndarray[Any, Any]) -> None:
+        end, stride = self._base + self._at, values.strides[0]  # a float ends each item of a run
+        ends = range(end - stride * (len(values) - 1), end + 1, stride)
+        super()._push_run(keys, np.array(self._number(range(stop - 8, stop) for stop in ends)))
+
+    def _scalar(self, payload: bytes) -> float:
+        assert isinstance(payload, _PlacedBytes)
+        (number,) = self._number([range(payload.at + 7, payload.at - 1, -1)])
+        return number
+
+    def _place(self) -> None:
+        """Replace the bytes on the stack by bytes that know their place."""
+        placed = _PlacedBytes(self._stack[-1])
+        placed.at = self._base + self._at - len(placed)
+        self._stack[-1] = placed
+
+    def _short_bytes(self) -> None:
+        super()._short_bytes()
+        self._place()
+
+    def _bytes(self) -> None:
+        super()._bytes()
+        self._place()
+
+    def _short_text(self) -> None:
+        super()._short_text()
+        text = self._stack[-1]
+        if type(text) is str:  # a float, if it was a run
+            self.texts.append((text, self._base + self._at - len(text.encode())))
+
+    def _note_int(self, size: int) -> None:
+        if type(self._stack[-1]) is int:  # a float, if it was a run
+            self.ints.append((self._stack[-1], self._base + self._at - size, size))
+
+    def _int1(self) -> None:
+        super()._int1()
+        self._note_int(1)
+
+    def _int2(self) -> None:
+        super()._int2()
+        self._note_int(2)
+
+    def _int4(self) -> None:
+        super()._int4()
+        self._note_int(4)
 
 
 class _RecordDecoder(_Decoder):
@@ -569,14 +679,7 @@ class _ArrayDecoder(_Decoder):
     _kind = "image files"
     _globals = _ARRAY_GLOBALS
 
-    def _handlers(self) -> Mapping[int, Callable[[Any], None]]:
-        return {
-            **_HANDLERS,
-            ord("U"): _Decoder._short_bytes,
-            ord("T"): _Decoder._bytes,
-            ord("R"): _ArrayDecoder._call,
-            ord("b"): _ArrayDecoder._fill,
-        }
+    _more_handlers: Mapping[int, str] = {ord("U"): "_short_bytes", ord("T"): "_bytes"}
 
     def _put(self, index: int) -> None:
         if index == 1 and not self._memo:  # Python 2 counts from 1
@@ -590,7 +693,7 @@ class _ArrayDecoder(_Decoder):
     def _update_dict(self, keys: list[Any], values: list[Any]) -> None:
         super()._update_dict([key.decode() if type(key) is bytes else key for key in keys], values)
 
-    def _call(self) -> None:
+    def _reduce(self) -> None:
         function, arguments = self._pop(2)
         if not isinstance(function, Symbol):
             self._refuse(f"a call of a {type(function).__name__}")
@@ -604,7 +707,7 @@ class _ArrayDecoder(_Decoder):
             case _:
                 self._refuse(f"a call of {function.value} with other arguments than {self._kind} use")
 
-    def _fill(self) -> None:
+    def _build(self) -> None:
         (state,) = self._pop(1)
         target = self._stack[-1]
         match target, state:
@@ -649,43 +752,43 @@ _INT_FLOAT_COLUMNS = ((0, b"K"), (2, b"G"))
 _GET1_FLOAT_COLUMNS = ((0, b"h"), (2, b"G"))
 _GET4_FLOAT_COLUMNS = ((0, b"j"), (5, b"G"))
 
-_HANDLERS: dict[int, Callable[[_Decoder], None]] = {
-    0x95: _Decoder._frame,
-    ord("N"): _Decoder._none,
-    0x88: _Decoder._true,
-    0x89: _Decoder._false,
-    ord("K"): _Decoder._int1,
-    ord("M"): _Decoder._int2,
-    ord("J"): _Decoder._int4,
-    0x8A: _Decoder._long1,
-    ord("G"): _Decoder._float,
-    0x8C: _Decoder._short_text,
-    ord("X"): _Decoder._text,
-    ord("C"): _Decoder._short_bytes,
-    ord("B"): _Decoder._bytes,
-    ord("("): _Decoder._mark,
-    ord("t"): _Decoder._tuple,
-    ord(")"): _Decoder._tuple0,
-    0x85: _Decoder._tuple1,
-    0x86: _Decoder._tuple2,
-    0x87: _Decoder._tuple3,
-    ord("]"): _Decoder._empty_list,
-    ord("a"): _Decoder._append,
-    ord("e"): _Decoder._appends,
-    ord("}"): _Decoder._empty_dict,
-    ord("s"): _Decoder._setitem,
-    ord("u"): _Decoder._setitems,
-    0x8F: _Decoder._empty_set,
-    0x90: _Decoder._additems,
-    0x94: _Decoder._memoize,
-    ord("q"): _Decoder._put1,
-    ord("r"): _Decoder._put4,
-    ord("h"): _Decoder._get1,
-    ord("j"): _Decoder._get4,
-    ord("c"): _Decoder._global,
-    0x93: _Decoder._stack_global,
-    ord("R"): _Decoder._reduce,
-    ord("b"): _Decoder._build,
+_HANDLERS = {
+    0x95: "_frame",
+    ord("N"): "_none",
+    0x88: "_true",
+    0x89: "_false",
+    ord("K"): "_int1",
+    ord("M"): "_int2",
+    ord("J"): "_int4",
+    0x8A: "_long1",
+    ord("G"): "_float",
+    0x8C: "_short_text",
+    ord("X"): "_text",
+    ord("C"): "_short_bytes",
+    ord("B"): "_bytes",
+    ord("("): "_mark",
+    ord("t"): "_tuple",
+    ord(")"): "_tuple0",
+    0x85: "_tuple1",
+    0x86: "_tuple2",
+    0x87: "_tuple3",
+    ord("]"): "_empty_list",
+    ord("a"): "_append",
+    ord("e"): "_appends",
+    ord("}"): "_empty_dict",
+    ord("s"): "_setitem",
+    ord("u"): "_setitems",
+    0x8F: "_empty_set",
+    0x90: "_additems",
+    0x94: "_memoize",
+    ord("q"): "_put1",
+    ord("r"): "_put4",
+    ord("h"): "_get1",
+    ord("j"): "_get4",
+    ord("c"): "_global",
+    0x93: "_stack_global",
+    ord("R"): "_reduce",
+    ord("b"): "_build",
 }
 _OBJECT_OPCODES = {
     ord("i"): "INST",

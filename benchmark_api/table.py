@@ -116,7 +116,7 @@ class Table:
         order = {"train": 0, "x-valid": 1, "x-test": 2, "ori-test": 3}
         self._splits = {
             (key, schedule): tuple(sorted(splits, key=lambda split: (order.get(split, 9), split)))
-            for key, schedules in tree.items()
+            for key, schedules in sorted(tree.items(), key=lambda item: item[0].casefold())
             for schedule, splits in schedules.items()
         }
         self._check_shapes()
@@ -146,10 +146,10 @@ class Table:
         return len(self.space)
 
     def verify(self) -> None:
-        """Recompute the fingerprint of the whole file.
+        """Recompute the fingerprint of all tensors.
 
         Raises:
-            TableError: a byte has changed since the table was written.
+            TableError: a measurement has changed since the table was written.
         """
         if fingerprint(self._tensors) != self.fingerprint:
             raise TableError(f"{self.path}: the content does not match its fingerprint; the file is damaged, make it again")
@@ -282,13 +282,9 @@ class Table:
                 where = "the last epoch" if epoch is None else f"epoch {epoch}"
                 raise ValueError(f"architecture {index} has no {quantity} on {split} at {where} for {key}/{schedule}")
             return value
-        indices = np.asarray(index)
-        if not np.issubdtype(indices.dtype, np.integer):
-            raise ValueError(f"architecture indices must be integers, got {indices.dtype}")
-        if indices.size and not (indices.min() >= 0 and indices.max() < len(self.space)):
-            raise ValueError(
-                f"architecture indices {indices.min()} to {indices.max()} are out of range 0 to {len(self.space) - 1}"
-            )
+        if isinstance(index, np.integer):
+            return self._measurement(quantity, int(index), key, schedule, split, epoch, seed)
+        indices = self._checked(index)
         chosen = values[indices, :, column]  # [..., trial]
         if seed is None:
             return nanmean(chosen)
@@ -296,6 +292,17 @@ class Table:
         if seed < 0 or (indices.size and not is_trial.any()):
             raise ValueError(f"no architecture asked for has a trial with seed {seed} for {key}/{schedule}")
         return np.where(is_trial.any(-1), np.where(is_trial, chosen, 0.0).sum(-1), np.nan)
+
+    def _checked(self, index: npt.ArrayLike) -> npt.NDArray[np.integer[Any]]:
+        """Architecture indices as an array, all within the table."""
+        indices = np.asarray(index)
+        if indices.size and not np.issubdtype(indices.dtype, np.integer):
+            raise ValueError(f"architecture indices must be integers, got {indices.dtype}")
+        if indices.size and not (indices.min() >= 0 and indices.max() < len(self.space)):
+            raise ValueError(
+                f"architecture indices {indices.min()} to {indices.max()} are out of range 0 to {len(self.space) - 1}"
+            )
+        return indices.astype(np.int64, copy=False)
 
     def epoch_column(self, key: str, schedule: str, split: str, epoch: int) -> int:
         """The column of the epoch axis that holds a 0-based epoch.
@@ -361,15 +368,21 @@ class Table:
         if max_params is not None:
             allowed &= self.params(key, schedule) <= max_params
         if not allowed.any():
-            raise ValueError(f"no architecture of {key}/{schedule} has at most {max_flops} MFLOPs and {max_params} M parameters")
+            limits = {"million multiply-accumulates": max_flops, "million parameters": max_params}
+            within = " and ".join(f"at most {limit} {unit}" for unit, limit in limits.items() if limit is not None)
+            raise ValueError(f"no measured architecture of {key}/{schedule} has {within or 'a figure'}")
         index = int(np.argmax(np.where(allowed, accuracy, -np.inf)))
         return index, float(accuracy[index])
 
     def rank_percentile(self, index: npt.ArrayLike, key: str, schedule: str, split: str) -> FloatArray:
-        """The share of measured architectures that are not better, in percent: 100 for the optimum, NaN for unmeasured ones."""
+        """The share of measured architectures that are not better, in percent: 100 for the optimum, NaN for unmeasured ones.
+
+        Raises:
+            ValueError: unknown index, key, schedule or split.
+        """
         accuracy = self.mean_accuracy(key, schedule, split)
         ordered = np.sort(accuracy[~np.isnan(accuracy)])
-        asked = accuracy[np.asarray(index)]
+        asked = accuracy[self._checked(index)]
         rank = np.searchsorted(ordered, asked, side="right")
         return np.where(np.isnan(asked), np.nan, rank * 100.0 / max(len(ordered), 1))
 

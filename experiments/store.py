@@ -140,15 +140,16 @@ def write_piece(
     path = piece_path(results, condition, [run.seed for run in runs])
     row = {**{field: getattr(condition, field) for field in _CONDITION_FIELDS}, "code_version": code_version}
     row["noise"] = str(condition.noise)  # a name or a trial's seed
-    columns: dict[str, Any] = {name: [value] * len(runs) for name, value in row.items()}
-    columns["seed"] = [run.seed for run in runs]
-    columns["wall_seconds"] = [run.wall_seconds for run in runs]
-    offsets = np.cumsum([0] + [len(run.seconds) for run in runs], dtype=np.int32)
-    for name in _TRAJECTORY:
-        columns[name] = pa.ListArray.from_arrays(offsets, np.concatenate([getattr(run, name) for run in runs]))
+    columns = {name: _constant(value, len(runs), _SCHEMA.field(name).type) for name, value in row.items()}
+    columns["seed"] = _numbers(np.array([run.seed for run in runs]), pa.int64())
+    columns["wall_seconds"] = _numbers(np.array([run.wall_seconds for run in runs]), pa.float64())
+    offsets = _numbers(np.cumsum([0] + [len(run.seconds) for run in runs], dtype=np.int32), pa.int32())
+    for name, kind in _TRAJECTORY.items():
+        values = _numbers(np.concatenate([getattr(run, name) for run in runs]), kind)
+        columns[name] = pa.ListArray.from_arrays(offsets, values)
     manifest = {"schema_version": SCHEMA_VERSION, **environment(), "table_path": table_path}
     schema = _SCHEMA.with_metadata({"manifest": json.dumps(manifest, sort_keys=True)})
-    table = pa.table({name: columns[name] for name in _SCHEMA.names}, schema=schema)
+    table = pa.Table.from_arrays([columns[name] for name in _SCHEMA.names], schema=schema)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
@@ -165,6 +166,23 @@ def write_piece(
         raise
     failure_path(path).unlink(missing_ok=True)
     return path
+
+
+# `pa.array` imports pandas where it is installed, half a second in every worker; columns made of buffers need no conversion.
+
+
+def _numbers(values: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
+
+
+def _constant(value: str | float | None, rows: int, kind: pa.DataType) -> pa.Array:
+    if value is None:
+        return pa.nulls(rows, kind)
+    if isinstance(value, str):
+        text = value.encode()
+        ends = np.arange(rows + 1, dtype=np.int32) * len(text)
+        return pa.StringArray.from_buffers(rows, pa.py_buffer(ends), pa.py_buffer(text * rows))
+    return _numbers(np.full(rows, value, dtype=kind.to_pandas_dtype()), kind)
 
 
 def discard_parts(piece: Path) -> None:

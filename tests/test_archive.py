@@ -12,7 +12,7 @@ import numpy as np
 import official
 import pytest
 
-from benchmark_api import archive
+from benchmark_api import archive, records
 from benchmark_api.archive import export_archive, import_archive, read_meta, read_record, recognise_space, record
 from benchmark_api.pickles import UnsafePickleError, loads
 from benchmark_api.spaces import SearchSpace, SizeSpace, TopologySpace
@@ -107,7 +107,7 @@ def test_trials_are_packed_to_the_left_with_ascending_seeds(tmp_path: Path) -> N
 def test_costs_that_disagree_are_those_of_seed_888(tmp_path: Path) -> None:
     block = archive._Block()
     for index in (3, 4):  # in architecture 3, the other trials are wrong
-        block.add(index, loaded(TopologySpace(), index))
+        block.add(index, records.read_trials(loaded(TopologySpace(), index), index, None))
     tensors = block.tensors(curves=False)
     for row, index in enumerate((3, 4)):
         state = official.trial(TopologySpace(), index, "cifar10", "200", 888)
@@ -127,7 +127,7 @@ def test_costs_that_disagree_without_seed_888_are_averaged() -> None:
     given["12"]["dataset_seed"]["cifar10"] = [777, 999]
     del results["cifar10", 888]
     block = archive._Block()
-    block.add(0, given)
+    block.add(0, records.read_trials(given, 0, None))
     tensors = block.tensors(curves=True)
     assert tensors["cifar10/12/flops"] == [35.0]
     assert tensors["cifar100/12/flops"] == [20.0]
@@ -140,7 +140,7 @@ def test_latencies_that_were_not_measured_do_not_count() -> None:
     for seed, latency in ((777, 0.5), (888, -1.0), (999, 0.5)):
         given["12"]["all_results"]["cifar10", seed]["latency"] = [latency]
     block = archive._Block()
-    block.add(0, given)
+    block.add(0, records.read_trials(given, 0, None))
     assert block.tensors(curves=True)["cifar10/12/latency"] == [0.5]
 
 
@@ -149,11 +149,43 @@ def test_times_that_differ_between_epochs_are_averaged_and_missing_ones_are_nan(
     given["12"]["all_results"]["cifar10", 777]["train_times"] = {epoch: float(epoch) for epoch in range(12)}
     given["12"]["all_results"]["cifar10", 888] |= {"train_times": None, "eval_times": {}}
     block = archive._Block()
-    block.add(0, given)
+    block.add(0, records.read_trials(given, 0, None))
     tensors = block.tensors(curves=True)
     assert tensors["cifar10/12/train/seconds"][0, 0] == 5.5
     assert np.isnan(tensors["cifar10/12/train/seconds"][0, 1])
     assert np.isnan(tensors["cifar10/12/ori-test/seconds"][0, 1])
+
+
+def test_records_of_a_known_form_are_read_without_decoding_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = TopologySpace()
+    strings = official.meta(space)["meta_archs"]
+    indices = [0, 4, 12, 111, 200, 254, 256, 257, 284, 777, *range(300, 330)]
+    pickled = {index: official.dumps(official.record(space, index, ["12"])) for index in indices}
+    expected = {index: repr(records.read_trials(loads(pickled[index]), index, strings[index])) for index in indices}
+    decoded: list[str] = []
+
+    def counting(data: bytes, name: str) -> Any:
+        decoded.append(name)
+        return loads(data, name)
+
+    monkeypatch.setattr(records.pickles, "loads", counting)
+    reader = records.RecordReader()
+    for index in indices:
+        assert repr(reader.read(pickled[index], index, strings[index], str(index))) == expected[index]
+    assert len(decoded) < len(indices) / 2
+    decoded.clear()
+    changed = official.record(space, 310, ["12"])
+    changed["12"]["all_results"]["cifar100", 111]["eval_acc1es"]["x-test@4"] = 101.0
+    with pytest.raises(ValueError, match="310: schedule 12: cifar100, seed 111: accuracies of 101, expected 0 to 100"):
+        reader.read(official.dumps(changed), 310, strings[310], "310")
+    assert decoded == []
+    same_length = next(index for index in range(301, 330) if len(pickled[index]) == len(pickled[300]))
+    with pytest.raises(ValueError, match=f"the record of architecture 300, expected that of {same_length}"):
+        reader.read(pickled[300], same_length, strings[same_length], "300")
+    for index in (12, 111):  # also a number of epochs, a seed: not to be told from the index
+        reader = records.RecordReader()
+        reader.read(pickled[index], index, strings[index], "ambiguous")
+        assert not any(reader._forms.values())
 
 
 def test_the_table_says_where_it_comes_from(table: Table) -> None:

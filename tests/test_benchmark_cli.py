@@ -45,6 +45,12 @@ def test_import_without_curves(archive: Path, tmp_path: Path) -> None:
     assert Table(tmp_path / "t").tensor("cifar10/12/train/epochs").tolist() == [11]
 
 
+def test_import_with_a_notice(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", str(archive), str(tmp_path / "t"), "--notice", "partly surrogate", "--jobs", "1"]) == 0
+    assert main(["info", str(tmp_path / "t")]) == 0
+    assert "notice       partly surrogate\n" in capsys.readouterr().out
+
+
 def test_info(table: Table, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(table.path), "--verify"]) == 0
     printed = capsys.readouterr().out

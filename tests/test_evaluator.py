@@ -84,8 +84,12 @@ def test_resuming_pays_the_epochs_in_between() -> None:
     assert evaluator.clock == 84 + 3 + 0.5
     assert evaluator.evaluate(A) == 80.0
     assert evaluator.clock == 87.5 + 8 * 20 + 2
-    assert evaluator.evaluate(A, 4) == 60.0  # on the way of what is paid: one more validation pass
-    assert evaluator.clock == 249.5 + 2
+    assert evaluator.evaluate(A, 4) == 60.0  # not longer than the latest training: a new one
+    assert evaluator.clock == 249.5 + 4 * 20 + 2
+    assert evaluator.evaluate(A) == 80.0  # which is continued
+    assert evaluator.clock == 331.5 + 8 * 20 + 2
+    assert evaluator.evaluate(A) == 80.0  # a repeated query is a new training too
+    assert evaluator.clock == 493.5 + 12 * 20 + 2
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -337,7 +337,7 @@ def test_a_sequence_of_draws_is_that_of_the_package(pair: Pair) -> None:
         random.seed(7)
         api.reset_time()
         trace = []
-        while api.used_time < 5000.0:
+        while api.used_time < 5000.0 and len(trace) < 100:
             index = pair.indices[api.random() % len(pair.indices)]
             trace.append((index, *api.simulate_train_eval(index, random.choice(DATASETS[1:]), hp=pair.schedules[0])))
         traces.append(trace)
@@ -565,7 +565,8 @@ def test_generating_all_cells() -> None:
 
 
 def both_results(archive: Archive, hp: str) -> tuple[Any, Any]:
-    state = archive.content["arch2infos"][INDICES[archive.space.name][0]][hp]
+    index = {"topology": 13, "size": 42}[archive.space.name]  # 13: trials disagree in FLOPs
+    state = archive.content["arch2infos"][index][hp]
     return nats_bench.ArchResults.create_from_state_dict(state), ours.ArchResults.create_from_state_dict(state)
 
 

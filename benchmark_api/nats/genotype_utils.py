@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 
 from benchmark_api.nats.errors import InvalidArgument
+from benchmark_api.spaces import isomorphism_string
 
 Node = tuple[tuple[str, int], ...]
 
@@ -108,19 +109,8 @@ class TopologyStructure:
         return {operation for node in self.nodes for operation, _ in node} <= set(op_names)
 
     def to_unique_str(self, consider_zero: bool | None = False) -> str:
-        """A string that isomorphic cells share; see `TopologySpace.unique_string`, whose `zero_aware` is this argument."""
-        texts = ["0"]
-        for node in self.nodes:
-            terms = []
-            for operation, source in node:
-                if consider_zero and (operation == "none" or texts[source] == "#"):
-                    terms.append("#")
-                elif consider_zero is not None and operation == "skip_connect":
-                    terms.append(texts[source])
-                else:
-                    terms.append(f"({texts[source]})@{operation}")
-            texts.append("+".join(sorted(terms)))
-        return texts[-1]
+        """The string that isomorphic cells share; see `isomorphism_string`."""
+        return isomorphism_string(self.nodes, consider_zero)
 
     @staticmethod
     def str2structure(text: str | TopologyStructure) -> TopologyStructure:

@@ -1,0 +1,206 @@
+"""`make bench`: how fast this project is, each figure beside its counterpart, measured in one run on one machine.
+
+    python -m experiments.bench --table TABLE --archive FOLDER
+
+Counterparts are the `nats_bench` package on the same data and hpbandster's config generator. Each figure is the median of
+several repeats. Whole-process figures (the sweep) include the start of Python.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import platform
+import random
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from algorithms import REGISTRY
+from benchmark_api.spaces import TopologySpace
+from benchmark_api.table import Table
+from experiments.run import RunSettings, run
+
+BUDGET = 20_000.0  # simulated seconds on cifar10, as in NATS-Bench
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the result: what was measured, ours and the counterpart's figure in the same unit."""
+
+    what: str
+    unit: str
+    ours: float
+    other: float | None = None
+    counterpart: str = ""
+
+    def cells(self) -> list[str]:
+        other = "" if self.other is None else f"{self.other:,.4g} {self.unit}"
+        ratio = "" if self.other is None else f"{self.other / self.ours:,.1f}×"
+        return [self.what, f"{self.ours:,.4g} {self.unit}", other, ratio, self.counterpart]
+
+
+def median_seconds(action: Callable[[], object], repeats: int = 5, calls: int = 1) -> float:
+    """Median over repeats of the seconds that one call takes."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        for _ in range(calls):
+            action()
+        times.append((time.perf_counter() - start) / calls)
+    return statistics.median(times)
+
+
+def bench_queries(table_path: Path, archive: Path) -> list[Row]:
+    """Open, cold and warm queries of a Table, of our facade, and of the package."""
+    import nats_bench
+
+    from benchmark_api import nats
+
+    def package() -> nats_bench.NATStopology:
+        return nats_bench.create(str(archive), "tss", fast_mode=True, verbose=False)
+
+    table, theirs = Table(table_path), package()
+    facade = nats.create(table, "tss", fast_mode=True, verbose=False)
+    indices = np.random.default_rng(0).integers(len(table), size=200).tolist()
+    cold = iter(indices)
+    seen = indices[0]
+    rows = [
+        Row(
+            "open",
+            "ms",
+            1e3 * median_seconds(lambda: Table(table_path), 20),
+            1e3 * median_seconds(package, 3),
+            "nats_bench, lazily",
+        ),
+        Row(
+            "cold query (an architecture not asked for before)",
+            "ms",
+            1e3 * median_seconds(lambda: table.accuracy(next(cold), "cifar10", "200", "ori-test"), 50),
+            1e3 * median_seconds(lambda: theirs.get_more_info(next(cold), "cifar10", hp="200", is_random=False), 50),
+            "nats_bench get_more_info",
+        ),
+    ]
+    theirs.get_more_info(seen, "cifar10", hp="200", is_random=False)
+    package_warm = median_seconds(lambda: theirs.get_more_info(seen, "cifar10", hp="200", is_random=False), 5, 200)
+    ours_warm = median_seconds(lambda: table.accuracy(seen, "cifar10", "200", "ori-test"), 5, 20_000)
+    facade_warm = median_seconds(lambda: facade.get_more_info(seen, "cifar10", hp="200", is_random=False), 5, 2_000)
+    package_search = median_seconds(lambda: theirs.simulate_train_eval(seen, "cifar10"), 5, 200)
+    facade_search = median_seconds(lambda: facade.simulate_train_eval(seen, "cifar10"), 5, 2_000)
+    everything = np.arange(len(table))
+    vectorised = median_seconds(lambda: table.accuracy(everything, "cifar10", "200", "ori-test"))
+    return [
+        *rows,
+        Row("warm scalar query, Table.accuracy", "µs", 1e6 * ours_warm, 1e6 * package_warm, "nats_bench get_more_info"),
+        Row("warm get_more_info of our facade", "µs", 1e6 * facade_warm, 1e6 * package_warm, "nats_bench get_more_info"),
+        Row("warm simulate_train_eval of our facade", "µs", 1e6 * facade_search, 1e6 * package_search, "nats_bench"),
+        Row(
+            "vectorised query, per architecture",
+            "µs",
+            1e6 * vectorised / len(table),
+            1e6 * package_warm,
+            "nats_bench get_more_info",
+        ),
+    ]
+
+
+def bench_searches(table_path: Path, archive: Path) -> list[Row]:
+    """One run of every black-box search; regularized evolution also through the package."""
+    import nats_bench
+
+    table = Table(table_path)
+    view = table.search_view("cifar10")
+    settings = RunSettings(space="topology", dataset="cifar10", schedule=view.schedule, budget=BUDGET)
+
+    def ours(name: str, **hyperparameters: object) -> float:
+        search = REGISTRY[name]
+        seeds = iter(range(100))
+        return median_seconds(lambda: run(search, search.Config(**hyperparameters), view, settings, next(seeds)))
+
+    def package_rea(api: nats_bench.NATStopology) -> None:
+        """The same search, evaluated by the package; records already read stay cached in `api`."""
+        space = TopologySpace()
+        search = REGISTRY["rea"](space, seed=0)
+        api.reset_time()
+        spent = 0.0
+        while spent < BUDGET:
+            query = search.ask()
+            accuracy, _, _, spent = api.simulate_train_eval(space.to_string(query.architecture), "cifar10", hp="12")
+            search.tell(query, accuracy)
+
+    random.seed(0)  # the package draws its trials from Python's global generator
+    api = nats_bench.create(str(archive), "tss", fast_mode=True, verbose=False)
+    cold = median_seconds(lambda: package_rea(api), 1)
+    warm = median_seconds(lambda: package_rea(api), 1)
+    rows = [
+        Row("one REA run, 20,000 simulated seconds", "ms", 1e3 * ours("rea"), 1e3 * warm, "nats_bench, all its records cached"),
+        Row(
+            "one REA run, 20,000 simulated seconds", "ms", 1e3 * ours("rea"), 1e3 * cold, "nats_bench, its records read from disk"
+        ),
+    ]
+    rows += [Row(f"one {name} run", "ms", 1e3 * ours(name)) for name in REGISTRY if name not in ("rea", "bohb-reference")]
+    brackets = 75  # 500 evaluations: a little more than the budget pays for
+    rows.append(Row("one bohb-reference run of 300 brackets", "ms", 1e3 * ours("bohb-reference")))
+    with contextlib.suppress(ImportError):
+        import hpbandster  # noqa: F401
+
+        rows.append(
+            Row(
+                f"one bohb-reference run of {brackets} brackets",
+                "ms",
+                1e3 * ours("bohb-reference", brackets=brackets),
+                1e3 * ours("bohb-reference", brackets=brackets, backend="hpbandster"),
+                "hpbandster's config generator, in process",
+            )
+        )
+    return rows
+
+
+def bench_sweep(table_path: Path, jobs: int) -> list[Row]:
+    """500 REA runs from the command line, as a whole: wall seconds and the largest process."""
+    walls = []
+    for _ in range(3):
+        results = tempfile.mkdtemp()
+        command = [sys.executable, "-m", "experiments", "run", "rea", "--table", str(table_path), "--dataset", "cifar10"]
+        start = time.perf_counter()
+        subprocess.run([*command, "--jobs", str(jobs), "--results", results], check=True, capture_output=True)
+        walls.append(time.perf_counter() - start)
+        shutil.rmtree(results)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024  # KiB on Linux
+    return [
+        Row(f"500 REA runs, {jobs} processes, whole command", "s", statistics.median(walls)),
+        Row("peak memory of its largest process", "MB", peak),
+    ]
+
+
+def main(table: Path, archive: Path, jobs: int = os.cpu_count() or 1) -> None:
+    """Measure this project beside its counterparts.
+
+    Args:
+        table: a table imported from the archive.
+        archive: the official topology archive, a folder.
+        jobs: processes of the sweep.
+    """
+    rows = bench_sweep(table, jobs)
+    with contextlib.redirect_stdout(io.StringIO()):  # the package prints as it works
+        rows += bench_queries(table, archive)
+        rows += bench_searches(table, archive)
+    print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, NumPy {np.__version__}\n")
+    print("| what | ours | counterpart | ratio | which |\n|---|---|---|---|---|")
+    for row in rows:
+        print("| " + " | ".join(row.cells()) + " |")
+
+
+if __name__ == "__main__":
+    tyro.cli(main)

@@ -1,0 +1,90 @@
+"""What the README tells a newcomer to type, typed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark_api.table import Table
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+PACKAGES = ("algorithms", "benchmark_api", "experiments", "plots")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def python(arguments: list[str], root: Path, folder: Path) -> str:
+    """Run Python in a folder, with the packages of a root; what it printed."""
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    done = subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def folder(topology_table: Table, tmp_path: Path) -> Path:
+    """A folder with the table that the README speaks of."""
+    (tmp_path / "t.safetensors").symlink_to(topology_table.path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("block", [block for block in blocks("python") if not block.startswith("# ")], ids=lambda b: b[:40])
+def test_code_runs(block: str, folder: Path) -> None:
+    python(["-c", block], ROOT, folder)
+
+
+def test_an_algorithm_is_one_file(folder: Path) -> None:
+    (code,) = (block for block in blocks("python") if block.startswith("# algorithms/"))
+    path, source = code.removeprefix("# ").split("\n", 1)
+    for package in PACKAGES:
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__", "figures"))
+    (folder / path).write_text(source)
+    (command,) = re.findall(r"python (-m experiments run greedy .*)", README)
+    arguments = command.replace("--seeds 500", "--seeds 5").split()
+    assert "5 new runs" in python([*arguments, "--jobs", "1"], folder, folder)
+    assert "| greedy" in python(["-m", "experiments", "table"], folder, folder)
+
+
+def make(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run make with an environment that counts as installed."""
+    environment = folder / "venv"
+    (environment / "bin").mkdir(parents=True)
+    (environment / "bin" / "python").symlink_to(sys.executable)
+    for stamp in (".installed", ".installed-dev"):
+        (environment / stamp).touch()
+    command = ["make", "--no-print-directory", "-C", str(ROOT), f"VENV={environment}", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_targets_exist(tmp_path: Path) -> None:
+    lines = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("make ")]
+    assert lines
+    for number, line in enumerate(lines):
+        (tmp_path / str(number)).mkdir()
+        done = make("--dry-run", *shlex.split(line, comments=True)[1:], folder=tmp_path / str(number))
+        assert done.returncode == 0, done.stderr
+        assert " -m " in done.stdout
+
+
+def test_reproduce_without_a_table_says_what_is_missing(tmp_path: Path) -> None:
+    done = make("reproduce", folder=tmp_path)
+    assert done.returncode != 0
+    assert done.stdout.startswith("error: no table: ")
+    assert done.stdout.count("\n") == 1
+    assert "make import ARCHIVE=" in done.stdout
+
+
+def test_help_lists_every_target(tmp_path: Path) -> None:
+    listed = make("help", folder=tmp_path).stdout
+    for target in ("import", "reproduce", "table", "plots", "bench", "test", "lint", "rea", "bohb"):
+        assert re.search(rf"\b{target}\b", listed), target
