@@ -195,6 +195,7 @@ def start(table: Table, results: Path, seeds: int) -> subprocess.Popen[bytes]:
         start_new_session=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job inherits "ignore"
     )
     deadline = time.monotonic() + 60
     while len(list(results.rglob("*.parquet"))) < 3:
