@@ -33,16 +33,13 @@ from tqdm import tqdm
 
 from benchmark_api import pickles
 from benchmark_api.records import RecordReader, Trial, Trials, check_identity, constant, named, read_trials
-from benchmark_api.spaces import SearchSpace, SizeSpace, TopologySpace
+from benchmark_api.spaces import SIZE_CELL, SearchSpace, SizeSpace, TopologySpace
 from benchmark_api.table import Table, TableWriter
 
 _T = TypeVar("_T")
 
 EXTENSION = ".pickle.pbz2"
 META = f"meta{EXTENSION}"
-SIZE_CELL = 9930
-"""The topology index of the cell that all architectures of the size space share."""
-
 CLASSES = {"cifar10-valid": 10, "cifar10": 10, "cifar100": 100, "ImageNet16-120": 120, "digits": 10}
 """Number of classes of the known dataset keys, in the order in which records list them."""
 
@@ -516,12 +513,11 @@ def _trial_state(table: Table, index: int, text: str, key: str, schedule: str, c
 def _architecture_config(space: SearchSpace, text: str, key: str) -> dict[str, Any]:
     if isinstance(space, TopologySpace):
         return {"channel": 16, "num_cells": 5, "arch_str": text, "class_num": CLASSES.get(key)}
-    genotype = TopologySpace()
     return {
         "name": "infer.shape.tiny",
         "channels": text,
         "arch_str": text,
-        "genotype": genotype.to_string(genotype.architecture(SIZE_CELL)),
+        "genotype": TopologySpace().to_string(SIZE_CELL),
         "class_num": CLASSES.get(key),
     }
 

@@ -19,12 +19,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from benchmark_api.spaces import EDGES, OPERATIONS, Architecture, SearchSpace, SizeSpace, TopologySpace
+from benchmark_api.spaces import EDGES, OPERATIONS, SIZE_CELL, Architecture, SearchSpace, SizeSpace, TopologySpace
 
 IntArray = npt.NDArray[np.int64]
-
-SIZE_CELL: Architecture = (3, 3, 3, 1, 3, 3)
-"""The cell of every network of the size space: topology 9930, all 3x3 convolutions but a skip from the input to the output."""
 
 MIN_IMAGE_SIZE = 8
 

@@ -31,6 +31,10 @@ NATS_WIDTHS = (8, 16, 24, 32, 40, 48, 56, 64)
 """The eight candidate widths of the NATS-Bench size space, in channels."""
 
 
+SIZE_CELL: Architecture = (3, 3, 3, 1, 3, 3)
+"""The cell of every network of the size space: topology 9930, all 3x3 convolutions but a skip from the input to the output."""
+
+
 class SearchSpace(ABC):
     """A finite product of categorical or ordinal decisions.
 

@@ -474,6 +474,14 @@ def test_a_reloaded_record_replaces_that_of_a_table(archive: Archive, tmp_path: 
     assert_same(before, api.get_more_info(untouched, "cifar100", is_random=False))
 
 
+def test_setters(archive: Archive) -> None:
+    pair = pair_of(archive, "folder")
+    for api in (pair.theirs, pair.ours):
+        api.reset_archive_dir("elsewhere")
+        api.reset_fast_mode(False)
+        assert (api.archive_dir, api.fast_mode) == ("elsewhere", False)
+
+
 def test_returned_objects_are_copies(pair: Pair) -> None:
     hp, index = pair.schedules[0], pair.indices[0]
     before = pair.ours.get_more_info(index, "cifar10", hp=hp, is_random=777 if pair.space == "size" else 111)
@@ -607,6 +615,13 @@ def test_arch_results_has_the_methods_of_the_package(archive: Archive, tmp_path:
         ]:
             assert_same_answer((theirs, mine), method, arguments)
         assert_same(theirs, mine)
+
+
+def test_debug_test_prints_every_dataset(archive: Archive, capsys: pytest.CaptureFixture[str]) -> None:
+    for results in both_results(archive, "12"):
+        results.debug_test()
+        printed = capsys.readouterr().out
+        assert all(key in printed for key in results.get_dataset_names())
 
 
 def test_results_count_has_the_methods_of_the_package(archive: Archive) -> None:

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark_api.networks import (
-    SIZE_CELL,
     Cell,
     CellNetwork,
     ReductionBlock,
@@ -27,7 +26,7 @@ from benchmark_api.networks import (
     make_operation,
     space_costs,
 )
-from benchmark_api.spaces import EDGES, OPERATIONS, Architecture, SearchSpace, SizeSpace, TopologySpace
+from benchmark_api.spaces import EDGES, OPERATIONS, SIZE_CELL, Architecture, SearchSpace, SizeSpace, TopologySpace
 
 TOPOLOGY, SIZE = TopologySpace(), SizeSpace()
 cached_costs = cache(space_costs)
