@@ -6,17 +6,32 @@ An experiment is a condition, that is everything a run depends on besides its se
 a hash of the condition. Names of folders and files only locate: every fact is in the rows, and a file whose rows do not
 belong where it lies is refused. A piece is written under a temporary name, synced and renamed, so a file that exists is whole.
 
-The columns are the fields of `Condition` and, per run:
+There are three kinds of experiments: black-box searches on a table, one-shot searches, and rankings of architectures by the
+supernet of a one-shot search. The columns are the fields of the kind's condition (`Condition`, `OneShotCondition`,
+`RankingCondition`) and, per run, seed (int64), code_version (string), wall_seconds (float64) and lists. Black-box:
 
-    seed           int64
-    code_version   string
-    wall_seconds   float64
-    seconds        list of float64   simulated clock after each evaluation
-    architecture   list of int32     official index
-    epochs         list of int16     training epochs
-    accuracy       list of float64   validation accuracy, percent
+    seconds         list of float64   simulated clock after each evaluation
+    architecture    list of int32     official index
+    epochs          list of int16     training epochs
+    accuracy        list of float64   validation accuracy, percent
 
-The string "manifest" of a file's metadata is JSON: schema version, interpreter, platform, libraries, path of the table.
+One-shot, an entry for every epoch of training (see `algorithms.one_shot.EpochFigures`):
+
+    architecture    list of int32     official index of the one derived after the epoch
+    train_loss, train_accuracy, valid_loss, valid_accuracy
+                    lists of float64  of the supernet; nats and percent
+    arch_weights    list of lists of float64, probabilities of all choices, decision after decision
+    entropy         list of float64   mean over decisions, nats
+    train_seconds, derive_seconds
+                    lists of float64  wall time of training the epoch, and of deriving
+    peak_memory     list of int64     bytes
+
+Rankings, an entry for every architecture of the sample:
+
+    architecture    list of int32     official index
+    accuracy        list of float64   validation accuracy with the supernet's weights, percent
+
+The string "manifest" of a file's metadata is JSON: kind, schema version, interpreter, platform, libraries, path of the table.
 """
 
 from __future__ import annotations
@@ -27,12 +42,13 @@ import os
 import tempfile
 import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +56,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from experiments.provenance import environment
-from experiments.run import Run, RunSettings
+from experiments.run import RunSettings
 
 SCHEMA_VERSION = 1
 PIECE_SEEDS = 25
@@ -55,9 +71,12 @@ class MixedCodeWarning(UserWarning):
     """The runs of one experiment were made by different versions of the code."""
 
 
+# -- kinds of experiments ------------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, kw_only=True)
 class Condition(RunSettings):
-    """Everything a run depends on besides its seed and the version of the code.
+    """Everything a black-box run depends on besides its seed and the version of the code.
 
     Attributes:
         algorithm: registry name.
@@ -75,27 +94,75 @@ class Condition(RunSettings):
     table_title: str
     table_notice: str
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if str(self.noise).isdigit():  # a trial's seed, stored as text as the other values are
+            object.__setattr__(self, "noise", int(self.noise))
+
     def folder(self) -> Path:
         """Where pieces of this experiment lie, relative to the results folder."""
-        facts = json.dumps({field: getattr(self, field) for field in _CONDITION_FIELDS}, sort_keys=True)
-        digest = hashlib.sha256(facts.encode()).hexdigest()[:8]
-        return Path(self.space, self.dataset, f"{self.algorithm}-{digest}")
+        return Path(self.space, self.dataset, f"{self.algorithm}-{BLACK_BOX.digest(self)}")
 
 
-_CONDITION_FIELDS = tuple(field.name for field in fields(Condition))
+@dataclass(frozen=True, kw_only=True)
+class OneShotCondition:
+    """Everything a one-shot run depends on besides its seed and the version of the code.
+
+    Attributes:
+        space: "topology" or "size".
+        dataset: the dataset searched on, as the table names it.
+        algorithm: registry name.
+        hyperparameters: all of them, as JSON with sorted keys.
+        execution: how it is computed (`algorithms.one_shot.Execution`), as JSON.
+        skeleton: what surrounds the cells (`benchmark_api.networks.Skeleton`), as JSON.
+        data: key and distortion of the images trained on (`experiments.one_shot.DataSettings`), as JSON.
+        table_fingerprint: of the table that the derived architectures are looked up in, as are the next two.
+        table_title: what the table holds.
+        table_notice: what a reader must know about it; empty for an official archive.
+    """
+
+    space: str
+    dataset: str
+    algorithm: str
+    hyperparameters: str
+    execution: str
+    skeleton: str
+    data: str
+    table_fingerprint: str
+    table_title: str
+    table_notice: str
+
+    def folder(self) -> Path:
+        """Where pieces of this experiment lie, relative to the results folder."""
+        return Path(self.space, self.dataset, f"{self.algorithm}-{ONE_SHOT_RUNS.digest(self)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankingCondition(OneShotCondition):
+    """A one-shot condition, and how architectures were ranked by its supernets.
+
+    Attributes:
+        architectures: size of the sample.
+        sample_seed: of the sample.
+        images: how many images of the validation split each architecture was evaluated on.
+    """
+
+    architectures: int
+    sample_seed: int
+    images: int
+
+    def folder(self) -> Path:
+        """Where pieces of this experiment lie, relative to the results folder."""
+        return Path(self.space, self.dataset, f"{self.algorithm}-ranking-{RANKINGS.digest(self)}")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Experiment(Condition):
-    """All stored runs of one condition; the evaluations of run i are the entries offsets[i] to offsets[i + 1].
+class Stored:
+    """What all stored runs of one condition have; the entries of run i are offsets[i] to offsets[i + 1] of the others.
 
     Attributes:
         seeds: [run], int64, ascending.
         offsets: [run + 1], int64.
-        seconds: [evaluation], float64, simulated clock after the evaluation, counted from the start of its run.
-        architecture: [evaluation], int32, official index.
-        epochs: [evaluation], int16.
-        accuracy: [evaluation], float64, validation accuracy, percent.
         wall_seconds: [run], float64.
         code_versions: those that made the runs, sorted.
         table_path: where the table was when the last piece was made.
@@ -103,53 +170,201 @@ class Experiment(Condition):
 
     seeds: npt.NDArray[np.int64]
     offsets: npt.NDArray[np.int64]
-    seconds: npt.NDArray[np.float64]
-    architecture: npt.NDArray[np.int32]
-    epochs: npt.NDArray[np.int16]
-    accuracy: npt.NDArray[np.float64]
     wall_seconds: npt.NDArray[np.float64]
     code_versions: tuple[str, ...]
     table_path: str
 
 
-_TRAJECTORY = {"seconds": pa.float64(), "architecture": pa.int32(), "epochs": pa.int16(), "accuracy": pa.float64()}
-_NUMERIC = {"budget": pa.float64(), "max_queries": pa.int64()}
-_SCHEMA = pa.schema(
-    [(name, _NUMERIC.get(name, pa.string())) for name in _CONDITION_FIELDS]
-    + [("seed", pa.int64()), ("code_version", pa.string()), ("wall_seconds", pa.float64())]
-    + [(name, pa.list_(kind)) for name, kind in _TRAJECTORY.items()]
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Experiment(Condition, Stored):
+    """All stored black-box runs of one condition.
+
+    Attributes:
+        seconds: [evaluation], float64, simulated clock after the evaluation, counted from the start of its run.
+        architecture: [evaluation], int32, official index.
+        epochs: [evaluation], int16.
+        accuracy: [evaluation], float64, validation accuracy, percent.
+    """
+
+    seconds: npt.NDArray[np.float64]
+    architecture: npt.NDArray[np.int32]
+    epochs: npt.NDArray[np.int16]
+    accuracy: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OneShotExperiment(OneShotCondition, Stored):
+    """All stored one-shot runs of one condition; runs are equally long.
+
+    Attributes:
+        architecture: [epoch], int32, official index of the one derived after the epoch.
+        train_loss: [epoch], nats, of the supernet, as are the next three.
+        train_accuracy: [epoch], percent.
+        valid_loss: [epoch], nats.
+        valid_accuracy: [epoch], percent.
+        arch_weights: [epoch, choice], probabilities of all choices, decision after decision.
+        entropy: [epoch], nats, mean over decisions.
+        train_seconds: [epoch], wall time.
+        derive_seconds: [epoch], wall time.
+        peak_memory: [epoch], bytes.
+    """
+
+    architecture: npt.NDArray[np.int32]
+    train_loss: npt.NDArray[np.float64]
+    train_accuracy: npt.NDArray[np.float64]
+    valid_loss: npt.NDArray[np.float64]
+    valid_accuracy: npt.NDArray[np.float64]
+    arch_weights: npt.NDArray[np.float64]
+    entropy: npt.NDArray[np.float64]
+    train_seconds: npt.NDArray[np.float64]
+    derive_seconds: npt.NDArray[np.float64]
+    peak_memory: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ranking(RankingCondition, Stored):
+    """How the supernets of all stored runs of one condition ranked the same sample of architectures.
+
+    Attributes:
+        architecture: [entry], int32, official index.
+        accuracy: [entry], validation accuracy with the supernet's weights, percent.
+    """
+
+    architecture: npt.NDArray[np.int32]
+    accuracy: npt.NDArray[np.float64]
+
+
+class StoredRun(Protocol):
+    """What a run of any kind has; its lists are attributes too."""
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def wall_seconds(self) -> float: ...
+
+
+AnyCondition = Condition | OneShotCondition
+AnyExperiment = Experiment | OneShotExperiment
+ConditionT = TypeVar("ConditionT", bound=AnyCondition)
+ExperimentT = TypeVar("ExperimentT", bound=Stored)
+
+
+@dataclass(frozen=True)
+class Kind(Generic[ConditionT, ExperimentT]):
+    """A kind of experiments: what its files hold.
+
+    Attributes:
+        name: in the manifest; files without a name there are "black-box".
+        condition: its fields are columns.
+        experiment: made of all pieces of a condition.
+        lists: the columns with a list per run, and the type of an entry.
+        numbers: the fields of the condition that are no strings.
+    """
+
+    name: str
+    condition: type[ConditionT]
+    experiment: type[ExperimentT]
+    lists: Mapping[str, pa.DataType]
+    numbers: Mapping[str, pa.DataType]
+
+    @cached_property
+    def fields(self) -> tuple[str, ...]:
+        """The fields of the condition."""
+        return tuple(field.name for field in fields(self.condition))
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The columns of a file."""
+        return pa.schema(
+            [(name, self.numbers.get(name, pa.string())) for name in self.fields]
+            + [("seed", pa.int64()), ("code_version", pa.string()), ("wall_seconds", pa.float64())]
+            + [(name, pa.list_(entry)) for name, entry in self.lists.items()]
+        )
+
+    def digest(self, condition: ConditionT) -> str:
+        """Eight hexadecimal digits of SHA-256 over the fields of a condition."""
+        facts = json.dumps({field: getattr(condition, field) for field in self.fields}, sort_keys=True)
+        return hashlib.sha256(facts.encode()).hexdigest()[:8]
+
+
+_FLOAT, _INDEX = pa.float64(), pa.int32()
+BLACK_BOX = Kind(
+    "black-box",
+    Condition,
+    Experiment,
+    {"seconds": _FLOAT, "architecture": _INDEX, "epochs": pa.int16(), "accuracy": _FLOAT},
+    {"budget": _FLOAT, "max_queries": pa.int64()},
 )
+ONE_SHOT_RUNS = Kind(
+    "one-shot",
+    OneShotCondition,
+    OneShotExperiment,
+    {
+        "architecture": _INDEX,
+        **dict.fromkeys(("train_loss", "train_accuracy", "valid_loss", "valid_accuracy"), _FLOAT),
+        "arch_weights": pa.list_(_FLOAT),
+        **dict.fromkeys(("entropy", "train_seconds", "derive_seconds"), _FLOAT),
+        "peak_memory": pa.int64(),
+    },
+    {},
+)
+RANKINGS = Kind(
+    "ranking",
+    RankingCondition,
+    Ranking,
+    {"architecture": _INDEX, "accuracy": _FLOAT},
+    dict.fromkeys(("architectures", "sample_seed", "images"), pa.int64()),
+)
+_KINDS: dict[str, Kind[Any, Any]] = {kind.name: kind for kind in (BLACK_BOX, ONE_SHOT_RUNS, RANKINGS)}
+
+
+def _kind_of(condition: AnyCondition) -> Kind[Any, Any]:
+    return next(kind for kind in _KINDS.values() if kind.condition is type(condition))
 
 
 # -- writing ---------------------------------------------------------------------------------------------------------------
 
 
-def piece_path(results: str | os.PathLike[str], condition: Condition, seeds: Sequence[int]) -> Path:
+def piece_path(results: str | os.PathLike[str], condition: AnyCondition, seeds: Sequence[int]) -> Path:
     """The file of a piece with these consecutive seeds."""
     return Path(results, condition.folder(), f"seeds-{seeds[0]:05d}-{seeds[-1]:05d}.parquet")
 
 
 def write_piece(
-    results: str | os.PathLike[str], condition: Condition, runs: Sequence[Run], code_version: str, table_path: str
+    results: str | os.PathLike[str],
+    condition: AnyCondition,
+    runs: Sequence[StoredRun],
+    code_version: str,
+    table_path: str,
+    machine: Mapping[str, str] | None = None,
 ) -> Path:
     """Store runs with consecutive seeds as one file, whole or not at all.
+
+    Args:
+        results: the results folder.
+        condition: of the runs.
+        runs: of the condition's kind.
+        code_version: of the code that made them.
+        table_path: where the table is.
+        machine: what they were computed on; None for `environment()`.
 
     Returns:
         The file's path.
     """
+    kind = _kind_of(condition)
     path = piece_path(results, condition, [run.seed for run in runs])
-    row = {**{field: getattr(condition, field) for field in _CONDITION_FIELDS}, "code_version": code_version}
-    row["noise"] = str(condition.noise)  # a name or a trial's seed
-    columns = {name: _constant(value, len(runs), _SCHEMA.field(name).type) for name, value in row.items()}
+    row = {**{field: getattr(condition, field) for field in kind.fields}, "code_version": code_version}
+    columns = {name: _constant(value, len(runs), kind.schema.field(name).type) for name, value in row.items()}
     columns["seed"] = _numbers(np.array([run.seed for run in runs]), pa.int64())
     columns["wall_seconds"] = _numbers(np.array([run.wall_seconds for run in runs]), pa.float64())
-    offsets = _numbers(np.cumsum([0] + [len(run.seconds) for run in runs], dtype=np.int32), pa.int32())
-    for name, kind in _TRAJECTORY.items():
-        values = _numbers(np.concatenate([getattr(run, name) for run in runs]), kind)
-        columns[name] = pa.ListArray.from_arrays(offsets, values)
-    manifest = {"schema_version": SCHEMA_VERSION, **environment(), "table_path": table_path}
-    schema = _SCHEMA.with_metadata({"manifest": json.dumps(manifest, sort_keys=True)})
-    table = pa.Table.from_arrays([columns[name] for name in _SCHEMA.names], schema=schema)
+    for name, entry in kind.lists.items():
+        lists = [getattr(run, name) for run in runs]
+        columns[name] = pa.ListArray.from_arrays(_ends([len(values) for values in lists]), _entries(np.concatenate(lists), entry))
+    manifest = {"schema_version": SCHEMA_VERSION, **(environment() if machine is None else machine), "table_path": table_path}
+    if kind is not BLACK_BOX:
+        manifest["kind"] = kind.name
+    schema = kind.schema.with_metadata({"manifest": json.dumps(manifest, sort_keys=True)})
+    table = pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
@@ -175,11 +390,24 @@ def _numbers(values: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
 
 
+def _entries(values: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
+    """A column of numbers from [entry], or of lists of numbers from [entry, number]."""
+    if not pa.types.is_list(kind):
+        return _numbers(values, kind)
+    rows, width = values.shape
+    return pa.ListArray.from_arrays(_ends([width] * rows), _numbers(values.ravel(), kind.value_type))
+
+
+def _ends(lengths: Sequence[int]) -> pa.Array:
+    """Where lists of these lengths begin and end in the column of their entries."""
+    return _numbers(np.cumsum([0, *lengths], dtype=np.int32), pa.int32())
+
+
 def _constant(value: str | float | None, rows: int, kind: pa.DataType) -> pa.Array:
     if value is None:
         return pa.nulls(rows, kind)
-    if isinstance(value, str):
-        text = value.encode()
+    if pa.types.is_string(kind):
+        text = str(value).encode()
         ends = np.arange(rows + 1, dtype=np.int32) * len(text)
         return pa.StringArray.from_buffers(rows, pa.py_buffer(ends), pa.py_buffer(text * rows))
     return _numbers(np.full(rows, value, dtype=kind.to_pandas_dtype()), kind)
@@ -199,17 +427,22 @@ def failure_path(piece: Path) -> Path:
 # -- reading ---------------------------------------------------------------------------------------------------------------
 
 
-def load(results: str | os.PathLike[str], **filters: Any) -> list[Experiment]:
-    """All experiments of a results folder, ordered by space, dataset, algorithm and condition.
+@overload
+def load(results: str | os.PathLike[str], /, **filters: Any) -> list[Experiment]: ...
+@overload
+def load(results: str | os.PathLike[str], kind: Kind[ConditionT, ExperimentT], /, **filters: Any) -> list[ExperimentT]: ...
+def load(results: str | os.PathLike[str], kind: Kind[Any, Any] = BLACK_BOX, /, **filters: Any) -> list[Any]:
+    """All experiments of one kind in a results folder, ordered by space, dataset, algorithm and condition.
 
     Args:
         results: the folder.
-        **filters: fields of `Condition` and the values wanted, e.g. `space="topology"`.
+        kind: the kind of experiments; the files of others are left alone.
+        **filters: fields of the kind's condition and the values wanted, e.g. `space="topology"`.
 
     Raises:
         FileNotFoundError: there is no such folder.
         StoreError: a file is damaged, does not belong where it lies, or repeats a seed; the message names it.
-        ValueError: a filter is not a field of `Condition`.
+        ValueError: a filter is not a field of the condition.
 
     Warns:
         MixedCodeWarning: the runs of an experiment were made by different versions of the code.
@@ -217,19 +450,19 @@ def load(results: str | os.PathLike[str], **filters: Any) -> list[Experiment]:
     root = Path(results)
     if not root.is_dir():
         raise FileNotFoundError(f"no results folder {root}")
-    unknown = filters.keys() - set(_CONDITION_FIELDS)
+    unknown = filters.keys() - set(kind.fields)
     if unknown:
-        raise ValueError(f"unknown filters {sorted(unknown)}; expected some of {', '.join(_CONDITION_FIELDS)}")
-    pieces: dict[Condition, list[_Piece]] = defaultdict(list)
+        raise ValueError(f"unknown filters {sorted(unknown)}; expected some of {', '.join(kind.fields)}")
+    pieces: dict[AnyCondition, list[_Piece]] = defaultdict(list)
     for path in sorted(root.rglob("*.parquet")):
         piece = _Piece(root, path)
-        if all(getattr(piece.condition, field) == value for field, value in filters.items()):
-            piece.read_trajectories()
+        if piece.kind is kind and all(getattr(piece.condition, field) == value for field, value in filters.items()):
+            piece.read_lists()
             pieces[piece.condition].append(piece)
     return [_experiment(condition, found) for condition, found in pieces.items()]
 
 
-def stored_seeds(results: str | os.PathLike[str], condition: Condition) -> set[int]:
+def stored_seeds(results: str | os.PathLike[str], condition: AnyCondition) -> set[int]:
     """The seeds of a condition that are stored.
 
     Raises:
@@ -244,14 +477,14 @@ def stored_seeds(results: str | os.PathLike[str], condition: Condition) -> set[i
     return {int(seed) for piece in pieces for seed in piece.seeds}
 
 
-def missing_pieces(stored: Iterable[int], seeds: range) -> list[range]:
-    """The seeds that are not stored, in consecutive ranges that do not cross a multiple of `PIECE_SEEDS`."""
+def missing_pieces(stored: Iterable[int], seeds: Iterable[int], block: int = PIECE_SEEDS) -> list[range]:
+    """The seeds that are not stored, in consecutive ranges that do not cross a multiple of `block`."""
     stored = set(stored)
     pieces: list[range] = []
     for seed in seeds:
         if seed in stored:
             continue
-        if pieces and pieces[-1].stop == seed and seed % PIECE_SEEDS:
+        if pieces and pieces[-1].stop == seed and seed % block:
             pieces[-1] = range(pieces[-1].start, seed + 1)
         else:
             pieces.append(range(seed, seed + 1))
@@ -263,17 +496,17 @@ class _Piece:
 
     def __init__(self, root: Path, path: Path) -> None:
         self.path = path
-        scalars = _read(path, [name for name in _SCHEMA.names if name not in _TRAJECTORY])
-        self.table_path: str = _manifest(path, scalars.schema)["table_path"]
+        with _opened(path) as file:
+            manifest = _manifest(path, file.schema_arrow)
+        self.kind = _KINDS[manifest.get("kind", BLACK_BOX.name)]
+        self.table_path: str = manifest["table_path"]
+        scalars = self._read([name for name in self.kind.schema.names if name not in self.kind.lists])
         if not scalars.num_rows:
             raise StoreError(f"{path}: holds no run; delete it")
-        facts = scalars.select(_CONDITION_FIELDS)
-        if facts.group_by(_CONDITION_FIELDS, use_threads=False).aggregate([]).num_rows != 1:
+        facts = scalars.select(self.kind.fields)
+        if facts.group_by(self.kind.fields, use_threads=False).aggregate([]).num_rows != 1:
             raise StoreError(f"{path}: mixes runs of several experiments")
-        row = facts.slice(0, 1).to_pylist()[0]
-        if row["noise"].isdigit():
-            row["noise"] = int(row["noise"])
-        self.condition = Condition(**row)
+        self.condition: AnyCondition = self.kind.condition(**facts.slice(0, 1).to_pylist()[0])
         self.seeds = scalars["seed"].to_numpy()  # [run]
         self.wall_seconds = scalars["wall_seconds"].to_numpy()  # [run]
         self.code_versions = set(scalars["code_version"].to_pylist())
@@ -282,36 +515,53 @@ class _Piece:
         if not consecutive or path != belongs:
             raise StoreError(f"{path}: lies in the wrong place; its rows belong in {belongs}")
 
-    def read_trajectories(self) -> None:
-        table = _read(self.path, list(_TRAJECTORY))
-        lists = {name: table[name].combine_chunks() for name in _TRAJECTORY}
-        offsets = {name: column.offsets.to_numpy() for name, column in lists.items()}
-        self.lengths = np.diff(offsets["seconds"])  # [run]
-        if any(not np.array_equal(np.diff(other), self.lengths) for other in offsets.values()):
-            raise StoreError(f"{self.path}: the columns of a trajectory differ in length")
-        self.trajectory = {name: column.flatten().to_numpy(zero_copy_only=False) for name, column in lists.items()}
+    def read_lists(self) -> None:
+        table = self._read(list(self.kind.lists))
+        columns = {name: table[name].combine_chunks() for name in self.kind.lists}
+        of_run = [np.diff(column.offsets.to_numpy()) for column in columns.values()]
+        self.lengths = of_run[0]  # [run]
+        if any(not np.array_equal(other, self.lengths) for other in of_run):
+            raise StoreError(f"{self.path}: the lists of a run differ in length")
+        self.lists = {name: self._values(column.flatten()) for name, column in columns.items()}
+
+    def _values(self, entries: pa.Array) -> npt.NDArray[Any]:
+        """Numbers as [entry], lists of numbers as [entry, number]."""
+        if pa.types.is_list(entries.type):
+            widths = set(np.diff(entries.offsets.to_numpy()).tolist())
+            if len(widths) != 1:
+                raise StoreError(f"{self.path}: the lists of a column differ in length")
+            return self._values(entries.flatten()).reshape(len(entries), *widths)
+        values: npt.NDArray[Any] = entries.to_numpy(zero_copy_only=False)
+        return values
+
+    def _read(self, columns: list[str]) -> pa.Table:
+        with _opened(self.path) as file:
+            table = file.read(columns, use_threads=False)
+        _manifest(self.path, table.schema)
+        schema = self.kind.schema
+        if not table.schema.equals(pa.schema([schema.field(name) for name in columns])):
+            raise StoreError(f"{self.path}: damaged, its columns are {table.schema.names}; delete it and run again")
+        return table
 
 
-def _read(path: Path, columns: list[str]) -> pa.Table:
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            table = file.read(columns, use_threads=False)
+            yield file
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if getattr(error, "errno", None):  # the system's answer, not the file's content
             raise
         raise StoreError(f"{path}: truncated or damaged, delete it and run again ({error})") from error
-    _manifest(path, table.schema)
-    if not table.schema.equals(pa.schema([_SCHEMA.field(name) for name in columns])):
-        raise StoreError(f"{path}: damaged, its columns are {table.schema.names}; delete it and run again")
-    return table
 
 
 def _manifest(path: Path, schema: pa.Schema) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(schema.metadata[b"manifest"])
-        if manifest["schema_version"] == SCHEMA_VERSION and isinstance(manifest["table_path"], str):
+        known = manifest.get("kind", BLACK_BOX.name) in _KINDS
+        if manifest["schema_version"] == SCHEMA_VERSION and isinstance(manifest["table_path"], str) and known:
             return manifest
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         pass
     raise StoreError(f"{path}: not a results file of version {SCHEMA_VERSION} of this project; move it elsewhere")
 
@@ -324,7 +574,7 @@ def _check_distinct(pieces: Sequence[_Piece]) -> None:
             raise StoreError(f"{latter.path}: seed {latter.seeds[0]} is also in {former.path.name}; delete one of them")
 
 
-def _experiment(condition: Condition, pieces: list[_Piece]) -> Experiment:
+def _experiment(condition: AnyCondition, pieces: list[_Piece]) -> Stored:
     _check_distinct(pieces)
     pieces.sort(key=lambda piece: int(piece.seeds[0]))
     code_versions = tuple(sorted(set().union(*(piece.code_versions for piece in pieces))))
@@ -332,20 +582,15 @@ def _experiment(condition: Condition, pieces: list[_Piece]) -> Experiment:
         warnings.warn(
             f"{condition.folder()} mixes runs of code versions {', '.join(code_versions)}", MixedCodeWarning, stacklevel=3
         )
-
-    def joined(column: str) -> npt.NDArray[Any]:
-        return np.concatenate([piece.trajectory[column] for piece in pieces])
-
     lengths = np.concatenate([piece.lengths for piece in pieces])
-    return Experiment(
+    kind = _kind_of(condition)
+    made: Stored = kind.experiment(
         **asdict(condition),
         seeds=np.concatenate([piece.seeds for piece in pieces]),
         offsets=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
-        seconds=joined("seconds"),
-        architecture=joined("architecture"),
-        epochs=joined("epochs"),
-        accuracy=joined("accuracy"),
+        **{name: np.concatenate([piece.lists[name] for piece in pieces]) for name in kind.lists},
         wall_seconds=np.concatenate([piece.wall_seconds for piece in pieces]),
         code_versions=code_versions,
         table_path=pieces[-1].table_path,
     )
+    return made

@@ -19,6 +19,7 @@ from algorithms import REGISTRY
 from benchmark_api.table import Table
 from experiments import published, report, store
 from experiments.__main__ import main
+from experiments.run import Run
 from experiments.store import Experiment
 
 FIRST_COLUMNS = ["space", "dataset", "algorithm", "seeds", "valid_mean", "valid_std", "test_mean", "test_std"]
@@ -224,9 +225,9 @@ def test_mixed_code_versions_warn_in_one_line(results: Path, topology_table: Tab
     folder = tmp_path / "copy"
     shutil.copytree(results, folder)
     (experiment,) = store.load(folder, algorithm="random")
-    condition = store.Condition(**{name: getattr(experiment, name) for name in store._CONDITION_FIELDS})
+    condition = store.Condition(**{name: getattr(experiment, name) for name in store.BLACK_BOX.fields})
     (path,) = (path for path in folder.rglob("random-*/*.parquet") if path.name == "seeds-00025-00029.parquet")
-    piece = [store.Run(s, np.array([9.0]), np.zeros(1, "i4"), np.full(1, 12, "i2"), np.ones(1), 0.1) for s in range(25, 30)]
+    piece = [Run(s, np.array([9.0]), np.zeros(1, "i4"), np.full(1, 12, "i2"), np.ones(1), 0.1) for s in range(25, 30)]
     path.unlink()
     store.write_piece(folder, condition, piece, "0.0.0+older", str(topology_table.path))
     command = [sys.executable, "-m", "experiments", "status", "--results", str(folder)]
