@@ -1,7 +1,7 @@
 """Many runs: experiments cut into pieces of consecutive seeds, spread over local processes, resumable.
 
-A piece of work is one picklable value (`Piece`) and one function (`run_piece`); whatever can call the function on the value,
-anywhere that sees the table and the results folder, can take the place of `in_processes`.
+A piece of work is one picklable value with a method (`Work.run`); whatever can call the method on the value, anywhere that
+sees the table and the results folder, can take the place of `in_processes`.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Generator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import islice
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tqdm import tqdm
 
@@ -33,7 +35,7 @@ from experiments.store import Condition
 
 
 @dataclass(frozen=True)
-class Piece:
+class Work(ABC):
     """The unit of work: runs of one condition with consecutive seeds, stored as one file.
 
     Attributes:
@@ -45,7 +47,12 @@ class Piece:
         code_version: of the code that planned the piece.
     """
 
-    condition: Condition
+    unit: ClassVar[str]
+    """What the progress bar counts."""
+    forked: ClassVar[bool]
+    """Whether a forked process can do it (on Linux, where it starts in milliseconds); else a new one."""
+
+    condition: store.AnyCondition
     config: Any
     seeds: range
     table_path: Path
@@ -57,18 +64,68 @@ class Piece:
         """The file that the piece will be."""
         return store.piece_path(self.results, self.condition, self.seeds)
 
+    @property
+    @abstractmethod
+    def units(self) -> int:
+        """How much work it is."""
+
+    @abstractmethod
+    def run(self) -> Iterator[int]:
+        """Make the runs and store them; yields on the way how many units have been done since it last did."""
+
+    def open_table(self) -> Table:
+        """The table, opened once per process as long as the file stays the same.
+
+        Raises:
+            ValueError: it is not the one that the piece was planned for.
+        """
+        table = _open_table(self.table_path, self.table_path.stat().st_mtime_ns)
+        if table.fingerprint != (planned := self.condition.table_fingerprint):
+            raise ValueError(f"{self.table_path} has changed: fingerprint {table.fingerprint}, was {planned}")
+        return table
+
+    def discard_parts(self) -> None:
+        """Remove what writers were at that were killed; none may be at work."""
+        store.discard_parts(self.path)
+
+
+@dataclass(frozen=True)
+class Piece(Work):
+    """Runs of a black-box search."""
+
+    unit = "run"
+    forked = True
+
+    condition: Condition
+
+    @property
+    def units(self) -> int:
+        return len(self.seeds)
+
+    def run(self) -> Iterator[int]:
+        view = self.open_table().search_view(self.condition.dataset, self.condition.schedule)
+        search_class = REGISTRY[self.condition.algorithm]
+        runs = [run(search_class, self.config, view, self.condition, seed) for seed in self.seeds]
+        store.write_piece(self.results, self.condition, runs, self.code_version, str(self.table_path))
+        yield len(self.seeds)
+
+
+@lru_cache(maxsize=1)
+def _open_table(path: Path, modified: int) -> Table:
+    return Table(path)
+
 
 @dataclass(frozen=True)
 class Failure:
     """A piece that was not finished, and the traceback of what stopped it."""
 
-    piece: Piece
+    piece: Work
     reason: str
 
 
-Outcome = tuple[Piece, str | None]
-"""A piece that has ended, and why it failed (None: it is stored)."""
-Engine = Callable[[Sequence[Piece], int], Generator[Outcome, None, None]]
+Event = tuple[Work, int | str | None]
+"""A piece, and an int: so many units of it are done since it last said so; None: it is stored; a text: why it failed."""
+Engine = Callable[[Sequence[Work], int], Generator[Event, None, None]]
 
 
 def default_jobs() -> int:
@@ -144,37 +201,15 @@ def plan(condition: Condition, config: Any, table: Table, results: Path, seeds: 
     return [Piece(condition, config, piece, path, results, code_version()) for piece in missing]
 
 
-def run_piece(piece: Piece) -> None:
-    """Make the runs of a piece and store them.
-
-    Raises:
-        ValueError: the table is not the one that the piece was planned for.
-    """
-    table = _open_table(piece.table_path, piece.table_path.stat().st_mtime_ns)
-    condition = piece.condition
-    if table.fingerprint != condition.table_fingerprint:
-        raise ValueError(f"{piece.table_path} has changed: fingerprint {table.fingerprint}, was {condition.table_fingerprint}")
-    view = table.search_view(condition.dataset, condition.schedule)
-    search_class = REGISTRY[condition.algorithm]
-    runs = [run(search_class, piece.config, view, condition, seed) for seed in piece.seeds]
-    store.write_piece(piece.results, condition, runs, piece.code_version, str(piece.table_path))
-
-
-@lru_cache(maxsize=1)
-def _open_table(path: Path, modified: int) -> Table:
-    """The table, opened once per process as long as the file stays the same."""
-    return Table(path)
-
-
 class _Bar(tqdm):  # type: ignore[misc]
     monitor_interval = 0  # no monitor thread: processes are forked while the bar is shown
 
 
-def sweep(pieces: Sequence[Piece], jobs: int, engine: Engine | None = None) -> list[Failure]:
-    """Run all pieces, with a progress bar over runs; a piece that fails does not stop the others.
+def sweep(pieces: Sequence[Work], jobs: int, engine: Engine | None = None) -> list[Failure]:
+    """Run all pieces, with a progress bar; a piece that fails does not stop the others.
 
     Args:
-        pieces: what to do, in the order to start.
+        pieces: what to do, all of one kind, in the order to start.
         jobs: number of processes.
         engine: how pieces are spread; None: in this process for one job, else `in_processes`.
 
@@ -189,52 +224,66 @@ def sweep(pieces: Sequence[Piece], jobs: int, engine: Engine | None = None) -> l
     if engine is None:
         engine = in_this_process if jobs == 1 else in_processes
     failures = []
-    total = sum(len(piece.seeds) for piece in pieces)
-    with closing(engine(pieces, jobs)) as outcomes, _Bar(total=total, unit="run", disable=None) as bar:
-        for piece, reason in outcomes:
-            if reason is not None:
-                failures.append(Failure(piece, reason))
-                _note_failure(piece, reason)
-            bar.update(len(piece.seeds))
+    left = {piece.path: piece.units for piece in pieces}
+    unit = pieces[0].unit if pieces else "run"
+    with closing(engine(pieces, jobs)) as events, _Bar(total=sum(left.values()), unit=unit, disable=None) as bar:
+        for piece, event in events:
+            done = event if isinstance(event, int) else left[piece.path]
+            left[piece.path] -= done
+            bar.update(done)
+            if isinstance(event, str):
+                failures.append(Failure(piece, event))
+                _note_failure(piece, event)
     return failures
 
 
-def _note_failure(piece: Piece, reason: str) -> None:
+def _note_failure(piece: Work, reason: str) -> None:
     path = store.failure_path(piece.path)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(reason)
 
 
-def in_this_process(pieces: Sequence[Piece], jobs: int) -> Generator[Outcome, None, None]:
+def in_this_process(pieces: Sequence[Work], jobs: int) -> Generator[Event, None, None]:
     """One piece after the other."""
     for piece in pieces:
-        yield piece, _attempt(piece)
+        for event in _events(piece):
+            yield piece, event
 
 
-def _attempt(piece: Piece) -> str | None:
+def _events(piece: Work) -> Iterator[int | str | None]:
+    """Run a piece; yields what the second part of an `Event` says."""
     try:
-        run_piece(piece)
+        yield from piece.run()
     except Exception:
-        return traceback.format_exc()
-    return None
+        yield traceback.format_exc()
+    else:
+        yield None
 
 
-def in_processes(pieces: Sequence[Piece], jobs: int) -> Generator[Outcome, None, None]:
-    """Spread pieces over local processes; outcomes come as they end.
+def in_processes(pieces: Sequence[Work], jobs: int) -> Generator[Event, None, None]:
+    """Spread pieces over local processes; events come as they happen.
 
     Closing the iterator kills the processes. A process that dies takes only its piece with it. When this process dies, the
-    others finish their piece and end.
+    others end when they next have an event to tell.
     """
     # A forked process starts in milliseconds with everything imported; only Linux's C libraries are known to stand it.
-    context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    forked = sys.platform == "linux" and all(piece.forked for piece in pieces)
+    context: Any = multiprocessing.get_context("fork" if forked else "spawn")
+    if not forked:
+        resource_tracker.ensure_running()  # before Python 3.12 its start unblocks what `start` blocks
     queue = iter(pieces)
     processes: list[Any] = []
-    working: dict[Any, tuple[Any, Piece]] = {}  # our end of a worker's pipe -> the worker, what it is doing
+    working: dict[Any, tuple[Any, Work]] = {}  # our end of a worker's pipe -> the worker, what it is doing
 
-    def start(piece: Piece) -> None:
+    def start(piece: Work) -> None:
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs,), daemon=True)
-        process.start()
+        # Ctrl-C reaches the whole group, and the parent decides: a worker inherits that it is blocked, from its first moment.
+        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         theirs.close()  # the worker's death must end the pipe
         ours.send(piece)
         processes.append(process)
@@ -246,37 +295,39 @@ def in_processes(pieces: Sequence[Piece], jobs: int) -> Generator[Outcome, None,
         while working:
             ready: list[Any] = wait(list(working))
             for connection in ready:
-                process, piece = working.pop(connection)
-                following = next(queue, None)
+                process, piece = working[connection]
                 try:
-                    reason = connection.recv()
+                    event = connection.recv()
                 except (EOFError, OSError):
                     process.join()
-                    store.discard_parts(piece.path)
-                    reason = f"the process died with exit code {process.exitcode}\n"
-                    if following is not None:
+                    piece.discard_parts()
+                    yield piece, f"the process died with exit code {process.exitcode}\n"
+                    del working[connection]
+                    if (following := next(queue, None)) is not None:
                         start(following)
-                else:
-                    if following is not None:
+                    continue
+                yield piece, event
+                if not isinstance(event, int):  # it has ended
+                    del working[connection]
+                    if (following := next(queue, None)) is not None:
                         connection.send(following)
                         working[connection] = process, following
-                yield piece, reason
     finally:
         for process in processes:
             process.kill()
         for process in processes:
             process.join()
         for _, piece in working.values():
-            store.discard_parts(piece.path)
+            piece.discard_parts()
 
 
 def _work(connection: Connection) -> None:
     """A worker: run the pieces that come, until the other side or the parent process is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     parent = multiprocessing.parent_process()
     assert parent is not None
     try:
         while parent.sentinel not in wait([connection, parent.sentinel]):
-            connection.send(_attempt(connection.recv()))
+            for event in _events(connection.recv()):
+                connection.send(event)
     except (EOFError, OSError):
         return

@@ -150,15 +150,15 @@ def test_a_changed_table_is_refused(topology_table: Table, size_table: Table, tm
     (piece,) = pieces_of(condition_of("random", topology_table), topology_table, tmp_path, range(2))
     other = sweep.Piece(piece.condition, piece.config, piece.seeds, size_table.path, tmp_path, piece.code_version)
     with pytest.raises(ValueError, match="has changed"):
-        sweep.run_piece(other)
+        list(other.run())
 
 
 def test_any_engine_will_do(topology_table: Table, tmp_path: Path) -> None:
-    """A piece is a value and `run_piece` a function: here they are called backwards, as something remote might."""
+    """A piece is a value with a method: here they are run backwards, as something remote might."""
 
-    def backwards(pieces: Any, jobs: int) -> Iterator[sweep.Outcome]:
+    def backwards(pieces: Any, jobs: int) -> Iterator[sweep.Event]:
         for piece in reversed(pieces):
-            sweep.run_piece(pickle.loads(pickle.dumps(piece)))
+            assert sum(pickle.loads(pickle.dumps(piece)).run()) == len(piece.seeds)
             yield piece, None
 
     condition = condition_of("random", topology_table)
