@@ -1,11 +1,43 @@
-"""The zoo. Every module of this folder is imported here, so an algorithm joins by being a file that calls `register`."""
+"""The zoo. Every module of this folder is imported here, so an algorithm joins by being a file that calls `register`.
+
+Weight-sharing searches need PyTorch, which takes a second to import. Their modules are imported when `ONE_SHOT`, or another of
+the names that `__getattr__` knows, is asked for; black-box searches start without.
+"""
 
 import pkgutil
 from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from algorithms.base import REGISTRY, BlackBoxSearch, Query, SearchFinished, register
 
-for _module in sorted(module.name for module in pkgutil.iter_modules(__path__)):
+if TYPE_CHECKING:
+    from algorithms.one_shot import ONE_SHOT, OneShotSearch, register_one_shot
+
+ONE_SHOT_MODULES = {"rsps": "rsps"}
+"""The module of each weight-sharing search by the search's name."""
+
+_LATER = {"one_shot", "supernet", *ONE_SHOT_MODULES.values()}
+
+for _module in sorted({module.name for module in pkgutil.iter_modules(__path__)} - _LATER):
     import_module(f"{__name__}.{_module}")
 
-__all__ = ["REGISTRY", "BlackBoxSearch", "Query", "SearchFinished", "register"]
+
+def __getattr__(name: str) -> Any:
+    if name not in ("ONE_SHOT", "OneShotSearch", "register_one_shot"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    for module in dict.fromkeys(ONE_SHOT_MODULES.values()):
+        import_module(f"{__name__}.{module}")
+    return getattr(import_module(f"{__name__}.one_shot"), name)
+
+
+__all__ = [
+    "ONE_SHOT",
+    "ONE_SHOT_MODULES",
+    "REGISTRY",
+    "BlackBoxSearch",
+    "OneShotSearch",
+    "Query",
+    "SearchFinished",
+    "register",
+    "register_one_shot",
+]

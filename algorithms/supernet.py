@@ -1,0 +1,185 @@
+"""The network that holds all candidates: every operation on every edge of every cell, with weights that candidates share.
+
+A `Supernet` has the stem, the reduction blocks and the classifier of `benchmark_api.networks.CellNetwork`, and between them
+`SuperCell`s. A `Rule` says how a pass computes: with all operations, or along one path of each cell.
+
+The operations of a cell are the modules that a cell has elsewhere, one for each edge. They are computed together where they
+have the same input: a ReLU, a 3x3 convolution, a 1x1 convolution, their normalisations and a pooling once for each node.
+
+Source: NATS-Bench (Dong et al., TPAMI 2021, arXiv 2009.00437), section 4.2. As there, batch normalisations in cells and before
+the classifier have no weights, convolutions in cells have a bias; those of the stem and of the reduction blocks are ordinary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmark_api.networks import ReductionBlock, Skeleton, initialize, make_operation
+from benchmark_api.spaces import EDGES, OPERATIONS, Architecture, SearchSpace, TopologySpace
+
+_OUTGOING = tuple(tuple(edge for edge, (_, source) in enumerate(EDGES) if source == node) for node in range(3))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a supernet computes.
+
+    With weights alone (joint), an edge is the weighted sum of its operations. With paths alone, it is its cell's operation.
+    With both (GDAS, spec of its `h`), it is its cell's operation times its weight, plus the weights of the others as numbers.
+
+    Attributes:
+        weights: [edge, operation], the same for all cells.
+        paths: the operation of each edge, for every cell.
+    """
+
+    weights: Tensor | None = None
+    paths: Sequence[Architecture] | None = None
+
+
+class SuperCell(nn.Module):
+    """A cell with all operations on each edge.
+
+    Args:
+        channels: of all nodes.
+        track_running_stats: whether evaluation uses running statistics; False: the batch's, always.
+    """
+
+    def __init__(self, channels: int, track_running_stats: bool = False) -> None:
+        super().__init__()
+        self.edges = nn.ModuleList(
+            nn.ModuleList(make_operation(name, channels, channels, 1, False, track_running_stats) for name in OPERATIONS)
+            for _ in EDGES
+        )
+
+    def forward(self, x: Tensor, weights: Tensor | None = None, path: Architecture | None = None) -> Tensor:
+        """The last node; arguments as in `Rule`."""
+        operations: Any = self.edges  # [edge][operation]
+        terms: list[list[Tensor]] = [[x], [], [], []]  # of each node's sum
+        if weights is not None and path is not None:
+            others = weights.sum(dim=1) - weights[range(len(EDGES)), path]
+            for edge, (target, _) in enumerate(EDGES):
+                terms[target].append(others[edge])
+        for source, outgoing in enumerate(_OUTGOING):
+            node = _sum(terms[source], x)
+            rectified = None
+            for choice, name in enumerate(OPERATIONS):
+                edges = [edge for edge in outgoing if path is None or path[edge] == choice]
+                if not edges or name == "none":
+                    continue
+                scales = None if weights is None else [weights[edge, choice] for edge in edges]
+                if name.startswith("nor_conv"):
+                    rectified = node.relu() if rectified is None else rectified
+                    outputs = _convolve(rectified, [operations[edge][choice].op for edge in edges], scales)
+                else:
+                    output = operations[edges[0]][choice](node)  # has no weights: the same on all edges
+                    outputs = [output if scales is None else scale * output for scale in scales or edges]
+                for edge, output in zip(edges, outputs, strict=True):
+                    terms[EDGES[edge][0]].append(output)
+        return _sum(terms[-1], x)
+
+
+def _sum(terms: Sequence[Tensor], like: Tensor) -> Tensor:
+    """A node: the sum of its terms, of which all may be numbers."""
+    total = reduce(torch.add, terms) if terms else like.new_zeros(())
+    return total if total.dim() else torch.zeros_like(like) + total
+
+
+def _convolve(x: Tensor, layers: Sequence[Any], scales: Sequence[Tensor] | None) -> Sequence[Tensor]:
+    """Convolutions of one input, normalised and scaled: one convolution and one normalisation with the channels of all."""
+    _, convolutions, norms = zip(*layers, strict=True)
+    first = norms[0]
+    weight, bias = (torch.cat([getattr(layer, name) for layer in convolutions]) for name in ("weight", "bias"))
+    y = functional.conv2d(x, weight, bias, padding=convolutions[0].padding)
+    scale = None if scales is None else torch.stack(list(scales)).repeat_interleave(first.num_features)
+    if not first.track_running_stats:
+        return functional.batch_norm(y, None, None, scale, None, True, first.momentum, first.eps).chunk(len(layers), dim=1)
+    mean, variance = (torch.cat([getattr(norm, name) for norm in norms]) for name in ("running_mean", "running_var"))
+    y = functional.batch_norm(y, mean, variance, scale, None, first.training, first.momentum, first.eps)
+    if first.training:
+        for norm, of_mean, of_variance in zip(norms, mean.chunk(len(norms)), variance.chunk(len(norms)), strict=True):
+            norm.running_mean.copy_(of_mean)
+            norm.running_var.copy_(of_variance)
+    return y.chunk(len(layers), dim=1)
+
+
+class Supernet(nn.Module):
+    """The shared network of the topology space.
+
+    Args:
+        widths: channels of the blocks; where they change, a reduction block is.
+        classes: number of classes.
+        input_channels: channels of the images.
+        track_running_stats: of the normalisations in cells and before the classifier.
+    """
+
+    def __init__(self, widths: Sequence[int], classes: int, input_channels: int, track_running_stats: bool) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(input_channels, widths[0], 3, padding=1, bias=False), nn.BatchNorm2d(widths[0]))
+        self.blocks = nn.ModuleList(
+            SuperCell(c_out, track_running_stats) if c_in == c_out else ReductionBlock(c_in, c_out)
+            for c_in, c_out in zip((widths[0], *widths), widths, strict=False)
+        )
+        self.lastact = nn.Sequential(nn.BatchNorm2d(widths[-1], affine=False, track_running_stats=track_running_stats), nn.ReLU())
+        self.classifier = nn.Linear(widths[-1], classes)
+        self.cells = sum(isinstance(block, SuperCell) for block in self.blocks)
+        self._joint_cell: Callable[..., Tensor] = SuperCell.forward
+
+    def forward(self, images: Tensor, rule: Rule) -> Tensor:
+        """The logits [image, class]."""
+        x = self.stem(images)
+        paths = iter(rule.paths or ())
+        for block in self.blocks:
+            if not isinstance(block, SuperCell):
+                x = block(x)
+            elif rule.paths is None:
+                x = self._joint_cell(block, x, rule.weights)
+            else:
+                x = block(x, rule.weights, next(paths))
+        logits: Tensor = self.classifier(self.lastact(x).mean(dim=(2, 3)))
+        return logits
+
+    def compile_parts(self) -> None:
+        """Compile what computes the same at every step: all but the cells when they follow a path."""
+        for part in (self.stem, self.lastact, *(block for block in self.blocks if not isinstance(block, SuperCell))):
+            part.compile()
+        self._joint_cell = torch.compile(SuperCell.forward)
+
+    def along(self, architecture: Architecture) -> Rule:
+        """The rule by which all cells are those of one architecture."""
+        return Rule(paths=[architecture] * self.cells)
+
+
+def build_supernet(
+    space: SearchSpace,
+    skeleton: Skeleton,
+    generator: torch.Generator,
+    device: torch.device | str = "cpu",
+    track_running_stats: bool = False,
+) -> Supernet:
+    """The supernet of a space, with weights drawn from a generator.
+
+    Args:
+        space: the space.
+        skeleton: what surrounds the cells.
+        generator: source of the initial weights; they are drawn on its device, so they are the same on every other.
+        device: where the network shall be.
+        track_running_stats: whether evaluation uses running statistics in the cells; False: the batch's, always.
+
+    Raises:
+        ValueError: there is no supernet of that space, or the skeleton does not fit it.
+    """
+    if not isinstance(space, TopologySpace):
+        raise ValueError(f"no supernet for {space!r}; expected a TopologySpace")
+    widths = skeleton.widths(space, (0,) * len(EDGES))
+    with torch.device("meta"):  # so that no weights are drawn from the global generator
+        supernet = Supernet(widths, skeleton.classes, skeleton.input_channels, track_running_stats)
+    supernet.to_empty(device=device)
+    initialize(supernet, generator)
+    return supernet
