@@ -384,7 +384,7 @@ _worker: Worker | None = None  # of a worker process
 def _run(worker: Worker, todo: Sequence[tuple[int, Sequence[int]]], jobs: int) -> Iterator[int]:
     """Train stacks; yields the number of candidates of each that is finished."""
     if jobs <= 1:
-        with _one_thread():
+        with one_thread():
             for number, indices in todo:
                 yield worker.run(number, indices)
         return
@@ -414,7 +414,8 @@ def _run_stack(number: int, indices: Sequence[int]) -> int:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """Compute in one thread, and let this process keep the memory of freed tensors (from then on)."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     _keep_memory()
@@ -530,7 +531,7 @@ def measure_speed(plan: Plan, stacks: int = 1, candidates: int = 2, root: str | 
     def candidate(index: int) -> CellNetwork:
         return build_network(plan.space, plan.space.architecture(index), skeleton, initial_weights(seed, index))
 
-    with _one_thread():
+    with one_thread():
         for indices in plan.stacks(skeleton)[:stacks]:
             start = time.process_time()
             train(Stack([candidate(index) for index in indices]), worker.dataset, plan.protocol, seed)

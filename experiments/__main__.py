@@ -7,7 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, make_dataclass
+from dataclasses import asdict, dataclass, field, make_dataclass, replace
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -20,8 +20,9 @@ from benchmark_api.evaluator import Charge, Noise, Repeats
 from benchmark_api.table import Table
 from experiments import store
 from experiments.analysis import Protocol
-from experiments.report import FORMATS, label, make_report, tables_of
-from experiments.sweep import Piece, condition_of, default_jobs, plan, sweep
+from experiments.report import FORMATS, label, make_report, ranking_table, tables_of
+from experiments.store import AnyExperiment
+from experiments.sweep import Piece, Work, condition_of, default_jobs, plan, sweep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +82,89 @@ class RunAlgorithm:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunOneShot:
+    """What is searched, and where it goes. The defaults of epochs are the reference's, but for digits."""
+
+    search_class: ClassVar[Any]  # an `OneShotSearch`, which needs PyTorch: it takes a second to import
+    config: Any  # each search has a subclass of this class, with its own hyperparameters here (`_one_shot_command`)
+    execution: Any  # how it is computed
+    table: Path
+    """The table in which the architectures are looked up; it also tells what its candidates were trained on."""
+    dataset: str | None = None
+    """The dataset to search on; by default cifar10, or the table's only one."""
+    data: Path | None = None
+    """The folder of the dataset's files; digits need none."""
+    seeds: int = 3
+    """Number of runs; their seeds are 777, 888, 999, 1110, ..."""
+    seed_list: tuple[int, ...] = ()
+    """These seeds instead."""
+    jobs: int | None = None
+    """Processes, of one thread each; by default one per processor, or one alone on other devices than the CPU."""
+    results: Path = Path("results")
+    """The results folder."""
+
+    def __call__(self) -> int:
+        from experiments import one_shot
+
+        table = _open(self.table)
+        dataset = self.dataset or (table.datasets[0] if len(table.datasets) == 1 else "cifar10")
+        given = {name: value for name, value in asdict(self.config).items() if value is not None}
+        config = replace(one_shot.default_config(self.search_class, dataset), **given)
+        condition = one_shot.condition_of(self.search_class, config, table, dataset, self.execution)
+        if self.seeds < 1 or min(self.seed_list, default=0) < 0:
+            raise ValueError(f"seeds must be at least 1, each of seed-list at least 0, got {self.seeds} and {self.seed_list}")
+        seeds = self.seed_list or one_shot.seeds_of(self.seeds)
+        pieces = one_shot.plan(condition, table, self.results, seeds, self.data)
+        return _sweep(pieces, self.jobs or _one_shot_jobs(self.execution.device), self.results)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankingCommand:
+    """Print how supernets rank architectures: Kendall's tau and Spearman's rho between the accuracy with their weights and
+    the table's after full training."""
+
+    results: Path = Path("results")
+    """The results folder; the supernets of all finished one-shot runs lie there."""
+    table: Path | None = None
+    """The table that the runs were made on; by default where it was then."""
+    dataset: str | None = None
+    """Only this dataset."""
+    algorithm: str | None = None
+    """Only this search."""
+    architectures: int = 200
+    """How many architectures to rank, drawn from the table."""
+    sample_seed: int = 0
+    """The seed of the sample."""
+    images: int | None = None
+    """Evaluate on so many validation images; by default on all."""
+    data: Path | None = None
+    """The folder of the dataset's files; digits need none."""
+    device: str = "cpu"
+    """Where to compute, as PyTorch names it."""
+    jobs: int | None = None
+    """Processes, of one thread each; by default one per processor, or one alone on other devices than the CPU."""
+
+    def __call__(self) -> int:
+        from experiments import one_shot
+
+        filters = {"dataset": self.dataset, "algorithm": self.algorithm}
+        filters = {name: value for name, value in filters.items() if value is not None}
+        tables = tables_of(store.load(self.results, store.ONE_SHOT_RUNS, **filters), self.table)
+        if not tables:
+            raise ValueError(f"{self.results} holds no such one-shot run")
+        sample: dict[str, Any] = {"architectures": self.architectures, "sample_seed": self.sample_seed, "images": self.images}
+        pieces: list[Work] = []
+        for table, experiments in tables:
+            for experiment in experiments:
+                pieces += one_shot.plan_ranking(experiment, table, self.results, **sample, device=self.device, root=self.data)
+        status = _sweep(pieces, self.jobs or _one_shot_jobs(self.device), self.results)
+        rankings = store.load(self.results, store.RANKINGS, **filters, **sample)
+        for table, found in tables_of(rankings, self.table) if rankings else []:
+            print(ranking_table(table, found))
+        return status
+
+
+@dataclass(frozen=True, kw_only=True)
 class TableCommand:
     """Print what was found beside the published table, with intervals and significance."""
 
@@ -99,7 +183,11 @@ class TableCommand:
 
     def __call__(self) -> int:
         filters = {"space": self.space, "dataset": self.dataset}
-        experiments = store.load(self.results, **{name: value for name, value in filters.items() if value is not None})
+        filters = {name: value for name, value in filters.items() if value is not None}
+        experiments: list[AnyExperiment] = [
+            *store.load(self.results, **filters),
+            *store.load(self.results, store.ONE_SHOT_RUNS, **filters),
+        ]
         if not experiments:
             raise ValueError(f"{self.results} holds no such run")
         reports = [make_report(table, group, self.protocol) for table, group in tables_of(experiments, self.table)]
@@ -112,9 +200,14 @@ class ListCommand:
     """List the algorithms with their hyperparameters' defaults."""
 
     def __call__(self) -> int:
-        for name, search in REGISTRY.items():
+        from algorithms import ONE_SHOT
+
+        kinds = dict.fromkeys(REGISTRY, "black-box, topology and size space")
+        kinds |= {name: f"one-shot, {search.space} space" for name, search in ONE_SHOT.items()}
+        searches: dict[str, Any] = {**REGISTRY, **ONE_SHOT}
+        for name, search in searches.items():
             defaults = ", ".join(f"{option}={value}" for option, value in asdict(search.Config()).items())
-            print(f"{name}\n  {search.title}, black-box\n  {search.paper}\n  {defaults or 'no hyperparameters'}")
+            print(f"{name}\n  {search.title}, {kinds[name]}\n  {search.paper}\n  {defaults or 'no hyperparameters'}")
         return 0
 
 
@@ -134,6 +227,12 @@ class StatusCommand:
             # The table may be elsewhere: the schedule counts as the default.
             name = label(experiment, experiment.schedule)
             print(f"{experiment.space} {experiment.dataset} {name}: {len(experiment.seeds)} runs, {state}")
+        for trained in store.load(self.results, store.ONE_SHOT_RUNS):
+            seeds = ", ".join(map(str, trained.seeds))
+            print(f"{trained.space} {trained.dataset} {label(trained, '')}: {len(trained.seeds)} runs, seeds {seeds}")
+        for path in sorted(self.results.rglob(f"*{store.SUPERNET_SUFFIX}")):
+            if not Path(str(path).removesuffix(store.SUPERNET_SUFFIX) + ".parquet").exists():
+                print(f"under way: {path}")
         for path in sorted(self.results.rglob("*.failed")):
             print(f"failed: {path}: {path.read_text().strip().splitlines()[-1]}")
         return 0
@@ -170,7 +269,7 @@ class ReproduceCommand:
         return status
 
 
-def _sweep(pieces: Sequence[Piece], jobs: int | None, results: Path) -> int:
+def _sweep(pieces: Sequence[Work], jobs: int | None, results: Path) -> int:
     """Run pieces and say what became of them; the exit status."""
     started = time.perf_counter()
     failures = sweep(pieces, default_jobs() if jobs is None else jobs)
@@ -182,6 +281,11 @@ def _sweep(pieces: Sequence[Piece], jobs: int | None, results: Path) -> int:
         print(f"error: {failed} of {runs} runs failed; the same command tries them again", file=sys.stderr)
     print(f"{runs - failed} new runs in {results} ({time.perf_counter() - started:.1f} s)")
     return 1 if failures else 0
+
+
+def _one_shot_jobs(device: str) -> int:
+    """As many processes as a device takes: those on one graphics card would share it, and its memory."""
+    return default_jobs() if device == "cpu" else 1
 
 
 def _open(path: Path) -> Table:
@@ -201,25 +305,23 @@ def _ranges(pieces: Sequence[range]) -> str:
     return ", ".join(f"{seeds.start}-{seeds.stop - 1}" if len(seeds) > 1 else f"{seeds.start}" for seeds in merged)
 
 
-def _run_command() -> type:
-    """The command `run`: one subcommand per algorithm, with the options of every run and its own hyperparameters."""
-    algorithms = []
-    for search in REGISTRY.values():
-        # The hyperparameters without their checks, which `RunAlgorithm` makes: a refused value is then an error like others.
-        unchecked = make_dataclass(
-            "Hyperparameters", [], bases=(search.Config,), namespace={"__post_init__": lambda self: None}, frozen=True
-        )
-        unchecked.__doc__ = search.Config.__doc__
-        command = make_dataclass(
-            search.__name__,
-            [("config", unchecked, field(default=unchecked()))],
-            bases=(RunAlgorithm,),
-            namespace={"search_class": search},
-            frozen=True,
-            kw_only=True,
-        )
-        about = tyro.conf.subcommand(search.name, prefix_name=False, description=f"{search.title}: {search.paper}")
-        algorithms.append(Annotated[command, tyro.conf.OmitArgPrefixes, about])
+def _run_command(one_shot: bool) -> type:
+    """The command `run`: one subcommand per algorithm, with the options of every run and its own hyperparameters.
+
+    Args:
+        one_shot: also for one-shot searches.
+    """
+    algorithms = [
+        _algorithm_command(search, RunAlgorithm, [("config", _unchecked(search.Config))]) for search in REGISTRY.values()
+    ]
+    if one_shot:
+        from algorithms import ONE_SHOT
+        from algorithms.one_shot import Execution
+
+        epochs = tyro.conf.arg(help="Length of the search E; by default 100, on digits fewer.")
+        for search in ONE_SHOT.values():
+            config = _unchecked(search.Config, ("epochs", Annotated[int | None, epochs], field(default=None)))
+            algorithms.append(_algorithm_command(search, RunOneShot, [("config", config), ("execution", Execution)]))
     return make_dataclass(
         "Run",
         [("algorithm", reduce(or_, algorithms))],
@@ -230,10 +332,45 @@ def _run_command() -> type:
     )
 
 
-def _commands() -> Any:
+def _unchecked(config: type, *fields: Any) -> type:
+    """Hyperparameters without their checks, which the run makes: a refused value is then an error like others.
+
+    Args:
+        config: an algorithm's `Config`.
+        *fields: instead of its fields of the same names.
+    """
+    unchecked = make_dataclass(
+        "Hyperparameters", fields, bases=(config,), namespace={"__post_init__": lambda self: None}, frozen=True
+    )
+    unchecked.__doc__ = config.__doc__
+    return unchecked
+
+
+def _algorithm_command(search: Any, base: type, fields: Sequence[tuple[str, type]]) -> Any:
+    """A subcommand of `run`.
+
+    Args:
+        search: the algorithm.
+        base: what all of its kind have in common.
+        fields: what is its own, and can be made without arguments.
+    """
+    command = make_dataclass(
+        search.__name__,
+        [(name, kind, field(default=kind())) for name, kind in fields],
+        bases=(base,),
+        namespace={"search_class": search},
+        frozen=True,
+        kw_only=True,
+    )
+    about = tyro.conf.subcommand(search.name, prefix_name=False, description=f"{search.title}: {search.paper}")
+    return Annotated[command, tyro.conf.OmitArgPrefixes, about]
+
+
+def _commands(one_shot: bool) -> Any:
     commands = {
-        "run": _run_command(),
+        "run": _run_command(one_shot),
         "table": TableCommand,
+        "ranking": RankingCommand,
         "list": ListCommand,
         "status": StatusCommand,
         "reproduce": ReproduceCommand,
@@ -243,9 +380,13 @@ def _commands() -> Any:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    one_shot = arguments[:1] == ["run"] and not set(arguments[1:2]) & REGISTRY.keys()
     warnings.formatwarning = lambda message, *_args, **_kwargs: f"warning: {message}\n"
     try:
-        command: Callable[[], int] = tyro.cli(_commands(), args=arguments, prog="python -m experiments", description=__doc__)
+        command: Callable[[], int] = tyro.cli(
+            _commands(one_shot), args=arguments, prog="python -m experiments", description=__doc__
+        )
         return command()
     except KeyboardInterrupt:
         print("interrupted: finished pieces are stored; the same command continues", file=sys.stderr)

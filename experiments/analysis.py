@@ -15,7 +15,8 @@ from typing import Any, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from experiments.store import Experiment
+from benchmark_api.spaces import OPERATIONS, Architecture
+from experiments.store import AnyExperiment, Experiment, OneShotExperiment
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -89,10 +90,12 @@ def anytime(experiment: Experiment, times: npt.ArrayLike, values_by_architecture
     return np.where(positions >= 0, of_incumbent[positions], np.nan)
 
 
-def final_architectures(experiment: Experiment) -> IntArray:
-    """The incumbent of each run at its budget: that of the last evaluation that had ended by then.
+def final_architectures(experiment: AnyExperiment) -> IntArray:
+    """What each run chose.
 
-    A run that ended before its budget (by `max_queries`, or because its search was done) has its last incumbent.
+    A black-box run: its incumbent at the budget, that of the last evaluation that had ended by then. If it ended before its
+    budget (by `max_queries`, or because its search was done), its last incumbent. A one-shot run: the architecture derived
+    after its last epoch.
 
     Returns:
         [run], official indices.
@@ -100,6 +103,8 @@ def final_architectures(experiment: Experiment) -> IntArray:
     Raises:
         ValueError: no evaluation of a run had ended by its budget.
     """
+    if isinstance(experiment, OneShotExperiment):
+        return experiment.architecture[experiment.offsets[1:] - 1].astype(np.int64)
     steps = incumbent_steps(experiment)
     finals = np.empty(len(experiment.seeds), dtype=np.int64)
     for i, (start, stop) in enumerate(pairwise(experiment.offsets)):
@@ -113,15 +118,15 @@ def final_architectures(experiment: Experiment) -> IntArray:
     return finals
 
 
-def final_values(experiment: Experiment, values_by_architecture: npt.ArrayLike, protocol: Protocol = "step") -> FloatArray:
-    """The value of each run's incumbent at its budget.
+def final_values(experiment: AnyExperiment, values_by_architecture: npt.ArrayLike, protocol: Protocol = "step") -> FloatArray:
+    """The value of what each run chose.
 
     Args:
         experiment: the runs.
         values_by_architecture: [architecture].
-        protocol: "step": the incumbent of `final_architectures`. "reference": as the table of the NATS-Bench paper was made,
-            the line through the incumbents' values at the two recorded times nearest to the budget, taken at the budget; it
-            may look past the budget and lie outside both values.
+        protocol: "step": that of `final_architectures`. "reference": as the table of the NATS-Bench paper was made,
+            for black-box runs the line through the incumbents' values at the two recorded times nearest to the budget, taken
+            at the budget; it may look past the budget and lie outside both values.
 
     Returns:
         [run]
@@ -130,10 +135,10 @@ def final_values(experiment: Experiment, values_by_architecture: npt.ArrayLike, 
         ValueError: unknown protocol, or as for `final_architectures`.
     """
     values = np.asarray(values_by_architecture, dtype=np.float64)
-    if protocol == "step":
-        return values[final_architectures(experiment)]
-    if protocol != "reference":
+    if protocol not in get_args(Protocol):
         raise ValueError(f"protocol must be one of {get_args(Protocol)}, got {protocol!r}")
+    if protocol == "step" or isinstance(experiment, OneShotExperiment):
+        return values[final_architectures(experiment)]
     of_incumbent = values[experiment.architecture[incumbent_steps(experiment)]]
     finals = np.empty(len(experiment.seeds))
     for i, (start, stop) in enumerate(pairwise(experiment.offsets)):
@@ -145,6 +150,37 @@ def final_values(experiment: Experiment, values_by_architecture: npt.ArrayLike, 
         else:
             finals[i] = ((t[1] - experiment.budget) * value[0] + (experiment.budget - t[0]) * value[1]) / (t[1] - t[0])
     return finals
+
+
+# -- one-shot runs -----------------------------------------------------------------------------------------------------------
+
+
+def by_epoch(experiment: OneShotExperiment) -> IntArray:
+    """The architecture derived after each epoch [run, epoch], official indices."""
+    return experiment.architecture.reshape(len(experiment.seeds), -1).astype(np.int64)
+
+
+def operation_counts(cells: Sequence[Architecture]) -> IntArray:
+    """How often each of `OPERATIONS` is in cells of the topology space [cell, operation]; a row sums to 6."""
+    counts: IntArray = (np.asarray(cells)[:, :, None] == np.arange(len(OPERATIONS))).sum(axis=1)
+    return counts
+
+
+def parameter_free(cells: Sequence[Architecture]) -> FloatArray:
+    """The share of skip connections and zeros in cells of the topology space [cell]; a cell with nothing else has collapsed."""
+    counts = operation_counts(cells)
+    free = [OPERATIONS.index("none"), OPERATIONS.index("skip_connect")]
+    return np.asarray(counts[:, free].sum(axis=1) / counts.sum(axis=1))
+
+
+def rank_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> tuple[float, float]:
+    """Kendall's tau-b and Spearman's rho of two measurements of the same things; NaN where all of one tie."""
+    from scipy.stats import kendalltau, spearmanr  # more than a second to import: only those who need it pay
+
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return float("nan"), float("nan")
+    return float(kendalltau(a, b).statistic), float(spearmanr(a, b).statistic)
 
 
 # -- summaries -------------------------------------------------------------------------------------------------------------

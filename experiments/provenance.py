@@ -7,23 +7,33 @@ import platform
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Literal
 
 _ROOT = Path(__file__).resolve().parent.parent
-_DETERMINING = (
-    "algorithms/*.py",
-    "benchmark_api/spaces.py",
-    "benchmark_api/table.py",
-    "benchmark_api/evaluator.py",
-    "experiments/run.py",
-)
-"""The sources that determine a run; a change elsewhere leaves every trajectory as it was."""
+_DETERMINING = {
+    "black-box": (
+        "algorithms/*.py",
+        "benchmark_api/spaces.py",
+        "benchmark_api/table.py",
+        "benchmark_api/evaluator.py",
+        "experiments/run.py",
+    ),
+    "one-shot": (
+        "algorithms/*.py",
+        "benchmark_api/spaces.py",
+        "benchmark_api/networks.py",
+        "benchmark_api/datasets.py",
+        "experiments/one_shot.py",
+    ),
+}
+"""The sources that determine a run, by its kind; a change elsewhere leaves every trajectory as it was."""
 
 
 @cache
-def code_version() -> str:
+def code_version(kind: Literal["black-box", "one-shot"] = "black-box") -> str:
     """The package's version and eight hexadecimal digits of SHA-256 over the sources that determine a run."""
     digest = hashlib.sha256()
-    for pattern in _DETERMINING:
+    for pattern in _DETERMINING[kind]:
         for path in sorted(_ROOT.glob(pattern)):
             digest.update(f"{path.relative_to(_ROOT).as_posix()} {path.stat().st_size}\n".encode())
             digest.update(path.read_bytes())
@@ -31,13 +41,13 @@ def code_version() -> str:
 
 
 @cache
-def environment() -> dict[str, str]:
-    """Interpreter, platform, processor and libraries of this process."""
+def environment(*libraries: str) -> dict[str, str]:
+    """Interpreter, platform, processor and libraries of this process: those that all runs use, and some more."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": _processor(),
-        **{name: _version(name) for name in ("numpy", "pyarrow", "scipy")},
+        **{name: _version(name) for name in ("numpy", "pyarrow", "scipy", *libraries)},
     }
 
 

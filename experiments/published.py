@@ -7,6 +7,7 @@ itself, so that its 500 runs need not be distinct; ours are.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 SOURCE = "NATS-Bench, arXiv 2009.00437, Table 4"
@@ -28,13 +29,13 @@ class Published(NamedTuple):
 
     Attributes:
         title: the algorithm as the paper names it.
-        algorithm: the registry name of ours that reproduces it; None where the zoo has none.
+        algorithm: the registry name of ours that reproduces it.
         runs: number of runs behind each figure.
         accuracies: one for each of `DATASETS`.
     """
 
     title: str
-    algorithm: str | None
+    algorithm: str
     runs: int
     accuracies: tuple[Accuracy, Accuracy, Accuracy]
 
@@ -49,23 +50,36 @@ TOPOLOGY = (
         Accuracy(91.12, 0.25, 93.90, 0.26), Accuracy(71.80, 0.94, 71.86, 0.89), Accuracy(45.37, 0.74, 45.64, 0.78))),
     Published("BOHB", "bohb-reference", 500, (
         Accuracy(91.17, 0.27, 93.94, 0.28), Accuracy(72.04, 0.93, 72.00, 0.86), Accuracy(45.55, 0.79, 45.70, 0.86))),
-    Published("RSPS", None, 3, (
+    Published("RSPS", "rsps", 3, (
         Accuracy(87.60, 0.61, 91.05, 0.66), Accuracy(68.27, 0.72, 68.26, 0.96), Accuracy(39.73, 0.34, 40.69, 0.36))),
-    Published("DARTS (1st)", None, 3, (
+    Published("DARTS (1st)", "darts-v1", 3, (
         Accuracy(49.27, 13.44, 59.84, 7.84), Accuracy(61.08, 4.37, 61.26, 4.43), Accuracy(38.07, 2.90, 37.88, 2.91))),
-    Published("DARTS (2nd)", None, 3, (
+    Published("DARTS (2nd)", "darts-v2", 3, (
         Accuracy(58.78, 13.44, 65.38, 7.84), Accuracy(59.48, 5.13, 60.49, 4.95), Accuracy(37.56, 7.10, 36.79, 7.59))),
-    Published("GDAS", None, 3, (
+    Published("GDAS", "gdas", 3, (
         Accuracy(89.68, 0.72, 93.23, 0.58), Accuracy(68.35, 2.71, 68.17, 2.50), Accuracy(39.55, 0.00, 39.40, 0.00))),
-    Published("SETN", None, 3, (
+    Published("SETN", "setn", 3, (
         Accuracy(90.00, 0.97, 92.72, 0.73), Accuracy(69.19, 1.42, 69.36, 1.72), Accuracy(39.77, 0.33, 39.51, 0.33))),
-    Published("ENAS", None, 3, (
+    Published("ENAS", "enas", 3, (
         Accuracy(90.20, 0.00, 93.76, 0.00), Accuracy(70.21, 0.71, 70.67, 0.62), Accuracy(40.78, 0.00, 41.44, 0.00))),
 )
 # fmt: on
 
 TOPOLOGY_OPTIMUM = {"cifar10": (91.61, 94.37), "cifar100": (73.49, 73.51), "ImageNet16-120": (46.77, 47.31)}
 """The published best validation and best test accuracy of the space, each on its own."""
+
+TOPOLOGY_CELLS: Mapping[tuple[str, str], tuple[int, ...]] = {
+    ("darts-v1", "cifar10"): (1835, 1835, 1835),
+    ("darts-v1", "cifar100"): (3521, 3521, 12830),
+    ("darts-v1", "ImageNet16-120"): (12686, 12686, 4771),
+    ("darts-v2", "cifar10"): (1835, 1835, 1835),
+    ("darts-v2", "cifar100"): (12669, 561, 2057),
+    ("darts-v2", "ImageNet16-120"): (1728,),
+    ("gdas", "cifar10"): (3928, 138, 6168),
+    ("gdas", "cifar100"): (12218, 3203, 12940),
+    ("gdas", "ImageNet16-120"): (6960, 6960, 6960),
+}
+"""Official indices of the cells that runs found, as the README of the NATS-Bench repository lists them."""
 
 
 def find(space: str, dataset: str, algorithm: str) -> tuple[Accuracy, int] | None:

@@ -10,11 +10,14 @@ import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
+from itertools import pairwise
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from algorithms import REGISTRY
+from benchmark_api.spaces import OPERATIONS
 from benchmark_api.table import Table
 from experiments import published
 from experiments.analysis import (
@@ -27,11 +30,14 @@ from experiments.analysis import (
     final_architectures,
     final_values,
     interquartile_mean,
+    operation_counts,
+    parameter_free,
+    rank_correlation,
     standard_errors_apart,
     summarize,
 )
 from experiments.run import DEFAULT_BUDGETS, RunSettings
-from experiments.store import Condition, Experiment
+from experiments.store import AnyCondition, AnyExperiment, Experiment, OneShotCondition, OneShotExperiment, Ranking
 
 
 @dataclass(frozen=True)
@@ -47,9 +53,11 @@ class Row:
         regret: points that the mean test accuracy lies below the best of the space.
         percentile: share of the space that is not better on the test set than the chosen architecture, mean over runs.
         published: the paper's figures and number of runs, where it ran this algorithm with these settings.
+        simulated_seconds: what a black-box run spent of its budget, mean over runs; NaN for one-shot runs.
+        wall_seconds: measured time of a one-shot run, mean over runs; NaN for black-box runs, which train nothing.
     """
 
-    experiment: Experiment
+    experiment: AnyExperiment
     label: str
     valid: Summary
     test: Summary
@@ -57,6 +65,8 @@ class Row:
     regret: float
     percentile: float
     published: tuple[published.Accuracy, int] | None
+    simulated_seconds: float
+    wall_seconds: float
 
     def standard_errors(self) -> tuple[float, float]:
         """How far the validation and the test mean lie above the published ones, in standard errors of the difference."""
@@ -118,7 +128,10 @@ def full_training_accuracy(table: Table, dataset: str) -> tuple[FloatArray, Floa
     return np.asarray(valid, dtype=np.float64), np.asarray(test, dtype=np.float64)
 
 
-def tables_of(experiments: Sequence[Experiment], table: Path | None) -> list[tuple[Table, list[Experiment]]]:
+LookedUp = TypeVar("LookedUp", Experiment, OneShotExperiment, AnyExperiment, Ranking)
+
+
+def tables_of(experiments: Sequence[LookedUp], table: Path | None) -> list[tuple[Table, list[LookedUp]]]:
     """The tables behind experiments, each with its experiments.
 
     Args:
@@ -129,7 +142,7 @@ def tables_of(experiments: Sequence[Experiment], table: Path | None) -> list[tup
         FileNotFoundError: a table is not where it was.
         ValueError: nothing was run on the given table, or a table has changed.
     """
-    groups: dict[str, list[Experiment]] = {}
+    groups: dict[str, list[LookedUp]] = {}
     for experiment in experiments:
         groups.setdefault(experiment.table_fingerprint, []).append(experiment)
     if table is not None:
@@ -149,7 +162,7 @@ def tables_of(experiments: Sequence[Experiment], table: Path | None) -> list[tup
     return found
 
 
-def make_report(table: Table, experiments: Sequence[Experiment], protocol: Protocol = "step") -> Report:
+def make_report(table: Table, experiments: Sequence[AnyExperiment], protocol: Protocol = "step") -> Report:
     """Report experiments of one table.
 
     Raises:
@@ -157,25 +170,26 @@ def make_report(table: Table, experiments: Sequence[Experiment], protocol: Proto
     """
     datasets = []
     for dataset in table.datasets:
-        here = sorted((e for e in experiments if e.dataset == dataset), key=_published_first)
+        here = sorted((e for e in experiments if e.dataset == dataset), key=_reading_order)
         if here:
             datasets.append(_dataset_report(table, dataset, here, protocol))
     return Report(table, protocol, tuple(datasets))
 
 
-def _published_first(condition: Condition) -> tuple[int, str, str]:
+def _reading_order(condition: AnyCondition) -> tuple[bool, int, str, str]:
+    """Black-box before one-shot, and of each kind the published ones first."""
     order = [row.algorithm for row in published.TOPOLOGY]
     known = order.index(condition.algorithm) if condition.algorithm in order else len(order)
-    return known, condition.algorithm, condition.hyperparameters
+    return isinstance(condition, OneShotCondition), known, condition.algorithm, condition.hyperparameters
 
 
-def _dataset_report(table: Table, dataset: str, experiments: Sequence[Experiment], protocol: Protocol) -> DatasetReport:
+def _dataset_report(table: Table, dataset: str, experiments: Sequence[AnyExperiment], protocol: Protocol) -> DatasetReport:
     valid, test = full_training_accuracy(table, dataset)
     ddof = 0 if protocol == "reference" else 1
     split = table.test_split(dataset, table.report_schedule)
     rows, samples = [], []
     for experiment in experiments:
-        default = not deviations(experiment, table.search_schedule)
+        default = deviations(experiment, table.search_schedule).keys() <= _SAME_RESULT
         chosen = final_architectures(experiment)
         valid_values = final_values(experiment, valid, protocol)  # [run]
         test_values = final_values(experiment, test, protocol)  # [run]
@@ -196,6 +210,7 @@ def _dataset_report(table: Table, dataset: str, experiments: Sequence[Experiment
                 regret=float(np.nanmax(test)) - summary.mean,
                 percentile=float(table.rank_percentile(chosen, dataset, table.report_schedule, split).mean()),
                 published=published.find(table.space.name, dataset, experiment.algorithm) if default else None,
+                **_costs(experiment),
             )
         )
         samples.append((rows[-1].label, test_values))
@@ -208,21 +223,51 @@ def _dataset_report(table: Table, dataset: str, experiments: Sequence[Experiment
     )
 
 
-def deviations(condition: Condition, search_schedule: str) -> dict[str, object]:
+def _costs(experiment: AnyExperiment) -> dict[str, float]:
+    """The two costs of a `Row`."""
+    if isinstance(experiment, OneShotExperiment):
+        return {"simulated_seconds": float("nan"), "wall_seconds": float(experiment.wall_seconds.mean())}
+    spent = np.minimum(experiment.seconds[experiment.offsets[1:] - 1], experiment.budget)
+    return {"simulated_seconds": float(spent.mean()), "wall_seconds": float("nan")}
+
+
+_SAME_RESULT = {"device", "channels_last", "compile"}
+"""Settings that change how a result is computed, not what it stands for."""
+
+
+def deviations(condition: AnyCondition, search_schedule: str) -> dict[str, object]:
     """The settings and hyperparameters that are not the defaults, by name; `search_schedule` is the table's."""
+    if isinstance(condition, OneShotCondition):
+        return _one_shot_deviations(condition)
     usual = {field.name: field.default for field in fields(RunSettings) if field.default is not MISSING}
     usual["schedule"] = search_schedule
     usual["budget"] = DEFAULT_BUDGETS.get((condition.space, condition.dataset))
     search = REGISTRY.get(condition.algorithm)
-    defaults = json.loads(json.dumps(asdict(search.Config()))) if search else {}
-    hyperparameters = json.loads(condition.hyperparameters)
     return {
         **{name: getattr(condition, name) for name, value in usual.items() if getattr(condition, name) != value},
-        **{name: value for name, value in hyperparameters.items() if name not in defaults or defaults[name] != value},
+        **_others(json.loads(condition.hyperparameters), asdict(search.Config()) if search else {}),
     }
 
 
-def label(condition: Condition, search_schedule: str) -> str:
+def _one_shot_deviations(condition: OneShotCondition) -> dict[str, object]:
+    from algorithms import ONE_SHOT
+    from algorithms.one_shot import Execution  # PyTorch takes seconds to import: only reports of one-shot runs pay
+    from experiments.one_shot import default_config
+
+    search = ONE_SHOT.get(condition.algorithm)
+    defaults = asdict(default_config(search, condition.dataset)) if search else {}
+    return _others(json.loads(condition.hyperparameters), defaults) | _others(
+        json.loads(condition.execution), asdict(Execution())
+    )
+
+
+def _others(values: Mapping[str, object], defaults: Mapping[str, object]) -> dict[str, object]:
+    """The values that are not the defaults; values come from JSON."""
+    plain = json.loads(json.dumps(defaults))
+    return {name: value for name, value in values.items() if name not in plain or plain[name] != value}
+
+
+def label(condition: AnyCondition, search_schedule: str) -> str:
     """The algorithm's registry name and, in brackets, what is not the default."""
     different = ", ".join(f"{name}={value}" for name, value in deviations(condition, search_schedule).items())
     return f"{condition.algorithm} ({different})" if different else condition.algorithm
@@ -284,6 +329,8 @@ def _record(report: Report, dataset: DatasetReport, row: Row) -> dict[str, str]:
         "test_standard_errors": test_apart,
         "valid_optimum": dataset.optimum[0],
         "test_optimum": dataset.optimum[1],
+        "simulated_seconds": row.simulated_seconds,
+        "wall_seconds": row.wall_seconds,
     }
     experiment = row.experiment
     return {
@@ -294,28 +341,42 @@ def _record(report: Report, dataset: DatasetReport, row: Row) -> dict[str, str]:
         **{name: "" if np.isnan(value) else f"{value:.4f}" for name, value in figures.items()},
         "protocol": report.protocol,
         **{
-            name: "" if (value := getattr(experiment, name)) is None else str(value)
-            for name in ("schedule", "budget", "charge", "repeats", "noise", "max_queries", "hyperparameters", "incumbent_rule")
+            name: "" if (value := getattr(experiment, name, None)) is None else str(value)
+            for name in (
+                "schedule",
+                "budget",
+                "charge",
+                "repeats",
+                "noise",
+                "max_queries",
+                "hyperparameters",
+                "incumbent_rule",
+                "execution",
+                "setting",
+            )
         },
         **{name: getattr(experiment, name) for name in ("table_title", "table_notice", "table_fingerprint")},
     }
 
 
 def _text_tables(report: Report) -> list[_TextTable]:
-    table = report.table
-    about = f"{table.title} ({table.notice})" if table.notice else table.title
+    table, about = report.table, _about(report.table)
     tables = [
         _TextTable(
             f"{table.space.name} space: {about}",
             (
                 "dataset", "algorithm", "n", "valid", "published (Δ/s.e.)", "test", "95 % of the mean",
-                "published (Δ/s.e.)", "regret", "percentile",
+                "published (Δ/s.e.)", "regret", "percentile", "simulated s", "wall s",
             ),
             tuple(line for dataset in report.datasets for line in _lines(dataset)),
             _notes(report),
         )
     ]  # fmt: skip
     return tables + [_comparison_matrix(dataset, about) for dataset in report.datasets if len(dataset.rows) > 1]
+
+
+def _about(table: Table) -> str:
+    return f"{table.title} ({table.notice})" if table.notice else table.title
 
 
 def _lines(dataset: DatasetReport) -> list[tuple[str, ...]]:
@@ -329,14 +390,18 @@ def _lines(dataset: DatasetReport) -> list[tuple[str, ...]]:
             test_paper = f"{paper.test_mean:.2f} ± {paper.test_std:.2f}{test_apart}"
         interval = f"{row.test.low:.2f} to {row.test.high:.2f}" if row.test.runs >= MIN_RUNS else f"n < {MIN_RUNS}"
         accuracy = (_spread(row.valid), valid_paper, _spread(row.test), interval, test_paper)
-        lines.append((dataset.dataset, row.label, str(row.test.runs), *accuracy, f"{row.regret:.2f}", f"{row.percentile:.2f}"))
+        merit = (f"{row.regret:.2f}", f"{row.percentile:.2f}")
+        costs = ("" if np.isnan(cost) else f"{cost:,.0f}" for cost in (row.simulated_seconds, row.wall_seconds))
+        lines.append((dataset.dataset, row.label, str(row.test.runs), *accuracy, *merit, *costs))
     paper_optimum = published.TOPOLOGY_OPTIMUM.get(dataset.dataset) if dataset.rows[0].experiment.space == "topology" else None
     valid_best, test_best = (f"{value:.2f}" for value in paper_optimum) if paper_optimum else ("", "")
     valid, test = dataset.optimum
-    lines.append((dataset.dataset, "optimum", "", f"{valid:.2f}", valid_best, f"{test:.2f}", "", test_best, "0.00", "100.00"))
+    lines.append(
+        (dataset.dataset, "optimum", "", f"{valid:.2f}", valid_best, f"{test:.2f}", "", test_best, "0.00", "100.00", "", "")
+    )
     valid, test = dataset.average
     regret = dataset.optimum[1] - test
-    lines.append((dataset.dataset, "space mean", "", f"{valid:.2f}", "", f"{test:.2f}", "", "", f"{regret:.2f}", ""))
+    lines.append((dataset.dataset, "space mean", "", f"{valid:.2f}", "", f"{test:.2f}", "", "", f"{regret:.2f}", "", "", ""))
     return lines
 
 
@@ -362,7 +427,110 @@ def _notes(report: Report) -> tuple[str, ...]:
             f"Published: {published.SOURCE}, with ours minus theirs in standard errors of the difference. "
             "Its BOHB row is bohb-reference; bohb is the corrected algorithm and has no published row."
         )
+    trained = [
+        dataset for dataset in report.datasets if any(isinstance(row.experiment, OneShotExperiment) for row in dataset.rows)
+    ]
+    if trained:
+        notes.append(
+            "Weight sharing: the architecture derived after the last epoch. Its cost is measured wall time of training the "
+            "supernet and deriving; that of the others is simulated, what training every candidate would take."
+        )
+    if any(dataset.dataset in ("cifar100", "ImageNet16-120") for dataset in trained):
+        notes.append(
+            "On cifar100 and ImageNet16-120, weight sharing validates on x-valid, one half of the official test images, and "
+            "trains on all training images, as in the reference; the test accuracy is of the other half."
+        )
+    for dataset in report.datasets:
+        notes += _verdicts(dataset)
+        notes += _cells(report.table, dataset)
     return tuple(notes)
+
+
+def _verdicts(dataset: DatasetReport) -> list[str]:
+    """Who is better than random search and than the mean of the space, by the mean test accuracy."""
+    references = [("the space mean", dataset.average[1])]
+    references += [("random search", row.test.mean) for row in dataset.rows if row.label == "random"]
+    verdicts = []
+    for name, accuracy in references:
+        others = [row for row in dataset.rows if not (name == "random search" and row.label == "random")]
+        sides = {
+            "above": [row.label for row in others if row.test.mean > accuracy],
+            "not above": [row.label for row in others if not row.test.mean > accuracy],
+        }
+        said = "; ".join(f"{side}: {', '.join(labels)}" for side, labels in sides.items() if labels)
+        if said:
+            verdicts.append(f"{dataset.dataset}, mean test accuracy against {name} ({accuracy:.2f}): {said}.")
+    return verdicts
+
+
+def _cells(table: Table, dataset: DatasetReport) -> list[str]:
+    """The operations of the cells that weight sharing chose, and which of them have collapsed."""
+    if table.space.name != "topology":
+        return []
+    notes = []
+    for row in dataset.rows:
+        if not isinstance(row.experiment, OneShotExperiment):
+            continue
+        chosen = final_architectures(row.experiment)
+        cells = [table.space.architecture(int(index)) for index in chosen]
+        shares = operation_counts(cells).mean(axis=0) / len(cells[0])
+        mix = ", ".join(f"{name} {share:.0%}" for name, share in zip(OPERATIONS, shares, strict=True) if share)
+        collapsed = parameter_free(cells) == 1
+        text = f"{dataset.dataset}, {row.label}: the operations of the chosen cells are {mix}"
+        if collapsed.any():
+            which = ", ".join(str(index) for index in np.unique(chosen[collapsed]))
+            text += f"; COLLAPSED to nothing but skip_connect and none in {collapsed.sum()} of {len(cells)} runs ({which})"
+            text += _collapsed_in_the_literature(table, dataset.dataset, row.experiment.algorithm)
+        notes.append(f"{text}.")
+    return notes
+
+
+def _collapsed_in_the_literature(table: Table, dataset: str, algorithm: str) -> str:
+    """What the published runs of an algorithm ended in."""
+    said = []
+    for (of_algorithm, of_dataset), indices in published.TOPOLOGY_CELLS.items():
+        if of_algorithm == algorithm and (of_dataset == dataset or dataset not in published.DATASETS):
+            free = parameter_free([table.space.architecture(index) for index in indices]) == 1
+            said.append(f"{free.sum()} of {len(indices)} on {of_dataset}")
+    return (
+        f"; of the published runs of {algorithm}, {', '.join(said)} did so too"
+        if said
+        else "; no published cells to compare with"
+    )
+
+
+def ranking_table(table: Table, rankings: Sequence[Ranking]) -> str:
+    """The rank correlations of supernets with a table as Markdown, one row for each experiment."""
+    lines = []
+    for ranking in sorted(rankings, key=_reading_order):
+        correlations = np.array([of_run for _, _, of_run in ranked(table, ranking)])  # [run, tau or rho]
+        tau, rho = (_spread(summarize(column)) for column in correlations.T)
+        images = "all" if ranking.images is None else str(ranking.images)
+        seconds = f"{ranking.wall_seconds.mean():,.0f}"
+        name = label(ranking, table.search_schedule)
+        lines.append((ranking.dataset, name, str(len(ranking.seeds)), str(ranking.architectures), images, tau, rho, seconds))
+    return _markdown(
+        _TextTable(
+            f"ranking by supernets, {_about(table)}",
+            ("dataset", "algorithm", "n", "architectures", "images", "Kendall's τ", "Spearman's ρ", "wall s"),
+            tuple(lines),
+            (
+                "Rank correlation between the accuracy on x-valid with the weights of a trained supernet and the table's test "
+                f"accuracy after {table.report_schedule} epochs, over the same random architectures; mean ± standard deviation "
+                "(ddof 1) over n supernets.",
+            ),
+        )
+    )
+
+
+def ranked(table: Table, ranking: Ranking) -> list[tuple[FloatArray, FloatArray, tuple[float, float]]]:
+    """For each supernet: its accuracies [architecture], the table's test accuracies, and the correlation of both (tau, rho)."""
+    _, test = full_training_accuracy(table, ranking.dataset)
+    found = []
+    for start, stop in pairwise(ranking.offsets):
+        ours, theirs = ranking.accuracy[start:stop], test[ranking.architecture[start:stop]]
+        found.append((ours, theirs, rank_correlation(ours, theirs)))
+    return found
 
 
 def _comparison_matrix(dataset: DatasetReport, about: str) -> _TextTable:

@@ -61,6 +61,7 @@ from experiments.run import RunSettings
 SCHEMA_VERSION = 1
 PIECE_SEEDS = 25
 """Seeds per piece: pieces are the blocks [0, 25), [25, 50), ... whatever the number of processes."""
+SUPERNET_SUFFIX = ".supernet.safetensors"
 
 
 class StoreError(ValueError):
@@ -114,8 +115,7 @@ class OneShotCondition:
         algorithm: registry name.
         hyperparameters: all of them, as JSON with sorted keys.
         execution: how it is computed (`algorithms.one_shot.Execution`), as JSON.
-        skeleton: what surrounds the cells (`benchmark_api.networks.Skeleton`), as JSON.
-        data: key and distortion of the images trained on (`experiments.one_shot.DataSettings`), as JSON.
+        setting: the images trained on and what surrounds the cells (`experiments.one_shot.Setting`), as JSON.
         table_fingerprint: of the table that the derived architectures are looked up in, as are the next two.
         table_title: what the table holds.
         table_notice: what a reader must know about it; empty for an official archive.
@@ -126,8 +126,7 @@ class OneShotCondition:
     algorithm: str
     hyperparameters: str
     execution: str
-    skeleton: str
-    data: str
+    setting: str
     table_fingerprint: str
     table_title: str
     table_notice: str
@@ -144,12 +143,14 @@ class RankingCondition(OneShotCondition):
     Attributes:
         architectures: size of the sample.
         sample_seed: of the sample.
-        images: how many images of the validation split each architecture was evaluated on.
+        images: how many images of x-valid each architecture was evaluated on; None for all.
+        device: where.
     """
 
     architectures: int
     sample_seed: int
-    images: int
+    images: int | None
+    device: str
 
     def folder(self) -> Path:
         """Where pieces of this experiment lie, relative to the results folder."""
@@ -413,10 +414,15 @@ def _constant(value: str | float | None, rows: int, kind: pa.DataType) -> pa.Arr
     return _numbers(np.full(rows, value, dtype=kind.to_pandas_dtype()), kind)
 
 
-def discard_parts(piece: Path) -> None:
-    """Remove what writers of a piece left that were killed; none may be at work."""
-    for part in piece.parent.glob(f".{piece.name}.*.part"):
+def discard_parts(path: Path) -> None:
+    """Remove what writers of a piece or a supernet left that were killed; none may be at work."""
+    for part in path.parent.glob(f".{path.name}.*.part"):
         part.unlink()
+
+
+def supernet_path(piece: Path) -> Path:
+    """Where the checkpoint of a one-shot run lies, while it is under way and afterwards."""
+    return piece.with_suffix(SUPERNET_SUFFIX)
 
 
 def failure_path(piece: Path) -> Path:
@@ -455,8 +461,10 @@ def load(results: str | os.PathLike[str], kind: Kind[Any, Any] = BLACK_BOX, /, *
         raise ValueError(f"unknown filters {sorted(unknown)}; expected some of {', '.join(kind.fields)}")
     pieces: dict[AnyCondition, list[_Piece]] = defaultdict(list)
     for path in sorted(root.rglob("*.parquet")):
+        if _kind_in(path) is not kind:
+            continue
         piece = _Piece(root, path)
-        if piece.kind is kind and all(getattr(piece.condition, field) == value for field, value in filters.items()):
+        if all(getattr(piece.condition, field) == value for field, value in filters.items()):
             piece.read_lists()
             pieces[piece.condition].append(piece)
     return [_experiment(condition, found) for condition, found in pieces.items()]
@@ -495,12 +503,9 @@ class _Piece:
     """One results file, checked."""
 
     def __init__(self, root: Path, path: Path) -> None:
-        self.path = path
-        with _opened(path) as file:
-            manifest = _manifest(path, file.schema_arrow)
-        self.kind = _KINDS[manifest.get("kind", BLACK_BOX.name)]
-        self.table_path: str = manifest["table_path"]
+        self.path, self.kind = path, _kind_in(path)
         scalars = self._read([name for name in self.kind.schema.names if name not in self.kind.lists])
+        self.table_path: str = _manifest(path, scalars.schema)["table_path"]
         if not scalars.num_rows:
             raise StoreError(f"{path}: holds no run; delete it")
         facts = scalars.select(self.kind.fields)
@@ -564,6 +569,12 @@ def _manifest(path: Path, schema: pa.Schema) -> dict[str, Any]:
     except (AttributeError, KeyError, TypeError, ValueError):
         pass
     raise StoreError(f"{path}: not a results file of version {SCHEMA_VERSION} of this project; move it elsewhere")
+
+
+def _kind_in(path: Path) -> Kind[Any, Any]:
+    """The kind of a results file."""
+    with _opened(path) as file:
+        return _KINDS[_manifest(path, file.schema_arrow).get("kind", BLACK_BOX.name)]
 
 
 def _check_distinct(pieces: Sequence[_Piece]) -> None:

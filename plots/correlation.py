@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from scipy.stats import kendalltau, spearmanr
 
 from benchmark_api.table import FloatArray
+from experiments.analysis import rank_correlation
 
 
 def rank_correlations(accuracies: FloatArray) -> FloatArray:
@@ -25,9 +25,7 @@ def rank_correlations(accuracies: FloatArray) -> FloatArray:
         for column in range(row):
             shared = ~np.isnan(accuracies[[row, column]]).any(axis=0)
             pair = accuracies[row, shared], accuracies[column, shared]
-            if all(len(values) > 1 and np.ptp(values) > 0 for values in pair):
-                correlations[row, column] = spearmanr(*pair).statistic
-                correlations[column, row] = kendalltau(*pair).statistic
+            correlations[column, row], correlations[row, column] = rank_correlation(*pair)
     return correlations
 
 
