@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -26,6 +27,8 @@ def write_table(
     quality: npt.NDArray[np.float64],
     epochs: Mapping[str, Sequence[int]],
     missing: npt.NDArray[np.bool_],
+    splits_of: Mapping[str, Sequence[str]] = SPLITS,
+    settings: str | None = None,
 ) -> Table:
     """Write a synthetic table in the layout of NATS-Bench.
 
@@ -35,12 +38,14 @@ def write_table(
         quality: [architecture], 0 (does not learn) to 1 (best).
         epochs: the 0-based epochs that are stored, by schedule.
         missing: [architecture], those whose last trial (seed 999) does not exist.
+        splits_of: the dataset keys and their splits.
+        settings: those that the builder of a table would note in it.
     """
     rng = np.random.default_rng(0)
     n = len(space)
     seeds = np.where(np.arange(3) < 3 - missing[:, None], TRIALS, -1)  # [architecture, trial]
     arrays: dict[str, npt.NDArray[np.generic]] = {}
-    for key, splits in SPLITS.items():
+    for key, splits in splits_of.items():
         chance, ceiling = (1.0, 72.0) if key == "cifar100" else (10.0, 92.0)  # percent
         for schedule, stored in epochs.items():
             stem = f"{key}/{schedule}"
@@ -65,8 +70,8 @@ def write_table(
         "space": space.spec(),
         "title": f"synthetic {space.name} table",
         "notice": "made up for tests",
-        "source": {"name": "tests", "fingerprint": "none"},
-        "search_schedule": "12",
+        "source": {"name": "tests", "fingerprint": "none", **({"settings": settings} if settings else {})},
+        "search_schedule": min(epochs, key=int),
         "report_schedule": max(epochs, key=int),
     }
     with TableWriter(path, {name: (array.dtype, array.shape) for name, array in arrays.items()}, metadata) as writer:
@@ -107,3 +112,14 @@ def size_table(tmp_path_factory: pytest.TempPathFactory) -> Table:
     quality = (widths @ np.array([1.0, 1.5, 2.0]) / (12 * 4.5)) ** 0.3
     path = tmp_path_factory.mktemp("tables") / "size.safetensors"
     return write_table(path, space, quality, {"12": range(12), "90": (89,)}, np.zeros(len(space), dtype=bool))
+
+
+@pytest.fixture(scope="session")
+def digits_table(tmp_path_factory: pytest.TempPathFactory) -> Table:
+    """The whole topology space on undistorted digits, as if built with C = 2 and N = 1; schedule "3" (all epochs)."""
+    space = TopologySpace()
+    settings = {"dataset": "digits", "channels": 2, "cells": 1, "distortion": None, **space.spec()}
+    path = tmp_path_factory.mktemp("tables") / "digits.safetensors"
+    splits = {"digits": ("train", "x-valid", "x-test")}
+    missing = np.zeros(len(space), dtype=bool)
+    return write_table(path, space, topology_quality(space), {"3": range(3)}, missing, splits, json.dumps(settings))
