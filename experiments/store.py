@@ -48,7 +48,7 @@ from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar, overload
+from typing import Any, BinaryIO, Generic, Protocol, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -366,12 +366,21 @@ def write_piece(
         manifest["kind"] = kind.name
     schema = kind.schema.with_metadata({"manifest": json.dumps(manifest, sort_keys=True)})
     table = pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
+    with whole_file(path) as file:
+        # Trajectories hardly repeat a value: dictionaries would cost time and space.
+        pq.write_table(table, file, compression="zstd", use_dictionary=False, write_page_checksum=True)
+    failure_path(path).unlink(missing_ok=True)
+    return path
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that appears under its name when all of it is on the disk, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
         with open(handle, "wb") as file:
-            # Trajectories hardly repeat a value: dictionaries would cost time and space.
-            pq.write_table(table, file, compression="zstd", use_dictionary=False, write_page_checksum=True)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
@@ -380,8 +389,6 @@ def write_piece(
         with suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
-    failure_path(path).unlink(missing_ok=True)
-    return path
 
 
 # `pa.array` imports pandas where it is installed, half a second in every worker; columns made of buffers need no conversion.
