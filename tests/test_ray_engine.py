@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_sweep import assert_same, condition_of, pieces_of
 
 from benchmark_api.table import Table
 from experiments import store, sweep
 from experiments.store import Experiment
-from test_sweep import assert_same, condition_of, pieces_of
 
 ray = pytest.importorskip("ray")
 engine_module = pytest.importorskip("experiments.ray_engine")
@@ -97,7 +97,7 @@ def test_a_failing_piece_is_reported_and_the_others_finish(
     assert failure.piece is work[0]
     assert message in failure.reason
     assert store.failure_path(work[0].path).read_text() == failure.reason
-    assert [path for path in (tmp_path / "ray").rglob("*.parquet")] == sorted(piece.path for piece in work[1:])
+    assert list((tmp_path / "ray").rglob("*.parquet")) == sorted(piece.path for piece in work[1:])
 
 
 # -- what a worker does that does not see the driver's files, without Ray ------------------------------------------------------
