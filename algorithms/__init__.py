@@ -13,7 +13,14 @@ from algorithms.base import REGISTRY, BlackBoxSearch, Query, SearchFinished, reg
 if TYPE_CHECKING:
     from algorithms.one_shot import ONE_SHOT, OneShotSearch, register_one_shot
 
-ONE_SHOT_MODULES = {"rsps": "rsps"}
+ONE_SHOT_MODULES = {
+    "rsps": "rsps",
+    "darts-v1": "darts",
+    "darts-v2": "darts",
+    "gdas": "gdas",
+    "setn": "setn",
+    "enas": "enas",
+}
 """The module of each weight-sharing search by the search's name."""
 
 _LATER = {"one_shot", "supernet", *ONE_SHOT_MODULES.values()}

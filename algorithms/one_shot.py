@@ -37,6 +37,8 @@ from benchmark_api.spaces import Architecture, SearchSpace
 from benchmark_api.table import fingerprint
 
 FloatArray = npt.NDArray[np.float64]
+Batch = tuple[Tensor, Tensor]
+"""Images as a data set gives them, and their labels."""
 
 VALIDATION = "x-valid"
 CHECKPOINT_FORMAT = 1
@@ -290,7 +292,7 @@ class OneShotSearch(ABC):
     def _choose(self) -> Architecture:
         """What the search would choose now. The network is in evaluation mode, gradients are off."""
 
-    def _architecture_step(self, images: Tensor, labels: Tensor) -> None:  # noqa: B027 (some have none)
+    def _architecture_step(self, training: Batch) -> None:  # noqa: B027 (some have none)
         """Learn the architecture's parameters, after the step of the weights on a training batch."""
 
     def _end_epoch(self) -> None:  # noqa: B027 (some have none)
@@ -311,6 +313,7 @@ class OneShotSearch(ABC):
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
             start = self._clock()
             train_loss, train_accuracy = self._train()
+            self.supernet.eval()
             self._end_epoch()
             trained = self._clock()
             architecture = self.derive()
@@ -386,7 +389,7 @@ class OneShotSearch(ABC):
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             figures += torch.stack([loss.detach() * len(labels), _correct(logits, labels)])
-            self._architecture_step(images, labels)
+            self._architecture_step((images, labels))
         return self._means(figures, "train")
 
     @torch.no_grad()
@@ -427,25 +430,28 @@ class OneShotSearch(ABC):
     def _augment(self) -> torch.Generator | None:
         return self.draws["augment"] if self.task.dataset.flip or self.task.dataset.padding else None
 
-    def _validation_batch(self, size: int) -> tuple[Tensor, Tensor]:
+    def _validation_batch(self, size: int) -> Batch:
         """Validation images for an architecture step: independent, with replacement, augmented as training images are."""
         count = len(self.task.dataset.split(VALIDATION))
         indices = torch.randint(count, (size,), generator=self.draws["validation"])
         return self.task.dataset.batch(VALIDATION, indices, self._augment)
 
-    def _evaluation_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def _evaluation_batches(self) -> Iterator[Batch]:
         """Batches of validation images as they are, in passes of random order, without end."""
         while True:
             yield from self.task.dataset.batches(VALIDATION, self.config.eval_batch, self.draws["evaluation"])
 
+    def _accuracies(self, candidates: Sequence[Architecture], batches: Iterator[Batch]) -> Tensor:
+        """Accuracy [candidate] from 0 to 1 with the weights of the network, each on the next batch."""
+        correct = []
+        for candidate in candidates:
+            images, labels = next(batches)
+            correct.append(_correct(self._logits(images, self.supernet.along(candidate)), labels) / len(labels))
+        return torch.stack(correct).cpu()
+
     def _best(self, candidates: Sequence[Architecture]) -> Architecture:
         """The candidate with the highest accuracy, each on one batch of validation images; the first on ties."""
-        batches = self._evaluation_batches()
-        accuracies = [
-            _correct(self._logits(images, self.supernet.along(candidate)), labels) / len(labels)
-            for candidate, (images, labels) in zip(candidates, batches, strict=False)
-        ]
-        return candidates[int(torch.stack(accuracies).cpu().numpy().argmax())]
+        return candidates[int(self._accuracies(candidates, self._evaluation_batches()).numpy().argmax())]
 
     # -- checkpoints ---------------------------------------------------------------------------------------------------------
 
@@ -582,7 +588,11 @@ class AlphaConfig(OneShotConfig):
 
 
 class AlphaSearch(OneShotSearch):
-    """A search whose architecture's parameters are alpha [decision, choice], of which a softmax gives the probabilities."""
+    """A search whose architecture's parameters are alpha [decision, choice], of which a softmax gives the probabilities.
+
+    Unless a subclass tells otherwise, alpha descends the gradient of the loss of a validation batch, computed with all choices
+    weighted by their probabilities; what is chosen are the most probable choices.
+    """
 
     def _start(self) -> None:
         cardinalities = self.task.space.cardinalities
@@ -590,6 +600,25 @@ class AlphaSearch(OneShotSearch):
         self.alpha = nn.Parameter(start.to(self.device))
         self.adam = self.config.adam([self.alpha])
         self._parts |= {"alpha": nn.ParameterList([self.alpha]), "adam": self.adam}
+
+    def _architecture_rule(self) -> Rule:
+        """By which rule the next validation batch is computed for the architecture step."""
+        return Rule(weights=self.alpha.softmax(dim=1))
+
+    def _architecture_gradient(self, training: Batch, validation: Batch) -> Tensor:
+        """The gradient that alpha descends.
+
+        Args:
+            training: the batch on which the weights have just made their step.
+            validation: the batch that goes with it.
+        """
+        images, labels = validation
+        loss = nn.functional.cross_entropy(self._logits(images, self._architecture_rule()), labels)
+        return torch.autograd.grad(loss, self.alpha)[0]
+
+    def _architecture_step(self, training: Batch) -> None:
+        self.alpha.grad = self._architecture_gradient(training, self._validation_batch(len(training[1])))
+        self.adam.step()
 
     def architecture_weights(self) -> FloatArray:
         weights: FloatArray = self.alpha.detach().double().softmax(dim=1).cpu().numpy()

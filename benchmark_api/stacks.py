@@ -172,7 +172,7 @@ class _Pool(nn.Module):
 
     def __init__(self, size: int) -> None:
         super().__init__()
-        self.sums = _Sums3x3 if size == 3 else _Sums2x2
+        self.sums = Sums3x3 if size == 3 else _Sums2x2
 
     def forward(self, x: Tensor) -> Tensor:
         pixels: Tensor = self.sums.apply(x.new_ones(1, 1, *x.shape[2:4], 1))  # type: ignore[no-untyped-call]
@@ -180,7 +180,7 @@ class _Pool(nn.Module):
         return sums * pixels.reciprocal()
 
 
-class _Sums3x3(torch.autograd.Function):
+class Sums3x3(torch.autograd.Function):
     """Sums over the 3x3 pixels around each pixel: along columns, then along rows."""
 
     @staticmethod
@@ -194,7 +194,7 @@ class _Sums3x3(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return _Sums3x3.forward(ctx, gradient)  # a pixel is around those that are around it
+        return Sums3x3.forward(ctx, gradient)  # a pixel is around those that are around it
 
 
 class _Sums2x2(torch.autograd.Function):

@@ -83,7 +83,7 @@ class RunAlgorithm:
 
 @dataclass(frozen=True, kw_only=True)
 class RunOneShot:
-    """What is searched, and where it goes. The defaults of epochs are the reference's, but for digits."""
+    """What is searched, and where it goes."""
 
     search_class: ClassVar[Any]  # an `OneShotSearch`, which needs PyTorch: it takes a second to import
     config: Any  # each search has a subclass of this class, with its own hyperparameters here (`_one_shot_command`)
@@ -106,7 +106,7 @@ class RunOneShot:
     def __call__(self) -> int:
         from experiments import one_shot
 
-        table = _open(self.table)
+        table = Table(self.table)
         dataset = self.dataset or (table.datasets[0] if len(table.datasets) == 1 else "cifar10")
         given = {name: value for name, value in asdict(self.config).items() if value is not None}
         config = replace(one_shot.default_config(self.search_class, dataset), **given)
@@ -317,10 +317,18 @@ def _run_command(one_shot: bool) -> type:
     if one_shot:
         from algorithms import ONE_SHOT
         from algorithms.one_shot import Execution
+        from experiments.one_shot import default_config
 
-        epochs = tyro.conf.arg(help="Length of the search E; by default 100, on digits fewer.")
         for search in ONE_SHOT.values():
-            config = _unchecked(search.Config, ("epochs", Annotated[int | None, epochs], field(default=None)))
+            usual, small = asdict(search.Config()), asdict(default_config(search, "digits"))
+            config = _unchecked(
+                search.Config,
+                *(
+                    (name, Annotated[type(small[name]) | None, _by_default(value, small[name])], field(default=None))
+                    for name, value in usual.items()
+                    if value != small[name]
+                ),
+            )
             algorithms.append(_algorithm_command(search, RunOneShot, [("config", config), ("execution", Execution)]))
     return make_dataclass(
         "Run",
@@ -344,6 +352,10 @@ def _unchecked(config: type, *fields: Any) -> type:
     )
     unchecked.__doc__ = config.__doc__
     return unchecked
+
+
+def _by_default(usual: object, on_digits: object) -> Any:
+    return tyro.conf.arg(help=f"by default {usual}, on digits {on_digits}")
 
 
 def _algorithm_command(search: Any, base: type, fields: Sequence[tuple[str, type]]) -> Any:

@@ -37,7 +37,7 @@ from experiments.analysis import (
     summarize,
 )
 from experiments.run import DEFAULT_BUDGETS, RunSettings
-from experiments.store import AnyCondition, AnyExperiment, Experiment, OneShotCondition, OneShotExperiment, Ranking
+from experiments.store import AnyCondition, AnyExperiment, Experiment, OneShotCondition, OneShotExperiment, SupernetRanking
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def full_training_accuracy(table: Table, dataset: str) -> tuple[FloatArray, Floa
     return np.asarray(valid, dtype=np.float64), np.asarray(test, dtype=np.float64)
 
 
-LookedUp = TypeVar("LookedUp", Experiment, OneShotExperiment, AnyExperiment, Ranking)
+LookedUp = TypeVar("LookedUp", Experiment, OneShotExperiment, AnyExperiment, SupernetRanking)
 
 
 def tables_of(experiments: Sequence[LookedUp], table: Path | None) -> list[tuple[Table, list[LookedUp]]]:
@@ -499,7 +499,7 @@ def _collapsed_in_the_literature(table: Table, dataset: str, algorithm: str) -> 
     )
 
 
-def ranking_table(table: Table, rankings: Sequence[Ranking]) -> str:
+def ranking_table(table: Table, rankings: Sequence[SupernetRanking]) -> str:
     """The rank correlations of supernets with a table as Markdown, one row for each experiment."""
     lines = []
     for ranking in sorted(rankings, key=_reading_order):
@@ -523,7 +523,7 @@ def ranking_table(table: Table, rankings: Sequence[Ranking]) -> str:
     )
 
 
-def ranked(table: Table, ranking: Ranking) -> list[tuple[FloatArray, FloatArray, tuple[float, float]]]:
+def ranked(table: Table, ranking: SupernetRanking) -> list[tuple[FloatArray, FloatArray, tuple[float, float]]]:
     """For each supernet: its accuracies [architecture], the table's test accuracies, and the correlation of both (tau, rho)."""
     _, test = full_training_accuracy(table, ranking.dataset)
     found = []

@@ -223,7 +223,7 @@ class OneShotExperiment(OneShotCondition, Stored):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Ranking(RankingCondition, Stored):
+class SupernetRanking(RankingCondition, Stored):
     """How the supernets of all stored runs of one condition ranked the same sample of architectures.
 
     Attributes:
@@ -312,7 +312,7 @@ ONE_SHOT_RUNS = Kind(
 RANKINGS = Kind(
     "ranking",
     RankingCondition,
-    Ranking,
+    SupernetRanking,
     {"architecture": _INDEX, "accuracy": _FLOAT},
     dict.fromkeys(("architectures", "sample_seed", "images"), pa.int64()),
 )

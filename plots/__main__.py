@@ -10,7 +10,8 @@ import matplotlib
 import tyro
 
 from experiments.report import tables_of
-from experiments.store import load
+from experiments.store import ONE_SHOT_RUNS, RANKINGS, AnyExperiment, Experiment, OneShotExperiment, load
+from plots.one_shot import one_shot_figures
 from plots.report import anytime_figure, cells, correlation_figure, cost_figure, final_figure
 from plots.style import RC, save
 
@@ -27,28 +28,34 @@ def draw(
             found where it was when the experiments were run.
 
     Returns:
-        The files, a PNG and a PDF for each figure.
+        The files, a PNG and a PDF for each figure; they are named after the table.
 
     Raises:
         FileNotFoundError: there is no such folder, or a table is not where it was.
         ValueError: nothing is stored for the table, or a file is damaged.
     """
-    tables = tables_of(load(results_dir), None if table is None else Path(table))
+    experiments: list[AnyExperiment] = [*load(results_dir), *load(results_dir, ONE_SHOT_RUNS)]
+    tables = tables_of(experiments, None if table is None else Path(table))
     if not tables:
         raise ValueError(f"nothing to draw: {results_dir} holds no run")
-    spaces = [opened.space.name for opened, _ in tables]
     files = []
     with matplotlib.rc_context(RC):
-        for opened, experiments in tables:
-            name = opened.space.name if spaces.count(opened.space.name) == 1 else f"{opened.space.name}-{opened.fingerprint[:8]}"
-            found = cells(experiments)
-            figures = {"anytime": anytime_figure(opened, found), "final": final_figure(opened, found)}
+        for opened, group in tables:
+            one_shot = [experiment for experiment in group if isinstance(experiment, OneShotExperiment)]
+            found = cells([experiment for experiment in group if isinstance(experiment, Experiment)], one_shot)
+            searched = [cell for cell in found if cell.entries]
+            figures = {"anytime": anytime_figure(opened, searched)} if searched else {}
+            figures["final"] = final_figure(opened, found)
             for cell in found:
                 figures[f"{cell.slug}-flops"] = cost_figure(opened, cell, "flops")
                 figures[f"{cell.slug}-params"] = cost_figure(opened, cell, "params")
             figures["correlation"] = correlation_figure(opened)
+            for cell in {cell.dataset: cell for cell in reversed(found) if cell.one_shot}.values():
+                rankings = load(results_dir, RANKINGS, dataset=cell.dataset, table_fingerprint=opened.fingerprint)
+                for what, figure in one_shot_figures(opened, cell, rankings).items():
+                    figures[f"{cell.dataset}-{what}"] = figure
             for what, figure in figures.items():
-                files += save(figure, Path(out_dir, f"{name}-{what}"))
+                files += save(figure, Path(out_dir, f"{opened.path.stem}-{what}"))
     return files
 
 

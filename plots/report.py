@@ -7,18 +7,18 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from algorithms import REGISTRY
+import algorithms
 from benchmark_api.table import FloatArray, Table
 from experiments.analysis import MIN_RUNS, anytime, final_architectures, final_values
 from experiments.report import deviations, full_training_accuracy
-from experiments.store import Experiment
+from experiments.store import AnyExperiment, Experiment, OneShotExperiment
 from plots.anytime import plot_anytime
 from plots.correlation import plot_correlations, rank_correlations
 from plots.cost import SPACE_COLOR, plot_cost
@@ -43,8 +43,11 @@ TIME_SPAN = 50
 DATASET_TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 
 
+ExperimentT = TypeVar("ExperimentT", Experiment, OneShotExperiment)
+
+
 @dataclass(frozen=True)
-class Entry:
+class Entry(Generic[ExperimentT]):
     """An experiment with the look it has in every figure.
 
     Attributes:
@@ -53,7 +56,7 @@ class Entry:
         style: colour, dashes and marker.
     """
 
-    experiment: Experiment
+    experiment: ExperimentT
     name: str
     style: AlgorithmStyle
 
@@ -67,16 +70,27 @@ class Cell:
         title: the dataset, and what tells the cell from another one of that dataset.
         slug: the same, for file names.
         entries: the experiments in reading order.
+        one_shot: likewise those of one-shot searches, which spend no simulated time: they are in all cells of their dataset.
     """
 
     dataset: str
     title: str
     slug: str
-    entries: Sequence[Entry]
+    entries: Sequence[Entry[Experiment]]
+    one_shot: Sequence[Entry[OneShotExperiment]] = ()
+
+    @property
+    def all_entries(self) -> Sequence[Entry[Any]]:
+        """Those of both kinds."""
+        return [*self.entries, *self.one_shot]
 
 
-def cells(experiments: Sequence[Experiment]) -> list[Cell]:
-    """Sort one table's experiments into cells; a configuration has the same name and style in all of them."""
+def cells(experiments: Sequence[Experiment], one_shot: Sequence[OneShotExperiment] = ()) -> list[Cell]:
+    """Sort one table's experiments into cells; a configuration has the same name and style in all of them.
+
+    A dataset with one-shot experiments alone is a cell without others.
+    """
+    trained = _one_shot_entries(one_shot)
     configurations: defaultdict[str, set[str]] = defaultdict(set)
     groups: defaultdict[tuple[str, str, float], list[Experiment]] = defaultdict(list)
     for experiment in experiments:
@@ -90,19 +104,34 @@ def cells(experiments: Sequence[Experiment]) -> list[Cell]:
             title, slug = f"{title}, {schedule} epochs, {budget:,.0f} s", f"{slug}-{schedule}-{budget:.0f}"
         entries = [_entry(e, configurations[e.algorithm]) for e in groups[dataset, schedule, budget]]
         entries.sort(key=lambda entry: (reading_order(entry.experiment.algorithm), entry.name))
-        found.append(Cell(dataset, title, slug, entries))
-    return found
+        found.append(Cell(dataset, title, slug, entries, trained.get(dataset, ())))
+    alone = sorted(trained.keys() - set(datasets), key=str.casefold)
+    return found + [Cell(dataset, DATASET_TITLES.get(dataset, dataset), dataset, (), trained[dataset]) for dataset in alone]
 
 
-def _configuration(experiment: Experiment) -> str:
+def _one_shot_entries(experiments: Sequence[OneShotExperiment]) -> dict[str, list[Entry[OneShotExperiment]]]:
+    """The entries of each dataset in reading order."""
+    configurations: defaultdict[str, set[str]] = defaultdict(set)
+    for experiment in experiments:
+        configurations[experiment.algorithm].add(_configuration(experiment))
+    entries: dict[str, list[Entry[OneShotExperiment]]] = {}
+    for experiment in experiments:
+        entries.setdefault(experiment.dataset, []).append(_entry(experiment, configurations[experiment.algorithm]))
+    for of_dataset in entries.values():
+        of_dataset.sort(key=lambda entry: (reading_order(entry.experiment.algorithm), entry.name))
+    return entries
+
+
+def _configuration(experiment: AnyExperiment) -> str:
     """What is not the default of an experiment, besides what makes its cell."""
-    different = deviations(experiment, experiment.schedule).items()
+    different = deviations(experiment, getattr(experiment, "schedule", "")).items()
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in different if name != "budget")
 
 
-def _entry(experiment: Experiment, configurations: Collection[str]) -> Entry:
+def _entry(experiment: ExperimentT, configurations: Collection[str]) -> Entry[ExperimentT]:
     """Name and style of an experiment among all configurations of its algorithm; the default one has the first style."""
-    search = REGISTRY.get(experiment.algorithm)
+    one_shot = isinstance(experiment, OneShotExperiment)
+    search: Any = (algorithms.ONE_SHOT if one_shot else algorithms.REGISTRY).get(experiment.algorithm)
     name = search.title if search else experiment.algorithm
     own = _configuration(experiment)
     variants = ["", *sorted(set(configurations) - {""})]
@@ -114,7 +143,7 @@ def _entry(experiment: Experiment, configurations: Collection[str]) -> Entry:
 
 def anytime_figure(table: Table, all_cells: Sequence[Cell]) -> Figure:
     """Test accuracy of the incumbent against simulated time, one panel for each cell."""
-    figure, panels = _new_figure(table, "incumbent over simulated time", len(all_cells), COLUMNS, (4.2, 3.3), 1.3)
+    figure, panels = new_figure(table, "incumbent over simulated time", len(all_cells), COLUMNS, (4.2, 3.3), 1.3)
     handles: dict[str, Any] = {}
     for axes, cell in zip(panels, all_cells, strict=True):
         accuracy = full_training_accuracy(table, cell.dataset)[1]
@@ -131,7 +160,7 @@ def anytime_figure(table: Table, all_cells: Sequence[Cell]) -> Figure:
         how += f"; fewer than {MIN_RUNS} runs: each by itself"
     width = figure.get_figwidth()
     legend = figure.legend(
-        list(handles.values()), list(handles), loc="outside lower center", title=_wrapped(how, width), title_fontsize="small",
+        list(handles.values()), list(handles), loc="outside lower center", title=wrapped(how, width), title_fontsize="small",
         ncols=max(1, int(width / (0.6 + CHARACTER * max(map(len, handles))))),
     )  # fmt: skip
     legend.get_title().set_multialignment("center")
@@ -140,23 +169,25 @@ def anytime_figure(table: Table, all_cells: Sequence[Cell]) -> Figure:
 
 def final_figure(table: Table, all_cells: Sequence[Cell]) -> Figure:
     """Distribution over runs of the test accuracy when the budget is spent, one panel for each cell."""
-    same_rows = len({tuple(entry.name for entry in cell.entries) for cell in all_cells}) == 1
-    labels = [[_label(entry, all_cells if same_rows else [cell]) for entry in cell.entries] for cell in all_cells]
+    same_rows = len({tuple(entry.name for entry in cell.all_entries) for cell in all_cells}) == 1
+    labels = [[_label(entry, all_cells if same_rows else [cell]) for entry in cell.all_entries] for cell in all_cells]
     labels_width = CHARACTER * max(len(label) for of_cell in labels for label in of_cell)
     width = 3.2 + labels_width / (min(COLUMNS, len(all_cells)) if same_rows else 1)
-    height = 1.0 + 0.36 * max(len(cell.entries) for cell in all_cells)
-    figure, panels = _new_figure(table, "accuracy when the budget is spent", len(all_cells), COLUMNS, (width, height), 0.7)
+    height = 1.0 + 0.36 * max(len(cell.all_entries) for cell in all_cells)
+    figure, panels = new_figure(table, "accuracy when the budget is spent", len(all_cells), COLUMNS, (width, height), 0.7)
     for number, (axes, cell) in enumerate(zip(panels, all_cells, strict=True)):
         accuracy = full_training_accuracy(table, cell.dataset)[1]
         series = [
             Series(label, entry.style, final_values(entry.experiment, accuracy))
-            for label, entry in zip(labels[number], cell.entries, strict=True)
+            for label, entry in zip(labels[number], cell.all_entries, strict=True)
         ]
         plot_final(axes, series, float(np.nanmax(accuracy)), float(np.nanmean(accuracy)))
         axes.set_title(cell.title, pad=16)
         axes.tick_params(labelleft=not (same_rows and number % COLUMNS))
     how = "points: runs; bars: quartiles with the median; diamonds: mean with its 95 % bootstrap interval"
-    figure.supxlabel(_wrapped(how, figure.get_figwidth()), fontsize="small", color=MUTED_COLOR)
+    if any(cell.one_shot for cell in all_cells):
+        how += "; one-shot searches: after their last epoch, whatever that cost"
+    figure.supxlabel(wrapped(how, figure.get_figwidth()), fontsize="small", color=MUTED_COLOR)
     return figure
 
 
@@ -166,11 +197,11 @@ def cost_figure(table: Table, cell: Cell, cost: Literal["flops", "params"]) -> F
         "flops": (table.flops(cell.dataset), "FLOPs [10⁶ multiply-accumulates]"),
         "params": (table.params(cell.dataset), "parameters [10⁶]"),
     }[cost]
-    figure, panels = _new_figure(table, f"what was found, {cell.title}", len(cell.entries), 4, (2.5, 2.3), 1.1, share=True)
+    figure, panels = new_figure(table, f"what was found, {cell.title}", len(cell.all_entries), 4, (2.5, 2.3), 1.1, share=True)
     accuracy = full_training_accuracy(table, cell.dataset)[1]
-    for axes, entry in zip(panels, cell.entries, strict=True):
+    for axes, entry in zip(panels, cell.all_entries, strict=True):
         plot_cost(axes, costs, accuracy, Series(entry.name, entry.style, final_architectures(entry.experiment)))
-        axes.set_title(_wrapped(_label(entry, [cell]), 2.2))
+        axes.set_title(wrapped(_label(entry, [cell]), 2.2))
         if axes.xaxis.get_tick_params()["labelbottom"]:
             axes.set_xlabel(label)
         if axes.yaxis.get_tick_params()["labelleft"]:
@@ -196,7 +227,7 @@ def correlation_figure(table: Table) -> Figure:
         measurements[f"{title}, {table.report_schedule} ep., test"] = full_training_accuracy(table, dataset)[1]
     side = 1.9 + 0.5 * len(measurements)
     title = f"rank correlation, {len(table):,} architectures\nSpearman's ρ below the diagonal, Kendall's τ above"
-    figure, (axes,) = _new_figure(table, title, 1, 1, (side, side), 0.1)
+    figure, (axes,) = new_figure(table, title, 1, 1, (side, side), 0.1)
     plot_correlations(axes, rank_correlations(np.array(list(measurements.values()))), list(measurements))
     return figure
 
@@ -208,18 +239,19 @@ def _times(experiments: Sequence[Experiment]) -> FloatArray:
     return np.geomspace(min(max(first, end / TIME_SPAN), end / 2), end, TIMES)
 
 
-def _label(entry: Entry, all_cells: Sequence[Cell]) -> str:
+def _label(entry: Entry[Any], all_cells: Sequence[Cell]) -> str:
     """An entry's name and how many runs entries of its name have in some cells."""
-    runs = sorted({len(other.experiment.seeds) for cell in all_cells for other in cell.entries if other.name == entry.name})
+    entries = [other for cell in all_cells for other in cell.all_entries]
+    runs = sorted({len(other.experiment.seeds) for other in entries if other.name == entry.name})
     return f"{entry.name}, n = {runs[0]}" if len(runs) == 1 else f"{entry.name}, n = {runs[0]} to {runs[-1]}"
 
 
-def _wrapped(text: str, width: float) -> str:
+def wrapped(text: str, width: float) -> str:
     """The text in lines that fit a width in inches."""
     return textwrap.fill(text, int(width / CHARACTER))
 
 
-def _new_figure(
+def new_figure(
     table: Table, title: str, panels: int, columns: int, size: tuple[float, float], extra: float, share: bool = False
 ) -> tuple[Figure, list[Axes]]:
     """A figure with a title that carries the table's notice, and its axes.
@@ -238,7 +270,7 @@ def _new_figure(
     width = max(size[0] * columns, MIN_WIDTH)
     heading = f"{table.space.name.capitalize()} space: {title}"
     if table.notice:
-        heading += "\n" + _wrapped(table.notice, width / 1.2)  # larger letters than elsewhere
+        heading += "\n" + wrapped(table.notice, width / 1.2)  # larger letters than elsewhere
     figure = Figure((width, size[1] * rows + extra + 0.2 * heading.count("\n")), layout="constrained")
     figure.suptitle(heading, fontsize=10.5)
     axes = figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share).ravel().tolist()

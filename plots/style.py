@@ -53,6 +53,15 @@ _GREY, _ORANGE, _SKY, _GREEN = "#7f7f7f", "#e69f00", "#56b4e9", "#009e73"
 _BLUE, _VERMILLION, _PURPLE = "#0072b2", "#d55e00", "#cc79a7"
 _MARKERS = "osD^vPX*"
 
+OPERATION_COLORS: Mapping[str, str] = {
+    "none": "#c8c8c8",
+    "skip_connect": _ORANGE,
+    "nor_conv_1x1": _SKY,
+    "nor_conv_3x3": _BLUE,
+    "avg_pool_3x3": _GREEN,
+}
+"""Colour of each operation of the topology space."""
+
 
 @dataclass(frozen=True)
 class AlgorithmStyle:
@@ -78,6 +87,12 @@ _KNOWN: Mapping[str, tuple[str, str, str]] = {
     "hyperband": (_PURPLE, "solid", "P"),
     "bohb": (_BLUE, "solid", "X"),
     "bohb-reference": (_SKY, "dashed", "*"),
+    "rsps": (_GREY, "dashed", "o"),
+    "darts-v1": (_ORANGE, "solid", "s"),
+    "darts-v2": (_VERMILLION, "dashed", "D"),
+    "gdas": (_GREEN, "solid", "^"),
+    "setn": (_PURPLE, "dashed", "P"),
+    "enas": (_BLUE, "dashed", "X"),
 }
 _FREE = [
     (color, dashes)
@@ -91,7 +106,7 @@ def style_of(algorithm: str, variant: int = 0) -> AlgorithmStyle:
     """The style of an algorithm, the same in all figures and all processes.
 
     A name that is not of this project gets a free pair of colour and dashes from a checksum of its name, so that its style
-    does not depend on which other algorithms are drawn. (Two such names can meet: there are 20 pairs.)
+    does not depend on which other algorithms are drawn. (Two such names can meet: there are 14 pairs.)
 
     Args:
         algorithm: the registered name.
