@@ -20,10 +20,13 @@ ONE_SHOT_MODULES = {
     "gdas": "gdas",
     "setn": "setn",
     "enas": "enas",
+    "tas": "tas",
+    "fbnetv2": "fbnetv2",
+    "tunas": "tunas",
 }
 """The module of each weight-sharing search by the search's name."""
 
-_LATER = {"one_shot", "supernet", *ONE_SHOT_MODULES.values()}
+_LATER = {"one_shot", "size_search", "supernet", *ONE_SHOT_MODULES.values()}
 
 for _module in sorted({module.name for module in pkgutil.iter_modules(__path__)} - _LATER):
     import_module(f"{__name__}.{_module}")

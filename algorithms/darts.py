@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from algorithms.one_shot import AlphaConfig, AlphaSearch, Batch, register_one_shot
-from algorithms.supernet import Rule
+from algorithms.supernet import Rule, Supernet, WidthRule
 from benchmark_api.spaces import Architecture
 
 
@@ -27,10 +27,10 @@ class DartsFirstOrder(AlphaSearch):
     space = "topology"
     Config = AlphaConfig
 
-    def _weight_rule(self) -> Rule:
+    def _weight_rule(self) -> Rule | WidthRule:
         return self._architecture_rule()  # eq. 2
 
-    def _evaluation_rule(self, architecture: Architecture) -> Rule:
+    def _evaluation_rule(self, architecture: Architecture) -> Rule | WidthRule:
         return self._architecture_rule()
 
 
@@ -61,6 +61,7 @@ class DartsSecondOrder(DartsFirstOrder):
                 raise ValueError(f"perturbation must be positive, got {self.perturbation}")
 
     config: Config
+    supernet: Supernet
 
     def _architecture_gradient(self, training: Batch, validation: Batch) -> Tensor:
         xi: float = self.optimizer.param_groups[0]["lr"]

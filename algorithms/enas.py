@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from algorithms.one_shot import AlphaConfig, FloatArray, OneShotSearch, register_one_shot
-from algorithms.supernet import Rule
+from algorithms.supernet import Rule, Supernet
 from benchmark_api.spaces import EDGES, OPERATIONS, Architecture
 
 State = list[tuple[Tensor, Tensor]]
@@ -86,6 +86,7 @@ class Enas(OneShotSearch):
                 raise ValueError(f"baseline_decay must be in [0, 1], got {self.baseline_decay}")
 
     config: Config
+    supernet: Supernet
 
     def _start(self) -> None:
         config = self.config

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from algorithms.one_shot import AlphaConfig, AlphaSearch, register_one_shot
-from algorithms.supernet import Rule
+from algorithms.supernet import Rule, Supernet
 from benchmark_api.spaces import Architecture
 
 
@@ -41,6 +41,7 @@ class Gdas(AlphaSearch):
                 raise ValueError(f"tau_min must be positive and tau_max not below it, got {self.tau_min} and {self.tau_max}")
 
     config: Config
+    supernet: Supernet
 
     @property
     def tau(self) -> float:

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from algorithms import checkpoint
-from algorithms.supernet import Rule, build_supernet
+from algorithms.supernet import Rule, WidthRule, build_supernet
 from benchmark_api.build import generator
 from benchmark_api.datasets import Dataset
 from benchmark_api.networks import Skeleton
@@ -249,7 +249,7 @@ class OneShotSearch(ABC):
         self.figures: list[EpochFigures] = []
         purposes = ("weights", "shuffle", "augment", "validation", "architecture", "evaluation")
         self.draws = {purpose: generator(seed, number) for number, purpose in enumerate(purposes)}
-        self.supernet = build_supernet(
+        self.supernet: Any = build_supernet(  # of the method's space
             task.space, task.skeleton, self.draws["weights"], self.device, config.batch_norm == "running"
         )
         if self.execution.channels_last:
@@ -273,11 +273,11 @@ class OneShotSearch(ABC):
     # -- what a method is ----------------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def _weight_rule(self) -> Rule:
+    def _weight_rule(self) -> Rule | WidthRule:
         """By which rule the next training batch is computed; drawn anew for each."""
 
     @abstractmethod
-    def _evaluation_rule(self, architecture: Architecture) -> Rule:
+    def _evaluation_rule(self, architecture: Architecture) -> Rule | WidthRule:
         """By which rule the next validation batch is computed, to log what the network reaches after an epoch.
 
         Args:
@@ -408,7 +408,7 @@ class OneShotSearch(ABC):
 
     # -- for the methods -----------------------------------------------------------------------------------------------------
 
-    def _logits(self, images: Tensor, rule: Rule, state: Mapping[str, Tensor] | None = None) -> Tensor:
+    def _logits(self, images: Tensor, rule: Rule | WidthRule, state: Mapping[str, Tensor] | None = None) -> Tensor:
         """The logits [image, class].
 
         Args:
@@ -601,7 +601,7 @@ class AlphaSearch(OneShotSearch):
         self.adam = self.config.adam([self.alpha])
         self._parts |= {"alpha": nn.ParameterList([self.alpha]), "adam": self.adam}
 
-    def _architecture_rule(self) -> Rule:
+    def _architecture_rule(self) -> Rule | WidthRule:
         """By which rule the next validation batch is computed for the architecture step."""
         return Rule(weights=self.alpha.softmax(dim=1))
 

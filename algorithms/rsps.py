@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from algorithms.one_shot import FloatArray, OneShotConfig, OneShotSearch, register_one_shot
-from algorithms.supernet import Rule
+from algorithms.supernet import Rule, Supernet
 from benchmark_api.spaces import EDGES, OPERATIONS, Architecture
 
 NONE = OPERATIONS.index("none")
@@ -43,6 +43,7 @@ class Rsps(OneShotSearch):
                 raise ValueError(f"candidates must be at least 1, got {self.candidates}")
 
     config: Config
+    supernet: Supernet
 
     def _weight_rule(self) -> Rule:
         return self._random_paths("architecture")

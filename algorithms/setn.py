@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from algorithms.one_shot import AlphaConfig, AlphaSearch, register_one_shot
-from algorithms.supernet import Rule
+from algorithms.supernet import Rule, Supernet
 from benchmark_api.spaces import Architecture
 
 
@@ -38,6 +38,7 @@ class Setn(AlphaSearch):
                 raise ValueError(f"candidates must be at least 1, got {self.candidates}")
 
     config: Config
+    supernet: Supernet
 
     def _weight_rule(self) -> Rule:
         draw = self.draws["architecture"]

@@ -1,4 +1,6 @@
-"""The network that holds all candidates: every operation on every edge of every cell, with weights that candidates share.
+"""Networks that hold all candidates of a space, with weights that candidates share.
+
+That of the topology space has every operation on every edge of every cell, that of the size space the widest of all layers.
 
 A `Supernet` has the stem, the reduction blocks and the classifier of `benchmark_api.networks.CellNetwork`, and between them
 `SuperCell`s. A `Rule` says how a pass computes: with all operations, or along one path of each cell.
@@ -14,15 +16,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmark_api.networks import ReductionBlock, Skeleton, initialize, make_operation
-from benchmark_api.spaces import EDGES, OPERATIONS, Architecture, SearchSpace, TopologySpace
+from benchmark_api.networks import Cell, ReductionBlock, Skeleton, initialize, make_operation
+from benchmark_api.spaces import EDGES, OPERATIONS, SIZE_CELL, Architecture, SearchSpace, SizeSpace, TopologySpace
 from benchmark_api.stacks import Sums3x3
 
 _OUTGOING = tuple(tuple(edge for edge, (_, source) in enumerate(EDGES) if source == node) for node in range(3))
@@ -166,13 +168,112 @@ class Supernet(nn.Module):
         return Rule(paths=[architecture] * self.cells)
 
 
+# -- the size space ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class WidthRule:
+    """How a supernet of the size space computes: what is left of the channels after each of its modules, the stem and the blocks.
+
+    Attributes:
+        masks: factors [module, channel].
+        pairs: for every module two choices of its width, and their weights [2]: the first channels of each, stretched to the
+            larger of the two, weighted and summed.
+    """
+
+    masks: Tensor | None = None
+    pairs: Sequence[tuple[tuple[int, int], Tensor]] | None = None
+
+
+class SizeSupernet(nn.Module):
+    """The shared network of the size space: the widest candidate, whose modules' features are narrowed.
+
+    The first width is that of the stem and of the first block; both have features of their own to narrow.
+
+    Args:
+        space: the space.
+        classes: number of classes.
+        input_channels: channels of the images.
+        track_running_stats: of all normalisations but those of the reduction blocks, which always track.
+
+    Attributes:
+        candidates: factors of a module's channels for each choice of its width [choice, channel], on the CPU.
+        decisions: the decision that gives each module its width [module].
+    """
+
+    def __init__(self, space: SizeSpace, classes: int, input_channels: int, track_running_stats: bool) -> None:
+        super().__init__()
+        self.space, self.width = space, max(space.widths)
+        layers = len(space.cardinalities)
+        reductions = layers // 3, 2 * (layers // 3) + 1
+        self.decisions = (0, *range(layers))
+
+        def norm() -> nn.BatchNorm2d:
+            return nn.BatchNorm2d(self.width, affine=False, track_running_stats=track_running_stats)
+
+        self.stem = nn.Sequential(nn.Conv2d(input_channels, self.width, 3, padding=1), norm())
+        self.blocks = nn.ModuleList(
+            ReductionBlock(self.width, self.width)
+            if block in reductions
+            else Cell(SIZE_CELL, self.width, self.width, False, track_running_stats)
+            for block in range(layers)
+        )
+        self.lastact = nn.Sequential(norm(), nn.ReLU())
+        self.classifier = nn.Linear(self.width, classes)
+        channels = torch.arange(self.width, device="cpu")
+        self.candidates = torch.stack([(channels < width).float() for width in space.widths])
+
+    def forward(self, images: Tensor, rule: WidthRule) -> Tensor:
+        """The logits [image, class]."""
+        x = images
+        for number, module in enumerate((self.stem, *self.blocks)):
+            x = module(x)
+            if rule.masks is not None:
+                x = x * rule.masks[number, :, None, None].to(x)
+            if rule.pairs is not None:
+                x = self._interpolated(x, *rule.pairs[number])
+        logits: Tensor = self.classifier(self.lastact(x).mean(dim=(2, 3)))
+        return logits
+
+    def _interpolated(self, x: Tensor, choices: tuple[int, int], weights: Tensor) -> Tensor:
+        """Channel-wise interpolation (Dong & Yang, NeurIPS 2019, arXiv 1905.09717, eq. 4): as one 1x1 convolution."""
+        widths = [self.space.widths[choice] for choice in choices]
+        first, second = (stretch(width, max(widths)).to(weights) for width in widths)
+        kernel = x.new_zeros(self.width, self.width)
+        kernel[: max(widths), : widths[0]] = (weights[0] * first).to(x)
+        kernel[: max(widths), : widths[1]] += (weights[1] * second).to(x)
+        return functional.conv2d(x, kernel[:, :, None, None])
+
+    def compile_parts(self) -> None:
+        """Compile the modules; what narrows them differs from step to step."""
+        for part in (self.stem, self.lastact, *self.blocks):
+            part.compile()
+
+    def along(self, architecture: Architecture) -> WidthRule:
+        """The rule by which all modules have the widths of one architecture."""
+        return WidthRule(masks=self.candidates[[architecture[decision] for decision in self.decisions]])
+
+
+@cache
+def stretch(channels: int, width: int) -> Tensor:
+    """Adaptive average pooling of so many channels to at least as many, as a matrix [width, channels]."""
+    matrix = torch.zeros(width, channels, dtype=torch.float64)
+    for row in range(width):
+        first, last = row * channels // width, -(-(row + 1) * channels // width)
+        matrix[row, first:last] = 1.0 / (last - first)
+    return matrix
+
+
+# -- both ----------------------------------------------------------------------------------------------------------------------
+
+
 def build_supernet(
     space: SearchSpace,
     skeleton: Skeleton,
     generator: torch.Generator,
     device: torch.device | str = "cpu",
     track_running_stats: bool = False,
-) -> Supernet:
+) -> Supernet | SizeSupernet:
     """The supernet of a space, with weights drawn from a generator.
 
     Args:
@@ -185,11 +286,18 @@ def build_supernet(
     Raises:
         ValueError: there is no supernet of that space, or the skeleton does not fit it.
     """
-    if not isinstance(space, TopologySpace):
-        raise ValueError(f"no supernet for {space!r}; expected a TopologySpace")
-    widths = skeleton.widths(space, (0,) * len(EDGES))
     with torch.device("meta"):  # so that no weights are drawn from the global generator
-        supernet = Supernet(widths, skeleton.classes, skeleton.input_channels, track_running_stats)
+        match space:
+            case TopologySpace():
+                widths = skeleton.widths(space, (0,) * len(EDGES))
+                supernet: Supernet | SizeSupernet = Supernet(
+                    widths, skeleton.classes, skeleton.input_channels, track_running_stats
+                )
+            case SizeSpace():
+                skeleton.widths(space, space.architecture(0))  # refuses what does not fit
+                supernet = SizeSupernet(space, skeleton.classes, skeleton.input_channels, track_running_stats)
+            case _:
+                raise ValueError(f"no supernet for {space!r}; expected a TopologySpace or a SizeSpace")
     supernet.to_empty(device=device)
     initialize(supernet, generator)
     return supernet

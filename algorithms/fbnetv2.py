@@ -1,0 +1,35 @@
+"""FBNetV2: features of the full width, times the mean of the masks of all widths under a Gumbel softmax."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from algorithms.gdas import gumbel_noise
+from algorithms.one_shot import register_one_shot
+from algorithms.size_search import SizeSearch, TemperedConfig
+from algorithms.supernet import WidthRule
+
+
+@register_one_shot
+class FBNetV2(SizeSearch):
+    """Section 3.1 of the paper, channel masking; its search for the resolution is left out."""
+
+    name = "fbnetv2"
+    title = "FBNetV2"
+    paper = "Wan et al., FBNetV2: Differentiable NAS for Spatial and Channel Dimensions, CVPR 2020, arXiv 2004.05565"
+
+    @dataclass(frozen=True)
+    class Config(TemperedConfig):
+        """Hyperparameters of FBNetV2.
+
+        Raises:
+            ValueError: a value is out of range.
+        """
+
+    config: Config
+
+    def _sample(self, purpose: str) -> WidthRule:
+        rows = self.alpha[self.decisions]  # [module, width]
+        noise = gumbel_noise(rows.shape, self.draws[purpose]).to(rows)
+        weights = ((rows + noise) / self.config.tau(self.epoch)).softmax(dim=1)
+        return WidthRule(masks=weights @ self.supernet.candidates.to(weights))

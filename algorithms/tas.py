@@ -1,0 +1,43 @@
+"""TAS: two widths of each layer at a time, their features stretched to the same width and mixed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from algorithms.gdas import gumbel_noise
+from algorithms.one_shot import register_one_shot
+from algorithms.size_search import SizeSearch, TemperedConfig
+from algorithms.supernet import WidthRule
+
+FLOOR = 1e-7
+"""Added to probabilities, so that two different widths can be drawn whatever they are."""
+
+
+@register_one_shot
+class Tas(SizeSearch):
+    """Section 3.2 of the paper: the search for the width, by channel-wise interpolation; there is no search for the depth."""
+
+    name = "tas"
+    title = "TAS"
+    paper = "Dong & Yang, Network Pruning via Transformable Architecture Search, NeurIPS 2019, arXiv 1905.09717"
+
+    @dataclass(frozen=True)
+    class Config(TemperedConfig):
+        """Hyperparameters of TAS.
+
+        Raises:
+            ValueError: a value is out of range.
+        """
+
+    config: Config
+
+    def _sample(self, purpose: str) -> WidthRule:
+        rows = self.alpha.log_softmax(dim=1)[self.decisions]  # [module, width]
+        noise = gumbel_noise(rows.shape, self.draws[purpose]).to(rows)
+        logits = (rows + noise) / self.config.tau(self.epoch)  # eq. 3
+        p = logits.detach().softmax(dim=1).cpu()
+        drawn = torch.multinomial(p + FLOOR, 2, replacement=False, generator=self.draws[purpose])  # [module, 2]
+        weights = logits.gather(1, drawn.to(self.device)).softmax(dim=1)  # eq. 4: over the two that were drawn
+        return WidthRule(pairs=[((first, second), q) for (first, second), q in zip(drawn.tolist(), weights, strict=True)])
