@@ -277,7 +277,9 @@ def label(condition: AnyCondition, search_schedule: str) -> str:
 
 
 @dataclass(frozen=True)
-class _TextTable:
+class TextTable:
+    """A table of texts, before it has a format."""
+
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -286,12 +288,12 @@ class _TextTable:
 
 def to_markdown(report: Report) -> str:
     """The report as Markdown: the table of results, then one matrix of comparisons per dataset."""
-    return "\n".join(_markdown(table) for table in _text_tables(report))
+    return "\n".join(_markdown(table) for table in text_tables(report))
 
 
 def to_latex(report: Report) -> str:
     """The report as LaTeX tables (package booktabs)."""
-    return "\n".join(_latex(table) for table in _text_tables(report))
+    return "\n".join(_latex(table) for table in text_tables(report))
 
 
 def to_csv(reports: Sequence[Report]) -> str:
@@ -359,10 +361,11 @@ def _record(report: Report, dataset: DatasetReport, row: Row) -> dict[str, str]:
     }
 
 
-def _text_tables(report: Report) -> list[_TextTable]:
+def text_tables(report: Report) -> list[TextTable]:
+    """The table of results, then one matrix of comparisons per dataset."""
     table, about = report.table, _about(report.table)
     tables = [
-        _TextTable(
+        TextTable(
             f"{table.space.name} space: {about}",
             (
                 "dataset", "algorithm", "n", "valid", "published (Δ/s.e.)", "test", "95 % of the mean",
@@ -510,7 +513,7 @@ def ranking_table(table: Table, rankings: Sequence[SupernetRanking]) -> str:
         name = label(ranking, table.search_schedule)
         lines.append((ranking.dataset, name, str(len(ranking.seeds)), str(ranking.architectures), images, tau, rho, seconds))
     return _markdown(
-        _TextTable(
+        TextTable(
             f"ranking by supernets, {_about(table)}",
             ("dataset", "algorithm", "n", "architectures", "images", "Kendall's τ", "Spearman's ρ", "wall s"),
             tuple(lines),
@@ -533,14 +536,14 @@ def ranked(table: Table, ranking: SupernetRanking) -> list[tuple[FloatArray, Flo
     return found
 
 
-def _comparison_matrix(dataset: DatasetReport, about: str) -> _TextTable:
+def _comparison_matrix(dataset: DatasetReport, about: str) -> TextTable:
     labels = [row.label for row in dataset.rows]
     cells: dict[tuple[str, str], str] = {}
     for pair in dataset.comparisons:
         mark = f"n < {MIN_RUNS}" if np.isnan(pair.p) else _stars(pair.p)
         cells[pair.first, pair.second] = f"{pair.improvement:.2f} {mark}".strip()
         cells[pair.second, pair.first] = f"{1 - pair.improvement:.2f} {mark}".strip()
-    return _TextTable(
+    return TextTable(
         f"{dataset.dataset}: probability that a run of the row beats one of the column on the test set ({about})",
         ("", *labels),
         tuple((first, *(cells.get((first, second), "") for second in labels)) for first in labels),
@@ -555,7 +558,7 @@ def _stars(p: float) -> str:
     return "*" * sum(p < threshold for threshold in (0.05, 0.01, 0.001))
 
 
-def _markdown(table: _TextTable) -> str:
+def _markdown(table: TextTable) -> str:
     lines = [table.header, *table.rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(table.header))]
     padded = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines]
@@ -580,7 +583,7 @@ _LATEX: Mapping[int, str] = str.maketrans(
 )
 
 
-def _latex(table: _TextTable) -> str:
+def _latex(table: TextTable) -> str:
     def line(cells: Sequence[str]) -> str:
         return " & ".join(cell.translate(_LATEX) for cell in cells) + r" \\"
 

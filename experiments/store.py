@@ -166,6 +166,7 @@ class Stored:
         offsets: [run + 1], int64.
         wall_seconds: [run], float64.
         code_versions: those that made the runs, sorted.
+        machines: interpreter, platform, processor and libraries that the runs were made with, each as sorted pairs.
         table_path: where the table was when the last piece was made.
     """
 
@@ -173,6 +174,7 @@ class Stored:
     offsets: npt.NDArray[np.int64]
     wall_seconds: npt.NDArray[np.float64]
     code_versions: tuple[str, ...]
+    machines: tuple[tuple[tuple[str, str], ...], ...]
     table_path: str
 
 
@@ -512,7 +514,9 @@ class _Piece:
     def __init__(self, root: Path, path: Path) -> None:
         self.path, self.kind = path, _kind_in(path)
         scalars = self._read([name for name in self.kind.schema.names if name not in self.kind.lists])
-        self.table_path: str = _manifest(path, scalars.schema)["table_path"]
+        manifest = _manifest(path, scalars.schema)
+        self.table_path: str = manifest["table_path"]
+        self.machine = tuple(sorted((name, str(manifest[name])) for name in manifest.keys() - _NOT_OF_THE_MACHINE))
         if not scalars.num_rows:
             raise StoreError(f"{path}: holds no run; delete it")
         facts = scalars.select(self.kind.fields)
@@ -554,6 +558,9 @@ class _Piece:
         if not table.schema.equals(pa.schema([schema.field(name) for name in columns])):
             raise StoreError(f"{self.path}: damaged, its columns are {table.schema.names}; delete it and run again")
         return table
+
+
+_NOT_OF_THE_MACHINE = {"kind", "schema_version", "table_path"}  # of a manifest
 
 
 @contextmanager
@@ -609,6 +616,7 @@ def _experiment(condition: AnyCondition, pieces: list[_Piece]) -> Stored:
         **{name: np.concatenate([piece.lists[name] for piece in pieces]) for name in kind.lists},
         wall_seconds=np.concatenate([piece.wall_seconds for piece in pieces]),
         code_versions=code_versions,
+        machines=tuple(sorted({piece.machine for piece in pieces})),
         table_path=pieces[-1].table_path,
     )
     return made

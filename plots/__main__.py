@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
 import tyro
+from matplotlib.figure import Figure
 
-from experiments.report import tables_of
+from benchmark_api.table import Table
+from experiments.checklist import checklist
+from experiments.report import make_report, tables_of
 from experiments.store import ONE_SHOT_RUNS, RANKINGS, AnyExperiment, Experiment, OneShotExperiment, load
 from plots.one_shot import one_shot_figures
-from plots.report import anytime_figure, cells, correlation_figure, cost_figure, final_figure
+from plots.page import write_page
+from plots.report import anytime_figure, cells, correlation_figure, cost_figure, final_figure, rankable, ranks_figure
 from plots.style import RC, save
 
 
 def draw(
     results_dir: str | os.PathLike[str], out_dir: str | os.PathLike[str], table: str | os.PathLike[str] | None = None
 ) -> list[Path]:
-    """Draw all figures of the experiments in a results folder.
+    """Draw all figures of the experiments in a results folder, and write the page that has them all, `report.html`, there.
 
     Args:
         results_dir: the folder.
@@ -28,7 +33,7 @@ def draw(
             found where it was when the experiments were run.
 
     Returns:
-        The files, a PNG and a PDF for each figure; they are named after the table.
+        The files: the page, then a PNG and a PDF for each figure; these are named after the table.
 
     Raises:
         FileNotFoundError: there is no such folder, or a table is not where it was.
@@ -38,25 +43,41 @@ def draw(
     tables = tables_of(experiments, None if table is None else Path(table))
     if not tables:
         raise ValueError(f"nothing to draw: {results_dir} holds no run")
-    files = []
+    files, drawn = [], {}
+    reports = [make_report(opened, group) for opened, group in tables]
     with matplotlib.rc_context(RC):
         for opened, group in tables:
-            one_shot = [experiment for experiment in group if isinstance(experiment, OneShotExperiment)]
-            found = cells([experiment for experiment in group if isinstance(experiment, Experiment)], one_shot)
-            searched = [cell for cell in found if cell.entries]
-            figures = {"anytime": anytime_figure(opened, searched)} if searched else {}
-            figures["final"] = final_figure(opened, found)
-            for cell in found:
-                figures[f"{cell.slug}-flops"] = cost_figure(opened, cell, "flops")
-                figures[f"{cell.slug}-params"] = cost_figure(opened, cell, "params")
-            figures["correlation"] = correlation_figure(opened)
-            for cell in {cell.dataset: cell for cell in reversed(found) if cell.one_shot}.values():
-                rankings = load(results_dir, RANKINGS, dataset=cell.dataset, table_fingerprint=opened.fingerprint)
-                for what, figure in one_shot_figures(opened, cell, rankings).items():
-                    figures[f"{cell.dataset}-{what}"] = figure
-            for what, figure in figures.items():
+            drawn[opened.fingerprint] = figures_of(opened, group, results_dir)
+            for what, figure in drawn[opened.fingerprint].items():
                 files += save(figure, Path(out_dir, f"{opened.path.stem}-{what}"))
-    return files
+        page = write_page(Path(results_dir, "report.html"), reports, drawn, checklist(reports))
+    return [page, *files]
+
+
+def figures_of(table: Table, experiments: Sequence[AnyExperiment], results_dir: str | os.PathLike[str]) -> dict[str, Figure]:
+    """All figures of a table's experiments, by what they show.
+
+    Args:
+        table: the table.
+        experiments: what was run on it.
+        results_dir: where rankings by supernets are stored.
+    """
+    one_shot = [experiment for experiment in experiments if isinstance(experiment, OneShotExperiment)]
+    found = cells([experiment for experiment in experiments if isinstance(experiment, Experiment)], one_shot)
+    searched = [cell for cell in found if cell.entries]
+    figures = {"anytime": anytime_figure(table, searched)} if searched else {}
+    figures["final"] = final_figure(table, found)
+    if ranked := [cell for cell in searched if rankable(cell)]:
+        figures["ranks"] = ranks_figure(table, ranked)
+    for cell in found:
+        figures[f"{cell.slug}-flops"] = cost_figure(table, cell, "flops")
+        figures[f"{cell.slug}-params"] = cost_figure(table, cell, "params")
+    figures["correlation"] = correlation_figure(table)
+    for cell in {cell.dataset: cell for cell in reversed(found) if cell.one_shot}.values():
+        rankings = load(results_dir, RANKINGS, dataset=cell.dataset, table_fingerprint=table.fingerprint)
+        for what, figure in one_shot_figures(table, cell, rankings).items():
+            figures[f"{cell.dataset}-{what}"] = figure
+    return figures
 
 
 def main(results: Path = Path("results"), out: Path = Path("plots/figures"), table: Path | None = None) -> None:
