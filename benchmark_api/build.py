@@ -20,8 +20,10 @@ import multiprocessing
 import os
 import platform
 import random
+import shlex
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -472,6 +474,7 @@ def _write(worker: Worker, skeleton: Skeleton, stacks: int, out: Path) -> None:
             "name": f"{plan.dataset}-{space.name}",
             "trained": int(trained.sum()),
             "isomorphic": "trained once, as the member with the lowest index" if isinstance(space, TopologySpace) else "none",
+            "command": shlex.join(["python", *sys.orig_argv[1:]]),
             "settings": settings,
             "seconds": "CPU time of a stack, divided by multiply-accumulates",
             "total_seconds": round(total, 1),

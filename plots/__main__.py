@@ -27,7 +27,7 @@ def draw(
             found where it was when the experiments were run.
 
     Returns:
-        The files, a PNG and a PDF for each figure.
+        The files, a PNG and a PDF for each figure; they are named after the table.
 
     Raises:
         FileNotFoundError: there is no such folder, or a table is not where it was.
@@ -36,11 +36,9 @@ def draw(
     tables = tables_of(load(results_dir), None if table is None else Path(table))
     if not tables:
         raise ValueError(f"nothing to draw: {results_dir} holds no run")
-    spaces = [opened.space.name for opened, _ in tables]
     files = []
     with matplotlib.rc_context(RC):
         for opened, experiments in tables:
-            name = opened.space.name if spaces.count(opened.space.name) == 1 else f"{opened.space.name}-{opened.fingerprint[:8]}"
             found = cells(experiments)
             figures = {"anytime": anytime_figure(opened, found), "final": final_figure(opened, found)}
             for cell in found:
@@ -48,7 +46,7 @@ def draw(
                 figures[f"{cell.slug}-params"] = cost_figure(opened, cell, "params")
             figures["correlation"] = correlation_figure(opened)
             for what, figure in figures.items():
-                files += save(figure, Path(out_dir, f"{name}-{what}"))
+                files += save(figure, Path(out_dir, f"{opened.path.stem}-{what}"))
     return files
 
 
