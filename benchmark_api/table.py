@@ -38,7 +38,7 @@ from benchmark_api.spaces import SearchSpace, space_from_spec
 
 FORMAT_VERSION = 1
 
-EMBEDDED = {name: Path(__file__).parent / "data" / f"{name}.safetensors" for name in ("digits-topology", "digits-size")}
+EMBEDDED = {path.stem: path for path in sorted((Path(__file__).parent / "data").glob("*.safetensors"))}
 """The tables that come with this project, by name; docs/embedded.md describes them."""
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -540,9 +540,9 @@ def _map_safetensors(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str,
         TableError: not a well-formed safetensors file.
     """
     if not path.is_file():
+        come = f"; these come with the project: {', '.join(EMBEDDED)}" if EMBEDDED else ""
         raise FileNotFoundError(
-            f"no table file {path}; `python -m benchmark_api import` makes one from an official archive, "
-            f"and {' and '.join(EMBEDDED)} come with this project"
+            f"no table file {path}; `python -m benchmark_api import` makes one from an official archive{come}"
         )
     try:
         with open(path, "rb") as file:

@@ -155,6 +155,8 @@ class ReproduceCommand:
     """The folder of the figures."""
 
     def __call__(self) -> int:
+        if not self.table:
+            raise ValueError("no table: name at least one with --table")
         pieces: list[Piece] = []
         for table in map(Table, self.table):
             for dataset in table.datasets:

@@ -192,6 +192,7 @@ def test_the_table_can_have_moved(results: Path, experiments: Command, topology_
         (["table", "--results", "RESULTS", "--table", "SIZE"], "no stored run"),
         (["status", "--results", "nowhere"], "no results folder nowhere"),
         (["reproduce", "--table", "nowhere"], "no table file nowhere"),
+        (["reproduce", "--table"], "no table: "),
     ],
 )
 def test_errors_are_one_line(

@@ -76,14 +76,6 @@ def test_targets_exist(tmp_path: Path) -> None:
         assert " -m " in done.stdout
 
 
-def test_reproduce_without_a_table_says_what_is_missing(tmp_path: Path) -> None:
-    done = make("reproduce", folder=tmp_path)
-    assert done.returncode != 0
-    assert done.stdout.startswith("error: no table: ")
-    assert done.stdout.count("\n") == 1
-    assert "make import ARCHIVE=" in done.stdout
-
-
 def test_help_lists_every_target(tmp_path: Path) -> None:
     listed = make("help", folder=tmp_path).stdout
     for target in ("import", "reproduce", "table", "plots", "bench", "test", "lint", "rea", "bohb"):
