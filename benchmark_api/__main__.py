@@ -66,6 +66,7 @@ def build(
     sample: Annotated[int | None, tyro.conf.arg(help="train so many random candidates only")] = None,
     stack: Annotated[int, tyro.conf.arg(help="channels of the first block that are trained together")] = 128,
     half: Annotated[bool, tyro.conf.arg(help="store accuracies and losses in half precision")] = False,
+    notice: Annotated[str, tyro.conf.arg(help="what all tables and figures made from it repeat")] = "",
     device: Annotated[str, tyro.conf.arg(help="where to train, as PyTorch names it")] = "cpu",
     jobs: Jobs = None,
 ) -> None:
@@ -89,7 +90,7 @@ def build(
         half=half,
     )
     try:
-        table = build_table(plan, out, root=data, device=device, jobs=jobs, progress=sys.stderr.isatty())
+        table = build_table(plan, out, root=data, device=device, jobs=jobs, progress=sys.stderr.isatty(), notice=notice)
     except KeyboardInterrupt:
         print(f"interrupted; what is finished is in {out}.build: the same command goes on from there", file=sys.stderr)
         sys.exit(130)
