@@ -8,10 +8,10 @@ VENV    ?= .venv
 RUN     := $(VENV)/bin/python
 
 SPACE   ?= topology
-DATASET ?= cifar10
+TABLE   ?=
+DATASET ?= $(if $(filter-out digits-%,$(TABLE)),cifar10,digits)
 SEEDS   ?= 500
 BUDGET  ?=
-TABLE   ?=
 ARCHIVE ?=
 JOBS    ?=
 RESULTS ?= results
@@ -28,7 +28,8 @@ help: ## List the targets and the variables
 	@echo 'Targets:'
 	@grep -hE '^[a-z$$()A-Z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/$$(ALGORITHMS)/ALGORITHM/' | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 	@echo 'ALGORITHM is one of: $(ALGORITHMS)'
-	@echo 'Variables: TABLE=path ARCHIVE=path SPACE=topology|size DATASET=cifar10|cifar100|ImageNet16-120 SEEDS=500'
+	@echo 'Variables: TABLE=path (by default the embedded digits-SPACE) SPACE=topology|size ARCHIVE=path SEEDS=500'
+	@echo '           DATASET=cifar10|cifar100|ImageNet16-120 (with TABLE), digits (without)'
 	@echo '           BUDGET=simulated seconds  JOBS=processes  RESULTS=results  FIGURES=plots/figures  PYTHON=python3'
 	@echo "           ARGS='more flags', for example: make rea TABLE=t ARGS='--population-size 20'"
 
@@ -54,13 +55,11 @@ import: $(VENV)/.installed ## Import an official archive: make import ARCHIVE=fo
 	@test -n '$(ARCHIVE)' || { echo 'error: no archive: make import ARCHIVE=path/to/NATS-tss-v1_0-3ffb9-simple'; exit 2; }
 	$(RUN) -m benchmark_api import '$(ARCHIVE)' '$(or $(TABLE),tables/$(notdir $(ARCHIVE:/=)).safetensors)' $(call flag,JOBS,jobs) $(ARGS)
 
-reproduce: $(VENV)/.installed ## All algorithms on all data sets of a table, then tables and figures: make reproduce TABLE=file
-	@test -n '$(TABLE)' || { echo 'error: no table: this version embeds none; make one with `make import ARCHIVE=path/to/NATS-tss-v1_0-3ffb9-simple`, then `make reproduce TABLE=tables/NATS-tss-v1_0-3ffb9-simple.safetensors`'; exit 2; }
-	$(RUN) -m experiments reproduce --table '$(TABLE)' --results '$(RESULTS)' --figures '$(FIGURES)' $(if $(filter command line environment,$(origin SEEDS)),--seeds $(SEEDS)) $(call flag,JOBS,jobs) $(ARGS)
+reproduce: $(VENV)/.installed ## All algorithms, then tables and figures: on the embedded tables, or on another: TABLE=file
+	$(RUN) -m experiments reproduce $(call flag,TABLE,table) --results '$(RESULTS)' --figures '$(FIGURES)' $(if $(filter command line environment,$(origin SEEDS)),--seeds $(SEEDS)) $(call flag,JOBS,jobs) $(ARGS)
 
-$(ALGORITHMS): $(VENV)/.installed ## Run one algorithm: make rea TABLE=file DATASET=cifar10 SEEDS=500
-	@test -n '$(TABLE)' || { echo 'error: no table: make $@ TABLE=file (make import makes one from an official archive)'; exit 2; }
-	$(RUN) -m experiments run $@ --space $(SPACE) --dataset $(DATASET) --seeds $(SEEDS) --table '$(TABLE)' --results '$(RESULTS)' $(call flag,BUDGET,budget) $(call flag,JOBS,jobs) $(ARGS)
+$(ALGORITHMS): $(VENV)/.installed ## Run one algorithm on digits, or on another table: make rea TABLE=file DATASET=cifar10
+	$(RUN) -m experiments run $@ --space $(SPACE) --dataset $(DATASET) --seeds $(SEEDS) --table '$(or $(TABLE),digits-$(SPACE))' --results '$(RESULTS)' $(call flag,BUDGET,budget) $(call flag,JOBS,jobs) $(ARGS)
 
 table: $(VENV)/.installed ## Print the published table beside what is in RESULTS
 	@$(RUN) -m experiments table --results '$(RESULTS)' $(call flag,TABLE,table) $(ARGS)

@@ -13,7 +13,7 @@ import tyro
 if TYPE_CHECKING:  # imported by the commands that need them: `--help` answers at once
     from benchmark_api.table import Table
 
-TablePath = Annotated[Path, tyro.conf.arg(metavar="TABLE", help="a table file")]
+TablePath = Annotated[Path, tyro.conf.arg(metavar="TABLE", help="a table file, or digits-topology, digits-size")]
 Jobs = Annotated[int | None, tyro.conf.arg(help="processes; one per core unless told otherwise")]
 
 
@@ -66,6 +66,7 @@ def build(
     sample: Annotated[int | None, tyro.conf.arg(help="train so many random candidates only")] = None,
     stack: Annotated[int, tyro.conf.arg(help="channels of the first block that are trained together")] = 128,
     half: Annotated[bool, tyro.conf.arg(help="store accuracies and losses in half precision")] = False,
+    notice: Annotated[str, tyro.conf.arg(help="what all tables and figures made from it repeat")] = "",
     device: Annotated[str, tyro.conf.arg(help="where to train, as PyTorch names it")] = "cpu",
     jobs: Jobs = None,
 ) -> None:
@@ -89,7 +90,7 @@ def build(
         half=half,
     )
     try:
-        table = build_table(plan, out, root=data, device=device, jobs=jobs, progress=sys.stderr.isatty())
+        table = build_table(plan, out, root=data, device=device, jobs=jobs, progress=sys.stderr.isatty(), notice=notice)
     except KeyboardInterrupt:
         print(f"interrupted; what is finished is in {out}.build: the same command goes on from there", file=sys.stderr)
         sys.exit(130)
@@ -101,19 +102,19 @@ def info(
     /,
     verify: Annotated[bool, tyro.conf.arg(help="read the whole file and compare it with its fingerprint")] = False,
 ) -> None:
-    """What is in a table: datasets, schedules, trials, splits, and the best architectures."""
+    """What is in a table: datasets, schedules, trials, splits, best and worst architectures, and how far its figures repeat."""
     from benchmark_api.table import Table
 
     opened = Table(table)
     if verify:
         opened.verify()
-    space, source = opened.space, opened.metadata.get("source")
+    space, source = opened.space, opened.metadata.get("source", {})
     facts = {
-        "file": f"{table}, {table.stat().st_size / 1e6:,.0f} MB",
+        "file": f"{opened.path}, {opened.path.stat().st_size / 1e6:,.1f} MB",
         "notice": opened.notice,
         "space": f"{space.name}, {len(space):,} architectures, such as {space.to_string(space.architecture(0))}",
         "schedules": f"searches use {opened.search_schedule}, reports {opened.report_schedule} (epochs)",
-        "source": ", ".join(f"{name} {value}" for name, value in source.items()) if isinstance(source, dict) else source,
+        "source": ("\n" + " " * 15).join(f"{name}: {value}" for name, value in source.items()),
         "fingerprint": opened.fingerprint + (" (verified)" if verify else ""),
     }
     print(opened.title)
@@ -122,15 +123,25 @@ def info(
             print(f"  {name:<12} {text}")
     print("\ndataset keys, and what was measured (epochs with figures)")
     _print_rows(["key", "schedule", "architectures", "trials", "seeds", "splits"], _contents(opened))
-    print("\nbest architectures (mean over trials, last epoch)")
+    print("\nbest and worst architectures (mean over trials, last epoch)")
     rows = [
-        [key, schedule, split, *_best_row(opened, key, schedule, split)]
+        [key, schedule, split, *row]
         for key in opened.keys
         for schedule in opened.schedules(key)[-1:]
         for split in opened.splits(key, schedule)
         if split != "train"
+        for row in _extreme_rows(opened, key, schedule, split)
     ]
-    _print_rows(["key", "schedule", "split", "accuracy", "index", "architecture"], rows)
+    _print_rows(["key", "schedule", "split", "", "accuracy", "index", "architecture"], rows)
+    print("\nhow far figures repeat (test accuracy after the last epoch; ρ is Spearman's rank correlation)")
+    rows = [
+        [dataset, schedule, *_reliability_row(opened, dataset, schedule)]
+        for dataset in opened.datasets
+        for schedule in opened.schedules(dataset)
+        if "x-valid" in opened.splits(opened.search_key(dataset), schedule)
+    ]
+    header = ["dataset", "schedule", "architectures", "trials", "ρ between trials", "ρ valid, test", "ρ a third, the end"]
+    _print_rows([*header, "std of architectures", "of trials", "ratio"], rows)
 
 
 def query(
@@ -203,9 +214,26 @@ def _contents(table: Table) -> list[list[str]]:
     return rows
 
 
-def _best_row(table: Table, key: str, schedule: str, split: str) -> list[str]:
-    index, accuracy = table.best(key, schedule, split)
-    return [f"{accuracy:.4f}", str(index), table.space.to_string(table.space.architecture(index))]
+def _extreme_rows(table: Table, key: str, schedule: str, split: str) -> list[list[str]]:
+    accuracy = table.mean_accuracy(key, schedule, split)
+    known = [index for index in range(len(accuracy)) if accuracy[index] == accuracy[index]]
+    if not known:
+        return []
+    ends = {"best": table.best(key, schedule, split)[0], "worst": min(known, key=lambda index: float(accuracy[index]))}
+    return [
+        [name, f"{accuracy[index]:.4f}", str(index), table.space.to_string(table.space.architecture(index))]
+        for name, index in ends.items()
+    ]
+
+
+def _reliability_row(table: Table, dataset: str, schedule: str) -> list[str]:
+    from benchmark_api.reliability import reliability
+
+    found = reliability(table, dataset, schedule)
+    sets = f"{found.between_sets:.3f} ({found.sets[0]} against {found.sets[1]})" if found.trials > 1 else "one trial"
+    early = f"{found.early:.3f} (epoch {found.early_epoch})"
+    noise = ["", ""] if found.trials < 2 else [f"{found.trial_spread:.2f}", f"{found.spread / found.trial_spread:.1f}"]
+    return [f"{found.architectures:,}", str(found.trials), sets, f"{found.valid_test:.3f}", early, f"{found.spread:.2f}", *noise]
 
 
 def _costs(table: Table, index: int, key: str, schedule: str) -> str:

@@ -20,8 +20,10 @@ import multiprocessing
 import os
 import platform
 import random
+import shlex
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -325,6 +327,7 @@ def build(
     device: str = "cpu",
     jobs: int | None = None,
     progress: bool = True,
+    notice: str = "",
 ) -> Table:
     """Train all candidates of a plan, and write the table.
 
@@ -335,6 +338,7 @@ def build(
         device: where to train.
         jobs: processes, with one thread each; None for one per core.
         progress: show a progress bar.
+        notice: what all tables and figures made from the table repeat; empty for who trained it on what.
 
     Raises:
         FileNotFoundError: a file of the data set is missing.
@@ -355,7 +359,7 @@ def build(
     with tqdm(total=count, initial=count - missing, desc="training", unit="candidate", smoothing=0, disable=not progress) as bar:
         for done in _run(worker, todo, min(jobs or os.cpu_count() or 1, len(todo))):
             bar.update(done)
-    _write(worker, skeleton, len(stacks), out)
+    _write(worker, skeleton, len(stacks), out, notice or f"trained by this project on {plan.dataset}; not NATS-Bench")
     shutil.rmtree(worker.folder)
     return Table(out)
 
@@ -435,7 +439,7 @@ def _keep_memory() -> None:
         mallopt(option, value)
 
 
-def _write(worker: Worker, skeleton: Skeleton, stacks: int, out: Path) -> None:
+def _write(worker: Worker, skeleton: Skeleton, stacks: int, out: Path, notice: str) -> None:
     """Make the table of all finished stacks."""
     plan, space = worker.plan, worker.plan.space
     epochs, architectures = plan.protocol.epochs, len(space)
@@ -468,11 +472,12 @@ def _write(worker: Worker, skeleton: Skeleton, stacks: int, out: Path) -> None:
     metadata = {
         "space": space.spec(),
         "title": f"{plan.dataset} {space.name}, {epochs} epochs, {plan.trials} {'trial' if plan.trials == 1 else 'trials'}",
-        "notice": f"trained by this project on {plan.dataset}; not NATS-Bench",
+        "notice": notice,
         "source": {
             "name": f"{plan.dataset}-{space.name}",
             "trained": int(trained.sum()),
             "isomorphic": "trained once, as the member with the lowest index" if isinstance(space, TopologySpace) else "none",
+            "command": shlex.join(["python", *sys.orig_argv[1:]]),
             "settings": settings,
             "seconds": "CPU time of a stack, divided by multiply-accumulates",
             "total_seconds": round(total, 1),

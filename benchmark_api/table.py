@@ -37,6 +37,10 @@ import numpy.typing as npt
 from benchmark_api.spaces import SearchSpace, space_from_spec
 
 FORMAT_VERSION = 1
+
+EMBEDDED = {path.stem: path for path in sorted((Path(__file__).parent / "data").glob("*.safetensors"))}
+"""The tables that come with this project, by name; docs/embedded.md describes them."""
+
 FloatArray = npt.NDArray[np.floating[Any]]
 Quantity = Literal["accuracy", "loss"]
 
@@ -82,7 +86,7 @@ class Table:
     """An open table. Opening maps the file and copies nothing; all arrays are read-only views shared by all processes.
 
     Args:
-        path: the file.
+        path: the file, or the name of one of the tables in `EMBEDDED`.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -90,7 +94,7 @@ class Table:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path = EMBEDDED.get(os.fspath(path), Path(path))
         self._tensors, metadata = _map_safetensors(self.path)
         try:
             self.metadata: dict[str, Any] = json.loads(metadata["table"])
@@ -535,6 +539,11 @@ def _map_safetensors(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str,
         FileNotFoundError: no such file.
         TableError: not a well-formed safetensors file.
     """
+    if not path.is_file():
+        come = f"; these come with the project: {', '.join(EMBEDDED)}" if EMBEDDED else ""
+        raise FileNotFoundError(
+            f"no table file {path}; `python -m benchmark_api import` makes one from an official archive{come}"
+        )
     try:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size

@@ -17,7 +17,7 @@ import tyro
 
 from algorithms import REGISTRY, BlackBoxSearch
 from benchmark_api.evaluator import Charge, Noise, Repeats
-from benchmark_api.table import Table
+from benchmark_api.table import EMBEDDED, Table
 from experiments import store
 from experiments.analysis import Protocol
 from experiments.report import FORMATS, label, make_report, ranking_table, tables_of
@@ -32,7 +32,7 @@ class RunAlgorithm:
     search_class: ClassVar[type[BlackBoxSearch]]
     config: Any  # each algorithm has a subclass of this class, with its own hyperparameters here (`_run_command`)
     table: Path
-    """The table file."""
+    """The table: a file, or the name of a table that comes with the project (digits-topology, digits-size)."""
     dataset: str = "cifar10"
     """The dataset to search on."""
     space: Literal["topology", "size"] | None = None
@@ -59,7 +59,7 @@ class RunAlgorithm:
     """The results folder."""
 
     def __call__(self) -> int:
-        table = _open(self.table)
+        table = Table(self.table)
         if self.space is not None and table.space.name != self.space:
             raise ValueError(f"{self.table} is a table of the {table.space.name} space, not of {self.space}")
         if self.seeds < 1 or self.first_seed < 0:
@@ -240,10 +240,10 @@ class StatusCommand:
 
 @dataclass(frozen=True, kw_only=True)
 class ReproduceCommand:
-    """Run every algorithm on every dataset of a table, print the tables and draw the figures."""
+    """Run every algorithm on every dataset of some tables, print the results and draw the figures."""
 
-    table: Path
-    """The table file."""
+    table: tuple[Path, ...] = tuple(map(Path, EMBEDDED))
+    """The table files; by default the tables that come with the project."""
     seeds: int = 500
     """Number of runs of each algorithm on each dataset."""
     jobs: int | None = None
@@ -254,18 +254,22 @@ class ReproduceCommand:
     """The folder of the figures."""
 
     def __call__(self) -> int:
-        table = _open(self.table)
+        if not self.table:
+            raise ValueError("no table: name at least one with --table")
         pieces: list[Piece] = []
-        for dataset in table.datasets:
-            for search_class in REGISTRY.values():
-                config = search_class.Config()
-                condition = condition_of(search_class, config, table, dataset)
-                pieces += plan(condition, config, table, self.results, range(self.seeds))
+        for table in map(Table, self.table):
+            for dataset in table.datasets:
+                for search_class in REGISTRY.values():
+                    config = search_class.Config()
+                    condition = condition_of(search_class, config, table, dataset)
+                    pieces += plan(condition, config, table, self.results, range(self.seeds))
         status = _sweep(pieces, self.jobs, self.results)
-        TableCommand(results=self.results, table=self.table)()
+        for path in self.table:
+            TableCommand(results=self.results, table=path)()
         from plots.__main__ import draw  # Matplotlib takes a second to import
 
-        print("\n".join(str(path) for path in draw(self.results, self.figures, self.table)))
+        for path in self.table:
+            print("\n".join(str(figure) for figure in draw(self.results, self.figures, path)))
         return status
 
 
@@ -286,12 +290,6 @@ def _sweep(pieces: Sequence[Work], jobs: int | None, results: Path) -> int:
 def _one_shot_jobs(device: str) -> int:
     """As many processes as a device takes: those on one graphics card would share it, and its memory."""
     return default_jobs() if device == "cpu" else 1
-
-
-def _open(path: Path) -> Table:
-    if not path.is_file():
-        raise FileNotFoundError(f"no table at {path}; `python -m benchmark_api import` makes one from an official archive")
-    return Table(path)
 
 
 def _ranges(pieces: Sequence[range]) -> str:

@@ -324,3 +324,84 @@ def holm(p_values: npt.ArrayLike) -> FloatArray:
     corrected = np.empty_like(p)
     corrected[order] = np.minimum(stepped, 1.0)
     return corrected
+
+
+# -- ranks and times ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Average ranks of several samples, best first (Demšar, JMLR 7, 2006, section 3.2.2).
+
+    Attributes:
+        labels: of the samples.
+        ranks: their average ranks; 1 is best.
+        blocks: how many rankings were averaged.
+        p: of Friedman's test that all samples are alike; NaN for fewer than three samples.
+        critical_distance: average ranks that differ by more differ significantly (Nemenyi's test).
+    """
+
+    labels: tuple[str, ...]
+    ranks: tuple[float, ...]
+    blocks: int
+    p: float
+    critical_distance: float
+
+    def alike(self) -> list[tuple[int, int]]:
+        """Positions of the first and the last of every longest series of samples that do not differ significantly."""
+        series: list[tuple[int, int]] = []
+        for first, rank in enumerate(self.ranks):
+            last = max(i for i, other in enumerate(self.ranks) if other - rank <= self.critical_distance)
+            if last > first and (not series or last > series[-1][1]):
+                series.append((first, last))
+        return series
+
+
+def rank_all(samples: Sequence[tuple[str, npt.ArrayLike]], level: float = 0.05) -> Ranking:
+    """Rank samples against each other in blocks: the i-th runs of all of them are the i-th block. Ties share their mean rank.
+
+    Args:
+        samples: label and values [run] of each; larger is better. Runs beyond the smallest sample's number are left out.
+        level: of significance.
+
+    Raises:
+        ValueError: there are fewer than two samples, or one has fewer than `MIN_RUNS` runs.
+    """
+    from scipy.stats import friedmanchisquare, rankdata, studentized_range
+
+    arrays = [np.asarray(values, dtype=np.float64) for _, values in samples]
+    blocks = min(map(len, arrays), default=0)
+    if len(arrays) < 2 or blocks < MIN_RUNS:
+        raise ValueError(f"ranks need 2 samples of {MIN_RUNS} runs and more, got {[len(array) for array in arrays]} runs")
+    values = np.stack([array[:blocks] for array in arrays], axis=1)  # [block, sample]
+    ranks = rankdata(-values, axis=1).mean(axis=0)
+    order = np.argsort(ranks, kind="stable")
+    count = len(arrays)
+    if count < 3:
+        p = float("nan")
+    elif (np.ptp(values, axis=1) == 0).all():
+        p = 1.0
+    else:
+        p = float(friedmanchisquare(*values.T).pvalue)
+    quantile = float(studentized_range.ppf(1 - level, count, np.inf)) / np.sqrt(2)
+    return Ranking(
+        labels=tuple(samples[i][0] for i in order),
+        ranks=tuple(float(ranks[i]) for i in order),
+        blocks=blocks,
+        p=p,
+        critical_distance=float(quantile * np.sqrt(count * (count + 1) / (6 * blocks))),
+    )
+
+
+def first_reaching(curves: npt.ArrayLike, times: npt.ArrayLike, target: float) -> float:
+    """The first time at which the median over runs is at least a target; infinite if it never is.
+
+    Args:
+        curves: [run, time], as from `anytime`; NaN, where a run has nothing to show, is below any target.
+        times: [time], ascending.
+        target: the value to reach.
+    """
+    shown = np.asarray(curves, dtype=np.float64)
+    median = np.median(np.where(np.isnan(shown), -np.inf, shown), axis=0)
+    reached = np.flatnonzero(median >= target)
+    return float(np.asarray(times, dtype=np.float64)[reached[0]]) if len(reached) else float("inf")

@@ -16,13 +16,14 @@ from matplotlib.lines import Line2D
 
 import algorithms
 from benchmark_api.table import FloatArray, Table
-from experiments.analysis import MIN_RUNS, anytime, final_architectures, final_values
+from experiments.analysis import MIN_RUNS, anytime, final_architectures, final_values, rank_all
 from experiments.report import deviations, full_training_accuracy
 from experiments.store import AnyExperiment, Experiment, OneShotExperiment
 from plots.anytime import plot_anytime
 from plots.correlation import plot_correlations, rank_correlations
 from plots.cost import SPACE_COLOR, plot_cost
 from plots.final import plot_final
+from plots.ranks import plot_ranks
 from plots.style import MUTED_COLOR, REFERENCE_COLOR, AlgorithmStyle, Series, reading_order, style_of
 
 COLUMNS = 3
@@ -187,6 +188,30 @@ def final_figure(table: Table, all_cells: Sequence[Cell]) -> Figure:
     how = "points: runs; bars: quartiles with the median; diamonds: mean with its 95 % bootstrap interval"
     if any(cell.one_shot for cell in all_cells):
         how += "; one-shot searches: after their last epoch, whatever that cost"
+    figure.supxlabel(wrapped(how, figure.get_figwidth()), fontsize="small", color=MUTED_COLOR)
+    return figure
+
+
+def rankable(cell: Cell) -> bool:
+    """Whether a cell has at least two black-box searches with enough runs to be ranked."""
+    return sum(len(entry.experiment.seeds) >= MIN_RUNS for entry in cell.entries) >= 2
+
+
+def ranks_figure(table: Table, all_cells: Sequence[Cell]) -> Figure:
+    """Critical-difference diagram of the black-box searches, one panel for each cell; all must be `rankable`."""
+    rankings = []
+    for cell in all_cells:
+        accuracy = full_training_accuracy(table, cell.dataset)[1]
+        entries = [entry for entry in cell.entries if len(entry.experiment.seeds) >= MIN_RUNS]
+        ranking = rank_all([(entry.name, final_values(entry.experiment, accuracy)) for entry in entries])
+        rankings.append((cell, ranking, {entry.name: entry.style for entry in entries}))
+    height = 1.1 + 0.3 * max((len(ranking.labels) + 1) // 2 + len(ranking.alike()) / 2 for _, ranking, _ in rankings)
+    figure, panels = new_figure(table, "average rank when the budget is spent", len(rankings), 2, (6.4, height), 0.9)
+    for axes, (cell, ranking, styles) in zip(panels, rankings, strict=True):
+        plot_ranks(axes, ranking, styles)
+        p = "" if math.isnan(ranking.p) else f", Friedman's test p {'< 0.001' if ranking.p < 0.001 else f'= {ranking.p:.3f}'}"
+        axes.set_title(cell.title + p, loc="left")
+    how = "a bar joins what does not differ significantly (Nemenyi's test, 5 %); a block is one run of each, n blocks"
     figure.supxlabel(wrapped(how, figure.get_figwidth()), fontsize="small", color=MUTED_COLOR)
     return figure
 

@@ -269,3 +269,56 @@ def test_many_runs_keep_apart() -> None:
     best = experiment.accuracy.reshape(runs, length).argmax(1)
     expected = experiment.architecture.reshape(runs, length)[np.arange(runs), best]
     assert np.array_equal(analysis.final_architectures(experiment), expected)
+
+
+# -- ranks and times -----------------------------------------------------------------------------------------------------------
+
+
+def test_ranks_by_hand() -> None:
+    """Blocks (a, b, c): three times 3 > 2 > 1, once 1 < 2 = 2, once all equal."""
+    a, b, c = [1, 1, 1, 1, 5], [2, 2, 2, 2, 5], [3, 3, 3, 2, 5]
+    ranking = analysis.rank_all([("a", a), ("b", b), ("c", c)])
+    assert ranking.labels == ("c", "b", "a")
+    assert ranking.ranks == pytest.approx(((3 * 1 + 1.5 + 2) / 5, (3 * 2 + 1.5 + 2) / 5, (4 * 3 + 2) / 5))
+    assert ranking.blocks == 5
+    assert ranking.p == pytest.approx(scipy.stats.friedmanchisquare(a, b, c).pvalue)
+    assert ranking.critical_distance == pytest.approx(2.343 * np.sqrt(3 * 4 / (6 * 5)), abs=1e-3)  # Demšar 2006, table 5(a)
+
+
+@pytest.mark.parametrize(("samples", "quantile"), [(2, 1.960), (4, 2.569), (7, 2.949), (10, 3.164)])
+def test_critical_distances_of_the_literature(samples: int, quantile: float) -> None:
+    ranking = analysis.rank_all([(str(i), np.arange(20.0) + i) for i in range(samples)])
+    assert ranking.critical_distance == pytest.approx(quantile * np.sqrt(samples * (samples + 1) / 120), abs=1e-3)
+    assert np.isnan(ranking.p) == (samples == 2)
+
+
+def test_samples_that_do_not_differ_form_series() -> None:
+    def series(*ranks: float) -> list[tuple[int, int]]:
+        return analysis.Ranking(tuple("abcdef"[: len(ranks)]), ranks, 10, 0.01, 1.0).alike()
+
+    assert series(1.0, 1.5, 3.0) == [(0, 1)]
+    assert series(1.0, 1.8, 2.6, 5.0) == [(0, 1), (1, 2)]
+    assert series(1.0, 1.5, 2.0) == [(0, 2)]
+    assert series(1.0, 3.0, 5.0) == []
+
+
+def test_equal_samples_share_their_rank() -> None:
+    ranking = analysis.rank_all([(name, [7.0] * 6) for name in "abc"])
+    assert ranking.ranks == (2.0, 2.0, 2.0)
+    assert ranking.p == 1.0
+    assert ranking.alike() == [(0, 2)]
+
+
+def test_ranks_need_runs() -> None:
+    with pytest.raises(ValueError, match=r"5 runs and more, got \[6, 3\] runs"):
+        analysis.rank_all([("a", [1.0] * 6), ("b", [1.0] * 3)])
+    with pytest.raises(ValueError, match="2 samples"):
+        analysis.rank_all([("a", [1.0] * 6)])
+
+
+def test_first_time_of_a_median() -> None:
+    nan = float("nan")
+    curves = [[nan, 50.0, 80.0, 80.0], [nan, nan, 60.0, 90.0], [10.0, 70.0, 70.0, 60.0]]
+    times = [1.0, 2.0, 4.0, 8.0]  # medians: nothing, 50, 70, 80
+    assert [analysis.first_reaching(curves, times, target) for target in (50.0, 51.0, 70.0, 80.0)] == [2.0, 4.0, 4.0, 8.0]
+    assert analysis.first_reaching(curves, times, 80.5) == float("inf")

@@ -59,7 +59,7 @@ def test_info(table: Table, capsys: pytest.CaptureFixture[str]) -> None:
     assert "notice" not in printed
     assert "cifar10-valid   12        3              3       777 888 999  train 12, x-valid 12, ori-test 12" in printed
     index, accuracy = table.best("cifar100", "12", "x-test")
-    assert f"x-test    {accuracy:.4f}   {index}      {SMALL.to_string(SMALL.architecture(index))}\n" in printed
+    assert f"x-test    best   {accuracy:.4f}   {index}      {SMALL.to_string(SMALL.architecture(index))}\n" in printed
 
 
 def test_info_of_a_damaged_table(table: Table, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,7 +121,7 @@ def test_best(table: Table, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["info", "TABLE-that-is-not-there"], "No such file"),
+        (["info", "TABLE-that-is-not-there"], "no table file TABLE-that"),
         (["info", __file__], "not a table"),
         (["import", "nowhere", "t"], "no archive at nowhere"),
         (["import", str(ROOT), "t"], "has no meta.pickle.pbz2"),

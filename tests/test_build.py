@@ -222,7 +222,7 @@ def test_a_table_has_what_the_plain_loop_measures(tiny: Table) -> None:
 def test_a_table_says_where_it_is_from(tiny: Table) -> None:
     tiny.verify()
     assert tiny.title == "digits size, 2 epochs, 2 trials"
-    assert "not NATS-Bench" in tiny.notice
+    assert tiny.notice == "trained by this project on digits; not NATS-Bench"
     source = tiny.metadata["source"]
     assert source["trained"] == 4
     assert json.loads(source["settings"])["protocol"]["epochs"] == 2
@@ -365,11 +365,12 @@ def test_build_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
         "--trials",
         "1",
     ]
-    assert main([*command, "--copies", "1", "--jobs", "1", "--half"]) == 0
+    assert main([*command, "--copies", "1", "--jobs", "1", "--half", "--notice", "a trial"]) == 0
     printed = capsys.readouterr().out
     table = Table(out)
     assert f"digits size, 1 epochs, 1 trial, 0.0 MB, fingerprint {table.fingerprint[:12]}" in printed
     assert json.loads(table.metadata["source"]["settings"])["distortion"]["copies"] == 1
+    assert table.notice == "a trial"
     assert main(["info", str(out)]) == 0
 
 

@@ -177,7 +177,7 @@ def test_the_table_can_have_moved(results: Path, experiments: Command, topology_
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "rea", "--table", "nowhere"], "no table at nowhere"),
+        (["run", "rea", "--table", "nowhere"], "no table file nowhere"),
         (["run", "rea", "--table", "TABLE", "--dataset", "svhn"], "svhn"),
         (["run", "rea", "--table", "TABLE", "--space", "size"], "topology"),
         (["run", "rea", "--table", "TABLE", "--population-size", "0"], "population_size"),
@@ -192,7 +192,8 @@ def test_the_table_can_have_moved(results: Path, experiments: Command, topology_
         (["table", "--results", "RESULTS", "--dataset", "cifar100"], "no such run"),
         (["table", "--results", "RESULTS", "--table", "SIZE"], "no stored run"),
         (["status", "--results", "nowhere"], "no results folder nowhere"),
-        (["reproduce", "--table", "nowhere"], "no table at nowhere"),
+        (["reproduce", "--table", "nowhere"], "no table file nowhere"),
+        (["reproduce", "--table"], "no table: "),
     ],
 )
 def test_errors_are_one_line(

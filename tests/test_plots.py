@@ -308,7 +308,7 @@ def test_draw_makes_the_same_files_twice(size_table: Table, results: Path, tmp_p
     files = draw(results, tmp_path / "a", size_table.path)
     assert dict(matplotlib.rcParams) == settings
     assert [path.name for path in files] == [
-        f"size-{figure}.{extension}"
+        f"{size_table.path.stem}-{figure}.{extension}"
         for figure in ("anytime", "final", "cifar10-flops", "cifar10-params", "correlation")
         for extension in ("png", "pdf")
     ]

@@ -8,10 +8,12 @@ import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from algorithms import REGISTRY
 from benchmark_api.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,15 +78,29 @@ def test_targets_exist(tmp_path: Path) -> None:
         assert " -m " in done.stdout
 
 
-def test_reproduce_without_a_table_says_what_is_missing(tmp_path: Path) -> None:
-    done = make("reproduce", folder=tmp_path)
-    assert done.returncode != 0
-    assert done.stdout.startswith("error: no table: ")
-    assert done.stdout.count("\n") == 1
-    assert "make import ARCHIVE=" in done.stdout
-
-
 def test_help_lists_every_target(tmp_path: Path) -> None:
     listed = make("help", folder=tmp_path).stdout
     for target in ("import", "reproduce", "table", "plots", "bench", "test", "lint", "rea", "bohb"):
         assert re.search(rf"\b{target}\b", listed), target
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_every_algorithm_has_a_page_with_its_defaults(name: str) -> None:
+    page = (ROOT / "docs" / "algorithms" / f"{name}.md").read_text()
+    search = REGISTRY[name]
+    assert page.startswith("# ")
+    assert f"(`{name}`)" in page.splitlines()[0]
+    assert "## Deviations" in page
+    assert "## Result" in page
+    assert (ROOT / "algorithms" / f"{search.__module__.split('.')[-1]}.py").name in page
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| `")]
+    stated = {}  # names and their values stand in the same order
+    for names, ours, *_ in rows:
+        values = re.split(r", (?=\d)", ours)
+        found = re.findall(r"`(\w+)`", names)
+        stated |= dict(zip(found, values if len(found) > 1 else [ours], strict=True))
+    defaults = asdict(search.Config())
+    assert stated.keys() == defaults.keys()
+    for hyperparameter, value in defaults.items():
+        shown = f"{value:.4f}".rstrip("0") if isinstance(value, float) and value == 1 / 3 else str(value)
+        assert re.split(r"[ :]", stated[hyperparameter])[0] == shown
