@@ -285,6 +285,12 @@ class TextTable:
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
 
+    def without_empty_columns(self) -> TextTable:
+        """The same without columns in which no row says anything."""
+        kept = [column for column in range(len(self.header)) if any(row[column] for row in self.rows)]
+        rows = tuple(tuple(row[column] for column in kept) for row in self.rows)
+        return TextTable(self.title, tuple(self.header[column] for column in kept), rows, self.notes)
+
 
 def to_markdown(report: Report) -> str:
     """The report as Markdown: the table of results, then one matrix of comparisons per dataset."""
@@ -373,7 +379,7 @@ def text_tables(report: Report) -> list[TextTable]:
             ),
             tuple(line for dataset in report.datasets for line in _lines(dataset)),
             _notes(report),
-        )
+        ).without_empty_columns()
     ]  # fmt: skip
     return tables + [_comparison_matrix(dataset, about) for dataset in report.datasets if len(dataset.rows) > 1]
 

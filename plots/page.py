@@ -122,8 +122,9 @@ def _figure(title: str, figure: Figure) -> str:
 
 def _checklist(items: Sequence[Item]) -> Iterator[str]:
     yield '<section id="checklist"><h2>Checklist</h2>'
-    yield '<p class="note">Practices that the field asks for, and what these runs did. Sources: Lindauer &amp; Hutter (JMLR 2020) [L],'
-    yield "Yang et al. (ICLR 2020) [Y], Li &amp; Talwalkar (UAI 2019) [R], Dong &amp; Yang (ICLR 2020) [N].</p>"
+    yield '<p class="note">Practices that the field asks for, and what these runs did. '
+    yield "Sources: Lindauer &amp; Hutter (JMLR 2020) [L], Yang et al. (ICLR 2020) [Y], Li &amp; Talwalkar (UAI 2019) [R], "
+    yield "Dong &amp; Yang (ICLR 2020) [N].</p>"
     yield '<div class="wide"><table><thead>' + _row("th", ("practice", "followed", "what the runs did")) + "</thead><tbody>"
     for item in items:
         mark, name = {True: ("yes", "yes"), False: ("no", "no"), None: ("same", "always")}[item.followed]
@@ -177,7 +178,8 @@ def _provenance(reports: Sequence[Report]) -> Iterator[str]:
     yield '<section id="provenance"><h2>Provenance</h2>'
     for report in reports:
         table = report.table
-        facts = {"notice": table.notice or "none", "fingerprint": table.fingerprint, **table.metadata.get("source", {})}
+        facts = {"notice": table.notice or "none", "fingerprint of the table": table.fingerprint}
+        facts |= {f"source: {name}": str(value) for name, value in table.metadata.get("source", {}).items()}
         yield f'<div class="wide"><table><caption>{escape(table.title)}</caption><tbody>'
-        yield "".join(_row("td", (name, str(value))) for name, value in facts.items()) + "</tbody></table></div>"
+        yield "".join(_row("td", fact) for fact in facts.items()) + "</tbody></table></div>"
     yield "</section>"
