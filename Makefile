@@ -13,6 +13,9 @@ DATASET ?= $(if $(filter-out digits-%,$(TABLE)),cifar10,digits)
 SEEDS   ?= 500
 BUDGET  ?=
 ARCHIVE ?=
+DATA    ?=
+EPOCHS  ?=
+DEVICE  ?=
 JOBS    ?=
 RESULTS ?= results
 FIGURES ?= plots/figures
@@ -20,17 +23,22 @@ ARGS    ?=
 
 # Flags that are passed on only where the variable is set.
 flag = $(if $($(1)),--$(2) '$($(1))')
+given = $(if $(filter command environment,$(origin $(1))),--$(2) '$($(1))')
 ALGORITHMS := random rea reinforce local-search successive-halving hyperband bohb bohb-reference
+WIDTHS  := tas fbnetv2 tunas
+ONESHOT := rsps darts-v1 darts-v2 gdas setn enas $(WIDTHS)
 
-.PHONY: help install dev hpbandster import reproduce $(ALGORITHMS) table plots bench test quick lint format clean
+.PHONY: help install dev hpbandster import reproduce $(ALGORITHMS) $(ONESHOT) ranking table plots bench test quick lint format clean
 
 help: ## List the targets and the variables
 	@echo 'Targets:'
-	@grep -hE '^[a-z$$()A-Z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/$$(ALGORITHMS)/ALGORITHM/' | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z$$()A-Z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/$$(ALGORITHMS)/ALGORITHM/; s/$$(ONESHOT)/ONESHOT/' | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 	@echo 'ALGORITHM is one of: $(ALGORITHMS)'
+	@echo 'ONESHOT is one of: $(ONESHOT)'
 	@echo 'Variables: TABLE=path (by default the embedded digits-SPACE) SPACE=topology|size ARCHIVE=path SEEDS=500'
 	@echo '           DATASET=cifar10|cifar100|ImageNet16-120 (with TABLE), digits (without)'
 	@echo '           BUDGET=simulated seconds  JOBS=processes  RESULTS=results  FIGURES=plots/figures  PYTHON=python3'
+	@echo 'of ONESHOT: SEEDS=3  EPOCHS=epochs of the search  DEVICE=cpu|cuda  DATA=folder of the data set (digits need none)'
 	@echo "           ARGS='more flags', for example: make rea TABLE=t ARGS='--population-size 20'"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -60,6 +68,12 @@ reproduce: $(VENV)/.installed ## All algorithms, then tables and figures: on the
 
 $(ALGORITHMS): $(VENV)/.installed ## Run one algorithm on digits, or on another table: make rea TABLE=file DATASET=cifar10
 	$(RUN) -m experiments run $@ --space $(SPACE) --dataset $(DATASET) --seeds $(SEEDS) --table '$(or $(TABLE),digits-$(SPACE))' --results '$(RESULTS)' $(call flag,BUDGET,budget) $(call flag,JOBS,jobs) $(ARGS)
+
+$(ONESHOT): $(VENV)/.installed ## Run one weight-sharing search on digits, or: make gdas TABLE=file DATASET=cifar10 DATA=folder DEVICE=cuda
+	$(RUN) -m experiments run $@ --table '$(or $(TABLE),digits-$(if $(filter $(WIDTHS),$@),size,topology))' $(call given,DATASET,dataset) $(call given,SEEDS,seeds) $(call flag,EPOCHS,epochs) $(call flag,DEVICE,device) $(call flag,DATA,data) --results '$(RESULTS)' $(call flag,JOBS,jobs) $(ARGS)
+
+ranking: $(VENV)/.installed ## Print how the supernets in RESULTS rank architectures, beside the table
+	$(RUN) -m experiments ranking --results '$(RESULTS)' $(call flag,TABLE,table) $(call flag,DEVICE,device) $(call flag,DATA,data) $(call flag,JOBS,jobs) $(ARGS)
 
 table: $(VENV)/.installed ## Print the published table beside what is in RESULTS
 	@$(RUN) -m experiments table --results '$(RESULTS)' $(call flag,TABLE,table) $(ARGS)

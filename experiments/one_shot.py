@@ -100,8 +100,10 @@ class Setting:
 
         Raises:
             FileNotFoundError: a file of the data set is missing.
-            ValueError: as for `load_dataset`.
+            ValueError: as for `load_dataset`; no folder is given where one is needed.
         """
+        if root is None and self.dataset != "digits":
+            raise ValueError(f"{self.dataset} is read from local files: name the folder that has them (--data)")
         data = load_dataset(self.dataset, root, splits=SPLITS, device=device, distortion=self.distortion)
         return Task(space, data, Skeleton(data.classes, data.image_shape[0], self.channels, self.cells))
 
@@ -296,6 +298,7 @@ class OneShotPiece(SupernetPiece):
         return epochs
 
     def run(self) -> Iterator[int]:
+        self.discard_parts()  # of a process that was killed
         with one_thread():  # a sum depends on how many threads make it; results must not depend on the number of processes
             search = self.search()
             if self.checkpoint.exists():

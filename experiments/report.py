@@ -458,10 +458,10 @@ def _notes(report: Report) -> tuple[str, ...]:
 def _verdicts(dataset: DatasetReport) -> list[str]:
     """Who is better than random search and than the mean of the space, by the mean test accuracy."""
     references = [("the space mean", dataset.average[1])]
-    references += [("random search", row.test.mean) for row in dataset.rows if row.label == "random"]
+    references += [(row.label, row.test.mean) for row in dataset.rows if row.experiment.algorithm == "random"]
     verdicts = []
     for name, accuracy in references:
-        others = [row for row in dataset.rows if not (name == "random search" and row.label == "random")]
+        others = [row for row in dataset.rows if row.label != name]
         sides = {
             "above": [row.label for row in others if row.test.mean > accuracy],
             "not above": [row.label for row in others if not row.test.mean > accuracy],

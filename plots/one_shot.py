@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from benchmark_api.spaces import EDGES, OPERATIONS, SearchSpace
 from benchmark_api.table import Table
 from experiments.analysis import MIN_RUNS, by_epoch, final_architectures, final_values, operation_counts
-from experiments.report import full_training_accuracy, label, ranked
+from experiments.report import full_training_accuracy, ranked
 from experiments.store import ONE_SHOT_RUNS, OneShotExperiment, SupernetRanking
 from plots.cell import plot_cell
-from plots.epochs import plot_epochs
+from plots.epochs import Reference, plot_epochs
 from plots.inherited import plot_inherited
 from plots.operations import plot_operations
 from plots.report import COLUMNS, Cell, Entry, new_figure, wrapped
-from plots.style import OPERATION_COLORS, Series
+from plots.style import MUTED_COLOR, OPERATION_COLORS, REFERENCE_COLOR, Series
 from plots.weights import plot_weights
 
 DRAWN_CELLS = 3
@@ -47,18 +49,29 @@ def one_shot_figures(table: Table, cell: Cell, rankings: Sequence[SupernetRankin
 def epochs_figure(table: Table, cell: Cell) -> Figure:
     """Looked-up test accuracy of the derived architecture against the epoch, one panel for each search."""
     test = full_training_accuracy(table, cell.dataset)[1]
-    references = {"optimum": float(np.nanmax(test)), "space mean": float(np.nanmean(test))}
-    for baseline in cell.entries:
-        if label(baseline.experiment, table.search_schedule) == "random":
-            references["random search"] = float(final_values(baseline.experiment, test).mean())
+    references = [
+        Reference("optimum", float(np.nanmax(test)), REFERENCE_COLOR, (0, (1, 2))),
+        Reference("space mean", float(np.nanmean(test)), MUTED_COLOR, (0, (5, 3))),
+    ]
+    for entry in cell.entries:
+        if entry.experiment.algorithm == "random":
+            mean = float(final_values(entry.experiment, test).mean())
+            references.append(Reference(f"{entry.name}, mean", mean, entry.style.color, entry.style.linestyle))
     title = f"{cell.title}, test accuracy of the architecture derived after each epoch"
     figure, panels = new_figure(table, title, len(cell.one_shot), COLUMNS, (3.0, 2.3), 1.0, share=True)
-    for axes, entry in zip(panels, cell.one_shot, strict=True):
-        plot_epochs(axes, Series(entry.name, entry.style, test[by_epoch(entry.experiment)]), references)
-        axes.set_title(_panel_title(entry, 3.0))
-    few = any(len(entry.experiment.seeds) < MIN_RUNS for entry in cell.one_shot)
+    for axes, trained in zip(panels, cell.one_shot, strict=True):
+        plot_epochs(axes, Series(trained.name, trained.style, test[by_epoch(trained.experiment)]), references)
+        axes.set_title(_panel_title(trained, 3.0))
+    panels[0].set_xlim(0.5, max(by_epoch(trained.experiment).shape[1] for trained in cell.one_shot) + 0.5)
+    _label_epochs(panels)
+    figure.supylabel("test accuracy [%]", fontsize="small")
     how = "lines: mean over n runs; bands: 95 % bootstrap interval of the mean"
-    _annotate(figure, "epoch", "test accuracy [%]", how + f"; fewer than {MIN_RUNS} runs: each by itself" * few)
+    if any(len(trained.experiment.seeds) < MIN_RUNS for trained in cell.one_shot):
+        how += f"; fewer than {MIN_RUNS} runs: each by itself"
+    handles = [Line2D([], [], linewidth=0.9, color=color, linestyle=linestyle) for _, _, color, linestyle in references]
+    names = [f"{name} {accuracy:.2f}" for name, accuracy, _, _ in references]
+    how = wrapped(how, figure.get_figwidth())
+    figure.legend(handles, names, loc="outside lower center", ncols=len(names), title=how, title_fontsize="small")
     return figure
 
 
@@ -71,7 +84,8 @@ def operations_figure(table: Table, cell: Cell) -> Figure:
         counts = operation_counts([table.space.architecture(int(index)) for index in indices.ravel()])
         plot_operations(axes, counts.reshape(*indices.shape, -1))
         axes.set_title(_panel_title(entry, 3.0))
-    _annotate(figure, "epoch", "edges, mean over runs")
+    _label_epochs(panels)
+    figure.supylabel("edges, mean over runs", fontsize="small")
     handles = [Patch(color=OPERATION_COLORS[name], label=name) for name in OPERATIONS]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
@@ -146,6 +160,12 @@ def decision_names(space: SearchSpace) -> list[str]:
 
 def _panel_title(entry: Entry[OneShotExperiment], width: float) -> str:
     return wrapped(f"{entry.name}, n = {len(entry.experiment.seeds)}", width)
+
+
+def _label_epochs(panels: Sequence[Axes]) -> None:
+    """Name the epoch axis below the lowest panels."""
+    for axes in panels[-COLUMNS:]:
+        axes.set_xlabel("epoch")
 
 
 def _annotate(figure: Figure, across: str, up: str, how: str = "") -> None:

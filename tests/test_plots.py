@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from algorithms import REGISTRY
+from algorithms import ONE_SHOT, REGISTRY
 from benchmark_api.table import Table
 from experiments.analysis import MIN_RUNS, bootstrap_mean_interval
 from experiments.store import Experiment, load
@@ -49,13 +49,15 @@ def texts(axes: Axes) -> list[str]:
 
 
 def test_registered_algorithms_look_different() -> None:
-    looks = {(style_of(name).color, str(style_of(name).linestyle)) for name in REGISTRY}
-    assert len(looks) == len(REGISTRY)
+    names = [*REGISTRY, *ONE_SHOT]
+    looks = {(style_of(name).color, str(style_of(name).linestyle)) for name in names}
+    assert len(looks) == len(names)
+    assert len({style_of(name).color for name in ONE_SHOT}) == len(ONE_SHOT)
 
 
 def test_unknown_algorithm_has_the_same_free_style_in_every_process() -> None:
-    assert style_of("my-search") == AlgorithmStyle("#7f7f7f", (0, (6, 1.6, 1.2, 1.6)), "X")
-    known = {(style_of(name).color, str(style_of(name).linestyle)) for name in REGISTRY}
+    assert style_of("my-search") == AlgorithmStyle("#56b4e9", (0, (1.2, 1.4)), "X")
+    known = {(style_of(name).color, str(style_of(name).linestyle)) for name in [*REGISTRY, *ONE_SHOT]}
     for i in range(50):
         style = style_of(f"search-{i}")
         assert (style.color, str(style.linestyle)) not in known
