@@ -93,6 +93,9 @@ _KNOWN: Mapping[str, tuple[str, str, str]] = {
     "gdas": (_GREEN, "solid", "^"),
     "setn": (_PURPLE, "dashed", "P"),
     "enas": (_BLUE, "dashed", "X"),
+    "tas": (_SKY, "solid", "v"),
+    "fbnetv2": (_ORANGE, "dotted", "*"),
+    "tunas": (_GREEN, "dashdot", "o"),
 }
 _FREE = [
     (color, dashes)
@@ -106,7 +109,7 @@ def style_of(algorithm: str, variant: int = 0) -> AlgorithmStyle:
     """The style of an algorithm, the same in all figures and all processes.
 
     A name that is not of this project gets a free pair of colour and dashes from a checksum of its name, so that its style
-    does not depend on which other algorithms are drawn. (Two such names can meet: there are 14 pairs.)
+    does not depend on which other algorithms are drawn. (Two such names can meet: there are 11 pairs.)
 
     Args:
         algorithm: the registered name.

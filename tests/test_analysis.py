@@ -39,6 +39,7 @@ def make_experiment(runs: list[list[tuple[float, int, int, float]]], rule: str =
         accuracy=accuracy.astype(np.float64),
         wall_seconds=np.zeros(len(runs)),
         code_versions=("1",),
+        machines=(),
         table_path="t",
     )
 

@@ -148,7 +148,7 @@ def test_latex_is_escaped(results: Path, experiments: Command) -> None:
     assert r"population\_size" in out
     assert "±" not in out
     body = [line for line in out.splitlines() if line.startswith("cifar10 &")]
-    assert {line.count("&") for line in body} == {11}
+    assert {line.count("&") for line in body} == {10}  # no wall time: nothing was trained
 
 
 def test_reference_protocol_is_said_and_uses_its_spread(results: Path, experiments: Command) -> None:

@@ -52,11 +52,13 @@ def test_registered_algorithms_look_different() -> None:
     names = [*REGISTRY, *ONE_SHOT]
     looks = {(style_of(name).color, str(style_of(name).linestyle)) for name in names}
     assert len(looks) == len(names)
-    assert len({style_of(name).color for name in ONE_SHOT}) == len(ONE_SHOT)
+    for space in ("topology", "size"):
+        searches = [name for name, search in ONE_SHOT.items() if search.space == space]
+        assert len({style_of(name).color for name in searches}) == len(searches)
 
 
 def test_unknown_algorithm_has_the_same_free_style_in_every_process() -> None:
-    assert style_of("my-search") == AlgorithmStyle("#56b4e9", (0, (1.2, 1.4)), "X")
+    assert style_of("my-search") == AlgorithmStyle("#56b4e9", (0, (6, 1.6, 1.2, 1.6)), "X")
     known = {(style_of(name).color, str(style_of(name).linestyle)) for name in [*REGISTRY, *ONE_SHOT]}
     for i in range(50):
         style = style_of(f"search-{i}")
@@ -307,14 +309,17 @@ def test_optimum_is_the_best_reported_test_accuracy(size_table: Table, experimen
 
 def test_draw_makes_the_same_files_twice(size_table: Table, results: Path, tmp_path: Path) -> None:
     settings = dict(matplotlib.rcParams)
-    files = draw(results, tmp_path / "a", size_table.path)
+    page, *files = draw(results, tmp_path / "a", size_table.path)
     assert dict(matplotlib.rcParams) == settings
     assert [path.name for path in files] == [
         f"{size_table.path.stem}-{figure}.{extension}"
         for figure in ("anytime", "final", "cifar10-flops", "cifar10-params", "correlation")
         for extension in ("png", "pdf")
     ]
-    again = draw(results, tmp_path / "b")  # finds the table where the runs were made
+    text = page.read_bytes()
+    page_again, *again = draw(results, tmp_path / "b")  # finds the table where the runs were made
+    assert page_again == page
+    assert page.read_bytes() == text
     for first, second in zip(files, again, strict=True):
         content = first.read_bytes()
         assert content.startswith(b"\x89PNG" if first.suffix == ".png" else b"%PDF")
