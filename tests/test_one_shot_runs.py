@@ -211,12 +211,14 @@ def test_a_checkpoint_is_continued_not_repeated(
     assert f"under way: {checkpoint}\n" in said
     assert "out of luck" in said
     trained.clear()
+    monkeypatch.setattr(one_shot, "code_version", lambda kind: "0+changed")
     monkeypatch.setattr(search, "train_epoch", lambda self: trained.append(self.epoch) or train_epoch(self))
     assert experiments(*command)[0] == 0
     assert trained == [2, 3]
     only_first = [getattr(only(finished), name)[:4] for name in DETERMINED]
     for name, expected in zip(DETERMINED, only_first, strict=True):
         assert np.array_equal(getattr(only(tmp_path), name), expected)
+    assert only(tmp_path).code_versions == (f"0+changed, {only(finished).code_versions[0]}",)
     assert "under way" not in status_of(experiments, tmp_path)
 
 
@@ -465,6 +467,7 @@ def test_csv_keeps_costs_apart(mixed: Path, experiments: Command) -> None:
     rows = list(csv.DictReader(io.StringIO(experiments("table", "--results", mixed, "--format", "csv")[1])))
     costs = {row["algorithm"]: (bool(row["simulated_seconds"]), row["wall_seconds"]) for row in rows}
     assert costs == {"random": (True, ""), "darts-v1": (False, "101.0000"), "gdas": (False, "101.0000")}
+    assert [row["peak_memory"] for row in rows] == ["", "1000000000.0000", "1000000000.0000"]
     assert json.loads(rows[1]["execution"])["device"] == "cuda"
     assert rows[1]["budget"] == rows[0]["setting"] == ""
 
