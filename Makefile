@@ -34,11 +34,11 @@ help: ## List the targets and the variables
 	@echo 'Targets:'
 	@grep -hE '^[a-z$$()A-Z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/$$(ALGORITHMS)/ALGORITHM/; s/$$(ONESHOT)/ONESHOT/' | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 	@echo 'ALGORITHM is one of: $(ALGORITHMS)'
-	@echo 'ONESHOT is one of: $(ONESHOT)'
 	@echo 'Variables: TABLE=path (by default the embedded digits-SPACE) SPACE=topology|size ARCHIVE=path SEEDS=500'
 	@echo '           DATASET=cifar10|cifar100|ImageNet16-120 (with TABLE), digits (without)'
 	@echo '           BUDGET=simulated seconds  JOBS=processes  RESULTS=results  FIGURES=plots/figures  PYTHON=python3'
-	@echo 'of ONESHOT: SEEDS=3  EPOCHS=epochs of the search  DEVICE=cpu|cuda  DATA=folder of the data set (digits need none)'
+	@echo 'ONESHOT is one of: $(ONESHOT)'
+	@echo '           SEEDS=3  EPOCHS=epochs of the search  DEVICE=cpu|cuda  DATA=folder of the data set (digits need none)'
 	@echo "           ARGS='more flags', for example: make rea TABLE=t ARGS='--population-size 20'"
 
 $(VENV)/.installed: pyproject.toml constraints.txt

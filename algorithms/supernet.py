@@ -141,7 +141,7 @@ class Supernet(nn.Module):
         self.lastact = nn.Sequential(nn.BatchNorm2d(widths[-1], affine=False, track_running_stats=track_running_stats), nn.ReLU())
         self.classifier = nn.Linear(widths[-1], classes)
         self.cells = sum(isinstance(block, SuperCell) for block in self.blocks)
-        self._joint_cell: Callable[..., Tensor] = SuperCell.forward
+        self.joint_cell: Callable[..., Tensor] = SuperCell.forward
 
     def forward(self, images: Tensor, rule: Rule) -> Tensor:
         """The logits [image, class]."""
@@ -150,18 +150,23 @@ class Supernet(nn.Module):
         for block in self.blocks:
             if not isinstance(block, SuperCell):
                 x = block(x)
+            elif rule.paths is None and self.training:
+                x = self.joint_cell(block, x, rule.weights)
             elif rule.paths is None:
-                x = self._joint_cell(block, x, rule.weights)
+                x = block(x, rule.weights)
             else:
                 x = block(x, rule.weights, next(paths))
         logits: Tensor = self.classifier(self.lastact(x).mean(dim=(2, 3)))
         return logits
 
     def compile_parts(self) -> None:
-        """Compile what computes the same at every step: all but the cells when they follow a path."""
+        """Compile what computes the same at every training step: all but the cells when they follow a path.
+
+        Cells are not compiled for evaluation: PyTorch keeps few versions of a function, and training needs one for each width.
+        """
         for part in (self.stem, self.lastact, *(block for block in self.blocks if not isinstance(block, SuperCell))):
             part.compile()
-        self._joint_cell = torch.compile(SuperCell.forward)
+        self.joint_cell = torch.compile(SuperCell.forward)
 
     def along(self, architecture: Architecture) -> Rule:
         """The rule by which all cells are those of one architecture."""

@@ -273,6 +273,11 @@ class ReproduceCommand:
         return status
 
 
+def _one_shot_jobs(device: str) -> int:
+    """As many processes as a device takes: those on one graphics card would share it, and its memory."""
+    return default_jobs() if device == "cpu" else 1
+
+
 def _sweep(pieces: Sequence[Work], jobs: int | None, results: Path) -> int:
     """Run pieces and say what became of them; the exit status."""
     started = time.perf_counter()
@@ -285,11 +290,6 @@ def _sweep(pieces: Sequence[Work], jobs: int | None, results: Path) -> int:
         print(f"error: {failed} of {runs} runs failed; the same command tries them again", file=sys.stderr)
     print(f"{runs - failed} new runs in {results} ({time.perf_counter() - started:.1f} s)")
     return 1 if failures else 0
-
-
-def _one_shot_jobs(device: str) -> int:
-    """As many processes as a device takes: those on one graphics card would share it, and its memory."""
-    return default_jobs() if device == "cpu" else 1
 
 
 def _ranges(pieces: Sequence[range]) -> str:

@@ -1,15 +1,18 @@
 """`make bench`: how fast this project is, each figure beside its counterpart, measured in one run on one machine.
 
-    python -m experiments.bench --table TABLE --archive FOLDER
+    python -m experiments.bench                                     # weight-sharing searches; needs no files
+    python -m experiments.bench --table TABLE --archive FOLDER      # tables and black-box searches
 
-Counterparts are the `nats_bench` package on the same data and hpbandster's config generator. Each figure is the median of
-several repeats. Whole-process figures (the sweep) include the start of Python.
+Counterparts of tables and black-box searches are the `nats_bench` package on the same data and hpbandster's config generator,
+those of weight-sharing searches other ways to compute the same. Each figure is the median of several repeats. Whole-process
+figures (the sweep, peak memory) include the start of Python.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import multiprocessing
 import os
 import platform
 import random
@@ -21,14 +24,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 import tyro
 
-from algorithms import REGISTRY
-from benchmark_api.spaces import TopologySpace
+from algorithms import ONE_SHOT, REGISTRY
+from algorithms.darts import DartsFirstOrder
+from algorithms.one_shot import Batch, Execution, OneShotSearch, Task
+from algorithms.supernet import SuperCell
+from benchmark_api.datasets import Dataset, Split
+from benchmark_api.networks import Skeleton
+from benchmark_api.spaces import EDGES, TopologySpace
 from benchmark_api.table import Table
 from experiments.run import RunSettings, run
 
@@ -184,19 +195,121 @@ def bench_sweep(table_path: Path, jobs: int) -> list[Row]:
     ]
 
 
-def main(table: Path, archive: Path, jobs: int = os.cpu_count() or 1) -> None:
-    """Measure this project beside its counterparts.
+# -- weight-sharing searches -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Supernets:
+    """What the steps of weight-sharing searches are measured on: random images, the size of CIFAR-10's unless told otherwise."""
+
+    channels: int = 16
+    """Width C of the first stage."""
+    cells: int = 5
+    """Cells N of each stage."""
+    size: int = 32
+    """Height and width of an image."""
+    batch: int = 64
+    """Images of a batch."""
+    steps: int = 3
+    """Steps that are measured, after one that is not."""
+    execution: Execution = field(default_factory=Execution)
+    """How they are computed."""
+
+    def measure(self, search: type[OneShotSearch]) -> tuple[float, int]:
+        """Seconds of a step of the weights with what goes with it, and the peak memory of a process of its own."""
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as own:
+            return own.submit(self.measure_here, search).result()
+
+    def measure_here(self, search: type[OneShotSearch]) -> tuple[float, int]:
+        """The same in this process. An epoch is one step."""
+        draw, device = torch.Generator().manual_seed(0), self.execution.device
+        splits = {}
+        for name in ("train", "x-valid"):
+            images = torch.rand(self.batch, 3, self.size, self.size, generator=draw)
+            splits[name] = Split(images.to(device), torch.randint(10, (self.batch,), generator=draw).to(device))
+        mean, std = (torch.full((3, 1, 1), value, device=device) for value in (0.5, 0.3))
+        data = Dataset("random", 10, mean, std, flip=True, padding=4, splits=splits)
+        task = Task(TopologySpace(), data, Skeleton(10, 3, self.channels, self.cells))
+        wanted: dict[str, Any] = {"epochs": 1 + self.steps, "batch": self.batch, "candidates": 1, "updates": 1, "samples": 1}
+        settings = {x.name: wanted[x.name] for x in fields(search.Config) if x.name in wanted}
+        running = search(task, search.Config(**settings), execution=self.execution)
+        figures = [running.train_epoch() for _ in range(1 + self.steps)]
+        return statistics.median(epoch.seconds for epoch in figures[1:]), figures[-1].peak_memory
+
+
+class JointStep(DartsFirstOrder):
+    """Steps of the weights with all operations, and nothing else."""
+
+    name = "joint"
+
+    def _architecture_step(self, training: Batch) -> None:
+        pass
+
+
+class PlainStep(JointStep):
+    """The same, each operation of each edge on its own."""
+
+    name = "plain"
+
+    def _start(self) -> None:
+        super()._start()
+        self.supernet.joint_cell = edge_by_edge
+
+
+def edge_by_edge(cell: SuperCell, x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """A cell by its definition."""
+    nodes: list[torch.Tensor] = [x]
+    for (target, source), operations, of_edge in zip(EDGES, cell.edges, weights, strict=True):
+        assert isinstance(operations, torch.nn.ModuleList)
+        term = sum(
+            (weight * operation(nodes[source]) for weight, operation in zip(of_edge, operations, strict=True)), start=0.0 * x
+        )
+        if target == len(nodes):
+            nodes.append(term)
+        else:
+            nodes[target] = nodes[target] + term
+    return nodes[-1]
+
+
+def bench_one_shot(supernets: Supernets) -> list[Row]:
+    """Steps of supernets: together and apart, all operations and one path; then a step of every method, with its memory."""
+    joint, plain = supernets.measure(JointStep), supernets.measure(PlainStep)
+    methods = {name: supernets.measure(search) for name, search in ONE_SHOT.items()}
+    counterpart = "edge by edge, operation by operation"
+    return [
+        Row("joint training step", "ms", 1e3 * joint[0], 1e3 * plain[0], counterpart),
+        Row("peak memory of its process", "MB", joint[1] / 1e6, plain[1] / 1e6, counterpart),
+        Row("training step along sampled paths", "ms", 1e3 * methods["rsps"][0], 1e3 * joint[0], "joint training step"),
+        *(Row(f"training step of {name}, architecture included", "ms", 1e3 * step) for name, (step, _) in methods.items()),
+        *(Row(f"peak memory of {name}'s process", "MB", peak / 1e6) for name, (_, peak) in methods.items()),
+    ]
+
+
+def main(
+    table: Path | None = None,
+    archive: Path | None = None,
+    jobs: int = os.cpu_count() or 1,
+    supernets: Supernets = Supernets(),
+) -> None:
+    """Measure this project beside its counterparts: tables and black-box searches if both files are named, else supernets.
 
     Args:
         table: a table imported from the archive.
         archive: the official topology archive, a folder.
         jobs: processes of the sweep.
+        supernets: what weight-sharing searches are measured on.
     """
-    rows = bench_sweep(table, jobs)
-    with contextlib.redirect_stdout(io.StringIO()):  # the package prints as it works
-        rows += bench_queries(table, archive)
-        rows += bench_searches(table, archive)
-    print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}, NumPy {np.__version__}\n")
+    if (table is None) is not (archive is None):
+        raise SystemExit("error: name both the table and the archive it was imported from, or neither")
+    if table is None or archive is None:
+        rows = bench_one_shot(supernets)
+    else:
+        rows = bench_sweep(table, jobs)
+        with contextlib.redirect_stdout(io.StringIO()):  # the package prints as it works
+            rows += bench_queries(table, archive)
+            rows += bench_searches(table, archive)
+    versions = f"Python {platform.python_version()}, NumPy {np.__version__}, PyTorch {torch.__version__}"
+    print(f"{platform.platform()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, {versions}\n")
     print("| what | ours | counterpart | ratio | which |\n|---|---|---|---|---|")
     for row in rows:
         print("| " + " | ".join(row.cells()) + " |")

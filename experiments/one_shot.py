@@ -301,17 +301,25 @@ class OneShotPiece(SupernetPiece):
         self.discard_parts()  # of a process that was killed
         with one_thread():  # a sum depends on how many threads make it; results must not depend on the number of processes
             search = self.search()
+            versions = self._note_version()
             if self.checkpoint.exists():
                 search.load(self.checkpoint)
                 yield search.epoch
-            self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
             while search.epoch < self.units:
                 search.train_epoch()
                 search.save(self.checkpoint)
                 yield 1
             run = OneShotRun.of(self.seeds[0], search.figures, search.task.space)
-            table_path = str(self.table_path)
-            store.write_piece(self.results, self.condition, [run], self.code_version, table_path, self.machine(search))
+            store.write_piece(self.results, self.condition, [run], versions, str(self.table_path), self.machine(search))
+
+    def _note_version(self) -> str:
+        """The versions of the code that have worked at the checkpoint, this one's included; noted beside it."""
+        note = self.checkpoint.with_suffix(".versions")
+        former = note.read_text().split(", ") if self.checkpoint.exists() and note.exists() else []
+        versions = ", ".join(sorted({*former, self.code_version}))
+        note.parent.mkdir(parents=True, exist_ok=True)
+        note.write_text(versions)
+        return versions
 
     def discard_parts(self) -> None:
         super().discard_parts()

@@ -339,6 +339,7 @@ def _record(report: Report, dataset: DatasetReport, row: Row) -> dict[str, str]:
         "test_optimum": dataset.optimum[1],
         "simulated_seconds": row.simulated_seconds,
         "wall_seconds": row.wall_seconds,
+        "peak_memory": float(row.experiment.peak_memory.max()) if isinstance(row.experiment, OneShotExperiment) else float("nan"),
     }
     experiment = row.experiment
     return {

@@ -602,7 +602,8 @@ def _check_distinct(pieces: Sequence[_Piece]) -> None:
 def _experiment(condition: AnyCondition, pieces: list[_Piece]) -> Stored:
     _check_distinct(pieces)
     pieces.sort(key=lambda piece: int(piece.seeds[0]))
-    code_versions = tuple(sorted(set().union(*(piece.code_versions for piece in pieces))))
+    noted = set().union(*(piece.code_versions for piece in pieces))
+    code_versions = tuple(sorted({version for versions in noted for version in versions.split(", ")}))
     if len(code_versions) > 1:
         warnings.warn(
             f"{condition.folder()} mixes runs of code versions {', '.join(code_versions)}", MixedCodeWarning, stacklevel=3

@@ -117,7 +117,9 @@ def test_what_is_stored_is_not_run_again(experiments: Command, digits_table: Tab
     assert only(tmp_path).seeds.tolist() == [5, 777, 888]
     assert run("--seeds", 1, "--precision", "bfloat16").startswith("1 new runs ")
     assert len(store.load(tmp_path, ONE_SHOT_RUNS)) == 2
-    assert "rsps (batch=450, candidates=3, epochs=1): 3 runs, seeds 5, 777, 888\n" in status_of(experiments, tmp_path)
+    said = status_of(experiments, tmp_path)
+    assert "rsps (batch=450, candidates=3, epochs=1): 3 runs, seeds 5, 777, 888\n" in said
+    assert "under way" not in said
 
 
 def status_of(experiments: Command, results: Path) -> str:
@@ -136,12 +138,6 @@ def test_every_fact_is_in_the_file(finished: Path, digits_table: Table) -> None:
     manifest = json.loads(pq.read_schema(path).metadata[b"manifest"])
     assert {"torch", "device", "python", "cpu"} <= manifest.keys()
     assert manifest["kind"] == "one-shot"
-
-
-@pytest.mark.slow
-def test_processes_give_the_same(finished: Path, digits_table: Table, tmp_path: Path) -> None:
-    assert main(run_rsps(digits_table, tmp_path, "--seeds", 2, epochs=4, jobs=2)) == 0
-    assert_same(only(tmp_path), only(finished))
 
 
 def start(table: Table, results: Path, *more: object, jobs: int = 1) -> subprocess.Popen[bytes]:
@@ -178,14 +174,14 @@ def test_kill_in_an_epoch_loses_at_most_that_epoch(finished: Path, digits_table:
 
 
 @pytest.mark.slow
-def test_interrupt_is_clean(finished: Path, digits_table: Table, tmp_path: Path) -> None:
+def test_interrupt_is_clean_and_processes_give_the_same(finished: Path, digits_table: Table, tmp_path: Path) -> None:
     process = start(digits_table, tmp_path, "--seeds", 3, jobs=2)
     os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C does: the whole group gets it
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors.decode() == "interrupted: finished pieces are stored; the same command continues\n"
     assert list(tmp_path.rglob("*.part")) == []
-    assert main(run_rsps(digits_table, tmp_path, "--seeds", 2, epochs=4)) == 0
+    assert main(run_rsps(digits_table, tmp_path, "--seeds", 2, epochs=4, jobs=2)) == 0
     assert_same(only(tmp_path), only(finished))
 
 
@@ -211,13 +207,15 @@ def test_a_checkpoint_is_continued_not_repeated(
     assert f"under way: {checkpoint}\n" in said
     assert "out of luck" in said
     trained.clear()
+    monkeypatch.setattr(one_shot, "code_version", lambda kind: "0+changed")
     monkeypatch.setattr(search, "train_epoch", lambda self: trained.append(self.epoch) or train_epoch(self))
     assert experiments(*command)[0] == 0
     assert trained == [2, 3]
-    only_first = [getattr(only(finished), name)[:4] for name in DETERMINED]
-    for name, expected in zip(DETERMINED, only_first, strict=True):
-        assert np.array_equal(getattr(only(tmp_path), name), expected)
-    assert "under way" not in status_of(experiments, tmp_path)
+    with pytest.warns(store.MixedCodeWarning, match=r"0\+changed, "):
+        continued = only(tmp_path)
+    assert continued.code_versions == ("0+changed", *only(finished).code_versions)
+    for name in DETERMINED:
+        assert np.array_equal(getattr(continued, name), getattr(only(finished), name)[:4])
 
 
 def test_a_damaged_checkpoint_is_named(digits_table: Table, tmp_path: Path, experiments: Command) -> None:
@@ -465,6 +463,7 @@ def test_csv_keeps_costs_apart(mixed: Path, experiments: Command) -> None:
     rows = list(csv.DictReader(io.StringIO(experiments("table", "--results", mixed, "--format", "csv")[1])))
     costs = {row["algorithm"]: (bool(row["simulated_seconds"]), row["wall_seconds"]) for row in rows}
     assert costs == {"random": (True, ""), "darts-v1": (False, "101.0000"), "gdas": (False, "101.0000")}
+    assert [row["peak_memory"] for row in rows] == ["", "1000000000.0000", "1000000000.0000"]
     assert json.loads(rows[1]["execution"])["device"] == "cuda"
     assert rows[1]["budget"] == rows[0]["setting"] == ""
 

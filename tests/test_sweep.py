@@ -166,6 +166,25 @@ def test_any_engine_will_do(topology_table: Table, tmp_path: Path) -> None:
     assert store.stored_seeds(tmp_path, condition) == set(range(60))
 
 
+def test_the_bar_ends_where_all_work_is_done(topology_table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether pieces tell of progress, fail on the way, or neither."""
+    updates: list[int] = []
+
+    class Bar(sweep._Bar):
+        def update(self, n: float = 1) -> None:
+            updates.append(int(n))
+
+    monkeypatch.setattr(sweep, "_Bar", Bar)
+    first, second, third = pieces_of(condition_of("random", topology_table), topology_table, tmp_path, range(75))
+
+    def engine(pieces: Any, jobs: int) -> Iterator[sweep.Event]:
+        yield from [(first, 20), (second, 10), (second, "no luck"), (first, 5), (first, None), (third, None)]
+
+    (failure,) = sweep.sweep([first, second, third], 1, engine)
+    assert failure == sweep.Failure(second, "no luck")
+    assert updates == [20, 10, 15, 5, 0, 25]
+
+
 def test_conditions_are_checked_before_anything_runs(topology_table: Table, size_table: Table) -> None:
     with pytest.raises(ValueError, match="nope"):
         condition_of("rea", topology_table, schedule="nope")
