@@ -85,17 +85,18 @@ def test_figures(name: str) -> None:
     assert search.figures == figures
     assert [epoch.epoch for epoch in figures] == [1, 2]
     for epoch in figures:
-        assert tiny.TASK.space.check(epoch.architecture) == epoch.architecture
+        assert search.task.space.check(epoch.architecture) == epoch.architecture
         assert all(type(choice) is int for choice in epoch.architecture)
         assert all(0 <= accuracy <= 100 for accuracy in (epoch.train_accuracy, epoch.valid_accuracy))
         assert epoch.train_accuracy * 64 / 100 == pytest.approx(round(epoch.train_accuracy * 64 / 100))  # of 64 images
         assert epoch.valid_accuracy * 40 / 100 == pytest.approx(round(epoch.valid_accuracy * 40 / 100))  # of 40
         assert 0 < epoch.train_loss < 5
         assert 0 < epoch.valid_loss < 5
-        assert epoch.arch_weights.shape == (6, 5)
+        cardinalities = search.task.space.cardinalities
+        assert epoch.arch_weights.shape == (len(cardinalities), cardinalities[0])
         assert epoch.arch_weights.sum(axis=1) == pytest.approx(1)
         by_row = [-sum(p * math.log(p) for p in row) for row in epoch.arch_weights.tolist()]
-        assert epoch.entropy == pytest.approx(sum(by_row) / 6)
+        assert epoch.entropy == pytest.approx(sum(by_row) / len(cardinalities))
         assert epoch.seconds > 0
         assert epoch.derive_seconds > 0
         assert epoch.peak_memory > 50 << 20
@@ -106,7 +107,7 @@ def test_figures(name: str) -> None:
 @every_method
 def test_it_learns(name: str) -> None:
     """On images that are easy to tell apart. Where a step trains one path only, a few dozen steps do not get far."""
-    task = dataclasses.replace(tiny.TASK, dataset=tiny.dataset(train=256))
+    task = dataclasses.replace(tiny.task_of(name), dataset=tiny.dataset(train=256))
     epochs, gain = (2, 0.2) if name.startswith("darts") else (6, 0.03)
     search = ONE_SHOT[name](task, tiny.config(name, epochs=epochs, rate=0.05))
     tiny.run(search)
@@ -175,7 +176,7 @@ def test_looking_does_not_change_what_is_learnt(name: str) -> None:
     search = tiny.make(name)
     for _ in range(2):
         search.derive()
-        search.inherited_accuracy([(3,) * 6], images=8)
+        search.inherited_accuracy([tiny.some_architecture(name)], images=8)
         search.train_epoch()
     assert [figures[2:4] for figures in map(tiny.plain, search.figures)] == [figures[2:4] for figures in reference(name)]
 
@@ -365,13 +366,13 @@ def test_tasks_and_executions_that_do_not_fit() -> None:
 def test_executions_differ_by_rounding(name: str, execution: Execution, differs: tuple[float, float]) -> None:
     images = tiny.TASK.dataset.batch("train")[0]
     search, other = tiny.make(name), tiny.make(name, execution=execution)
-    logits, others = (each._logits(images, each.supernet.along((3, 2, 4, 1, 3, 2))) for each in (search, other))
+    logits, others = (each._logits(images, each.supernet.along(tiny.some_architecture(name))) for each in (search, other))
     assert others.dtype == torch.float32
     assert differs[0] <= (logits - others).abs().mean().item() < differs[1]
     figures = other.train_epoch()
     assert figures.train_loss == pytest.approx(reference(name)[0][2], abs=0.1)
     assert all(parameter.dtype == torch.float32 for parameter in other.supernet.parameters())
-    weight = other.supernet.blocks[0].edges[0][3].op[1].weight
+    weight = next(parameter for parameter in other.supernet.blocks.parameters() if parameter.shape[-1:] == (3,))
     assert weight.is_contiguous(memory_format=torch.channels_last) is execution.channels_last
 
 
@@ -427,6 +428,10 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "clip": [0.0, math.nan],
     "entropy_weight": [-0.1, math.nan],
     "baseline_decay": [-0.1, 1.1, math.nan],
+    "baseline_momentum": [-0.1, 1.0, math.nan],
+    "warmup": [-0.1, 1.1, math.nan],
+    "flops_target": [0.0, -1.0, math.nan],
+    "cost_weight": [-1.0, math.nan],
 }
 HYPERPARAMETERS = [
     pytest.param(name, field.name, id=f"{name}-{field.name}")
@@ -463,8 +468,13 @@ def test_defaults_are_those_of_nats_bench(name: str) -> None:
     shared = (config.epochs, config.batch, config.eval_batch, config.rate, config.rate_min, config.momentum, config.decay)
     assert shared == (100, 64, 512, 0.025, 0.001, 0.9, 5e-4)
     assert config.batch_norm == "batch"
+    if ONE_SHOT[name].space == "size":
+        assert (config.warmup, config.flops_target) == (0.0, None)
     if name == "enas":
         assert (config.arch_rate, config.arch_betas, config.arch_decay, config.arch_eps) == (1e-3, (0.5, 0.999), 0.0, 1e-3)
+    elif name == "tunas":
+        assert (config.arch_rate, config.arch_betas, config.arch_decay, config.arch_eps) == (3e-4, (0.5, 0.999), 0.0, 1e-8)
+        assert config.baseline_momentum == 0.95
     elif name != "rsps":
         assert (config.arch_rate, config.arch_betas, config.arch_decay, config.arch_eps) == (3e-4, (0.5, 0.999), 1e-3, 1e-8)
 
@@ -475,14 +485,18 @@ def test_configurations_are_frozen_and_of_the_right_class(name: str) -> None:
         tiny.config(name).epochs = 1
     other = "gdas" if name == "rsps" else "rsps"
     with pytest.raises(TypeError, match=f"{name} takes a"):
-        ONE_SHOT[name](tiny.TASK, tiny.config(other))
+        ONE_SHOT[name](tiny.task_of(name), tiny.config(other))
 
 
 # -- the registry ----------------------------------------------------------------------------------------------------------
 
 
 def test_registry() -> None:
-    assert list(ONE_SHOT) == ["rsps", "darts-v1", "darts-v2", "gdas", "setn", "enas"] == list(ONE_SHOT_MODULES)
+    assert (
+        list(ONE_SHOT)
+        == ["rsps", "darts-v1", "darts-v2", "gdas", "setn", "enas", "tas", "fbnetv2", "tunas"]
+        == list(ONE_SHOT_MODULES)
+    )
     for name, search in ONE_SHOT.items():
         assert search.name == name
         assert search.__module__ == f"algorithms.{ONE_SHOT_MODULES[name]}"

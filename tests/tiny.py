@@ -11,9 +11,17 @@ from algorithms import ONE_SHOT
 from algorithms.one_shot import EpochFigures, Execution, OneShotConfig, OneShotSearch, Task
 from benchmark_api.datasets import Dataset, Split
 from benchmark_api.networks import Skeleton
-from benchmark_api.spaces import TopologySpace
+from benchmark_api.spaces import Architecture, SizeSpace, TopologySpace
 
-SMALL: dict[str, Any] = {"epochs": 2, "batch": 32, "eval_batch": 16, "candidates": 5, "updates": 2, "samples": 3}
+SMALL: dict[str, Any] = {
+    "epochs": 2,
+    "batch": 32,
+    "eval_batch": 16,
+    "candidates": 5,
+    "updates": 2,
+    "samples": 3,
+    "flops_target": 0.015,  # of 0.003 to 0.03
+}
 
 
 def dataset(train: int = 64, valid: int = 40) -> Dataset:
@@ -29,6 +37,17 @@ def dataset(train: int = 64, valid: int = 40) -> Dataset:
 
 
 TASK = Task(TopologySpace(), dataset(), Skeleton(classes=3, input_channels=2, channels=2, cells=1))
+SIZE_TASK = Task(SizeSpace((1, 2, 4), 5), TASK.dataset, Skeleton(classes=3, input_channels=2))
+
+
+def task_of(name: str) -> Task:
+    """The task in a method's space."""
+    return TASK if ONE_SHOT[name].space == "topology" else SIZE_TASK
+
+
+def some_architecture(name: str) -> Architecture:
+    """An architecture of a method's space, all of whose choices are not the first."""
+    return tuple(1 + number % (count - 1) for number, count in enumerate(task_of(name).space.cardinalities))
 
 
 def config(name: str, **changes: Any) -> OneShotConfig:
@@ -38,7 +57,7 @@ def config(name: str, **changes: Any) -> OneShotConfig:
 
 
 def make(name: str, seed: int = 0, execution: Execution | None = None, **changes: Any) -> OneShotSearch:
-    return ONE_SHOT[name](TASK, config(name, **changes), seed=seed, execution=execution)
+    return ONE_SHOT[name](task_of(name), config(name, **changes), seed=seed, execution=execution)
 
 
 def run(search: OneShotSearch) -> list[list[Any]]:
