@@ -14,7 +14,7 @@ from benchmark_api.spaces import Architecture
 
 @register_one_shot
 class Gdas(AlphaSearch):
-    """Searching by differentiable model sampling. Each pass draws one architecture for all cells, also when it is only evaluated."""
+    """Differentiable model sampling. Each pass draws one architecture for all cells, also when it is only evaluated."""
 
     name = "gdas"
     title = "GDAS"
