@@ -1,7 +1,7 @@
 """The zoo. Every module of this folder is imported here, so an algorithm joins by being a file that calls `register`.
 
-Weight-sharing searches need PyTorch, which takes a second to import. Their modules are imported when `ONE_SHOT`, or another of
-the names that `__getattr__` knows, is asked for; black-box searches start without.
+Weight-sharing searches join by `register_one_shot`. They need PyTorch, which takes a second to import, so the modules listed in
+`ONE_SHOT_MODULES` are imported only when `ONE_SHOT`, or another of the names that `__getattr__` knows, is asked for.
 """
 
 import pkgutil

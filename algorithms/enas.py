@@ -113,7 +113,7 @@ class Enas(OneShotSearch):
             drawn = self.controller.sample(config.samples, self.draws["architecture"])
             with torch.no_grad():
                 accuracy = self._accuracies(drawn.architectures, batches)
-            # Reward and baseline are functions of the entropy, through which the gradient goes too [Q].
+            # The gradient also goes through the entropy in reward and baseline: a quirk of the reference, which is kept.
             reward = accuracy + config.entropy_weight * drawn.entropy
             baseline = accuracy if previous != previous else previous - (1 - config.baseline_decay) * (previous - reward)
             loss = (-drawn.log_probability * (reward - baseline)).mean()  # REINFORCE

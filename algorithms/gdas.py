@@ -14,7 +14,7 @@ from benchmark_api.spaces import Architecture
 
 @register_one_shot
 class Gdas(AlphaSearch):
-    """Section 3.2 of the paper. A pass draws one architecture for all cells; training, architecture step and logging alike."""
+    """Differentiable model sampling. Each pass draws one architecture for all cells, also when it is only evaluated."""
 
     name = "gdas"
     title = "GDAS"
@@ -59,7 +59,7 @@ class Gdas(AlphaSearch):
         return self._sample("architecture")
 
     def _sample(self, purpose: str) -> Rule:
-        """Eq. 3 to 5: h is a one-hot sample, its gradient that of the softmax p at temperature tau."""
+        """h is a one-hot sample by the Gumbel-max trick, its gradient that of the softmax p at temperature tau."""
         gumbel = gumbel_noise(self.alpha.shape, self.draws[purpose]).to(self.alpha)
         p = ((self.alpha.log_softmax(dim=1) + gumbel) / self.tau).softmax(dim=1)
         chosen = p.argmax(dim=1)

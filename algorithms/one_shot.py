@@ -260,7 +260,7 @@ class OneShotSearch(ABC):
             self.supernet.parameters(), config.rate, config.momentum, weight_decay=config.decay, nesterov=True, foreach=True
         )
         # Gradients are there from the start and never None, so that momentum and decay reach also the weights that a step's path
-        # leaves out, as in the reference [Q] (where a weight is exempt until a path has met it once).
+        # leaves out, as in the reference (where a weight is exempt until a path has met it once).
         for parameter in self.supernet.parameters():
             parameter.grad = torch.zeros_like(parameter)
         self._parts: dict[str, nn.Module | torch.optim.Optimizer] = {"supernet": self.supernet, "sgd": self.optimizer}

@@ -16,7 +16,7 @@ NONE = OPERATIONS.index("none")
 
 @register_one_shot
 class Rsps(OneShotSearch):
-    """Section 3 of the paper (weight sharing) on the cell of NATS-Bench.
+    """Random search with weight sharing on the cell of NATS-Bench; each cell of each pass has a path of its own, as there.
 
     There is no architecture step; the reference's pass over a validation batch, which only logs, is left out.
     """

@@ -14,7 +14,7 @@ from benchmark_api.spaces import Architecture
 
 @register_one_shot
 class Setn(AlphaSearch):
-    """Section 3 of the paper on the cell of NATS-Bench. All cells of a step have the same path, which may be all `none` [Q]."""
+    """The paper's method on the cell of NATS-Bench. A step has one path for all cells, in which all may be `none`, as there."""
 
     name = "setn"
     title = "SETN"

@@ -67,7 +67,7 @@ class SuperCell(nn.Module):
         operations: Any = self.edges  # [edge][operation]
         terms: list[list[Tensor]] = [[x], [], [], []]  # of each node's sum
         if weights is not None and path is not None:
-            others = weights.sum(dim=1) - weights[range(len(EDGES)), path]
+            others = weights.sum(dim=1) - torch.stack([weights[edge, choice] for edge, choice in enumerate(path)])
             for edge, (target, _) in enumerate(EDGES):
                 terms[target].append(others[edge])
         for source, outgoing in enumerate(_OUTGOING):
@@ -84,7 +84,7 @@ class SuperCell(nn.Module):
                 else:
                     # Neither has weights: the same on all edges.
                     output = _pool(node) if name == "avg_pool_3x3" and node.is_cpu else operations[edges[0]][choice](node)
-                    outputs = [output if scales is None else scale * output for scale in scales or edges]
+                    outputs = [output] * len(edges) if scales is None else [scale * output for scale in scales]
                 for edge, output in zip(edges, outputs, strict=True):
                     terms[EDGES[edge][0]].append(output)
         return _sum(terms[-1], x)
@@ -103,13 +103,13 @@ def _pool(x: Tensor) -> Tensor:
     return sums * pixels.reciprocal()
 
 
-def _convolve(x: Tensor, layers: Sequence[Any], scales: Sequence[Tensor] | None) -> Sequence[Tensor]:
+def _convolve(x: Tensor, layers: Sequence[Any], scales: list[Tensor] | None) -> Sequence[Tensor]:
     """Convolutions of one input, normalised and scaled: one convolution and one normalisation with the channels of all."""
     _, convolutions, norms = zip(*layers, strict=True)
     first = norms[0]
     weight, bias = (torch.cat([getattr(layer, name) for layer in convolutions]) for name in ("weight", "bias"))
     y = functional.conv2d(x, weight, bias, padding=convolutions[0].padding)
-    scale = None if scales is None else torch.stack(list(scales)).repeat_interleave(first.num_features)
+    scale = None if scales is None else torch.stack(scales).repeat_interleave(first.num_features)
     if not first.track_running_stats:
         return functional.batch_norm(y, None, None, scale, None, True, first.momentum, first.eps).chunk(len(layers), dim=1)
     mean, variance = (torch.cat([getattr(norm, name) for norm in norms]) for name in ("running_mean", "running_var"))
@@ -146,14 +146,13 @@ class Supernet(nn.Module):
     def forward(self, images: Tensor, rule: Rule) -> Tensor:
         """The logits [image, class]."""
         x = self.stem(images)
+        joint_cell = self.joint_cell if self.training else SuperCell.forward
         paths = iter(rule.paths or ())
         for block in self.blocks:
             if not isinstance(block, SuperCell):
                 x = block(x)
-            elif rule.paths is None and self.training:
-                x = self.joint_cell(block, x, rule.weights)
             elif rule.paths is None:
-                x = block(x, rule.weights)
+                x = joint_cell(block, x, rule.weights)
             else:
                 x = block(x, rule.weights, next(paths))
         logits: Tensor = self.classifier(self.lastact(x).mean(dim=(2, 3)))
@@ -294,6 +293,8 @@ def build_supernet(
     with torch.device("meta"):  # so that no weights are drawn from the global generator
         match space:
             case TopologySpace():
+                if skeleton.cells == 0:
+                    raise ValueError("a supernet has at least one cell in each stage, got 0")
                 widths = skeleton.widths(space, (0,) * len(EDGES))
                 supernet: Supernet | SizeSupernet = Supernet(
                     widths, skeleton.classes, skeleton.input_channels, track_running_stats

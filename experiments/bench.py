@@ -4,8 +4,8 @@
     python -m experiments.bench --table TABLE --archive FOLDER      # tables and black-box searches
 
 Counterparts of tables and black-box searches are the `nats_bench` package on the same data and hpbandster's config generator,
-those of weight-sharing searches other ways to compute the same. Each figure is the median of several repeats. Whole-process
-figures (the sweep, peak memory) include the start of Python.
+those of weight-sharing searches other ways to compute the same. Each figure is the median of several repeats, a training step
+the fastest of some. Whole-process figures (the sweep, peak memory) include the start of Python.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, fields
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -211,7 +212,7 @@ class Supernets:
     batch: int = 64
     """Images of a batch."""
     steps: int = 3
-    """Steps that are measured, after one that is not."""
+    """Steps of which the fastest counts, after one that does not."""
     execution: Execution = field(default_factory=Execution)
     """How they are computed."""
 
@@ -234,7 +235,7 @@ class Supernets:
         settings = {x.name: wanted[x.name] for x in fields(search.Config) if x.name in wanted}
         running = search(task, search.Config(**settings), execution=self.execution)
         figures = [running.train_epoch() for _ in range(1 + self.steps)]
-        return statistics.median(epoch.seconds for epoch in figures[1:]), figures[-1].peak_memory
+        return min(epoch.seconds for epoch in figures[1:]), figures[-1].peak_memory
 
 
 class JointStep(DartsFirstOrder):
@@ -261,9 +262,8 @@ def edge_by_edge(cell: SuperCell, x: torch.Tensor, weights: torch.Tensor) -> tor
     nodes: list[torch.Tensor] = [x]
     for (target, source), operations, of_edge in zip(EDGES, cell.edges, weights, strict=True):
         assert isinstance(operations, torch.nn.ModuleList)
-        term = sum(
-            (weight * operation(nodes[source]) for weight, operation in zip(of_edge, operations, strict=True)), start=0.0 * x
-        )
+        terms = [weight * operation(nodes[source]) for weight, operation in zip(of_edge, operations, strict=True)]
+        term = reduce(torch.add, terms)
         if target == len(nodes):
             nodes.append(term)
         else:

@@ -109,9 +109,9 @@ class Setting:
 
 
 DIGITS_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    **{name: {"epochs": 15} for name in ("rsps", "darts-v1", "gdas", "setn")},
-    "darts-v2": {"epochs": 6},
-    "enas": {"epochs": 15, "updates": 5},
+    **{name: {"epochs": 12} for name in ("rsps", "darts-v1", "gdas", "setn")},
+    "darts-v2": {"epochs": 5},
+    "enas": {"epochs": 12, "updates": 5},
 }
 """What is not the reference's in a search on digits, by its name: three seeds take minutes on two processors."""
 

@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from algorithms.supernet import Rule, SuperCell, Supernet, build_supernet
 from benchmark_api.networks import ReductionBlock, Skeleton, build_network, count_params, initialize, make_operation
 from benchmark_api.spaces import EDGES, OPERATIONS, Architecture, SizeSpace, TopologySpace
+from experiments.bench import PlainStep, Supernets, edge_by_edge
 
 SPACE = TopologySpace()
 SKELETON = Skeleton(classes=3, input_channels=2, channels=3, cells=1)
@@ -191,7 +192,16 @@ def test_without_running_statistics_evaluation_is_training() -> None:
         assert torch.equal(*outputs) is not tracked
 
 
-def test_double_precision_second_derivatives() -> None:
+def test_the_counterpart_of_the_benchmark_computes_the_same() -> None:
+    cell = SuperCell(3).double()
+    x, w = torch.randn(2, 3, 6, 6, generator=draw(), dtype=torch.float64), weights()
+    torch.testing.assert_close(edge_by_edge(cell, x, w), cell(x, w))
+    seconds, peak = Supernets(channels=2, cells=1, size=8, batch=4, steps=1).measure_here(PlainStep)
+    assert 0 < seconds < 60
+    assert peak > 50e6
+
+
+def test_second_derivatives() -> None:
     """The exact second-order gradient, with which DARTS is compared, goes twice through every operation."""
     cell = SuperCell(2).double()
     x, w = (torch.randn(shape, generator=draw(), dtype=torch.float64, requires_grad=True) for shape in ((3, 2, 4, 4), (6, 5)))
@@ -203,6 +213,8 @@ def test_spaces_and_skeletons_that_do_not_fit() -> None:
         build_supernet(SizeSpace(), Skeleton(10), draw())
     with pytest.raises(ValueError, match="channels must be at least 1"):
         build_supernet(SPACE, Skeleton(10, channels=0), draw())
+    with pytest.raises(ValueError, match="at least one cell in each stage, got 0"):
+        build_supernet(SPACE, Skeleton(10, cells=0), draw())
 
 
 @pytest.mark.slow
