@@ -22,11 +22,38 @@ from experiments import store
 from experiments.analysis import Protocol
 from experiments.report import FORMATS, label, make_report, ranking_table, tables_of
 from experiments.store import AnyExperiment
-from experiments.sweep import Piece, Work, condition_of, default_jobs, plan, sweep
+from experiments.sweep import Engine, Piece, Work, condition_of, default_jobs, plan, sweep
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunAlgorithm:
+class Spread:
+    """How runs are spread."""
+
+    engine: Literal["local", "ray"] = "local"
+    """Processes of this machine, or Ray (pip install 'nas-zoo[ray]')."""
+    address: str | None = None
+    """With ray: the cluster, "auto" for the one that this machine belongs to; by default Ray is started here."""
+    gpus: float = 0.0
+    """With ray: graphics cards for each run, also a fraction of one."""
+
+    def make_engine(self) -> Engine | None:
+        """The engine for `sweep`; None for its default.
+
+        Raises:
+            ImportError: Ray is not installed.
+            ValueError: a setting is of another engine.
+        """
+        if self.engine == "local":
+            if self.address is not None or self.gpus:
+                raise ValueError("address and gpus are settings of the ray engine: add --engine ray")
+            return None
+        from experiments.ray_engine import RayEngine
+
+        return RayEngine(self.address, self.gpus)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunAlgorithm(Spread):
     """What is run, and where it goes."""
 
     search_class: ClassVar[type[BlackBoxSearch]]
@@ -78,11 +105,11 @@ class RunAlgorithm:
             max_queries=self.max_queries,
         )
         seeds = range(self.first_seed, self.first_seed + self.seeds)
-        return _sweep(plan(condition, config, table, self.results, seeds), self.jobs, self.results)
+        return _sweep(plan(condition, config, table, self.results, seeds), self.jobs, self.results, self.make_engine())
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOneShot:
+class RunOneShot(Spread):
     """What is searched, and where it goes."""
 
     search_class: ClassVar[Any]  # an `OneShotSearch`, which needs PyTorch: it takes a second to import
@@ -115,11 +142,11 @@ class RunOneShot:
             raise ValueError(f"seeds must be at least 1, each of seed-list at least 0, got {self.seeds} and {self.seed_list}")
         seeds = self.seed_list or one_shot.seeds_of(self.seeds)
         pieces = one_shot.plan(condition, table, self.results, seeds, self.data)
-        return _sweep(pieces, self.jobs or _one_shot_jobs(self.execution.device), self.results)
+        return _sweep(pieces, self.jobs or _one_shot_jobs(self.execution.device), self.results, self.make_engine())
 
 
 @dataclass(frozen=True, kw_only=True)
-class RankingCommand:
+class RankingCommand(Spread):
     """Print how supernets rank architectures: Kendall's tau and Spearman's rho between the accuracy with their weights and
     the table's after full training."""
 
@@ -157,7 +184,7 @@ class RankingCommand:
         for table, experiments in tables:
             for experiment in experiments:
                 pieces += one_shot.plan_ranking(experiment, table, self.results, **sample, device=self.device, root=self.data)
-        status = _sweep(pieces, self.jobs or _one_shot_jobs(self.device), self.results)
+        status = _sweep(pieces, self.jobs or _one_shot_jobs(self.device), self.results, self.make_engine())
         rankings = store.load(self.results, store.RANKINGS, **filters, **sample)
         for table, found in tables_of(rankings, self.table) if rankings else []:
             print(ranking_table(table, found))
@@ -239,7 +266,7 @@ class StatusCommand:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReproduceCommand:
+class ReproduceCommand(Spread):
     """Run every algorithm on every dataset of some tables, print the results and draw the figures."""
 
     table: tuple[Path, ...] = tuple(map(Path, EMBEDDED))
@@ -263,13 +290,12 @@ class ReproduceCommand:
                     config = search_class.Config()
                     condition = condition_of(search_class, config, table, dataset)
                     pieces += plan(condition, config, table, self.results, range(self.seeds))
-        status = _sweep(pieces, self.jobs, self.results)
+        status = _sweep(pieces, self.jobs, self.results, self.make_engine())
         for path in self.table:
             TableCommand(results=self.results, table=path)()
         from plots.__main__ import draw  # Matplotlib takes a second to import
 
-        for path in self.table:
-            print("\n".join(str(figure) for figure in draw(self.results, self.figures, path)))
+        print("\n".join(str(path) for path in draw(self.results, self.figures, self.table)))
         return status
 
 
@@ -278,10 +304,10 @@ def _one_shot_jobs(device: str) -> int:
     return default_jobs() if device == "cpu" else 1
 
 
-def _sweep(pieces: Sequence[Work], jobs: int | None, results: Path) -> int:
+def _sweep(pieces: Sequence[Work], jobs: int | None, results: Path, engine: Engine | None) -> int:
     """Run pieces and say what became of them; the exit status."""
     started = time.perf_counter()
-    failures = sweep(pieces, default_jobs() if jobs is None else jobs)
+    failures = sweep(pieces, default_jobs() if jobs is None else jobs, engine)
     runs = sum(len(piece.seeds) for piece in pieces)
     failed = sum(len(failure.piece.seeds) for failure in failures)
     for failure in failures:

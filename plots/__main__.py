@@ -22,14 +22,14 @@ from plots.style import RC, save
 
 
 def draw(
-    results_dir: str | os.PathLike[str], out_dir: str | os.PathLike[str], table: str | os.PathLike[str] | None = None
+    results_dir: str | os.PathLike[str], out_dir: str | os.PathLike[str], tables: Sequence[str | os.PathLike[str]] = ()
 ) -> list[Path]:
     """Draw all figures of the experiments in a results folder, and write the page that has them all, `report.html`, there.
 
     Args:
         results_dir: the folder.
         out_dir: where the figures go; made if it is missing.
-        table: the table that the experiments were run on, experiments of other tables are left out; None for every table,
+        tables: the tables that the experiments were run on, experiments of other tables are left out; none for every table,
             found where it was when the experiments were run.
 
     Returns:
@@ -40,13 +40,13 @@ def draw(
         ValueError: nothing is stored for the table, or a file is damaged.
     """
     experiments: list[AnyExperiment] = [*load(results_dir), *load(results_dir, ONE_SHOT_RUNS)]
-    tables = tables_of(experiments, None if table is None else Path(table))
-    if not tables:
+    groups = [group for table in tables for group in tables_of(experiments, Path(table))] or tables_of(experiments, None)
+    if not groups:
         raise ValueError(f"nothing to draw: {results_dir} holds no run")
     files, drawn = [], {}
-    reports = [make_report(opened, group) for opened, group in tables]
+    reports = [make_report(opened, group) for opened, group in groups]
     with matplotlib.rc_context(RC):
-        for opened, group in tables:
+        for opened, group in groups:
             drawn[opened.fingerprint] = figures_of(opened, group, results_dir)
             for what, figure in drawn[opened.fingerprint].items():
                 files += save(figure, Path(out_dir, f"{opened.path.stem}-{what}"))
@@ -89,7 +89,7 @@ def main(results: Path = Path("results"), out: Path = Path("plots/figures"), tab
         table: the table that the runs were made on; by default where it was then.
     """
     try:
-        files = draw(results, out, table)
+        files = draw(results, out, () if table is None else (table,))
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -186,6 +186,7 @@ def test_the_table_can_have_moved(results: Path, experiments: Command, topology_
         (["run", "rea", "--table", "TABLE", "--schedule", "13"], "13"),
         (["run", "rea", "--table", "TABLE", "--seeds", "0"], "seeds"),
         (["run", "rea", "--table", "TABLE", "--jobs", "0"], "jobs"),
+        (["run", "rea", "--table", "TABLE", "--gpus", "0.5"], "--engine ray"),
         (["run", "rea", "--table", "TABLE", "--noise", "5"], "noise"),
         (["run", "rea", "--table", "README"], "not a table"),
         (["table", "--results", "nowhere"], "no results folder nowhere"),
@@ -268,5 +269,5 @@ def test_reproduce(experiments: Command, size_table: Table, tmp_path: Path, monk
             assert experiment.seeds.tolist() == [0, 1]
             assert any(line.startswith(f"| {dataset} ") and f" {name} " in line for line in out.splitlines())
     assert "### size space" in out
-    draw.assert_called_once_with(folder, figure.parent, size_table.path)
+    draw.assert_called_once_with(folder, figure.parent, (size_table.path,))
     assert out.endswith(f"{figure}\n")

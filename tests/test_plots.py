@@ -309,7 +309,7 @@ def test_optimum_is_the_best_reported_test_accuracy(size_table: Table, experimen
 
 def test_draw_makes_the_same_files_twice(size_table: Table, results: Path, tmp_path: Path) -> None:
     settings = dict(matplotlib.rcParams)
-    page, *files = draw(results, tmp_path / "a", size_table.path)
+    page, *files = draw(results, tmp_path / "a", [size_table.path])
     assert dict(matplotlib.rcParams) == settings
     assert [path.name for path in files] == [
         f"{size_table.path.stem}-{figure}.{extension}"
