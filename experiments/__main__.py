@@ -30,7 +30,7 @@ class Spread:
     """How runs are spread."""
 
     engine: Literal["local", "ray"] = "local"
-    """Processes of this machine, or Ray (pip install 'nas-zoo[ray]')."""
+    """Processes of this machine, or Ray (an extra: pip install -e '.[ray]')."""
     address: str | None = None
     """With ray: the cluster, "auto" for the one that this machine belongs to; by default Ray is started here."""
     gpus: float = 0.0
@@ -282,7 +282,10 @@ class ReproduceCommand(Spread):
 
     def __call__(self) -> int:
         if not self.table:
-            raise ValueError("no table: name at least one with --table")
+            raise ValueError(
+                "no table: name one with --table (make reproduce TABLE=file); "
+                "`python -m benchmark_api import` makes one from an official archive"
+            )
         pieces: list[Piece] = []
         for table in map(Table, self.table):
             for dataset in table.datasets:

@@ -24,7 +24,7 @@ try:
     import ray
     from ray.exceptions import RayError, RayTaskError
 except ImportError as error:
-    raise ImportError("the ray engine needs Ray: pip install 'nas-zoo[ray]'") from error
+    raise ImportError("the ray engine needs Ray: .venv/bin/python -m pip install -e '.[ray]'") from error
 
 
 @dataclass(frozen=True)
