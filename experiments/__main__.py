@@ -266,6 +266,35 @@ class StatusCommand:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VerifyCommand:
+    """Check a results folder: read every file, make a sample of the runs again, and compare bit for bit."""
+
+    results: Path = Path("results")
+    """The results folder."""
+    sample: int = 2
+    """How many runs of each experiment are made again."""
+    one_shot: bool = False
+    """Make runs of weight-sharing searches again too, which trains supernets."""
+    seed: int = 0
+    """The seed of the sample."""
+    table: Path | None = None
+    """The table that the runs were made on; by default where it was then."""
+    data: Path | None = None
+    """The folder of the dataset's files, for weight-sharing searches; digits need none."""
+
+    def __call__(self) -> int:
+        from experiments.verify import verify
+
+        problems = 0
+        for finding in verify(self.results, self.sample, self.one_shot, self.seed, self.table, self.data):
+            problems += bool(finding.problem)
+            print(f"{finding.what}: {finding.problem or 'ok'}{f' ({finding.said})' if finding.said else ''}")
+        if problems:
+            print(f"error: {problems} problems in {self.results}", file=sys.stderr)
+        return 1 if problems else 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReproduceCommand(Spread):
     """Run every algorithm on every dataset of some tables, print the results and draw the figures."""
 
@@ -412,6 +441,7 @@ def _commands(one_shot: bool) -> Any:
         "ranking": RankingCommand,
         "list": ListCommand,
         "status": StatusCommand,
+        "verify": VerifyCommand,
         "reproduce": ReproduceCommand,
     }
     return reduce(or_, (Annotated[command, tyro.conf.subcommand(name)] for name, command in commands.items()))
