@@ -7,6 +7,7 @@ which puts it where it belongs. The project must be installed on every node.
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 import uuid
@@ -60,7 +61,7 @@ class RayEngine:
         """Run pieces; yields events as they happen. `jobs` is the number of processors of a Ray that is started here."""
         own = self.address is None
         resources = {"num_cpus": jobs} if own else {"address": self.address}
-        ray.init(include_dashboard=False if own else None, log_to_driver=False, **resources)
+        ray.init(include_dashboard=False if own else None, log_to_driver=False, logging_level=logging.ERROR, **resources)
         marker = _Marker(pieces)
         task = ray.remote(num_cpus=1, num_gpus=self.gpus, max_retries=0, num_returns="streaming")(_work)
         tables: dict[Path, Any] = {}  # in the object store, where a node has asked for it

@@ -17,6 +17,7 @@ from test_sweep import assert_same, condition_of, pieces_of
 
 from benchmark_api.table import Table
 from experiments import store, sweep
+from experiments.__main__ import main
 from experiments.store import Experiment
 
 ray = pytest.importorskip("ray")
@@ -98,6 +99,14 @@ def test_a_failing_piece_is_reported_and_the_others_finish(
     assert message in failure.reason
     assert store.failure_path(work[0].path).read_text() == failure.reason
     assert list((tmp_path / "ray").rglob("*.parquet")) == sorted(piece.path for piece in work[1:])
+
+
+@pytest.mark.slow
+def test_the_command_line(topology_table: Table, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["run", "random", "--table", str(topology_table.path), "--seeds", "3", "--results", str(tmp_path)]
+    assert main([*arguments, "--engine", "ray", "--jobs", "1"]) == 0
+    assert capsys.readouterr().out.startswith(f"3 new runs in {tmp_path} (")
+    assert main(["verify", "--results", str(tmp_path)]) == 0
 
 
 # -- what a worker does that does not see the driver's files, without Ray ------------------------------------------------------
