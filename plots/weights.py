@@ -27,11 +27,12 @@ def plot_weights(
     """
     mean = weights.mean(axis=0)
     low, high = float(mean.min()), float(mean.max())
+    decimals = 2 if high - low > 0.1 else 3
     axes.imshow(mean, cmap="Blues", vmin=low, vmax=high + 1e-9, aspect="auto")
     for (row, column), value in np.ndenumerate(mean):
         runs = int((chosen[:, row] == column).sum())
         color = "white" if value - low > 0.6 * (high - low) > 0 else "black"
-        axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize="small", color=color)
+        axes.text(column, row, f"{value:.{decimals}f}", ha="center", va="center", fontsize="small", color=color)
         if runs:
             axes.text(
                 column, row + 0.43, "•" * runs if runs <= 5 else f"• {runs}", ha="center", va="bottom", fontsize=6, color=color

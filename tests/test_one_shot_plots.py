@@ -119,7 +119,7 @@ def results(digits_table: Table, tmp_path_factory: pytest.TempPathFactory) -> Pa
     gdas = condition(digits_table, "digits", "gdas")
     store_runs(folder, digits_table, gdas, [[1, 2, ALL_SKIP], [3, 4, LARGEST], [5, 6, 7]])
     store_ranking(folder, digits_table, gdas, [10, 20, 30, 40], [1.0, 2.0, 3.0, 4.0])
-    store_runs(folder, digits_table, condition(digits_table, "digits", "rsps", batch=32), [[8, 9]])
+    store_runs(folder, digits_table, condition(digits_table, "digits", "rsps", batch=48), [[8, 9]])
     store_runs(folder, digits_table, condition(digits_table, "digits", "rsps"), [[8, 10]])
     return folder
 
@@ -134,7 +134,7 @@ def test_one_shot_entries_stand_beside_the_others(cell: Cell) -> None:
     assert [entry.name for entry in cell.entries] == ["RANDOM"]
     assert [(entry.name, entry.style) for entry in cell.one_shot] == [
         ("RSPS", style_of("rsps")),
-        ("RSPS, batch 32", style_of("rsps", 1)),
+        ("RSPS, batch 48", style_of("rsps", 1)),
         ("GDAS", style_of("gdas")),
     ]
     assert [entry.experiment.algorithm for entry in cell.all_entries] == ["random", "rsps", "rsps", "gdas"]
@@ -167,7 +167,7 @@ def test_found_cells_are_drawn_run_by_run(digits_table: Table, cell: Cell) -> No
     figure = cells_figure(digits_table, cell)
     titles = [axes.get_title() for axes in figure.axes]
     assert len(titles) == 9
-    assert titles[3:6] == ["RSPS, batch 32, seed 777\n9: " + f"{digits_table.accuracy(9, 'digits', '3', 'x-test'):.2f} %", "", ""]
+    assert titles[3:6] == ["RSPS, batch 48, seed 777\n9: " + f"{digits_table.accuracy(9, 'digits', '3', 'x-test'):.2f} %", "", ""]
     assert titles[6].startswith(f"GDAS, seed 777\n{ALL_SKIP}: ")
     assert titles[7].startswith(f"GDAS, seed 888\n{LARGEST}: ")
 
@@ -196,7 +196,7 @@ def test_every_figure_carries_the_notice(digits_table: Table, cell: Cell, result
 def test_one_shot_runs_have_a_row_among_the_final_ones(digits_table: Table, cell: Cell) -> None:
     figure = final_figure(digits_table, [cell])
     rows = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert rows[1:] == ["RSPS, n = 1", "RSPS, batch 32, n = 1", "GDAS, n = 3"]
+    assert rows[1:] == ["RSPS, n = 1", "RSPS, batch 48, n = 1", "GDAS, n = 3"]
 
 
 def test_draw_saves_them(digits_table: Table, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
