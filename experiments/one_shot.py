@@ -116,6 +116,7 @@ DIGITS_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "gdas": {"epochs": 18, **_AS_CANDIDATES},
     "setn": {"epochs": 10, **_AS_CANDIDATES},
     "enas": {"epochs": 10, "updates": 5, **_AS_CANDIDATES},
+    **{name: {"epochs": 18, **_AS_CANDIDATES} for name in ("tas", "fbnetv2", "tunas")},
 }
 """What is not the reference's in a search on digits, by its name: three seeds take minutes on two processors.
 
