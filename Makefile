@@ -81,9 +81,8 @@ table: $(VENV)/.installed ## Print the published table beside what is in RESULTS
 plots: $(VENV)/.installed ## Draw the figures of what is in RESULTS as PNG and PDF
 	$(RUN) -m plots --results '$(RESULTS)' --out '$(FIGURES)' $(call flag,TABLE,table) $(ARGS)
 
-bench: $(VENV)/.installed-dev ## Measure speed beside the nats_bench package: make bench TABLE=file ARCHIVE=folder
-	@test -n '$(TABLE)' -a -n '$(ARCHIVE)' || { echo 'error: name both: make bench TABLE=file ARCHIVE=official-archive-folder'; exit 2; }
-	$(RUN) -m experiments.bench --table '$(TABLE)' --archive '$(ARCHIVE)' $(ARGS)
+bench: $(VENV)/.installed-dev ## Measure the builder and supernets, or with TABLE=file ARCHIVE=folder tables and searches beside nats_bench
+	$(RUN) -m experiments.bench $(call flag,ARCHIVE,archive) $(if $(ARCHIVE),$(call flag,TABLE,table)) $(ARGS)
 
 test: $(VENV)/.installed-dev ## Run all tests
 	$(RUN) -m pytest $(ARGS)

@@ -1,11 +1,11 @@
 """`make bench`: how fast this project is, each figure beside its counterpart, measured in one run on one machine.
 
-    python -m experiments.bench                                     # weight-sharing searches; needs no files
+    python -m experiments.bench                                     # table builder, weight-sharing searches; needs no files
     python -m experiments.bench --table TABLE --archive FOLDER      # tables and black-box searches
 
 Counterparts of tables and black-box searches are the `nats_bench` package on the same data and hpbandster's config generator,
-those of weight-sharing searches other ways to compute the same. Each figure is the median of several repeats, a training step
-the fastest of some. Whole-process figures (the sweep, peak memory) include the start of Python.
+those of the builder and of weight-sharing searches other ways to compute the same. Each figure is the median of several
+repeats, a training step the fastest of some. Whole-process figures (the sweep, peak memory) include the start of Python.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ from algorithms import ONE_SHOT, REGISTRY
 from algorithms.darts import DartsFirstOrder
 from algorithms.one_shot import Batch, Execution, OneShotSearch, Task
 from algorithms.supernet import SuperCell
-from benchmark_api.datasets import Dataset, Split
+from benchmark_api.build import Plan, Protocol, measure_speed
+from benchmark_api.datasets import Dataset, Distortion, Split
 from benchmark_api.networks import Skeleton
-from benchmark_api.spaces import EDGES, TopologySpace
+from benchmark_api.spaces import EDGES, SizeSpace, TopologySpace
 from benchmark_api.table import Table
 from experiments.run import RunSettings, run
 
@@ -230,7 +231,11 @@ class Supernets:
             splits[name] = Split(images.to(device), torch.randint(10, (self.batch,), generator=draw).to(device))
         mean, std = (torch.full((3, 1, 1), value, device=device) for value in (0.5, 0.3))
         data = Dataset("random", 10, mean, std, flip=True, padding=4, splits=splits)
-        task = Task(TopologySpace(), data, Skeleton(10, 3, self.channels, self.cells))
+        if search.space == "topology":
+            task = Task(TopologySpace(), data, Skeleton(10, 3, self.channels, self.cells))
+        else:  # as wide as the last stage
+            widths = [max(1, self.channels // 2) * multiple for multiple in range(1, 9)]
+            task = Task(SizeSpace(widths), data, Skeleton(10, 3))
         wanted: dict[str, Any] = {"epochs": 1 + self.steps, "batch": self.batch, "candidates": 1, "updates": 1, "samples": 1}
         settings = {x.name: wanted[x.name] for x in fields(search.Config) if x.name in wanted}
         running = search(task, search.Config(**settings), execution=self.execution)
@@ -285,13 +290,29 @@ def bench_one_shot(supernets: Supernets) -> list[Row]:
     ]
 
 
+def bench_builder() -> list[Row]:
+    """CPU time of a candidate's training in a stack, as a build trains, beside the loop that trains one after the other."""
+    protocol, distortion = Protocol(epochs=1, batch=32), Distortion(copies=2)
+    plans = {
+        "topology, C = 2, N = 2": Plan(TopologySpace(), "digits", protocol, 1, 2, 2, distortion),
+        "size, widths 1 to 8": Plan(SizeSpace(range(1, 9)), "digits", protocol, 1, distortion=distortion),
+    }
+    rows = []
+    for name, plan in plans.items():
+        speed = measure_speed(plan)
+        what = f"builder, one epoch of one candidate, {name}"
+        rows.append(Row(what, "s", 60 / speed.stacked, 60 / speed.plain, "one candidate at a time"))
+    return rows
+
+
 def main(
     table: Path | None = None,
     archive: Path | None = None,
     jobs: int = os.cpu_count() or 1,
     supernets: Supernets = Supernets(),
 ) -> None:
-    """Measure this project beside its counterparts: tables and black-box searches if both files are named, else supernets.
+    """Measure this project beside its counterparts: tables and black-box searches if both files are named, else the table
+    builder and supernets.
 
     Args:
         table: a table imported from the archive.
@@ -302,7 +323,7 @@ def main(
     if (table is None) is not (archive is None):
         raise SystemExit("error: name both the table and the archive it was imported from, or neither")
     if table is None or archive is None:
-        rows = bench_one_shot(supernets)
+        rows = bench_builder() + bench_one_shot(supernets)
     else:
         rows = bench_sweep(table, jobs)
         with contextlib.redirect_stdout(io.StringIO()):  # the package prints as it works
