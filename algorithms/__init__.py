@@ -37,7 +37,12 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     for module in dict.fromkeys(ONE_SHOT_MODULES.values()):
         import_module(f"{__name__}.{module}")
-    return getattr(import_module(f"{__name__}.one_shot"), name)
+    one_shot = import_module(f"{__name__}.one_shot")
+    listed = one_shot.ONE_SHOT
+    if [search for search in listed if search in ONE_SHOT_MODULES] != list(ONE_SHOT_MODULES):  # one was imported by itself first
+        for search in ONE_SHOT_MODULES:
+            listed[search] = listed.pop(search)
+    return getattr(one_shot, name)
 
 
 __all__ = [

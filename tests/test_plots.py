@@ -335,7 +335,7 @@ def test_saved_file_does_not_depend_on_the_clock(tmp_path: Path, monkeypatch: py
 
 def test_draw_refuses_another_table(topology_table: Table, results: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no stored run was made on"):
-        draw(results, tmp_path, topology_table.path)
+        draw(results, tmp_path, [topology_table.path])
 
 
 def test_draw_refuses_an_empty_folder(tmp_path: Path) -> None:

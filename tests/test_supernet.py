@@ -209,8 +209,10 @@ def test_second_derivatives() -> None:
 
 
 def test_spaces_and_skeletons_that_do_not_fit() -> None:
-    with pytest.raises(ValueError, match="no supernet for SizeSpace"):
-        build_supernet(SizeSpace(), Skeleton(10), draw())
+    with pytest.raises(ValueError, match="no supernet for 'another space'"):
+        build_supernet("another space", Skeleton(10), draw())
+    with pytest.raises(ValueError, match="decide channels and cells"):
+        build_supernet(SizeSpace(), Skeleton(10, channels=2), draw())
     with pytest.raises(ValueError, match="channels must be at least 1"):
         build_supernet(SPACE, Skeleton(10, channels=0), draw())
     with pytest.raises(ValueError, match="at least one cell in each stage, got 0"):
