@@ -8,12 +8,13 @@ import shlex
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
 
-from algorithms import REGISTRY
+from algorithms import ONE_SHOT, ONE_SHOT_MODULES, REGISTRY
+from algorithms.one_shot import AlphaConfig
 from benchmark_api.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,23 +85,38 @@ def test_help_lists_every_target(tmp_path: Path) -> None:
         assert re.search(rf"\b{target}\b", listed), target
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("name", [*REGISTRY, *ONE_SHOT_MODULES])
 def test_every_algorithm_has_a_page_with_its_defaults(name: str) -> None:
+    search = REGISTRY[name] if name in REGISTRY else ONE_SHOT[name]
     page = (ROOT / "docs" / "algorithms" / f"{name}.md").read_text()
-    search = REGISTRY[name]
     assert page.startswith("# ")
     assert f"(`{name}`)" in page.splitlines()[0]
     assert "## Deviations" in page
     assert "## Result" in page
     assert (ROOT / "algorithms" / f"{search.__module__.split('.')[-1]}.py").name in page
+    shared = set() if name in REGISTRY else {field.name for field in fields(AlphaConfig)}
+    defaults = {field: value for field, value in asdict(search.Config()).items() if field not in shared}
+    assert_states(page, defaults)
+
+
+def test_shared_hyperparameters_are_stated() -> None:
+    assert_states((ROOT / "docs" / "weight-sharing.md").read_text(), asdict(AlphaConfig()))
+
+
+def assert_states(page: str, defaults: dict[str, object]) -> None:
+    """The rows of a page that begin with names of hyperparameters have these defaults in their second column, and no others."""
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| `")]
     stated = {}  # names and their values stand in the same order
     for names, ours, *_ in rows:
-        values = re.split(r", (?=\d)", ours)
         found = re.findall(r"`(\w+)`", names)
-        stated |= dict(zip(found, values if len(found) > 1 else [ours], strict=True))
-    defaults = asdict(search.Config())
+        stated |= dict(zip(found, re.split(r", (?=\d)", ours) if len(found) > 1 else [ours], strict=True))
     assert stated.keys() == defaults.keys()
     for hyperparameter, value in defaults.items():
-        shown = f"{value:.4f}".rstrip("0") if isinstance(value, float) and value == 1 / 3 else str(value)
-        assert re.split(r"[ :]", stated[hyperparameter])[0] == shown
+        shown = (
+            f"{value:.4f}".rstrip("0")
+            if value == 1 / 3
+            else ", ".join(map(str, value))
+            if isinstance(value, tuple)
+            else str(value)
+        )
+        assert re.match(rf"{re.escape(shown)}(?![\w.])", stated[hyperparameter]), hyperparameter
