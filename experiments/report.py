@@ -18,7 +18,7 @@ import numpy as np
 
 from algorithms import REGISTRY
 from benchmark_api.spaces import OPERATIONS
-from benchmark_api.table import Table
+from benchmark_api.table import EMBEDDED, Table
 from experiments import published
 from experiments.analysis import (
     MIN_RUNS,
@@ -152,9 +152,12 @@ def tables_of(experiments: Sequence[LookedUp], table: Path | None) -> list[tuple
         return [(opened, groups[opened.fingerprint])]
     found = []
     for fingerprint, group in groups.items():
-        path = group[-1].table_path
-        if not Path(path).exists():
-            raise FileNotFoundError(f"the table of {group[-1].folder()} is no longer at {path}; name it with --table")
+        path = Path(group[-1].table_path)
+        if not path.exists():  # the project may have moved, and its tables with it
+            embedded = [table for table in map(Table, EMBEDDED) if table.fingerprint == fingerprint]
+            if not embedded:
+                raise FileNotFoundError(f"the table of {group[-1].folder()} is no longer at {path}; name it with --table")
+            path = embedded[0].path
         opened = Table(path)
         if opened.fingerprint != fingerprint:
             raise ValueError(f"{path} is not the table that {group[-1].folder()} was run on; name that one with --table")

@@ -16,7 +16,7 @@ import pytest
 
 import plots.__main__
 from algorithms import REGISTRY
-from benchmark_api.table import Table
+from benchmark_api.table import EMBEDDED, Table
 from experiments import published, report, store
 from experiments.__main__ import main
 from experiments.run import Run
@@ -160,7 +160,9 @@ def test_reference_protocol_is_said_and_uses_its_spread(results: Path, experimen
     assert "line through the two times" in experiments("table", "--results", results, "--protocol", "reference")[1]
 
 
-def test_the_table_can_have_moved(results: Path, experiments: Command, topology_table: Table, tmp_path: Path) -> None:
+def test_the_table_can_have_moved(
+    results: Path, experiments: Command, topology_table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     moved = shutil.copy(topology_table.path, tmp_path / "moved.safetensors")
     _, expected, _ = experiments("table", "--results", results)
     assert experiments("table", "--results", results, "--table", moved)[:2] == (0, expected)
@@ -170,6 +172,9 @@ def test_the_table_can_have_moved(results: Path, experiments: Command, topology_
     status, _, error = experiments("table", "--results", tmp_path / "own")
     assert status == 2
     assert "--table" in error
+    monkeypatch.setitem(EMBEDDED, "mine", topology_table.path)  # the project's own tables are known by their fingerprints
+    assert experiments("table", "--results", tmp_path / "own")[0] == 0
+    monkeypatch.delitem(EMBEDDED, "mine")
     shutil.copy(topology_table.path, moved)
     assert experiments("table", "--results", tmp_path / "own")[0] == 0
 
