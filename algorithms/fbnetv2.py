@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from algorithms.gdas import gumbel_noise
 from algorithms.one_shot import register_one_shot
-from algorithms.size_search import SizeSearch, TemperedConfig
+from algorithms.size_search import SizeSearch, TemperedSizeConfig
 from algorithms.supernet import WidthRule
 
 
@@ -18,15 +16,8 @@ class FBNetV2(SizeSearch):
     title = "FBNetV2"
     paper = "Wan et al., FBNetV2: Differentiable NAS for Spatial and Channel Dimensions, CVPR 2020, arXiv 2004.05565"
 
-    @dataclass(frozen=True)
-    class Config(TemperedConfig):
-        """Hyperparameters of FBNetV2.
-
-        Raises:
-            ValueError: a value is out of range.
-        """
-
-    config: Config
+    Config = TemperedSizeConfig
+    config: TemperedSizeConfig
 
     def _sample(self, purpose: str) -> WidthRule:
         rows = self.alpha[self.decisions]  # [module, width]

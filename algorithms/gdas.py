@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
-from algorithms.one_shot import AlphaConfig, AlphaSearch, register_one_shot
+from algorithms.one_shot import AlphaSearch, TemperedConfig, register_one_shot
 from algorithms.supernet import Rule, Supernet
 from benchmark_api.spaces import Architecture
 
@@ -21,33 +19,14 @@ class Gdas(AlphaSearch):
     paper = "Dong & Yang, Searching for a Robust Neural Architecture in Four GPU Hours, CVPR 2019, arXiv 1910.04465"
     space = "topology"
 
-    @dataclass(frozen=True)
-    class Config(AlphaConfig):
-        """Hyperparameters of GDAS.
-
-        Raises:
-            ValueError: a value is out of range.
-        """
-
-        tau_max: float = 10.0
-        """Temperature of the softmax in the first epoch."""
-
-        tau_min: float = 0.1
-        """Temperature in the last epoch; in between it falls linearly."""
-
-        def __post_init__(self) -> None:
-            super().__post_init__()
-            if not 0 < self.tau_min <= self.tau_max:
-                raise ValueError(f"tau_min must be positive and tau_max not below it, got {self.tau_min} and {self.tau_max}")
-
-    config: Config
+    Config = TemperedConfig
+    config: TemperedConfig
     supernet: Supernet
 
     @property
     def tau(self) -> float:
         """The temperature of the epoch that comes next, or is under way."""
-        config = self.config
-        return config.tau_max - (config.tau_max - config.tau_min) * self.epoch / max(config.epochs - 1, 1)
+        return self.config.tau(self.epoch)
 
     def _weight_rule(self) -> Rule:
         return self._sample("architecture")

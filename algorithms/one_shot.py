@@ -587,6 +587,30 @@ class AlphaConfig(OneShotConfig):
         return torch.optim.Adam(parameters, rate, betas, eps, decay)
 
 
+@dataclass(frozen=True)
+class TemperedConfig(AlphaConfig):
+    """Hyperparameters of searches with a softmax that grows sharper.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    tau_max: float = 10.0
+    """Temperature of the softmax in the first epoch."""
+
+    tau_min: float = 0.1
+    """Temperature in the last epoch; in between it falls linearly."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.tau_min <= self.tau_max:
+            raise ValueError(f"tau_min must be positive and tau_max not below it, got {self.tau_min} and {self.tau_max}")
+
+    def tau(self, epoch: int) -> float:
+        """The temperature of an epoch, from 0."""
+        return self.tau_max - (self.tau_max - self.tau_min) * epoch / max(self.epochs - 1, 1)
+
+
 class AlphaSearch(OneShotSearch):
     """A search whose architecture's parameters are alpha [decision, choice], of which a softmax gives the probabilities.
 

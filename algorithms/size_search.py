@@ -9,7 +9,7 @@ from functools import reduce
 import torch
 from torch import Tensor, nn
 
-from algorithms.one_shot import AlphaConfig, AlphaSearch, Batch
+from algorithms.one_shot import AlphaConfig, AlphaSearch, Batch, TemperedConfig
 from algorithms.supernet import SizeSupernet, WidthRule
 from benchmark_api.networks import space_costs
 from benchmark_api.spaces import Architecture
@@ -133,24 +133,9 @@ class SizeSearch(AlphaSearch):
 
 
 @dataclass(frozen=True)
-class TemperedConfig(SizeConfig):
-    """Hyperparameters of searches of the size space with a softmax that grows sharper.
+class TemperedSizeConfig(TemperedConfig, SizeConfig):
+    """Hyperparameters of searches of the size space with a softmax that grows sharper, in a warm-up too.
 
     Raises:
         ValueError: a value is out of range.
     """
-
-    tau_max: float = 10.0
-    """Temperature of the softmax in the first epoch."""
-
-    tau_min: float = 0.1
-    """Temperature in the last epoch; in between it falls linearly, in a warm-up too."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 < self.tau_min <= self.tau_max:
-            raise ValueError(f"tau_min must be positive and tau_max not below it, got {self.tau_min} and {self.tau_max}")
-
-    def tau(self, epoch: int) -> float:
-        """The temperature of an epoch, from 0."""
-        return self.tau_max - (self.tau_max - self.tau_min) * epoch / max(self.epochs - 1, 1)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
 from algorithms.gdas import gumbel_noise
 from algorithms.one_shot import register_one_shot
-from algorithms.size_search import SizeSearch, TemperedConfig
+from algorithms.size_search import SizeSearch, TemperedSizeConfig
 from algorithms.supernet import WidthRule
 
 FLOOR = 1e-7
@@ -23,15 +21,8 @@ class Tas(SizeSearch):
     title = "TAS"
     paper = "Dong & Yang, Network Pruning via Transformable Architecture Search, NeurIPS 2019, arXiv 1905.09717"
 
-    @dataclass(frozen=True)
-    class Config(TemperedConfig):
-        """Hyperparameters of TAS.
-
-        Raises:
-            ValueError: a value is out of range.
-        """
-
-    config: Config
+    Config = TemperedSizeConfig
+    config: TemperedSizeConfig
 
     def _sample(self, purpose: str) -> WidthRule:
         rows = self.alpha.log_softmax(dim=1)[self.decisions]  # [module, width]
