@@ -32,9 +32,9 @@ from algorithms import checkpoint
 from algorithms.supernet import Rule, WidthRule, build_supernet
 from benchmark_api.build import generator
 from benchmark_api.datasets import Dataset
+from benchmark_api.files import fingerprint
 from benchmark_api.networks import Skeleton
 from benchmark_api.spaces import Architecture, SearchSpace
-from benchmark_api.table import fingerprint
 
 FloatArray = npt.NDArray[np.float64]
 Batch = tuple[Tensor, Tensor]

@@ -41,6 +41,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from benchmark_api.datasets import Dataset, Distortion, load_dataset
+from benchmark_api.files import whole_file
 from benchmark_api.networks import CellNetwork, Skeleton, build_network, initialize, space_costs
 from benchmark_api.spaces import Architecture, SearchSpace, TopologySpace
 from benchmark_api.stacks import Stack
@@ -286,12 +287,8 @@ class Worker:
     def run(self, number: int, indices: Sequence[int]) -> int:
         """Train the architectures of a stack, all trials, and write its file; their number."""
         figures = self.train(indices)
-        temporary = self.part(number).with_suffix(f".{os.getpid()}.part")
-        with open(temporary, "wb") as file:
+        with whole_file(self.part(number)) as file:
             np.savez(file, allow_pickle=False, **figures)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, self.part(number))
         return len(indices)
 
     def train(self, indices: Sequence[int]) -> dict[str, npt.NDArray[Any]]:
@@ -375,11 +372,8 @@ def _open_folder(worker: Worker) -> None:
                 f"{folder} has finished stacks of another build, see {note.name}; remove it, or take the same settings"
             )
     else:
-        temporary = folder / f"plan.{os.getpid()}.part"
-        temporary.write_text(text)
-        os.replace(temporary, note)
-    for leftover in folder.glob("*.part"):
-        leftover.unlink(missing_ok=True)
+        with whole_file(note) as file:
+            file.write(text.encode())
 
 
 _worker: Worker | None = None  # of a worker process

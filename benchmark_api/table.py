@@ -18,9 +18,7 @@ schedules, and the fingerprint (SHA-256) of all tensors.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import mmap
 import os
 import tempfile
 from collections.abc import Mapping
@@ -34,6 +32,7 @@ from typing import Any, Literal, overload
 import numpy as np
 import numpy.typing as npt
 
+from benchmark_api.files import FormatError, Layout, fingerprint, map_safetensors
 from benchmark_api.spaces import SearchSpace, space_from_spec
 
 FORMAT_VERSION = 1
@@ -44,8 +43,6 @@ EMBEDDED = {path.stem: path for path in sorted((Path(__file__).parent / "data").
 FloatArray = npt.NDArray[np.floating[Any]]
 Quantity = Literal["accuracy", "loss"]
 
-_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "U16": "<u2", "U8": "|u1"}
-_DTYPE_NAMES = {np.dtype(text): name for name, text in _DTYPES.items()}
 _NO_FINGERPRINT = "0" * 64
 
 
@@ -95,7 +92,15 @@ class Table:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = EMBEDDED.get(os.fspath(path), Path(path))
-        self._tensors, metadata = _map_safetensors(self.path)
+        if not self.path.is_file():
+            come = f"; these come with the project: {', '.join(EMBEDDED)}" if EMBEDDED else ""
+            raise FileNotFoundError(
+                f"no table file {path}; `python -m benchmark_api import` makes one from an official archive{come}"
+            )
+        try:
+            self._tensors, metadata = map_safetensors(self.path)
+        except FormatError as error:
+            raise TableError(f"{self.path}: not a table: {error}") from error
         try:
             self.metadata: dict[str, Any] = json.loads(metadata["table"])
             version = self.metadata["format"]
@@ -435,38 +440,25 @@ class TableWriter:
         metadata: Mapping[str, Any],
     ) -> None:
         self.path = Path(path)
-        self._layout: dict[str, tuple[np.dtype[Any], tuple[int, ...], int]] = {}
-        entries: dict[str, Any] = {
-            "__metadata__": {"table": json.dumps({**metadata, "format": FORMAT_VERSION, "fingerprint": _NO_FINGERPRINT})}
-        }
-        offset = 0
-        # Largest items first, so that every tensor is aligned to its item size.
-        for name, (dtype, shape) in sorted(tensors.items(), key=lambda item: (-np.dtype(item[1][0]).itemsize, item[0])):
-            dtype = np.dtype(dtype).newbyteorder("<")
-            size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
-            entries[name] = {"dtype": _DTYPE_NAMES[dtype], "shape": list(shape), "data_offsets": [offset, offset + size]}
-            self._layout[name] = (dtype, tuple(shape), offset)
-            offset += size
-        header = json.dumps(entries).encode()
-        header += b" " * (-len(header) % 8)
-        self._start = 8 + len(header)
-        self._fingerprint_at = 8 + header.index(_NO_FINGERPRINT.encode())
+        about = json.dumps({**metadata, "format": FORMAT_VERSION, "fingerprint": _NO_FINGERPRINT})
+        self._layout = Layout(tensors, {"table": about})
+        self._fingerprint_at = self._layout.head.index(_NO_FINGERPRINT.encode())
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file, self._temporary = tempfile.mkstemp(prefix=f".{self.path.name}.", suffix=".part", dir=self.path.parent)
         try:
-            _pwrite_all(self._file, len(header).to_bytes(8, "little") + header, 0)
+            _pwrite_all(self._file, self._layout.head, 0)
             self._fill()
         except BaseException:
             self._discard()
             raise
 
     def _fill(self) -> None:
-        for dtype, shape, offset in self._layout.values():
+        for dtype, shape, offset in self._layout.places.values():
             total = int(np.prod(shape, dtype=np.int64))
             blank = np.full(min(total, 1 << 20), np.nan if dtype.kind == "f" else -1).astype(dtype).tobytes()
             for done in range(0, total * dtype.itemsize, max(len(blank), 1)):
                 chunk = blank[: total * dtype.itemsize - done]
-                _pwrite_all(self._file, chunk, self._start + offset + done)
+                _pwrite_all(self._file, chunk, offset + done)
 
     def write(self, name: str, block: npt.ArrayLike, start: int = 0) -> None:
         """Write rows [start, start + len(block)) of a tensor.
@@ -474,12 +466,12 @@ class TableWriter:
         Raises:
             ValueError: the block does not fit the tensor.
         """
-        dtype, shape, offset = self._layout[name]
+        dtype, shape, offset = self._layout.places[name]
         rows = np.ascontiguousarray(block, dtype=dtype)
         if rows.shape[1:] != shape[1:] or not 0 <= start <= start + rows.shape[0] <= shape[0]:
             raise ValueError(f"{name}: rows {start} and on of shape {rows.shape} do not fit {shape}")
         row_bytes = dtype.itemsize * int(np.prod(shape[1:], dtype=np.int64))
-        _pwrite_all(self._file, rows.tobytes(), self._start + offset + start * row_bytes)
+        _pwrite_all(self._file, rows.tobytes(), offset + start * row_bytes)
 
     def __enter__(self) -> TableWriter:
         return self
@@ -489,7 +481,7 @@ class TableWriter:
             self._discard()
             return
         try:
-            tensors, _ = _map_safetensors(Path(self._temporary))
+            tensors, _ = map_safetensors(Path(self._temporary))
             _pwrite_all(self._file, fingerprint(tensors).encode(), self._fingerprint_at)
             os.fsync(self._file)
             os.fchmod(self._file, 0o644)
@@ -513,71 +505,9 @@ def _pwrite_all(file: int, data: bytes, offset: int) -> None:
         view, offset = view[written:], offset + written
 
 
-def fingerprint(tensors: Mapping[str, npt.NDArray[Any]]) -> str:
-    """SHA-256 over names, dtypes, shapes and contents of tensors, in the order of their names."""
-    digest = hashlib.sha256()
-    for name, array in sorted(tensors.items()):
-        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
-
-
 def nanmean(values: FloatArray) -> FloatArray:
     """Mean over the last axis of what is not NaN; NaN where nothing is. float64 whatever the table stores."""
     present = ~np.isnan(values)
     count = present.sum(-1)
     total = np.where(present, values, 0.0).sum(-1, dtype=np.float64)
     return np.asarray(np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0))
-
-
-def _map_safetensors(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
-    """All tensors of a safetensors file as read-only views of one memory map, and its metadata.
-
-    The safetensors package copies every tensor it hands to NumPy; a table is opened by every worker and must not be copied.
-
-    Raises:
-        FileNotFoundError: no such file.
-        TableError: not a well-formed safetensors file.
-    """
-    if not path.is_file():
-        come = f"; these come with the project: {', '.join(EMBEDDED)}" if EMBEDDED else ""
-        raise FileNotFoundError(
-            f"no table file {path}; `python -m benchmark_api import` makes one from an official archive{come}"
-        )
-    try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size < 8:
-                raise TableError(f"{path}: not a table: {size} bytes, shorter than any safetensors file")
-            length = int.from_bytes(file.read(8), "little")
-            if not 2 <= length <= min(size - 8, 100_000_000):
-                raise TableError(
-                    f"{path}: not a table: no safetensors header (expected its length in the first 8 bytes, got {length})"
-                )
-            header = json.loads(file.read(length))
-            buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except TableError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise TableError(f"{path}: not a table: its header is not JSON ({error})") from error
-    if not isinstance(header, dict):
-        raise TableError(f"{path}: not a table: its header is not a JSON object")
-    tensors = {}
-    metadata = header.pop("__metadata__", {})
-    for name, entry in header.items():
-        try:
-            dtype, shape = np.dtype(_DTYPES[entry["dtype"]]), tuple(map(int, entry["shape"]))
-            begin, end = map(int, entry["data_offsets"])
-            count = int(np.prod(shape, dtype=object)) if shape else 1
-            if (
-                not 0 <= min(shape, default=0) <= max(shape, default=0) <= size
-                or begin < 0
-                or end - begin != count * dtype.itemsize
-            ):
-                raise ValueError(f"offsets {begin} to {end} do not hold {shape} of {dtype}")
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise TableError(f"{path}: damaged header entry for {name!r}: {error!r}") from error
-        if 8 + length + end > size:
-            raise TableError(f"{path}: truncated: {name} ends at byte {8 + length + end}, the file has {size}")
-        tensors[name] = np.frombuffer(buffer, dtype, count, 8 + length + begin).reshape(shape)
-    return tensors, metadata

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments import store
+from benchmark_api.files import whole_file
 from experiments.sweep import TABLE_COPIES, Event, Work, events_of
 
 try:
@@ -107,7 +107,7 @@ class RayEngine:
                         start(piece)
                     case _Files():
                         for path, content in event.contents.items():
-                            with store.whole_file(piece.results / path) as file:
+                            with whole_file(piece.results / path) as file:
                                 file.write(content)
                     case int():  # so many since the attempt began; what an earlier attempt has told is not told again
                         told = done.get(piece.path, 0)
@@ -174,6 +174,6 @@ def _copy_of_table(piece: Work, table: Any) -> Path:
     """This node's copy of a piece's table; the first worker that needs it makes it."""
     path = Path(tempfile.gettempdir(), f"nas-zoo-{os.getuid()}", f"{piece.condition.table_fingerprint}.safetensors")
     if not path.exists():
-        with store.whole_file(path) as file:
+        with whole_file(path) as file:
             file.write(ray.get(table).data)
     return path

@@ -16,9 +16,10 @@ from pathlib import Path
 import matplotlib
 from matplotlib.figure import Figure
 
+from benchmark_api.files import whole_file
 from experiments.checklist import Item
 from experiments.report import Report, Row, TextTable, text_tables
-from experiments.store import Experiment, OneShotExperiment, whole_file
+from experiments.store import Experiment, OneShotExperiment
 
 _STYLE = """
 :root { color-scheme: light; --line: #d9d9d9; --muted: #5c5c5c; --accent: #0072b2; }

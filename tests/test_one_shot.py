@@ -298,7 +298,7 @@ def test_damaged_checkpoints_are_refused(tmp_path: Path) -> None:
         (b"", "is not the checkpoint of a search"),
         (b"not a checkpoint at all", "is not the checkpoint of a search"),
         (whole[:1000], "is not the checkpoint of a search"),
-        (whole[:-1], "is damaged"),
+        (whole[:-1], "a damaged one: truncated"),
         (whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:], "is damaged"),
         (whole.replace(b'\\"epoch\\": 0', b'\\"epoch\\": 1'), "is damaged"),
     ):

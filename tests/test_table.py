@@ -15,8 +15,9 @@ import pytest
 import safetensors
 import safetensors.numpy
 
+from benchmark_api.files import fingerprint
 from benchmark_api.spaces import SizeSpace
-from benchmark_api.table import FORMAT_VERSION, Table, TableError, TableWriter, fingerprint
+from benchmark_api.table import FORMAT_VERSION, Table, TableError, TableWriter
 
 NAN = float("nan")
 SPACE = SizeSpace(widths=(4, 8), layers=2)  # four architectures
