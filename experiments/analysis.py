@@ -405,3 +405,29 @@ def first_reaching(curves: npt.ArrayLike, times: npt.ArrayLike, target: float) -
     median = np.median(np.where(np.isnan(shown), -np.inf, shown), axis=0)
     reached = np.flatnonzero(median >= target)
     return float(np.asarray(times, dtype=np.float64)[reached[0]]) if len(reached) else float("inf")
+
+
+def seconds_to_reach(experiment: AnyExperiment, values_by_architecture: npt.ArrayLike, target: float) -> float:
+    """The first time at which the median over runs of the value of what they would choose is at least a target.
+
+    Args:
+        experiment: the runs.
+        values_by_architecture: [architecture].
+        target: the value to reach.
+
+    Returns:
+        Simulated seconds of black-box runs, of which one that has ended keeps its incumbent; mean wall seconds, up to the end
+        of an epoch, of one-shot runs. Infinite if the target is never reached, within the budget.
+    """
+    values = np.asarray(values_by_architecture, dtype=np.float64)
+    if isinstance(experiment, OneShotExperiment):
+        shape = len(experiment.seeds), -1
+        seconds = (experiment.train_seconds + experiment.derive_seconds).reshape(shape).cumsum(axis=1)
+        return first_reaching(values[by_epoch(experiment)], seconds.mean(axis=0), target)
+    steps = incumbent_steps(experiment)
+    changed = np.append(True, steps[1:] != steps[:-1])
+    times = np.unique(experiment.seconds[changed & (experiment.seconds <= experiment.budget)])
+    last = experiment.offsets[1:] - 1
+    final = values[experiment.architecture[steps[last]]]
+    ended = times > experiment.seconds[last][:, None]  # [run, time]
+    return first_reaching(np.where(ended, final[:, None], anytime(experiment, times, values)), times, target)

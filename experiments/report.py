@@ -32,7 +32,9 @@ from experiments.analysis import (
     interquartile_mean,
     operation_counts,
     parameter_free,
+    rank_all,
     rank_correlation,
+    seconds_to_reach,
     standard_errors_apart,
     summarize,
 )
@@ -52,6 +54,12 @@ class Row:
         test_iqm: interquartile mean of the test accuracy.
         regret: points that the mean test accuracy lies below the best of the space.
         percentile: share of the space that is not better on the test set than the chosen architecture, mean over runs.
+        relative_improvement: of the mean test accuracy over the space's, in percent of the space's (Yang et al., ICLR 2020,
+            arXiv 1912.12522, section 3; the space mean is what a random architecture reaches).
+        rank: average rank among the black-box rows with at least `MIN_RUNS` runs, see `rank_all`; NaN for others.
+        seconds_to_best: when the median run first chose an architecture with the best row's final median test accuracy, see
+            `seconds_to_reach`; the best row is that of the same kind, black-box or one-shot.
+        flops: of the chosen architectures, millions of multiply-accumulates, mean over runs.
         published: the paper's figures and number of runs, where it ran this algorithm with these settings.
         simulated_seconds: what a black-box run spent of its budget, mean over runs; NaN for one-shot runs.
         wall_seconds: measured time of a one-shot run, mean over runs; NaN for black-box runs, which train nothing.
@@ -64,6 +72,10 @@ class Row:
     test_iqm: float
     regret: float
     percentile: float
+    relative_improvement: float
+    rank: float
+    seconds_to_best: float
+    flops: float
     published: tuple[published.Accuracy, int] | None
     simulated_seconds: float
     wall_seconds: float
@@ -190,12 +202,15 @@ def _dataset_report(table: Table, dataset: str, experiments: Sequence[AnyExperim
     valid, test = full_training_accuracy(table, dataset)
     ddof = 0 if protocol == "reference" else 1
     split = table.test_split(dataset, table.report_schedule)
+    finals = [final_values(experiment, test, protocol) for experiment in experiments]  # [experiment][run]
+    average = float(np.nanmean(test))
+    ranks = _ranks(experiments, finals)
+    bests = _best_medians(experiments, finals)
     rows, samples = [], []
-    for experiment in experiments:
+    for experiment, test_values, rank in zip(experiments, finals, ranks, strict=True):
         default = deviations(experiment, table.search_schedule).keys() <= _SAME_RESULT
         chosen = final_architectures(experiment)
         valid_values = final_values(experiment, valid, protocol)  # [run]
-        test_values = final_values(experiment, test, protocol)  # [run]
         unknown = np.isnan(valid_values) | np.isnan(test_values)
         if unknown.any():
             raise ValueError(
@@ -212,6 +227,10 @@ def _dataset_report(table: Table, dataset: str, experiments: Sequence[AnyExperim
                 test_iqm=interquartile_mean(test_values),
                 regret=float(np.nanmax(test)) - summary.mean,
                 percentile=float(table.rank_percentile(chosen, dataset, table.report_schedule, split).mean()),
+                relative_improvement=100 * (summary.mean / average - 1),
+                rank=rank,
+                seconds_to_best=seconds_to_reach(experiment, test, bests[type(experiment)]),
+                flops=float(table.flops(dataset)[chosen].mean()),
                 published=published.find(table.space.name, dataset, experiment.algorithm) if default else None,
                 **_costs(experiment),
             )
@@ -221,9 +240,32 @@ def _dataset_report(table: Table, dataset: str, experiments: Sequence[AnyExperim
         dataset=dataset,
         rows=tuple(rows),
         optimum=(float(np.nanmax(valid)), float(np.nanmax(test))),
-        average=(float(np.nanmean(valid)), float(np.nanmean(test))),
+        average=(float(np.nanmean(valid)), average),
         comparisons=tuple(compare_all(samples)),
     )
+
+
+def _ranks(experiments: Sequence[AnyExperiment], finals: Sequence[FloatArray]) -> list[float]:
+    """Average ranks among the black-box experiments with enough runs; NaN for the others."""
+    samples = [
+        (str(number), values)
+        for number, (experiment, values) in enumerate(zip(experiments, finals, strict=True))
+        if isinstance(experiment, Experiment) and len(values) >= MIN_RUNS
+    ]
+    ranks = [float("nan")] * len(experiments)
+    if len(samples) > 1:
+        ranking = rank_all(samples)
+        for number, rank in zip(ranking.labels, ranking.ranks, strict=True):
+            ranks[int(number)] = rank
+    return ranks
+
+
+def _best_medians(experiments: Sequence[AnyExperiment], finals: Sequence[FloatArray]) -> dict[type[AnyExperiment], float]:
+    """The highest median of final values among the experiments of each kind."""
+    bests: dict[type[AnyExperiment], float] = {}
+    for experiment, values in zip(experiments, finals, strict=True):
+        bests[type(experiment)] = max(float(np.median(values)), bests.get(type(experiment), -np.inf))
+    return bests
 
 
 def _costs(experiment: AnyExperiment) -> dict[str, float]:
@@ -335,6 +377,10 @@ def _record(report: Report, dataset: DatasetReport, row: Row) -> dict[str, str]:
         "test_iqm": row.test_iqm,
         "test_regret": row.regret,
         "test_percentile": row.percentile,
+        "test_relative_improvement": row.relative_improvement,
+        "average_rank": row.rank,
+        "seconds_to_best_median": row.seconds_to_best,
+        "mflops": row.flops,
         **{f"published_{name}": value for name, value in paper._asdict().items()},
         "valid_standard_errors": valid_apart,
         "test_standard_errors": test_apart,
@@ -372,18 +418,26 @@ def _record(report: Report, dataset: DatasetReport, row: Row) -> dict[str, str]:
 
 
 def text_tables(report: Report) -> list[TextTable]:
-    """The table of results, then one matrix of comparisons per dataset."""
+    """The table of accuracies, that of merits and costs, then one matrix of comparisons per dataset."""
     table, about = report.table, _about(report.table)
     tables = [
         TextTable(
             f"{table.space.name} space: {about}",
             (
-                "dataset", "algorithm", "n", "valid", "published (Δ/s.e.)", "test", "95 % of the mean",
-                "published (Δ/s.e.)", "regret", "percentile", "simulated s", "wall s",
+                "dataset", "algorithm", "n", "valid", "published (Δ/s.e.)", "test", "95 % of the mean", "published (Δ/s.e.)",
             ),
-            tuple(line for dataset in report.datasets for line in _lines(dataset)),
+            tuple(line for dataset in report.datasets for line in _accuracies(dataset)),
             _notes(report),
-        ).without_empty_columns()
+        ).without_empty_columns(),
+        TextTable(
+            f"{table.space.name} space, merits and costs: {about}",
+            (
+                "dataset", "algorithm", "regret", "percentile", "over random %", "average rank",
+                "best's median after", "MFLOPs", "simulated s", "wall s",
+            ),
+            tuple(line for dataset in report.datasets for line in _merits(dataset)),
+            _merit_notes(report),
+        ).without_empty_columns(),
     ]  # fmt: skip
     return tables + [_comparison_matrix(dataset, about) for dataset in report.datasets if len(dataset.rows) > 1]
 
@@ -392,7 +446,7 @@ def _about(table: Table) -> str:
     return f"{table.title} ({table.notice})" if table.notice else table.title
 
 
-def _lines(dataset: DatasetReport) -> list[tuple[str, ...]]:
+def _accuracies(dataset: DatasetReport) -> list[tuple[str, ...]]:
     lines: list[tuple[str, ...]] = []
     for row in dataset.rows:
         valid_paper = test_paper = ""
@@ -403,19 +457,54 @@ def _lines(dataset: DatasetReport) -> list[tuple[str, ...]]:
             test_paper = f"{paper.test_mean:.2f} ± {paper.test_std:.2f}{test_apart}"
         interval = f"{row.test.low:.2f} to {row.test.high:.2f}" if row.test.runs >= MIN_RUNS else f"n < {MIN_RUNS}"
         accuracy = (_spread(row.valid), valid_paper, _spread(row.test), interval, test_paper)
-        merit = (f"{row.regret:.2f}", f"{row.percentile:.2f}")
-        costs = ("" if np.isnan(cost) else f"{cost:,.0f}" for cost in (row.simulated_seconds, row.wall_seconds))
-        lines.append((dataset.dataset, row.label, str(row.test.runs), *accuracy, *merit, *costs))
+        lines.append((dataset.dataset, row.label, str(row.test.runs), *accuracy))
     paper_optimum = published.TOPOLOGY_OPTIMUM.get(dataset.dataset) if dataset.rows[0].experiment.space == "topology" else None
     valid_best, test_best = (f"{value:.2f}" for value in paper_optimum) if paper_optimum else ("", "")
     valid, test = dataset.optimum
-    lines.append(
-        (dataset.dataset, "optimum", "", f"{valid:.2f}", valid_best, f"{test:.2f}", "", test_best, "0.00", "100.00", "", "")
-    )
+    lines.append((dataset.dataset, "optimum", "", f"{valid:.2f}", valid_best, f"{test:.2f}", "", test_best))
     valid, test = dataset.average
-    regret = dataset.optimum[1] - test
-    lines.append((dataset.dataset, "space mean", "", f"{valid:.2f}", "", f"{test:.2f}", "", "", f"{regret:.2f}", "", "", ""))
+    lines.append((dataset.dataset, "space mean", "", f"{valid:.2f}", "", f"{test:.2f}", "", ""))
     return lines
+
+
+def _merits(dataset: DatasetReport) -> list[tuple[str, ...]]:
+    lines: list[tuple[str, ...]] = []
+    for row in dataset.rows:
+        one_shot = isinstance(row.experiment, OneShotExperiment)
+        reached = "never" if np.isinf(row.seconds_to_best) else f"{row.seconds_to_best:,.0f} {'wall s' if one_shot else 's'}"
+        rank = "" if np.isnan(row.rank) else f"{row.rank:.2f}"
+        merit = (
+            f"{row.regret:.2f}",
+            f"{row.percentile:.2f}",
+            f"{row.relative_improvement:+.2f}",
+            rank,
+            reached,
+            f"{row.flops:.3g}",
+        )
+        costs = ("" if np.isnan(cost) else f"{cost:,.0f}" for cost in (row.simulated_seconds, row.wall_seconds))
+        lines.append((dataset.dataset, row.label, *merit, *costs))
+    best, mean = dataset.optimum[1], dataset.average[1]
+    lines.append((dataset.dataset, "optimum", "0.00", "100.00", f"{100 * (best / mean - 1):+.2f}", "", "", "", "", ""))
+    lines.append((dataset.dataset, "space mean", f"{best - mean:.2f}", "", "+0.00", "", "", "", "", ""))
+    return lines
+
+
+def _merit_notes(report: Report) -> tuple[str, ...]:
+    rows = [row for dataset in report.datasets for row in dataset.rows]
+    notes = [
+        "Of the test accuracy: regret of the mean to the optimum, in points; mean share of the space that is not better; "
+        "improvement of the mean over the space mean, which is what a random architecture reaches, in percent of it.",
+        "Best's median after: when the median over runs first was as good as the final median of the best row of its kind. "
+        "MFLOPs: millions of multiply-accumulates of one image through the chosen architectures, mean.",
+    ]
+    if any(not np.isnan(row.rank) for row in rows):
+        notes.append("Average rank: among the black-box rows of the data set; a block is one run of each; 1 is best.")
+    if any(isinstance(row.experiment, OneShotExperiment) for row in rows):
+        notes.append(
+            "The cost of weight sharing is measured wall time of training the supernet and deriving; that of the others is "
+            "simulated, what training every candidate would take. The two are not to be compared."
+        )
+    return tuple(notes)
 
 
 def _spread(summary: Summary) -> str:
@@ -431,7 +520,7 @@ def _notes(report: Report) -> tuple[str, ...]:
     notes = [
         f"Accuracy in percent after {report.table.report_schedule} epochs, mean over trials, of the architecture that each run "
         f"chose by validation accuracy; mean ± standard deviation (ddof {ddof}) over n seeds; 95 % percentile bootstrap "
-        "interval of the test mean; regret of the test mean; mean share of the space that is not better on the test set.",
+        "interval of the test mean.",
     ]
     if report.protocol == "reference":
         notes.append("Protocol of the paper's table: the line through the two times nearest to the budget, taken at the budget.")
@@ -444,10 +533,7 @@ def _notes(report: Report) -> tuple[str, ...]:
         dataset for dataset in report.datasets if any(isinstance(row.experiment, OneShotExperiment) for row in dataset.rows)
     ]
     if trained:
-        notes.append(
-            "Weight sharing: the architecture derived after the last epoch. Its cost is measured wall time of training the "
-            "supernet and deriving; that of the others is simulated, what training every candidate would take."
-        )
+        notes.append("Weight sharing: the architecture derived after the last epoch.")
     if any(dataset.dataset in ("cifar100", "ImageNet16-120") for dataset in trained):
         notes.append(
             "On cifar100 and ImageNet16-120, weight sharing validates on x-valid, one half of the official test images, and "

@@ -323,3 +323,16 @@ def test_first_time_of_a_median() -> None:
     times = [1.0, 2.0, 4.0, 8.0]  # medians: nothing, 50, 70, 80
     assert [analysis.first_reaching(curves, times, target) for target in (50.0, 51.0, 70.0, 80.0)] == [2.0, 4.0, 4.0, 8.0]
     assert analysis.first_reaching(curves, times, 80.5) == float("inf")
+
+
+def test_time_to_reach_by_hand() -> None:
+    values = np.array([0.0, 50.0, 80.0, 0.0, 0.0, 0.0, 60.0, 70.0])
+    reached = [analysis.seconds_to_reach(make_experiment(TWO_RUNS), values, target) for target in (25.0, 40.0, 70.0, 75.0, 76.0)]
+    assert reached == [20.0, 30.0, 60.0, 100.0, float("inf")]
+    late = make_experiment(TWO_RUNS, budget=90.0)
+    assert analysis.seconds_to_reach(late, values, 75.0) == float("inf")
+
+
+def test_a_run_that_has_ended_keeps_its_incumbent() -> None:
+    early = make_experiment([[(10.0, 1, 12, 50.0)], [(20.0, 2, 12, 50.0), (90.0, 3, 12, 60.0)]])
+    assert analysis.seconds_to_reach(early, [0.0, 80.0, 60.0, 80.0], 80.0) == 90.0

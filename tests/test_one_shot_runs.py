@@ -427,15 +427,19 @@ def test_one_shot_rows_stand_in_the_same_table(mixed: Path, experiments: Command
     status, out, _ = experiments("table", "--results", mixed)
     assert status == 0
     found = [line for line in out.splitlines() if line.startswith(("| cifar10", "| dataset"))]
-    header, *lines = ([cell.strip() for cell in line.split("|")] for line in found)
-    rows = {line[2]: line for line in lines}
-    assert list(rows) == ["random", "darts-v1 (device=cuda)", "gdas", "optimum", "space mean"]
-    gdas, random = (dict(zip(header, rows[name], strict=True)) for name in ("gdas", "random"))
+    lines = [[cell.strip() for cell in line.split("|")] for line in found]
+    assert len(lines) == 12
+    rows = {line[2]: line for line in lines[1:6]}
+    merits = {line[2]: dict(zip(lines[6], line, strict=True)) for line in lines[7:]}
+    assert list(rows) == list(merits) == ["random", "darts-v1 (device=cuda)", "gdas", "optimum", "space mean"]
+    gdas = dict(zip(lines[0], rows["gdas"], strict=True))
     test = topology_table.accuracy(LARGEST, "cifar10", "200", "ori-test")
     assert gdas["test"] == f"{test:.2f} ± 0.00"
     assert (gdas["n"], gdas["95 % of the mean"]) == ("3", "n < 5")
-    assert (gdas["simulated s"], gdas["wall s"]) == ("", "101")
-    assert (random["simulated s"] > "19,000", random["wall s"]) == (True, "")
+    assert (merits["gdas"]["simulated s"], merits["gdas"]["wall s"]) == ("", "101")
+    assert (merits["random"]["simulated s"] > "19,000", merits["random"]["wall s"]) == (True, "")
+    mean = np.nanmean(report.full_training_accuracy(topology_table, "cifar10")[1])
+    assert merits["gdas"]["over random %"] == f"{100 * (test / mean - 1):+.2f}"
     assert "93.23 ± 0.58" in rows["gdas"][rows["gdas"].index(gdas["test"]) + 2]
     assert "59.84 ± 7.84" in "".join(rows["darts-v1 (device=cuda)"])  # where it was computed does not matter
 
