@@ -63,8 +63,8 @@ import: $(VENV)/.installed ## Import an official archive: make import ARCHIVE=fo
 	@test -n '$(ARCHIVE)' || { echo 'error: no archive: make import ARCHIVE=path/to/NATS-tss-v1_0-3ffb9-simple'; exit 2; }
 	$(RUN) -m benchmark_api import '$(ARCHIVE)' '$(or $(TABLE),tables/$(notdir $(ARCHIVE:/=)).safetensors)' $(call flag,JOBS,jobs) $(ARGS)
 
-reproduce: $(VENV)/.installed ## All algorithms, then tables and figures: on the embedded tables, or on another: TABLE=file
-	$(RUN) -m experiments reproduce $(call flag,TABLE,table) --results '$(RESULTS)' --figures '$(FIGURES)' $(if $(filter command line environment,$(origin SEEDS)),--seeds $(SEEDS)) $(call flag,JOBS,jobs) $(ARGS)
+reproduce: $(VENV)/.installed ## All algorithms, then tables and figures: on the embedded tables, or: make reproduce TABLE=file DATA=folder
+	$(RUN) -m experiments reproduce $(call flag,TABLE,table) $(call given,DATASET,dataset) $(call flag,DATA,data) $(call flag,DEVICE,device) --results '$(RESULTS)' --figures '$(FIGURES)' $(if $(filter command line environment,$(origin SEEDS)),--seeds $(SEEDS)) $(call flag,JOBS,jobs) $(ARGS)
 
 $(ALGORITHMS): $(VENV)/.installed ## Run one algorithm on digits, or on another table: make rea TABLE=file DATASET=cifar10
 	$(RUN) -m experiments run $@ --space $(SPACE) --dataset $(DATASET) --seeds $(SEEDS) --table '$(or $(TABLE),digits-$(SPACE))' --results '$(RESULTS)' $(call flag,BUDGET,budget) $(call flag,JOBS,jobs) $(ARGS)

@@ -22,7 +22,7 @@ from experiments import store
 from experiments.analysis import Protocol
 from experiments.report import FORMATS, label, make_report, ranking_table, tables_of
 from experiments.store import AnyExperiment
-from experiments.sweep import Engine, Piece, Work, condition_of, default_jobs, plan, sweep
+from experiments.sweep import Engine, Work, condition_of, default_jobs, plan, sweep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -300,10 +300,18 @@ class ReproduceCommand(Spread):
 
     table: tuple[Path, ...] = tuple(map(Path, EMBEDDED))
     """The table files; by default the tables that come with the project."""
+    dataset: tuple[str, ...] = ()
+    """Only these datasets; by default all of each table."""
     seeds: int = 500
-    """Number of runs of each algorithm on each dataset."""
+    """Number of runs of each black-box algorithm on each dataset."""
+    one_shot_seeds: int = 3
+    """Number of runs of each weight-sharing search on each dataset; 0 for none."""
+    data: Path | None = None
+    """The folder of the datasets' files, for weight sharing; digits need none, others are left out without it."""
+    device: str = "cpu"
+    """Where weight sharing computes, as PyTorch names it."""
     jobs: int | None = None
-    """Processes; by default one per processor."""
+    """Processes; by default one per processor, or for weight sharing one alone on other devices than the CPU."""
     results: Path = Path("results")
     """The results folder."""
     figures: Path = Path("plots/figures")
@@ -315,20 +323,65 @@ class ReproduceCommand(Spread):
                 "no table: name one with --table (make reproduce TABLE=file); "
                 "`python -m benchmark_api import` makes one from an official archive"
             )
-        pieces: list[Piece] = []
-        for table in map(Table, self.table):
-            for dataset in table.datasets:
-                for search_class in REGISTRY.values():
-                    config = search_class.Config()
-                    condition = condition_of(search_class, config, table, dataset)
-                    pieces += plan(condition, config, table, self.results, range(self.seeds))
+        if self.seeds < 1 or self.one_shot_seeds < 0:
+            raise ValueError(
+                f"seeds must be at least 1 and one-shot-seeds at least 0, got {self.seeds} and {self.one_shot_seeds}"
+            )
+        tables = list(map(Table, self.table))
+        known = sorted({dataset for table in tables for dataset in table.datasets})
+        if unknown := sorted(set(self.dataset) - set(known)):
+            raise ValueError(f"no table has a dataset {unknown[0]!r}; there is {', '.join(known)}")
+        pairs = [(table, name) for table in tables for name in table.datasets if name in (self.dataset or known)]
+        trained, one_shot = self._plan_one_shot(pairs)  # refuses now, not after the others, what cannot be trained
+        pieces: list[Work] = []
+        for table, dataset in pairs:
+            for search_class in REGISTRY.values():
+                config = search_class.Config()
+                condition = condition_of(search_class, config, table, dataset)
+                pieces += plan(condition, config, table, self.results, range(self.seeds))
         status = _sweep(pieces, self.jobs, self.results, self.make_engine())
-        for path in self.table:
+        if trained:
+            jobs = self.jobs or _one_shot_jobs(self.device)
+            status = max(status, _sweep(one_shot, jobs, self.results, self.make_engine()))
+        for path, table in zip(self.table, tables, strict=True):
             TableCommand(results=self.results, table=path)()
+            if table in trained and store.load(self.results, store.ONE_SHOT_RUNS, table_fingerprint=table.fingerprint):
+                shared = ("engine", "address", "gpus", "data", "device", "jobs", "results")
+                rank = RankingCommand(table=path, **{name: getattr(self, name) for name in shared})
+                status = max(status, rank())
         from plots.__main__ import draw  # Matplotlib takes a second to import
 
         print("\n".join(str(path) for path in draw(self.results, self.figures, self.table)))
         return status
+
+    def _plan_one_shot(self, pairs: Sequence[tuple[Table, str]]) -> tuple[list[Table], list[Work]]:
+        """The tables for which supernets are trained, and the runs that are not stored yet.
+
+        Args:
+            pairs: tables and datasets.
+        """
+        if not self.one_shot_seeds:
+            return [], []
+        from algorithms import ONE_SHOT
+        from algorithms.one_shot import Execution
+        from experiments import one_shot
+
+        trained: list[Table] = []
+        pieces: list[Work] = []
+        execution = Execution(device=self.device)
+        for table, dataset in pairs:
+            images = one_shot.Setting.of(table, dataset).dataset
+            if self.data is None and images != "digits":
+                print(f"weight sharing on {dataset} is left out: it trains on images; name their folder: --data, or make DATA=")
+                continue
+            trained.append(table)
+            for search in ONE_SHOT.values():
+                if search.space == table.space.name:
+                    config = one_shot.default_config(search, dataset)
+                    condition = one_shot.condition_of(search, config, table, dataset, execution)
+                    seeds = one_shot.seeds_of(self.one_shot_seeds)
+                    pieces += one_shot.plan(condition, table, self.results, seeds, self.data)
+        return trained, pieces
 
 
 def _one_shot_jobs(device: str) -> int:

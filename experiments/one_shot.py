@@ -109,7 +109,7 @@ class Setting:
 
 
 _AS_CANDIDATES = {"batch": 32, "rate": 0.1}
-DIGITS_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+DIGITS_DEFAULTS: dict[str, Mapping[str, Any]] = {
     "rsps": {"epochs": 18, **_AS_CANDIDATES},
     "darts-v1": {"epochs": 12},
     "darts-v2": {"epochs": 5},

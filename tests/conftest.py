@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import pytest
 
 from benchmark_api.spaces import EDGES, OPERATIONS, SearchSpace, SizeSpace, TopologySpace
 from benchmark_api.table import Table, TableWriter
+from experiments.__main__ import main
 
 SPLITS = {
     "cifar10-valid": ("train", "x-valid", "ori-test"),
@@ -123,3 +124,19 @@ def digits_table(tmp_path_factory: pytest.TempPathFactory) -> Table:
     splits = {"digits": ("train", "x-valid", "x-test")}
     missing = np.zeros(len(space), dtype=bool)
     return write_table(path, space, topology_quality(space), {"3": range(3)}, missing, splits, json.dumps(settings))
+
+
+@pytest.fixture
+def experiments(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Runs the command line in this process: exit status, standard output and standard error."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        try:
+            status = main([str(argument) for argument in arguments])
+        except SystemExit as end:  # the argument parser's
+            status = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return run

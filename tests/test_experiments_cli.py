@@ -14,34 +14,19 @@ from unittest.mock import create_autospec
 import numpy as np
 import pytest
 
+import algorithms
 import plots.__main__
 from algorithms import REGISTRY
 from benchmark_api.table import EMBEDDED, Table
-from experiments import published, report, store
+from experiments import one_shot, published, report, store
 from experiments.__main__ import main
-from experiments.run import Run
+from experiments.run import DEFAULT_BUDGETS, Run
 from experiments.store import Experiment
 
 FIRST_COLUMNS = ["space", "dataset", "algorithm", "seeds", "valid_mean", "valid_std", "test_mean", "test_std"]
 ROOT = Path(__file__).resolve().parent.parent
 
 Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def experiments(capsys: pytest.CaptureFixture[str]) -> Command:
-    """Runs the command line in this process: exit status, standard output and standard error."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        try:
-            status = main([str(argument) for argument in arguments])
-        except SystemExit as end:  # the argument parser's
-            status = int(end.code or 0)
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -276,3 +261,46 @@ def test_reproduce(experiments: Command, size_table: Table, tmp_path: Path, monk
     assert "### size space" in out
     draw.assert_called_once_with(folder, figure.parent, (size_table.path,))
     assert out.endswith(f"{figure}\n")
+    assert out.startswith("weight sharing on cifar10 is left out: it trains on images; name their folder")
+    assert not store.load(folder, store.ONE_SHOT_RUNS)
+
+
+def test_reproduce_trains_supernets_where_there_are_images(
+    experiments: Command, digits_table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = create_autospec(plots.__main__.draw, return_value=[])
+    monkeypatch.setattr(plots.__main__, "draw", draw)
+    monkeypatch.setattr(algorithms, "ONE_SHOT", {name: algorithms.ONE_SHOT[name] for name in ("gdas", "tas")})
+    monkeypatch.setitem(one_shot.DIGITS_DEFAULTS, "gdas", {"epochs": 1, "eval_batch": 16})
+    monkeypatch.setitem(DEFAULT_BUDGETS, ("topology", "digits"), 20_000.0)
+    command = ("reproduce", "--table", digits_table.path, "--seeds", 2, "--one-shot-seeds", 1, "--jobs", 1)
+    folders = ("--results", tmp_path / "results", "--figures", tmp_path / "figures")
+    status, out, err = experiments(*command, *folders)
+    assert status == 0, err
+    (found,) = store.load(tmp_path / "results", store.ONE_SHOT_RUNS)
+    (ranking,) = store.load(tmp_path / "results", store.RANKINGS)
+    assert (found.algorithm, found.seeds.tolist()) == (ranking.algorithm, ranking.seeds.tolist()) == ("gdas", [777])
+    for name in (*REGISTRY, "gdas"):
+        assert any(line.startswith("| digits ") and f" {name} " in line for line in out.splitlines())
+    assert "### ranking by supernets" in out
+    draw.assert_called_once_with(tmp_path / "results", tmp_path / "figures", (digits_table.path,))
+    again = experiments(*command, *folders)[1]
+    assert again.count("0 new runs") == 3
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--dataset", "cifar100"), "no table has a dataset 'cifar100'; there is digits"),
+        (("--seeds", "0"), "seeds must be at least 1"),
+        (("--one-shot-seeds", "-1"), "one-shot-seeds at least 0"),
+        (("--device", "cuda:99"), "device 'cuda:99' cannot be used"),
+    ],
+)
+def test_reproduce_refuses_before_it_works(
+    flags: tuple[str, str], message: str, experiments: Command, digits_table: Table, tmp_path: Path
+) -> None:
+    status, _, error = experiments("reproduce", "--table", digits_table.path, "--results", tmp_path / "results", *flags)
+    assert status == 2
+    assert message in error
+    assert not (tmp_path / "results").exists()

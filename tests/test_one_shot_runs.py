@@ -37,22 +37,6 @@ TINY = ("--batch", "450", "--candidates", "3")  # two steps an epoch
 Command = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def experiments(capsys: pytest.CaptureFixture[str]) -> Command:
-    """Runs the command line in this process: exit status, standard output and standard error."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        try:
-            status = main([str(argument) for argument in arguments])
-        except SystemExit as end:  # the argument parser's
-            status = int(end.code or 0)
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return run
-
-
 def run_rsps(table: Table, results: Path, *more: object, epochs: int = 3, jobs: int = 1) -> list[str]:
     common = ("--table", table.path, "--results", results, "--epochs", epochs, "--jobs", jobs)
     return [str(argument) for argument in ("run", "rsps", *common, *TINY, *more)]
