@@ -140,7 +140,16 @@ def info(
         for schedule in opened.schedules(dataset)
         if "x-valid" in opened.splits(opened.search_key(dataset), schedule)
     ]
-    header = ["dataset", "schedule", "architectures", "trials", "ρ between trials", "ρ valid, test", "ρ a third, the end"]
+    header = [
+        "dataset",
+        "schedule",
+        "architectures",
+        "trials",
+        "ρ between trials",
+        "of all (expected)",
+        "ρ valid, test",
+        "ρ a third, the end",
+    ]
     _print_rows([*header, "std of architectures", "of trials", "ratio"], rows)
 
 
@@ -230,10 +239,12 @@ def _reliability_row(table: Table, dataset: str, schedule: str) -> list[str]:
     from benchmark_api.reliability import reliability
 
     found = reliability(table, dataset, schedule)
-    sets = f"{found.between_sets:.3f} ({found.sets[0]} against {found.sets[1]})" if found.trials > 1 else "one trial"
+    measured = f"{found.between_sets:.3f} ({found.sets[0]} against {found.sets[1]})" if found.trials > 1 else "one trial"
+    expected = f"{found.between_all:.3f}" if found.trials > 1 else ""
     early = f"{found.early:.3f} (epoch {found.early_epoch})"
     noise = ["", ""] if found.trials < 2 else [f"{found.trial_spread:.2f}", f"{found.spread / found.trial_spread:.1f}"]
-    return [f"{found.architectures:,}", str(found.trials), sets, f"{found.valid_test:.3f}", early, f"{found.spread:.2f}", *noise]
+    spread = f"{found.spread:.2f}"
+    return [f"{found.architectures:,}", str(found.trials), measured, expected, f"{found.valid_test:.3f}", early, spread, *noise]
 
 
 def _costs(table: Table, index: int, key: str, schedule: str) -> str:

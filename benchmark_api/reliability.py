@@ -38,6 +38,18 @@ class Reliability:
     spread: float
     trial_spread: float
 
+    @property
+    def between_all(self) -> float:
+        """The rank correlation to expect between the mean over all trials and the mean over as many others.
+
+        By the formula of Spearman and of Brown (British Journal of Psychology 3, 1910), which holds for Pearson's correlation
+        exactly and for ranks about; NaN for a single trial.
+        """
+        if self.trials < 2:
+            return float("nan")
+        longer = self.trials / self.sets[0]
+        return longer * self.between_sets / (1 + (longer - 1) * self.between_sets)
+
 
 def reliability(table: Table, dataset: str, schedule: str) -> Reliability:
     """The reliability of a table's figures of a dataset and schedule.

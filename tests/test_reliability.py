@@ -45,6 +45,8 @@ def test_by_hand(tmp_path: Path) -> None:
     found = reliability(write(tmp_path / "t", np.stack([start, end], axis=2)), "digits", "2")
     assert (found.architectures, found.trials, found.sets) == (4, 3, (1, 1))
     assert found.between_sets == pytest.approx((0.2 + 1.0 + 0.2) / 3)
+    r = found.between_sets
+    assert found.between_all == pytest.approx(3 * r / (1 + 2 * r))
     assert found.valid_test == pytest.approx(-1.0)
     means = end.mean(axis=1)  # 1, 8/3, 3, 10/3
     assert (found.early_epoch, found.early) == (1, pytest.approx(0.8))
@@ -62,6 +64,7 @@ def test_four_trials_make_pairs(tmp_path: Path) -> None:
     expected = [spearmanr(end[:, list(a)].mean(axis=1), end[:, list(b)].mean(axis=1)).statistic for a, b in pairs]
     assert found.sets == (2, 2)
     assert found.between_sets == pytest.approx(np.mean(expected))
+    assert found.between_all == pytest.approx(2 * found.between_sets / (1 + found.between_sets))
 
 
 def test_architectures_with_fewer_trials_are_left_out(tmp_path: Path) -> None:
@@ -74,7 +77,7 @@ def test_architectures_with_fewer_trials_are_left_out(tmp_path: Path) -> None:
 def test_one_trial(tmp_path: Path) -> None:
     found = reliability(write(tmp_path / "t", np.arange(4.0)[:, None, None]), "digits", "1")
     assert (found.trials, found.sets) == (1, (0, 0))
-    assert np.isnan([found.between_sets, found.trial_spread]).all()
+    assert np.isnan([found.between_sets, found.between_all, found.trial_spread]).all()
     assert found.early == pytest.approx(1.0)
 
 
@@ -91,7 +94,7 @@ def test_info_prints_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert main(["info", str(table.path)]) == 0
     printed = capsys.readouterr().out
     assert "  source       name: tests\n               machine: none\n" in printed
-    assert "digits   1         4              2       0.949 (1 against 1)  -1.000" in printed
+    assert "digits   1         4              2       0.949 (1 against 1)  0.974              -1.000" in printed
     extremes = [line.split() for line in printed.splitlines() if line.startswith("  digits") and "st  " in line]
     assert [words for words in extremes if "best" in words] == [
         ["digits", "1", "x-valid", "best", "-1.2500", "0", "4:4"],
