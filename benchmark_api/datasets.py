@@ -7,9 +7,12 @@ The keys are the official ones, and so are the splits:
     cifar100         train (50,000), ori-test (10,000), x-valid and x-test (5,000 each: the halves of ori-test)
     ImageNet16-120   train (151,700), ori-test (6,000), x-valid and x-test (3,000 each: the halves of ori-test)
     digits           train (899), x-valid (449), x-test (449), or so many distorted copies of each; needs no files
+    any other        train, x-valid, x-test, from a file of one's own, KEY.npz
 
 All but the digits are read from local copies in their original formats; nothing of a file is run (`pickles.load_arrays`).
-`load_dataset` tells what it needs where.
+`load_dataset` tells what it needs where. A data set of one's own is a NumPy file with the arrays "SPLIT/images" [image, channel,
+height, width], uint8 or float32, and "SPLIT/labels" [image], integers from 0, for each of the three splits; and, if training
+images may be mirrored or shifted, "flip" (true) and "padding" (pixels).
 
 Sources: NATS-Bench (Dong et al., TPAMI 2021, arXiv 2009.00437), sections 3.3 and 4; Krizhevsky, Learning Multiple Layers of
 Features from Tiny Images, 2009; Chrabaszcz et al., A Downsampled Variant of ImageNet, 2017, arXiv 1707.08819; Alpaydin &
@@ -22,6 +25,7 @@ import hashlib
 import json
 import os
 import random
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +42,9 @@ KEYS = ("digits", "cifar10-valid", "cifar10", "cifar100", "ImageNet16-120")
 
 FILE_LIMIT = 256 << 20
 """Bytes that a file may have: the largest official one has 155 million."""
+
+OWN_LIMIT = 16 << 30
+"""Bytes that the arrays of a data set of one's own may have."""
 
 
 class DatasetError(ValueError):
@@ -215,7 +222,7 @@ def load_dataset(
     """A data set, or some splits of it.
 
     Args:
-        key: one of `KEYS`.
+        key: one of `KEYS`, or the name of a file KEY.npz in root.
         root: the folder with the local copies; not needed for digits. CIFAR-10 is looked for in its folder
             cifar-10-batches-py, CIFAR-100 in cifar-100-python, ImageNet16 in ImageNet16, and the split files of NATS-Bench
             (cifar-split.txt, cifar100-test-split.txt, imagenet-16-120-test-split.txt) in root itself. Only x-valid and x-test
@@ -230,16 +237,20 @@ def load_dataset(
         DatasetError: a file is damaged, or not the official one.
         ValueError: unknown key or split, no root where one is needed, or a distortion of something else than digits.
     """
-    if key not in KEYS:
-        raise ValueError(f"unknown data set {key!r}; expected one of {', '.join(KEYS)}")
+    if key not in KEYS and (root is None or Path(key).name != key):
+        raise ValueError(
+            f"unknown data set {key!r}; expected one of {', '.join(KEYS)}, or name as root the folder that has a file {key}.npz"
+        )
     if distortion is not None and key != "digits":
         raise ValueError(f"distortions are for digits, not for {key}")
-    official = _DIGITS_SPLITS if key == "digits" else _SPLITS[key]
+    official = _SPLITS.get(key, _OWN_SPLITS)
     wanted = tuple(official if splits is None else splits)
     if not wanted or not set(wanted) <= set(official):
         raise ValueError(f"{key} has the splits {', '.join(official)}; got {', '.join(wanted) or 'none'}")
     if key == "digits":
         return _load_digits(wanted, distortion, torch.device(device))
+    if key not in KEYS:
+        return _load_own(key, Path(root or ""), wanted, torch.device(device))
     if root is None:
         raise ValueError(
             f"{key} is read from local files: name as root the folder that has {_SOURCES[_SOURCE_OF[key]].folder} in it"
@@ -249,7 +260,7 @@ def load_dataset(
 
 # -- digits ----------------------------------------------------------------------------------------------------------------
 
-_DIGITS_SPLITS = ("train", "x-valid", "x-test")
+_OWN_SPLITS = ("train", "x-valid", "x-test")
 _DIGITS_SEED = 1797
 
 
@@ -266,7 +277,7 @@ def _load_digits(wanted: Sequence[str], distortion: Distortion | None, device: t
     members = {"train": order[::2], "x-valid": order[1::4], "x-test": order[3::4]}
     arrays = {name: (images[sorted(indices)], labels[sorted(indices)]) for name, indices in members.items()}
     if distortion is not None:
-        for number, name in enumerate(_DIGITS_SPLITS):
+        for number, name in enumerate(_OWN_SPLITS):
             rng = np.random.default_rng([distortion.seed, number])
             original, label = arrays[name]
             arrays[name] = (_distort(original, distortion, rng), np.repeat(label, distortion.copies))
@@ -299,6 +310,68 @@ def _distort(images: npt.NDArray[np.float32], by: Distortion, rng: np.random.Gen
     image = np.broadcast_to(np.repeat(np.arange(len(images)), by.copies)[:, None, None], rows.shape)
     moved = map_coordinates(images[:, 0].astype(np.float64), [image, rows, columns], order=1, mode="grid-constant")  # bilinear
     return np.asarray(moved + noise, dtype=np.float32)[:, None]
+
+
+# -- a file of one's own -----------------------------------------------------------------------------------------------------
+
+
+def _load_own(key: str, root: Path, wanted: Sequence[str], device: torch.device) -> Dataset:
+    path = root / f"{key}.npz"
+    needed = ", ".join(f"{split}/{part}" for split in _OWN_SPLITS for part in ("images", "labels"))
+    hint = f"expected a NumPy file, as np.savez writes it, with {needed}"
+    try:
+        with np.load(path) as file:  # NumPy refuses pickles unless told otherwise
+            if (size := sum(member.file_size for member in file.zip.infolist())) > OWN_LIMIT:
+                raise DatasetError(
+                    f"{path}: {size >> 30} GiB of arrays, more than {OWN_LIMIT >> 30}; a whole data set is kept in memory"
+                )
+            arrays = {name: _own_split(file[f"{name}/images"], file[f"{name}/labels"]) for name in {*wanted, "train"}}
+            flip, padding = (bool(file["flip"]) if "flip" in file else False), (int(file["padding"]) if "padding" in file else 0)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} is missing: {hint}") from None
+    except DatasetError:
+        raise
+    except (ValueError, TypeError, LookupError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        raise DatasetError(f"{path}: {error}: {hint}") from error
+    images, labels = arrays["train"]
+    classes = int(labels.max()) + 1
+    for name, (of_split, its_labels) in arrays.items():
+        if of_split.shape[1:] != images.shape[1:] or its_labels.max() >= classes or padding < 0:
+            raise DatasetError(
+                f"{path}: {name} has images {of_split.shape[1:]} and labels up to {its_labels.max()}, train {images.shape[1:]} "
+                f"and up to {classes - 1}, padding is {padding}; expected equal shapes, no other labels, and padding of 0 or more"
+            )
+    mean, std = (getattr(images, name)(axis=(0, 2, 3), dtype=np.float64).reshape(-1, 1, 1) for name in ("mean", "std"))
+    return Dataset(
+        key=key,
+        classes=classes,
+        mean=torch.tensor(mean, dtype=torch.float32, device=device),
+        std=torch.tensor(np.where(std > 0, std, 1.0), dtype=torch.float32, device=device),
+        flip=flip,
+        padding=padding,
+        splits={name: _split(*arrays[name], device) for name in wanted},
+    )
+
+
+def _own_split(images: npt.NDArray[Any], labels: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """The arrays of a split, checked.
+
+    Raises:
+        ValueError: they are not images and their labels.
+    """
+    if images.ndim != 4 or images.dtype not in (np.uint8, np.float32) or min(images.shape) < 1 or min(images.shape[2:]) < 8:
+        raise ValueError(
+            f"images must be [image, channel, height, width], uint8 or float32, 8 pixels and more, got {_kind(images)}"
+        )
+    if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu" or labels.min() < 0:
+        raise ValueError(f"labels must be integers from 0, one for each of {len(images)} images, got {_kind(labels)}")
+    if not np.isfinite(images).all():
+        raise ValueError("an image has a pixel that is not a finite number")
+    return images, labels.astype(np.int64)
+
+
+def _kind(array: npt.NDArray[Any]) -> str:
+    return f"{array.dtype} {list(array.shape)}"
 
 
 # -- local files -----------------------------------------------------------------------------------------------------------

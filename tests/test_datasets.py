@@ -407,7 +407,7 @@ def test_missing_data_says_what_to_put_where(tmp_path: Path) -> None:
 
 
 def test_wrong_requests_are_refused() -> None:
-    with pytest.raises(ValueError, match="unknown data set 'mnist'; expected one of digits, "):
+    with pytest.raises(ValueError, match=r"unknown data set 'mnist'; expected one of digits, .* a file mnist.npz"):
         load_dataset("mnist")
     with pytest.raises(ValueError, match="digits has the splits train, x-valid, x-test; got ori-test"):
         load_dataset("digits", splits=["ori-test"])
@@ -559,3 +559,64 @@ def test_no_damage_does_more_than_a_value_error() -> None:
             damaged[rng.randrange(len(damaged))] = rng.randrange(256)
         with suppress(ValueError):
             pickles.load_arrays(bytes(damaged))
+
+
+# -- a file of one's own -----------------------------------------------------------------------------------------------------
+
+
+def own_arrays() -> dict[str, Any]:
+    draw = np.random.default_rng(0)
+    arrays: dict[str, Any] = {}
+    for split, count in (("train", 30), ("x-valid", 12), ("x-test", 9)):
+        arrays[f"{split}/images"] = draw.integers(0, 256, (count, 3, 10, 9), dtype=np.uint8)
+        arrays[f"{split}/labels"] = np.arange(count, dtype=np.int32) % 4
+    return arrays
+
+
+def test_a_data_set_of_ones_own(tmp_path: Path) -> None:
+    arrays = own_arrays()
+    np.savez(tmp_path / "faces.npz", **arrays, flip=True, padding=2)
+    loaded = datasets.load_dataset("faces", tmp_path)
+    assert (loaded.key, loaded.classes, loaded.image_shape, loaded.flip, loaded.padding) == ("faces", 4, (3, 10, 9), True, 2)
+    assert {name: len(split) for name, split in loaded.splits.items()} == {"train": 30, "x-valid": 12, "x-test": 9}
+    assert np.array_equal(loaded.split("x-test").images.numpy(), arrays["x-test/images"])
+    images, labels = loaded.batch("train")
+    assert labels.tolist() == arrays["train/labels"].tolist()
+    torch.testing.assert_close(images.mean(dim=(0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(images.std(dim=(0, 2, 3), correction=0), torch.ones(3))
+    np.savez(tmp_path / "plain.npz", **arrays)
+    plain = datasets.load_dataset("plain", tmp_path, splits=["x-valid"])
+    assert (plain.flip, plain.padding, list(plain.splits)) == (False, 0, ["x-valid"])
+    assert torch.equal(plain.mean, loaded.mean)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"train/images": None}, "train/images"),
+        ({"x-test/labels": np.zeros(8, dtype=np.int64)}, r"one for each of 9 images, got int64 \[8\]"),
+        ({"x-test/labels": np.full(9, 4)}, "labels up to 4, train .* up to 3"),
+        ({"train/labels": np.full(30, -1)}, "integers from 0"),
+        ({"x-valid/images": np.zeros((12, 3, 8, 8), dtype=np.uint8)}, "expected equal shapes"),
+        ({"train/images": np.zeros((30, 3, 10, 9))}, "uint8 or float32"),
+        ({"train/images": np.full((30, 3, 10, 9), np.nan, dtype=np.float32)}, "not a finite number"),
+        ({"train/images": np.array([{}] * 30)}, "allow_pickle"),
+        ({"padding": -1}, "padding is -1"),
+    ],
+)
+def test_a_wrong_data_set_of_ones_own_is_refused(change: dict[str, Any], message: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "faces.npz", **{name: array for name, array in (own_arrays() | change).items() if array is not None})
+    with pytest.raises(datasets.DatasetError, match=message) as error:
+        datasets.load_dataset("faces", tmp_path)
+    assert str(tmp_path / "faces.npz") in str(error.value)
+
+
+def test_a_missing_or_broken_data_set_of_ones_own(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"faces.npz is missing: expected a NumPy file, .* with train/images"):
+        datasets.load_dataset("faces", tmp_path)
+    for content in (b"", b"PK\x03\x04", b"nothing", b"\x93NUMPY"):
+        (tmp_path / "faces.npz").write_bytes(content)
+        with pytest.raises(datasets.DatasetError, match="expected a NumPy file"):
+            datasets.load_dataset("faces", tmp_path)
+    with pytest.raises(ValueError, match=r"unknown data set .\.\./faces"):
+        datasets.load_dataset("../faces", tmp_path)
