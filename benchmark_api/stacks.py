@@ -95,13 +95,19 @@ def _widths(network: CellNetwork) -> list[int]:
     return widths[1:] or widths
 
 
-def _stacked(values: Sequence[Tensor], shape: Sequence[int]) -> nn.Parameter:
-    """Parameters as one [number, *shape], each in a corner of its own, with zeros around."""
+def _stacked(values: Sequence[Tensor], shape: Sequence[int], together: int = 1) -> nn.Parameter:
+    """Parameters as one [candidate, *shape], each in a corner of its own, with zeros around.
+
+    Args:
+        values: [candidate], or [target, candidate] one after the other.
+        shape: of a corner, channels of the output first.
+        together: number of targets; the channels of a candidate's outputs then stand side by side.
+    """
     stacked = values[0].new_zeros(len(values), *shape)
     with torch.no_grad():
         for row, value in zip(stacked, values, strict=True):
             row[tuple(slice(length) for length in value.shape)] = value
-    return nn.Parameter(stacked)
+    return nn.Parameter(stacked.view(together, -1, *shape).transpose(0, 1).flatten(1, 2))
 
 
 # -- layers ----------------------------------------------------------------------------------------------------------------
@@ -113,10 +119,10 @@ class _Norm(nn.Module):
     running_mean: Tensor
     running_var: Tensor
 
-    def __init__(self, norms: Sequence[nn.BatchNorm2d], channels: int) -> None:
+    def __init__(self, norms: Sequence[nn.BatchNorm2d], channels: int, together: int = 1) -> None:
         super().__init__()
-        self.weight = _stacked([norm.weight for norm in norms], (channels,))
-        self.bias = _stacked([norm.bias for norm in norms], (channels,))
+        self.weight = _stacked([norm.weight for norm in norms], (channels,), together)
+        self.bias = _stacked([norm.bias for norm in norms], (channels,), together)
         self.register_buffer("running_mean", torch.zeros_like(self.weight).flatten())
         self.register_buffer("running_var", torch.ones_like(self.weight).flatten())
         self.momentum, self.eps = _plain(norms[0].momentum, float), norms[0].eps
@@ -138,11 +144,11 @@ class _Norm(nn.Module):
 class _Convolution(nn.Module):
     """Convolutions of some candidates, without bias: 3x3 of any stride, or 1x1."""
 
-    def __init__(self, layers: Sequence[nn.Conv2d], c_in: int, c_out: int) -> None:
+    def __init__(self, layers: Sequence[nn.Conv2d], c_in: int, c_out: int, together: int = 1) -> None:
         super().__init__()
         assert all(layer.bias is None for layer in layers)
         size, self.stride = layers[0].kernel_size[0], layers[0].stride[0]
-        self.weight = _stacked([layer.weight for layer in layers], (c_out, c_in, size, size))
+        self.weight = _stacked([layer.weight for layer in layers], (c_out, c_in, size, size), together)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.weight.shape[-1] == 3:
@@ -151,20 +157,26 @@ class _Convolution(nn.Module):
 
 
 class _ConvNorm(nn.Module):
-    """`ReLUConvBN` of some candidates without its ReLU: that is done once for all operations on a node."""
+    """`ReLUConvBN` of some candidates without its ReLU: that is done once for all operations on a node.
 
-    def __init__(self, convolutions: Sequence[nn.Conv2d], norms: Sequence[nn.BatchNorm2d], c_in: int, c_out: int) -> None:
+    Those on several targets can be one of many channels: what it copies of the node it copies once.
+    """
+
+    def __init__(
+        self, convolutions: Sequence[nn.Conv2d], norms: Sequence[nn.BatchNorm2d], c_in: int, c_out: int, together: int = 1
+    ) -> None:
         super().__init__()
-        self.convolution = _Convolution(convolutions, c_in, c_out)
-        self.norm = _Norm(norms, c_out)
+        self.convolution = _Convolution(convolutions, c_in, c_out, together)
+        self.norm = _Norm(norms, c_out, together)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.norm(self.convolution(x))
         return out
 
 
-def _relu_conv_norm(layers: Sequence[ReLUConvBN], c_in: int, c_out: int) -> _ConvNorm:
-    return _ConvNorm([_plain(x.op[1], nn.Conv2d) for x in layers], [_plain(x.op[2], nn.BatchNorm2d) for x in layers], c_in, c_out)
+def _relu_conv_norm(layers: Sequence[ReLUConvBN], c_in: int, c_out: int, together: int = 1) -> _ConvNorm:
+    convolutions, norms = [_plain(x.op[1], nn.Conv2d) for x in layers], [_plain(x.op[2], nn.BatchNorm2d) for x in layers]
+    return _ConvNorm(convolutions, norms, c_in, c_out, together)
 
 
 class _Pool(nn.Module):
@@ -329,13 +341,16 @@ class _Piece(nn.Module):
         relu: whether it wants the node after ReLU.
         uses: (target node, candidate) for each, by target, then candidate.
         candidates: number of candidates of the stack.
+        together: of how many targets `module` puts the channels side by side.
     """
 
     candidates: Tensor
 
-    def __init__(self, module: nn.Module, relu: bool, uses: Sequence[tuple[int, int]], candidates: int) -> None:
+    def __init__(
+        self, module: nn.Module, relu: bool, uses: Sequence[tuple[int, int]], candidates: int, together: int = 1
+    ) -> None:
         super().__init__()
-        self.module, self.relu = module, relu
+        self.module, self.relu, self.together = module, relu, together
         rows = [candidate for _, candidate in uses]
         self.targets = sorted({target for target, _ in uses})
         self.counts = [sum(target == other for other, _ in uses) for target in self.targets]
@@ -344,6 +359,9 @@ class _Piece(nn.Module):
 
     def forward(self, node: Tensor) -> list[tuple[int, Tensor, Tensor]]:
         """(target node, candidates, their terms of its sum)."""
+        if self.together > 1:
+            of_targets = self.module(node).unflatten(1, (self.together, -1)).unbind(1)
+            return list(zip(self.targets, torch.split(self.candidates, self.counts), of_targets, strict=True))
         terms: Tensor = self.module(node if self.all else node.index_select(0, self.candidates))
         return list(zip(self.targets, torch.split(self.candidates, self.counts), torch.split(terms, self.counts), strict=True))
 
@@ -366,9 +384,12 @@ class _Cell(nn.Module):
             layers: list[Any] = [layer for _, _, layer in found]
             width = c_in if source == 0 else c_out
             module: nn.Module
+            together = 1
             match kind:
                 case "conv1" | "conv3":
-                    module = _relu_conv_norm(layers, width, c_out)
+                    targets = len({target for target, _, _ in found})
+                    together = targets if len(found) == targets * len(cells) else 1
+                    module = _relu_conv_norm(layers, width, c_out, together)
                 case "project":
                     module = _ConvNorm([layer.conv for layer in layers], [layer.bn for layer in layers], width, c_out)
                 case "pool":
@@ -377,7 +398,7 @@ class _Cell(nn.Module):
                     module = _Resize(width, c_out)
             pieces = self.sources[source]
             assert isinstance(pieces, nn.ModuleList)
-            pieces.append(_Piece(module, kind.startswith("conv"), [use[:2] for use in found], len(cells)))
+            pieces.append(_Piece(module, kind.startswith("conv"), [use[:2] for use in found], len(cells), together))
 
     def forward(self, x: Tensor) -> Tensor:
         terms: list[list[tuple[Tensor, Tensor]]] = [[] for _ in range(4)]  # of each node's sum
