@@ -297,13 +297,14 @@ class _Conv3x3(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
         columns = _columns(x, stride)
-        ctx.save_for_backward(columns, weight)
+        ctx.save_for_backward(x, weight)
         ctx.stride, ctx.image = stride, x.shape[2:4]
         return _convolve(columns, weight, stride)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None]:
-        columns, weight = ctx.saved_tensors
+        x, weight = ctx.saved_tensors
+        columns = _columns(x, ctx.stride)
         k, c_out, c_in = weight.shape[:3]
         flat = gradient.reshape(k, c_out, -1)
         of_rows = [torch.bmm(flat, _rows(columns, row, ctx.stride).transpose(1, 2)) for row in range(3)]
