@@ -64,7 +64,7 @@ import: $(VENV)/.installed ## Import an official archive: make import ARCHIVE=fo
 	$(RUN) -m benchmark_api import '$(ARCHIVE)' '$(or $(TABLE),tables/$(notdir $(ARCHIVE:/=)).safetensors)' $(call flag,JOBS,jobs) $(ARGS)
 
 reproduce: $(VENV)/.installed ## All algorithms, then tables and figures: on the embedded tables, or: make reproduce TABLE=file DATA=folder
-	$(RUN) -m experiments reproduce $(call flag,TABLE,table) $(call given,DATASET,dataset) $(call flag,DATA,data) $(call flag,DEVICE,device) --results '$(RESULTS)' --figures '$(FIGURES)' $(if $(filter command line environment,$(origin SEEDS)),--seeds $(SEEDS)) $(call flag,JOBS,jobs) $(ARGS)
+	$(RUN) -m experiments reproduce $(call flag,TABLE,table) $(call given,DATASET,dataset) $(call flag,DATA,data) $(call flag,DEVICE,device) --results '$(RESULTS)' --figures '$(FIGURES)' $(call given,SEEDS,seeds) $(call flag,BUDGET,budget) $(call flag,JOBS,jobs) $(ARGS)
 
 $(ALGORITHMS): $(VENV)/.installed ## Run one algorithm on digits, or on another table: make rea TABLE=file DATASET=cifar10
 	$(RUN) -m experiments run $@ --space $(SPACE) --dataset $(DATASET) --seeds $(SEEDS) --table '$(or $(TABLE),digits-$(SPACE))' --results '$(RESULTS)' $(call flag,BUDGET,budget) $(call flag,JOBS,jobs) $(ARGS)

@@ -69,7 +69,7 @@ class RunAlgorithm(Spread):
     first_seed: int = 0
     """The seed of the first run; the others follow."""
     budget: float | None = None
-    """Simulated seconds; by default those of the NATS-Bench paper."""
+    """Simulated seconds; by default those of the NATS-Bench paper, and docs/embedded.md's on digits."""
     schedule: str | None = None
     """The schedule whose validation accuracy is the objective, by its epochs; by default the table's."""
     charge: Charge = "scratch"
@@ -306,6 +306,8 @@ class ReproduceCommand(Spread):
     """Number of runs of each black-box algorithm on each dataset."""
     one_shot_seeds: int = 3
     """Number of runs of each weight-sharing search on each dataset; 0 for none."""
+    budget: float | None = None
+    """Simulated seconds of a black-box run; by default the paper's, and docs/embedded.md's on digits."""
     data: Path | None = None
     """The folder of the datasets' files, for weight sharing; digits need none, others are left out without it."""
     device: str = "cpu"
@@ -337,7 +339,7 @@ class ReproduceCommand(Spread):
         for table, dataset in pairs:
             for search_class in REGISTRY.values():
                 config = search_class.Config()
-                condition = condition_of(search_class, config, table, dataset)
+                condition = condition_of(search_class, config, table, dataset, budget=self.budget)
                 pieces += plan(condition, config, table, self.results, range(self.seeds))
         status = _sweep(pieces, self.jobs, self.results, self.make_engine())
         if trained:
