@@ -15,7 +15,9 @@ import pytest
 
 from algorithms import ONE_SHOT, ONE_SHOT_MODULES, REGISTRY
 from algorithms.one_shot import AlphaConfig
+from benchmark_api.spaces import TopologySpace
 from benchmark_api.table import Table
+from tests import official
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -77,6 +79,56 @@ def test_targets_exist(tmp_path: Path) -> None:
         done = make("--dry-run", *shlex.split(line, comments=True)[1:], folder=tmp_path / str(number))
         assert done.returncode == 0, done.stderr
         assert " -m " in done.stdout
+
+
+COMMANDS = [line.split("#")[0].strip() for block in blocks("sh") for line in block.splitlines()]
+FEWER = {"SEEDS": "2", "EPOCHS": "1", "JOBS": "1"}
+"""What is smaller here than a reader would have it; a command that says otherwise is obeyed."""
+
+
+@pytest.mark.slow
+def test_every_command_runs(topology_table: Table, tmp_path: Path) -> None:
+    """All commands in the README's order, in a copy of the project; `make test` is what runs this."""
+    for package in (*PACKAGES, "results"):
+        shutil.copytree(
+            ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "figures", "topology", "size")
+        )
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "t.safetensors").symlink_to(topology_table.path)
+    official.write_archive(tmp_path / "path" / "to" / "NATS-tss-v1_0-3ffb9-simple", TopologySpace(), [0, 4, 13])
+    for block in blocks("python"):
+        if block.startswith("# algorithms/"):
+            path, source = block.removeprefix("# ").split("\n", 1)
+            (tmp_path / path).write_text(source)
+        elif "np.savez" in block:
+            python(["-c", block], tmp_path, tmp_path)
+    installed = tmp_path / ".venv"
+    (installed / "bin").mkdir(parents=True)
+    (installed / "bin" / "python").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    (installed / "bin" / "python").chmod(0o755)
+    for stamp in (".installed", ".installed-dev"):
+        (installed / stamp).touch()
+    assert "make reproduce" in COMMANDS
+    for command in COMMANDS:
+        if command == "make test":
+            continue
+        settings = FEWER | ({"ARGS": "--one-shot-seeds 0"} if command == "make reproduce" else {})
+        environment = {**os.environ, **settings, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(
+            ["/bin/sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        if "DATA=folder" in command:  # images and a graphics card that are not here
+            assert done.returncode != 0
+            assert re.search(
+                r"^error: (folder/cifar-10-batches-py/data_batch_1 is missing|device 'cuda')", done.stderr, re.MULTILINE
+            )
+            assert "Traceback" not in done.stderr
+        else:
+            assert done.returncode == 0, (command, done.stderr)
+        if command.startswith("make import"):  # of three architectures, which is no table to search on
+            (imported,) = (tmp_path / "tables").iterdir()
+            imported.unlink()
+            imported.symlink_to(topology_table.path)
 
 
 def test_help_lists_every_target(tmp_path: Path) -> None:
