@@ -31,7 +31,6 @@ from itertools import chain, count, cycle
 from pathlib import Path
 from typing import Annotated, Any
 
-import nats_bench
 import numpy as np
 import torch
 import tyro
@@ -43,11 +42,11 @@ from algorithms.one_shot import Batch, Execution, OneShotSearch, Task
 from algorithms.supernet import SuperCell, WidthRule
 from benchmark_api import nats
 from benchmark_api.archive import export_archive, import_archive
-from benchmark_api.build import Plan, Protocol, measure_speed
+from benchmark_api.build import Plan, Protocol, measure_speed, one_thread
 from benchmark_api.datasets import Dataset, Distortion, Split
 from benchmark_api.files import map_safetensors
 from benchmark_api.networks import Skeleton
-from benchmark_api.spaces import EDGES, Architecture, SizeSpace, TopologySpace
+from benchmark_api.spaces import EDGES, Architecture, SearchSpace, SizeSpace, TopologySpace
 from benchmark_api.table import Table, TableWriter
 from experiments import store
 from experiments.bench_history import Comparison, Figure, History, Row
@@ -70,6 +69,7 @@ class Effort:
         brackets: of `bohb-reference` beside hpbandster.
         records: that the package reads beside the importer.
         stack: channels of the first block that the builder trains together.
+        layers: of the made-up large space, which has 5 to the power of them candidates.
     """
 
     repeats: int = 5
@@ -78,9 +78,10 @@ class Effort:
     brackets: int = 75  # 500 evaluations: a little more than the budget of cifar10 pays for
     records: int = 500
     stack: int = 128
+    layers: int = 10
 
 
-QUICK = Effort(repeats=1, queries=1_000, runs=50, brackets=1, records=10, stack=4)
+QUICK = Effort(repeats=1, queries=1_000, runs=50, brackets=1, records=10, stack=4, layers=4)
 
 
 Measure = Callable[[], float]
@@ -146,6 +147,8 @@ class Subject:
 
     def package(self) -> Any:
         """The archive, opened by `nats_bench`, which reads a record when it is first asked for."""
+        import nats_bench
+
         tag = {"topology": "tss", "size": "sss"}[self.table.space.name]
         return nats_bench.create(str(self.archive), tag, fast_mode=True, verbose=False)
 
@@ -347,6 +350,58 @@ def bench_importer(subject: Subject, effort: Effort, jobs: int) -> Iterator[Row]
     yield Row(f"importer, {jobs} processes", "records/s", several, one, "1 process")
 
 
+def made_up(space: SearchSpace, path: Path) -> Table:
+    """Write a table of random accuracies: one dataset, one trial of one epoch."""
+    draw, size = np.random.default_rng(0).random, len(space)
+    kinds: dict[str, tuple[str, tuple[int, ...]]] = dict.fromkeys(("params", "flops", "latency"), ("<f4", (size,)))
+    for split in ("train", "x-valid", "x-test"):
+        kinds |= {f"{split}/accuracy": ("<f4", (size, 1, 1)), f"{split}/loss": ("<f4", (size, 1, 1))}
+        kinds |= {f"{split}/seconds": ("<f4", (size, 1)), f"{split}/epochs": ("<i4", (1,))}
+    kinds["seeds"] = ("<i4", (size, 1))
+    facts = {"title": "made up", "notice": "made up", "source": {}, "search_schedule": "1", "report_schedule": "1"}
+    with TableWriter(
+        path, {f"made-up/1/{name}": kind for name, kind in kinds.items()}, {"space": space.spec(), **facts}
+    ) as writer:
+        for name, (dtype, shape) in kinds.items():
+            whole = dtype == "<i4"  # seeds and epochs, all 0
+            writer.write(f"made-up/1/{name}", np.zeros(shape, dtype) if whole else 100 * draw(shape, np.float32))
+    return Table(path)
+
+
+def bench_large(subject: Subject, effort: Effort) -> Iterator[Row]:
+    """A table of ten million candidates beside the one that all else is measured on."""
+
+    def opening(table: Table) -> Measure:
+        return lambda: 1e3 * seconds(lambda: Table(table.path), 10)
+
+    def querying(table: Table) -> Measure:
+        dataset, schedule, everything = table.datasets[0], table.report_schedule, np.arange(len(table))
+        split = table.test_split(dataset, schedule)
+        return lambda: 1e6 * seconds(lambda: table.accuracy(everything, dataset, schedule, split)) / len(table)
+
+    def finding(table: Table) -> Measure:
+        dataset, schedule = table.datasets[0], table.report_schedule
+        split = table.test_split(dataset, schedule)
+        return lambda: 1e6 * seconds(lambda: Table(table.path).best(dataset, schedule, split)) / len(table)
+
+    def searching(table: Table) -> Measure:
+        view, search, seeds = table.search_view(table.datasets[0]), REGISTRY["rea"], count()
+        settings = RunSettings(
+            space=view.space.name, dataset=view.dataset, schedule=view.schedule, budget=float("inf"), max_queries=100
+        )
+        return lambda: 1e3 * seconds(lambda: run(search, search.Config(), view, settings, next(seeds)), 5)
+
+    with tempfile.TemporaryDirectory() as folder:
+        large = made_up(SizeSpace(range(1, 6), effort.layers), Path(folder, "large"))
+        small, name = subject.table, f"{len(large):,} candidates"
+        measures = {"open": ("ms", opening), "all accuracies": ("µs each", querying), "the best": ("µs each", finding)}
+        measures["100 queries of rea"] = "ms", searching
+        for what, (unit, of) in measures.items():
+            yield measured(f"{name}, {what}", unit, min(effort.repeats, 3), of(large), of(small), f"{len(small):,} candidates")
+        size = Figure.of([large.path.stat().st_size / len(large)])
+        yield Row(f"{name}, each, with 3 splits, 1 trial, 1 epoch", "B", size)
+
+
 # -- the builder and weight-sharing searches -----------------------------------------------------------------------------------
 
 
@@ -411,7 +466,8 @@ class Supernets:
         wanted: dict[str, Any] = {"epochs": 1 + self.steps, "batch": self.batch, "candidates": 1, "updates": 1, "samples": 1}
         settings = {x.name: wanted[x.name] for x in fields(search.Config) if x.name in wanted}
         running = search(task, search.Config(**settings), execution=self.execution)
-        figures = [running.train_epoch() for _ in range(1 + self.steps)]
+        with one_thread():  # as runs are made
+            figures = [running.train_epoch() for _ in range(1 + self.steps)]
         with tempfile.TemporaryDirectory() as folder:
             running.save(checkpoint := Path(folder, "checkpoint"))
             return Steps([epoch.seconds for epoch in figures[1:]], figures[-1].peak_memory, checkpoint.stat().st_size)
@@ -560,6 +616,7 @@ def measure(
             bench_importer(subject, effort, jobs),
             bench_queries(subject, effort),
             bench_searches(subject, effort),
+            bench_large(subject, effort),
             bench_builder(effort),
             bench_supernets(supernets),
         ):
@@ -568,7 +625,7 @@ def measure(
     made = History(
         when=began.isoformat(),
         code=code_version("bench"),
-        machine={**environment("torch", "nats-bench", "hpbandster"), "cores": os.cpu_count(), "threads": torch.get_num_threads()},
+        machine={**environment("torch", "nats-bench", "hpbandster"), "cores": os.cpu_count()},
         settings={
             "table": opened.title,
             "fingerprint": opened.fingerprint,
@@ -623,7 +680,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted: nothing was kept", file=sys.stderr)
         return 130
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 

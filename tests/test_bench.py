@@ -67,7 +67,13 @@ def test_everything_is_measured_and_kept(size_table: Table, tmp_path: Path, caps
         assert all(0 < of.low <= of.median <= of.high < float("inf") for of in (row.ours, row.other) if of is not None)
         assert bool(row.counterpart) is (row.other is not None)
     without = {what for what, row in named.items() if row.other is None}
-    alone = ("bohb-reference", "its largest process, peak memory", "reading runs back", "a stored run")
+    alone = (
+        "bohb-reference",
+        "its largest process, peak memory",
+        "reading runs back",
+        "a stored run",
+        "625 candidates, each, with 3 splits, 1 trial, 1 epoch",
+    )
     assert without == {*alone, *(f"{search}, checkpoint" for search in ONE_SHOT)}
     assert made.settings["fingerprint"] == size_table.fingerprint
     assert {"platform", "cpu", "cores", "torch", "nats-bench"} <= made.machine.keys()
