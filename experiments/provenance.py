@@ -25,7 +25,7 @@ _DETERMINING = {
         "benchmark_api/datasets.py",
         "experiments/one_shot.py",
     ),
-    "bench": ("algorithms/*.py", "benchmark_api/**/*.py", "experiments/*.py"),
+    "bench": ("algorithms/*.py", "benchmark_api/**/*.py", "experiments/**/*.py"),
 }
 """The sources that determine a run, by its kind; a change elsewhere leaves every trajectory as it was."""
 

@@ -11,8 +11,10 @@ import pytest
 
 from algorithms import ONE_SHOT, REGISTRY
 from benchmark_api.table import Table
-from experiments.bench import Subject, main, renamed
-from experiments.bench_history import Figure, History, Row
+from experiments.bench.__main__ import main
+from experiments.bench.history import History
+from experiments.bench.rows import Figure, Row
+from experiments.bench.tables import Subject, renamed
 
 MACHINE = {"platform": "Some OS", "cpu": "one", "cores": 2}
 
@@ -80,13 +82,22 @@ def test_everything_is_measured_and_kept(size_table: Table, tmp_path: Path, caps
     assert main(["check", "--history", str(tmp_path), str(path), str(path)]) == 0
 
 
-def test_a_table_of_other_data_is_measured_under_a_name_that_the_package_knows(digits_table: Table, tmp_path: Path) -> None:
+def test_a_table_of_other_data_is_measured_under_a_name_that_the_package_knows(
+    digits_table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     copy = renamed(digits_table, "digits", "cifar100", tmp_path / "copy")
     copy.verify()
     assert copy.datasets == ("cifar100",)
     assert copy.accuracy(7, "cifar100", "3", "x-test") == digits_table.accuracy(7, "digits", "3", "x-test")
-    subject = Subject.of(digits_table, tmp_path, tmp_path)
-    assert (subject.dataset, subject.budget, subject.archive) == ("cifar100", 150.0, tmp_path)
+    with pytest.raises(ValueError, match="not on digits; leave the archive out"):
+        Subject.of(digits_table, tmp_path, tmp_path)
+    exported: list[str] = []
+    monkeypatch.setattr(
+        "experiments.bench.tables.export_archive", lambda table, out, progress: exported.extend(table.datasets) or out
+    )
+    subject = Subject.of(digits_table, None, tmp_path)
+    assert exported == ["cifar100"]
+    assert (subject.dataset, subject.budget, subject.archive) == ("cifar100", 150.0, tmp_path / "archive")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from algorithms.supernet import Rule, SuperCell, Supernet, build_supernet
 from benchmark_api.networks import ReductionBlock, Skeleton, build_network, count_params, initialize, make_operation
 from benchmark_api.spaces import EDGES, OPERATIONS, Architecture, SizeSpace, TopologySpace
-from experiments.bench import JointStep, Supernets, cell_by_definition
+from experiments.bench.training import JointStep, Supernets, cell_by_definition
 
 SPACE = TopologySpace()
 SKELETON = Skeleton(classes=3, input_channels=2, channels=3, cells=1)

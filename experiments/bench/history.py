@@ -15,64 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmark_api.files import whole_file
+from experiments.bench.rows import Figure, Row
 
 FORMAT = 1
-
-
-@dataclass(frozen=True)
-class Figure:
-    """What repeated measurements gave, in the unit of their row."""
-
-    median: float
-    low: float
-    high: float
-    repeats: int
-
-    @classmethod
-    def of(cls, samples: Sequence[float]) -> Figure:
-        """The figure of at least one sample."""
-        return cls(statistics.median(samples), min(samples), max(samples), len(samples))
-
-    def text(self, unit: str) -> str:
-        """The median, and half the range where there are several repeats."""
-        spread = f" ± {50 * (self.high - self.low) / self.median:.0f} %" if self.repeats > 1 else ""
-        return f"{self.median:,.4g} {unit}{spread}"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the bench.
-
-    Attributes:
-        what: what was measured; no two rows have the same.
-        unit: of ours and the counterpart's figure; of rates ("runs/s") more is better, of all others less.
-        ours: this project's figure.
-        other: the counterpart's, measured in turn with ours; None where there is none.
-        counterpart: what the counterpart is.
-    """
-
-    what: str
-    unit: str
-    ours: Figure
-    other: Figure | None = None
-    counterpart: str = ""
-
-    @property
-    def timed(self) -> bool:
-        """Whether a slower machine makes the figure worse; it does not need more memory."""
-        return self.unit not in ("B", "kB", "MB")
-
-    def gain(self, better: Figure, than: Figure) -> float:
-        """How many times better one figure is than another."""
-        ratio = than.median / better.median
-        return 1 / ratio if self.unit.endswith("/s") or self.unit.endswith("/min") else ratio
-
-    def cells(self) -> list[str]:
-        """The row of the printed table."""
-        if self.other is None:
-            return [self.what, self.ours.text(self.unit), "", "", ""]
-        ratio = f"{self.gain(self.ours, self.other):,.2f}×"
-        return [self.what, self.ours.text(self.unit), self.other.text(self.unit), ratio, self.counterpart]
 
 
 @dataclass(frozen=True)
