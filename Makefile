@@ -28,7 +28,7 @@ ALGORITHMS := random rea reinforce local-search successive-halving hyperband boh
 WIDTHS  := tas fbnetv2 tunas
 ONESHOT := rsps darts-v1 darts-v2 gdas setn enas $(WIDTHS)
 
-.PHONY: help install dev hpbandster import reproduce $(ALGORITHMS) $(ONESHOT) ranking table plots bench test quick lint format clean
+.PHONY: help install dev hpbandster import reproduce $(ALGORITHMS) $(ONESHOT) ranking table plots bench bench-check test quick lint format clean
 
 help: ## List the targets and the variables
 	@echo 'Targets:'
@@ -81,8 +81,11 @@ table: $(VENV)/.installed ## Print the published table beside what is in RESULTS
 plots: $(VENV)/.installed ## Draw the figures of what is in RESULTS as PNG and PDF
 	$(RUN) -m plots --results '$(RESULTS)' --out '$(FIGURES)' $(call flag,TABLE,table) $(ARGS)
 
-bench: $(VENV)/.installed-dev ## Measure the builder and supernets, or with TABLE=file ARCHIVE=folder tables and searches beside nats_bench
-	$(RUN) -m experiments.bench $(call flag,ARCHIVE,archive) $(if $(ARCHIVE),$(call flag,TABLE,table)) $(ARGS)
+bench: $(VENV)/.installed-dev ## Measure everything beside its counterpart and keep it in RESULTS/bench; also TABLE=file ARCHIVE=folder
+	$(RUN) -m experiments.bench run $(call flag,TABLE,table) $(call flag,ARCHIVE,archive) --history '$(RESULTS)/bench' $(ARGS)
+
+bench-check: $(VENV)/.installed-dev ## Compare the last two measurements, or ARGS='OLD NEW'; fails if something became slower
+	$(RUN) -m experiments.bench check --history '$(RESULTS)/bench' $(ARGS)
 
 test: $(VENV)/.installed-dev ## Run all tests
 	$(RUN) -m pytest $(ARGS)

@@ -25,12 +25,13 @@ _DETERMINING = {
         "benchmark_api/datasets.py",
         "experiments/one_shot.py",
     ),
+    "bench": ("algorithms/*.py", "benchmark_api/**/*.py", "experiments/**/*.py"),
 }
 """The sources that determine a run, by its kind; a change elsewhere leaves every trajectory as it was."""
 
 
 @cache
-def code_version(kind: Literal["black-box", "one-shot"] = "black-box") -> str:
+def code_version(kind: Literal["black-box", "one-shot", "bench"] = "black-box") -> str:
     """The package's version and eight hexadecimal digits of SHA-256 over the sources that determine a run."""
     digest = hashlib.sha256()
     for pattern in _DETERMINING[kind]:

@@ -133,7 +133,7 @@ def test_every_command_runs(topology_table: Table, tmp_path: Path) -> None:
 
 def test_help_lists_every_target(tmp_path: Path) -> None:
     listed = make("help", folder=tmp_path).stdout
-    for target in ("import", "reproduce", "table", "plots", "bench", "test", "lint", "rea", "bohb"):
+    for target in ("import", "reproduce", "table", "plots", "bench", "bench-check", "test", "lint", "rea", "bohb"):
         assert re.search(rf"\b{target}\b", listed), target
 
 

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from algorithms.supernet import Rule, SuperCell, Supernet, build_supernet
 from benchmark_api.networks import ReductionBlock, Skeleton, build_network, count_params, initialize, make_operation
 from benchmark_api.spaces import EDGES, OPERATIONS, Architecture, SizeSpace, TopologySpace
-from experiments.bench import PlainStep, Supernets, edge_by_edge
+from experiments.bench.training import JointStep, Supernets, cell_by_definition
 
 SPACE = TopologySpace()
 SKELETON = Skeleton(classes=3, input_channels=2, channels=3, cells=1)
@@ -195,10 +195,11 @@ def test_without_running_statistics_evaluation_is_training() -> None:
 def test_the_counterpart_of_the_benchmark_computes_the_same() -> None:
     cell = SuperCell(3).double()
     x, w = torch.randn(2, 3, 6, 6, generator=draw(), dtype=torch.float64), weights()
-    torch.testing.assert_close(edge_by_edge(cell, x, w), cell(x, w))
-    seconds, peak = Supernets(channels=2, cells=1, size=8, batch=4, steps=1).measure_here(PlainStep)
-    assert 0 < seconds < 60
-    assert peak > 50e6
+    for rule in ((w, None), *((of, path) for of in (None, w) for path in ((3, 2, 4, 1, 0, 3), ALL_NONE, ALL_SKIP))):
+        torch.testing.assert_close(cell_by_definition(cell, x, *rule), cell(x, *rule))
+    measured = Supernets(channels=2, cells=1, size=8, batch=4, steps=1).measure_here(JointStep, plain=True)
+    assert all(0 < step < 60 for step in measured.seconds)
+    assert measured.peak_memory > 50e6
 
 
 def test_second_derivatives() -> None:
