@@ -23,7 +23,7 @@ DEFAULT_BUDGETS = {
     ("size", "cifar10"): 20_000.0,
     ("size", "cifar100"): 40_000.0,
     ("size", "ImageNet16-120"): 60_000.0,
-    ("topology", "digits"): 150.0,
+    ("topology", "digits"): 45.0,
     ("size", "digits"): 150.0,
 }
 """The budgets of the NATS-Bench paper by space and dataset, in simulated seconds."""
