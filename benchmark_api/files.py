@@ -45,6 +45,12 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+def discard_parts(path: Path) -> None:
+    """Remove what writers of a `whole_file` left that were killed; none may be at work."""
+    for part in path.parent.glob(f".{path.name}.*.part"):
+        part.unlink(missing_ok=True)
+
+
 class Layout:
     """Where arrays lie in a safetensors file.
 

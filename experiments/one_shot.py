@@ -25,13 +25,14 @@ from algorithms import ONE_SHOT
 from algorithms.one_shot import EpochFigures, Execution, OneShotSearch, Task
 from benchmark_api.build import one_thread
 from benchmark_api.datasets import Distortion, load_dataset
+from benchmark_api.files import discard_parts
 from benchmark_api.networks import Skeleton
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.table import Table
 from experiments import store
 from experiments.provenance import code_version, environment
 from experiments.store import OneShotCondition, OneShotExperiment, RankingCondition
-from experiments.sweep import Work
+from experiments.sweep import ResultsPiece
 
 SPLITS = ("train", "x-valid")
 """What a search gets of a data set."""
@@ -225,9 +226,10 @@ def plan(
         ValueError: the search, the data set or the device refuses.
     """
     missing = store.missing_pieces(store.stored_seeds(results, condition), seeds, block=1)
-    config = config_of(condition)
+    config, root = config_of(condition), root and root.absolute()
     pieces = [
-        OneShotPiece(condition, config, piece, table.path.resolve(), results, code_version("one-shot"), root) for piece in missing
+        OneShotPiece(condition, config, piece, table.path.resolve(), code_version("one-shot"), root, results=results)
+        for piece in missing
     ]
     if pieces:
         pieces[0].search()
@@ -260,7 +262,7 @@ def device_name(device: torch.device) -> str:
 
 
 @dataclass(frozen=True)
-class SupernetPiece(Work):
+class SupernetPiece(ResultsPiece):
     """Work with the supernet of one run.
 
     Attributes:
@@ -332,7 +334,7 @@ class OneShotPiece(SupernetPiece):
 
     def discard_parts(self) -> None:
         super().discard_parts()
-        store.discard_parts(self.checkpoint)
+        discard_parts(self.checkpoint)
 
 
 # -- ranking by a supernet -----------------------------------------------------------------------------------------------------
@@ -398,7 +400,8 @@ def plan_ranking(
     )
     missing = store.missing_pieces(store.stored_seeds(results, condition), experiment.seeds.tolist(), block=1)
     config, path, version = config_of(condition), table.path.resolve(), code_version("one-shot")
-    pieces = [RankingPiece(condition, config, seeds, path, results, version, root) for seeds in missing]
+    root = root and root.absolute()
+    pieces = [RankingPiece(condition, config, seeds, path, version, root, results=results) for seeds in missing]
     return [piece for piece in pieces if piece.checkpoint.exists()]
 
 

@@ -54,6 +54,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmark_api.engines import failure_path
 from benchmark_api.files import whole_file
 from experiments.provenance import environment
 from experiments.run import RunSettings
@@ -405,20 +406,9 @@ def _constant(value: str | float | None, rows: int, kind: pa.DataType) -> pa.Arr
     return _numbers(np.full(rows, value, dtype=kind.to_pandas_dtype()), kind)
 
 
-def discard_parts(path: Path) -> None:
-    """Remove what writers of a piece or a supernet left that were killed; none may be at work."""
-    for part in path.parent.glob(f".{path.name}.*.part"):
-        part.unlink()
-
-
 def supernet_path(piece: Path) -> Path:
     """Where the checkpoint of a one-shot run lies, while it is under way and afterwards."""
     return piece.with_suffix(SUPERNET_SUFFIX)
-
-
-def failure_path(piece: Path) -> Path:
-    """Where the traceback of a failed piece lies until the piece succeeds."""
-    return piece.with_suffix(".failed")
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------------

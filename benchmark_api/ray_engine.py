@@ -1,8 +1,8 @@
-"""Ray as the engine of a sweep: the same pieces of work, on the processors and GPUs of a cluster.
+"""Ray as an engine: the same pieces of work, on the processors and GPUs of a cluster.
 
-A worker reads the table and writes results where the driver does, if it sees these paths. A node that does not see the table
-gets it once, through Ray's object store; a worker that does not see the results folder sends what it has stored to the driver,
-which puts it where it belongs. The project must be installed on every node.
+A worker reads a piece's source and writes its results where the driver does, if it sees these paths. A node that does not see
+the source gets it once, through Ray's object store; a worker that does not see the results folder sends what it has written to
+the driver, which puts it where it belongs. The project must be installed on every node, and data sets lie in the same place.
 """
 
 from __future__ import annotations
@@ -18,37 +18,41 @@ from typing import Any
 
 import numpy as np
 
+from benchmark_api.engines import COPIES, Event, Source, Work, events_of
 from benchmark_api.files import whole_file
-from experiments.sweep import TABLE_COPIES, Event, Work, events_of
 
 try:
     import ray
-    from ray.exceptions import RayError, RayTaskError
+    from ray.exceptions import LocalRayletDiedError, RayError, RayTaskError
 except ImportError as error:
     raise ImportError("the ray engine needs Ray: .venv/bin/python -m pip install -e '.[ray]'") from error
 
 
+_PATIENCE = 5.0
+"""After so many seconds without an event the driver looks whether its own node is alive."""
+
+
 @dataclass(frozen=True)
-class _Table:
-    """What a worker says that does not see a piece's table."""
+class _SourceWanted:
+    """What a worker says that does not see a piece's source."""
 
 
 @dataclass(frozen=True)
 class _Files:
-    """What a worker has stored out of the driver's sight: contents by path, relative to the results folder."""
+    """What a worker has written out of the driver's sight: contents by path, relative to the results folder."""
 
     contents: dict[Path, bytes]
 
 
 @dataclass(frozen=True)
 class RayEngine:
-    """Spreads pieces over Ray workers, see `experiments.sweep.Engine`.
+    """Spreads pieces over Ray workers, see `benchmark_api.engines.Engine`.
 
     A piece whose worker or node dies is tried again, on another one; a one-shot search then goes on from its checkpoint if its
     results folder is shared. A piece that fails by its own error is not.
 
     Attributes:
-        address: of the cluster; "auto" for the one that this machine belongs to; None to start Ray here, for this sweep only.
+        address: of the cluster; "auto" for the one that this machine belongs to; None to start Ray here, for these pieces only.
         gpus: GPUs for each piece, also a fraction of one.
         retries: how often a piece is tried again.
     """
@@ -58,36 +62,49 @@ class RayEngine:
     retries: int = 3
 
     def __call__(self, pieces: Sequence[Work], jobs: int) -> Generator[Event, None, None]:
-        """Run pieces; yields events as they happen. `jobs` is the number of processors of a Ray that is started here."""
-        own = self.address is None
-        resources = {"num_cpus": jobs} if own else {"address": self.address}
-        ray.init(include_dashboard=False if own else None, log_to_driver=False, logging_level=logging.ERROR, **resources)
-        marker = _Marker(pieces)
+        """Run pieces; yields events as they happen. `jobs` is the number of processors of a Ray that is started here.
+
+        Raises:
+            ConnectionError: there is no such cluster, or the Ray node of this machine has died.
+            ValueError: the number of GPUs is out of range, or more than there are.
+        """
         task = ray.remote(num_cpus=1, num_gpus=self.gpus, max_retries=0, num_returns="streaming")(_work)
-        tables: dict[Path, Any] = {}  # in the object store, where a node has asked for it
+        own = {"num_cpus": jobs, "include_dashboard": False} if self.address is None else {}
+        ray.init(self.address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+        marker = _Marker(pieces)
+        sources: dict[Path, Any] = {}  # in the object store, where a node has asked for it
         running: dict[Any, Work] = {}
         attempts: dict[Path, int] = {}
         done: dict[Path, int] = {}  # units of each piece that have been told
         queue = iter(pieces)
-        window = max(jobs, 2 * int(ray.cluster_resources().get("CPU", 1)))
+        resources = ray.cluster_resources()
+        window = max(jobs, 2 * int(resources.get("CPU", 1)))
 
         def start(piece: Work) -> None:
-            table = tables.get(piece.table_path)
-            running[task.remote(piece, marker.name, [] if table is None else [table])] = piece
+            copies = [sources[piece.source.path]] if piece.source is not None and piece.source.path in sources else []
+            running[task.remote(replace(piece, results=piece.results.absolute()), marker.name, copies)] = piece
 
         try:
+            if self.gpus > resources.get("GPU", 0):
+                raise ValueError(f"gpus is {self.gpus} for each piece of work, but all of Ray has {resources.get('GPU', 0):g}")
             while True:
                 while len(running) < window and (piece := next(queue, None)) is not None:
                     start(piece)
                 if not running:
                     return
-                (ready,), _ = ray.wait(list(running), num_returns=1)
+                some, _ = ray.wait(list(running), num_returns=1, timeout=_PATIENCE)
+                if not some:
+                    _check_node()
+                    continue
+                (ready,) = some
                 piece = running[ready]
                 try:
                     event = ray.get(next(ready))
                 except StopIteration:  # what it said last was said before
                     del running[ready]
                     continue
+                except LocalRayletDiedError as error:
+                    raise ConnectionError(_NODE_DIED) from error
                 except RayTaskError as error:  # not the piece's own error, which is an event
                     event = str(error)
                 except RayError as error:  # the worker or its node is gone
@@ -100,10 +117,11 @@ class RayEngine:
                         yield piece, f"its worker died {attempts[piece.path]} times, the last time so: {error}\n"
                     continue
                 match event:
-                    case _Table():
+                    case _SourceWanted():
                         del running[ready]
-                        if piece.table_path not in tables:
-                            tables[piece.table_path] = ray.put(np.fromfile(piece.table_path, dtype=np.uint8))
+                        assert piece.source is not None
+                        if piece.source.path not in sources:
+                            sources[piece.source.path] = ray.put(np.fromfile(piece.source.path, dtype=np.uint8))
                         start(piece)
                     case _Files():
                         for path, content in event.contents.items():
@@ -117,10 +135,22 @@ class RayEngine:
                     case _:
                         yield piece, event
         finally:
+            marker.remove()
             for generator in running:
                 ray.cancel(generator, force=True)
-            marker.remove()
             ray.shutdown()
+            for piece in running.values():
+                piece.discard_parts()
+
+
+_NODE_DIED = "the Ray node of this machine has died; what is finished is stored: the same command goes on"
+
+
+def _check_node() -> None:
+    """Raise where the node has died through which this process speaks to Ray: it would wait forever."""
+    here = ray.get_runtime_context().get_node_id()
+    if not any(node["Alive"] for node in ray.nodes() if node["NodeID"] == here):
+        raise ConnectionError(_NODE_DIED)
 
 
 class _Marker:
@@ -131,6 +161,8 @@ class _Marker:
         self._paths = [folder / self.name for folder in {piece.results for piece in pieces}]
         for path in self._paths:
             path.parent.mkdir(parents=True, exist_ok=True)
+            for left in path.parent.glob(".driver-*"):  # by a driver that was killed; one at work can do without
+                left.unlink(missing_ok=True)
             path.touch()
 
     def remove(self) -> None:
@@ -141,13 +173,19 @@ class _Marker:
 # -- on a worker -----------------------------------------------------------------------------------------------------------
 
 
-def _work(piece: Work, marker: str, table: Sequence[Any]) -> Iterator[Any]:
-    """Run a piece; yields units done since its start, and what the second part of an `Event` says, or one of the above."""
-    if not piece.table_path.exists():
-        if not table:
-            yield _Table()
+def _work(piece: Work, marker: str, copies: Sequence[Any]) -> Iterator[Any]:
+    """Run a piece; yields units done since its start, and what the second part of an `Event` says, or one of the above.
+
+    Args:
+        piece: the piece.
+        marker: the file that its results folder has if this process sees the driver's.
+        copies: of its source in the object store, if there is one.
+    """
+    if piece.source is not None and not piece.source.path.exists():
+        if not copies:
+            yield _SourceWanted()
             return
-        TABLE_COPIES[piece.table_path] = _copy_of_table(piece, table[0])
+        COPIES[piece.source.path] = _copy(piece.source, copies[0])
     if (piece.results / marker).exists():
         yield from _cumulated(piece)
         return
@@ -170,10 +208,10 @@ def _cumulated(piece: Work) -> Iterator[int | str | None]:
             yield event
 
 
-def _copy_of_table(piece: Work, table: Any) -> Path:
-    """This node's copy of a piece's table; the first worker that needs it makes it."""
-    path = Path(tempfile.gettempdir(), f"nas-zoo-{os.getuid()}", f"{piece.condition.table_fingerprint}.safetensors")
+def _copy(source: Source, content: Any) -> Path:
+    """This node's copy of a source; the first worker that needs it makes it."""
+    path = Path(tempfile.gettempdir(), f"nas-zoo-{os.getuid()}", source.fingerprint)
     if not path.exists():
         with whole_file(path) as file:
-            file.write(ray.get(table).data)
+            file.write(ray.get(content).data)
     return path
