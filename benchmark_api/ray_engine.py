@@ -69,8 +69,7 @@ class RayEngine:
             ValueError: the number of GPUs is out of range, or more than there are.
         """
         task = ray.remote(num_cpus=1, num_gpus=self.gpus, max_retries=0, num_returns="streaming")(_work)
-        own = {"num_cpus": jobs, "include_dashboard": False} if self.address is None else {}
-        ray.init(self.address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+        self._connect(jobs)
         marker = _Marker(pieces)
         sources: dict[Path, Any] = {}  # in the object store, where a node has asked for it
         running: dict[Any, Work] = {}
@@ -142,6 +141,18 @@ class RayEngine:
             for piece in running.values():
                 piece.discard_parts()
 
+    def _connect(self, jobs: int, attempts: int = 3) -> None:
+        """Connect to the cluster, or start Ray here; on a busy machine that may take longer than Ray waits: try again."""
+        own = {"num_cpus": jobs, "include_dashboard": False} if self.address is None else {}
+        try:
+            ray.init(self.address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+        except Exception as error:  # Ray's are of many types, the type Exception among them
+            ray.shutdown()
+            if own and attempts > 1:
+                return self._connect(jobs, attempts - 1)
+            reason = str(error).strip().partition("\n")[0]
+            raise ConnectionError(f"no connection to Ray at {self.address or 'this machine'}: {reason}") from error
+
 
 _NODE_DIED = "the Ray node of this machine has died; what is finished is stored: the same command goes on"
 
@@ -210,8 +221,13 @@ def _cumulated(piece: Work) -> Iterator[int | str | None]:
 
 def _copy(source: Source, content: Any) -> Path:
     """This node's copy of a source; the first worker that needs it makes it."""
-    path = Path(tempfile.gettempdir(), f"nas-zoo-{os.getuid()}", source.fingerprint)
+    path = place_of_copy(source)
     if not path.exists():
         with whole_file(path) as file:
             file.write(ray.get(content).data)
     return path
+
+
+def place_of_copy(source: Source) -> Path:
+    """Where a node keeps its copy of a source."""
+    return Path(tempfile.gettempdir(), f"nas-zoo-{os.getuid()}", source.fingerprint)

@@ -7,9 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import test_build
+from ray_nodes import ENVIRONMENT, RayNodes
 from test_sweep import assert_same, condition_of, pieces_of
 
 from benchmark_api import engines
@@ -30,16 +30,10 @@ ray = pytest.importorskip("ray")
 ray_engine = pytest.importorskip("benchmark_api.ray_engine")
 RayEngine = ray_engine.RayEngine
 ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the workers cannot import this file
-ROOT = Path(__file__).resolve().parent.parent
-
-LOOPBACK = ("--node-ip-address=127.0.0.1", "--disable-usage-stats")
 
 
-# -- a cluster ---------------------------------------------------------------------------------------------------------------
-
-
-class Cluster:
-    """A Ray cluster of this machine: a head, where drivers are, that takes no work, and nodes of one processor that do.
+class Cluster(RayNodes):
+    """A head, where drivers are, that takes no work, and nodes of one processor that do.
 
     Args:
         hidden: a folder of which nodes see nothing if the system can do that; the head sees it.
@@ -47,61 +41,29 @@ class Cluster:
 
     def __init__(self, hidden: Path) -> None:
         self.hidden = hidden
-        self._folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # names of sockets must be short
-        self._processes: list[subprocess.Popen[bytes]] = []
         unshare = ["unshare", "--mount"] if os.getuid() == 0 else ["unshare", "--map-root-user", "--mount"]
-        mount = ["sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(hidden)]
-        self.hides = bool(shutil.which("unshare")) and not subprocess.run([*unshare, *mount, "true"], check=False).returncode
-        self._blind = [*unshare, *mount] if self.hides else []
-        self._start([], "--head", "--port=0", "--num-cpus=0", "--include-dashboard=false", f"--temp-dir={self._folder}")
-        self.address = wait_for((self._folder / "ray_current_cluster").read_text, FileNotFoundError)
+        blind = [*unshare, "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(hidden)]
+        self.hides = bool(shutil.which("unshare")) and not subprocess.run([*blind, "true"], check=False).returncode
+        self._before = blind if self.hides else []
 
     def add_node(self) -> None:
-        self._start(self._blind, f"--address={self.address}", "--num-cpus=1")
-
-    def _start(self, before: Sequence[str], *options: str) -> None:
-        command = [*before, sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *LOOPBACK, *options]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        self._processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-
-    def stop(self) -> None:
-        for process in reversed(self._processes):
-            process.terminate()
-        for process in self._processes:
-            process.wait()
-        shutil.rmtree(self._folder)
-
-
-def wait_for(read: Callable[[], str], *errors: type[Exception]) -> str:
-    """What a function returns when it no longer raises these errors or returns nothing."""
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline:
-        try:
-            if value := read():
-                return value
-        except errors:
-            pass
-        time.sleep(0.05)
-    raise TimeoutError
+        self.start(f"--address={self.address}", "--num-cpus=1", before=self._before)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def no_tokens() -> Iterator[None]:
-    """A Ray that asks for tokens would make one in the home folder; that of the cluster is not on the network."""
+def without_tokens() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "disabled")
+        patch.setenv("RAY_AUTH_MODE", ENVIRONMENT["RAY_AUTH_MODE"])
         yield
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    started = Cluster(tmp_path_factory.mktemp("hidden"))
-    try:
+    with Cluster(tmp_path_factory.mktemp("hidden")) as started:
+        started.start("--head", "--port=0", "--num-cpus=0")
         started.add_node()
         started.add_node()
         yield started
-    finally:
-        started.stop()
 
 
 # -- pieces of work in trouble -----------------------------------------------------------------------------------------------
@@ -233,6 +195,7 @@ def test_nodes_that_see_neither_table_nor_results(
     assert_same(experiment, local)
     assert experiment.table_path == str(table)
     assert files_in(results) == {piece.path.name for piece in pieces}
+    ray_engine.place_of_copy(work[0].source).unlink()
 
 
 # -- the table builder -------------------------------------------------------------------------------------------------------
