@@ -22,7 +22,6 @@ import platform
 import random
 import shlex
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,8 +40,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from benchmark_api.datasets import Dataset, Distortion, load_dataset
-from benchmark_api.files import whole_file
+from benchmark_api.files import whole_file, writing_in
 from benchmark_api.networks import CellNetwork, Skeleton, build_network, initialize, space_costs
+from benchmark_api.processes import start_worker
 from benchmark_api.spaces import Architecture, SearchSpace, TopologySpace
 from benchmark_api.stacks import Stack
 from benchmark_api.table import Table, TableWriter
@@ -365,7 +365,8 @@ def _open_folder(worker: Worker) -> None:
     """Make the folder of finished stacks, or check that it is of the same plan."""
     folder, note = worker.folder, worker.folder / "plan.json"
     text = json.dumps({**worker.plan.describe(), "device": worker.device, "torch": torch.__version__}, indent=1, sort_keys=True)
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing_in(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     if note.exists():
         if note.read_text() != text:
             raise ValueError(
@@ -400,7 +401,7 @@ def _run(worker: Worker, todo: Sequence[tuple[int, Sequence[int]]], jobs: int) -
 
 def _start_worker(plan: Plan, root: Path | None, device: str, folder: Path) -> None:
     global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops its workers
+    start_worker()
     torch.set_num_threads(1)
     _keep_memory()
     _worker = Worker(plan, root, device, folder)
