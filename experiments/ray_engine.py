@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark_api.files import whole_file
+from benchmark_api.files import WriteError, whole_file
 from experiments.sweep import TABLE_COPIES, Event, Work, events_of
 
 try:
@@ -155,12 +155,12 @@ def _work(piece: Work, marker: str, table: Sequence[Any]) -> Iterator[Any]:
         results = Path(folder)
         for event in _cumulated(replace(piece, results=results)):
             if event is None:
-                files = [path for path in results.rglob("*") if path.is_file()]
+                files = list(results.rglob("seeds-*"))
                 yield _Files({path.relative_to(results): path.read_bytes() for path in files})
             yield event
 
 
-def _cumulated(piece: Work) -> Iterator[int | str | None]:
+def _cumulated(piece: Work) -> Iterator[int | str | WriteError | None]:
     total = 0
     for event in events_of(piece):
         if isinstance(event, int):

@@ -6,6 +6,11 @@ An experiment is a condition, that is everything a run depends on besides its se
 a hash of the condition. Names of folders and files only locate: every fact is in the rows, and a file whose rows do not
 belong where it lies is refused. A piece is written under a temporary name, synced and renamed, so a file that exists is whole.
 
+Several commands may work on one folder at once: whoever makes runs first claims their seeds, by locking one byte for each in
+the experiment's file `.lock` (POSIX record locks, which network file systems know too), and leaves out what has been stored
+meanwhile. The system drops a claim when its process ends, however that ends. Where a file system has no locks a warning says
+that only one command may write there at a time.
+
 There are three kinds of experiments: black-box searches on a table, one-shot searches, and rankings of architectures by the
 supernet of a one-shot search. The columns are the fields of the kind's condition (`Condition`, `OneShotCondition`,
 `RankingCondition`) and, per run, seed (int64), code_version (string), wall_seconds (float64) and lists. Black-box:
@@ -36,9 +41,12 @@ The string "manifest" of a file's metadata is JSON: kind, schema version, interp
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
+import re
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -54,7 +62,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmark_api.files import whole_file
+from benchmark_api.files import whole_file, writing_in
 from experiments.provenance import environment
 from experiments.run import RunSettings
 
@@ -405,10 +413,42 @@ def _constant(value: str | float | None, rows: int, kind: pa.DataType) -> pa.Arr
     return _numbers(np.full(rows, value, dtype=kind.to_pandas_dtype()), kind)
 
 
-def discard_parts(path: Path) -> None:
-    """Remove what writers of a piece or a supernet left that were killed; none may be at work."""
-    for part in path.parent.glob(f".{path.name}.*.part"):
-        part.unlink()
+_PIECE_NAME = re.compile(r"seeds-(\d+)-(\d+)\.parquet")
+
+
+@contextmanager
+def claim(results: str | os.PathLike[str], condition: AnyCondition, seeds: range) -> Iterator[list[range]]:
+    """Keep other processes off some seeds of an experiment; waits while another one claims any of them.
+
+    Args:
+        results: the results folder.
+        condition: of the experiment.
+        seeds: consecutive ones that do not cross a multiple of `PIECE_SEEDS`.
+
+    Returns:
+        A context manager that gives those of the seeds that are not stored, in consecutive ranges.
+
+    Raises:
+        WriteError: the folder cannot be written.
+
+    Warns:
+        RuntimeWarning: the file system has no locks, so that nothing is claimed.
+    """
+    folder = Path(results, condition.folder())
+    with writing_in(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / ".lock", "ab")  # noqa: SIM115
+    with lock:
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX, len(seeds), seeds[0])
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+            warnings.warn(f"{folder}: no locks here, so only one command may write at a time", RuntimeWarning, stacklevel=3)
+        stored: set[int] = set()
+        for name in filter(None, map(_PIECE_NAME.fullmatch, os.listdir(folder))):
+            stored.update(range(max(int(name[1]), seeds.start), min(int(name[2]) + 1, seeds.stop)))
+        yield missing_pieces(stored, seeds)
 
 
 def supernet_path(piece: Path) -> Path:
@@ -419,6 +459,11 @@ def supernet_path(piece: Path) -> Path:
 def failure_path(piece: Path) -> Path:
     """Where the traceback of a failed piece lies until the piece succeeds."""
     return piece.with_suffix(".failed")
+
+
+def failures(results: Path) -> list[Path]:
+    """The tracebacks of failed pieces that nobody has made since."""
+    return [note for note in sorted(results.rglob("*.failed")) if not note.with_suffix(".parquet").exists()]
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------------

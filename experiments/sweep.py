@@ -14,8 +14,8 @@ import sys
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from itertools import islice
 from multiprocessing import resource_tracker
@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from algorithms.base import REGISTRY, BlackBoxSearch
 from benchmark_api.evaluator import Charge, Noise, Repeats
+from benchmark_api.files import WriteError, discard_parts, whole_file
 from benchmark_api.table import Table
 from experiments import store
 from experiments.provenance import code_version
@@ -69,9 +70,19 @@ class Work(ABC):
     def units(self) -> int:
         """How much work it is."""
 
-    @abstractmethod
     def run(self) -> Iterator[int]:
-        """Make the runs and store them; yields on the way how many units have been done since it last did."""
+        """Make the runs that nobody has stored yet; yields on the way how many units have been done since it last did.
+
+        Raises:
+            WriteError: the results folder cannot be written.
+        """
+        with store.claim(self.results, self.condition, self.seeds) as missing:
+            for seeds in missing:
+                yield from replace(self, seeds=seeds).make()
+
+    @abstractmethod
+    def make(self) -> Iterator[int]:
+        """Make all runs and store them, as `run` says; their seeds must be claimed."""
 
     def open_table(self) -> Table:
         """The table, opened once per process as long as the file stays the same.
@@ -86,8 +97,8 @@ class Work(ABC):
         return table
 
     def discard_parts(self) -> None:
-        """Remove what writers were at that were killed; none may be at work."""
-        store.discard_parts(self.path)
+        """Remove what killed writers left where the piece will be."""
+        discard_parts(self.path.parent)
 
 
 @dataclass(frozen=True)
@@ -103,7 +114,7 @@ class Piece(Work):
     def units(self) -> int:
         return len(self.seeds)
 
-    def run(self) -> Iterator[int]:
+    def make(self) -> Iterator[int]:
         view = self.open_table().search_view(self.condition.dataset, self.condition.schedule)
         search_class = REGISTRY[self.condition.algorithm]
         runs = [run(search_class, self.config, view, self.condition, seed) for seed in self.seeds]
@@ -128,8 +139,9 @@ class Failure:
     reason: str
 
 
-Event = tuple[Work, int | str | None]
-"""A piece, and an int: so many units of it are done since it last said so; None: it is stored; a text: why it failed."""
+Event = tuple[Work, int | str | WriteError | None]
+"""A piece, and an int: so many units of it are done since it last said so; None: it is stored; a text: why it failed; an error:
+why neither it nor any other piece can be stored."""
 Engine = Callable[[Sequence[Work], int], Generator[Event, None, None]]
 
 
@@ -223,6 +235,7 @@ def sweep(pieces: Sequence[Work], jobs: int, engine: Engine | None = None) -> li
 
     Raises:
         ValueError: `jobs` is not positive.
+        WriteError: the results folder cannot be written, or the disk is full.
     """
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
@@ -233,6 +246,8 @@ def sweep(pieces: Sequence[Work], jobs: int, engine: Engine | None = None) -> li
     unit = pieces[0].unit if pieces else "run"
     with closing(engine(pieces, jobs)) as events, _Bar(total=sum(left.values()), unit=unit, disable=None) as bar:
         for piece, event in events:
+            if isinstance(event, WriteError):
+                raise event
             done = event if isinstance(event, int) else left[piece.path]
             left[piece.path] -= done
             bar.update(done)
@@ -243,9 +258,8 @@ def sweep(pieces: Sequence[Work], jobs: int, engine: Engine | None = None) -> li
 
 
 def _note_failure(piece: Work, reason: str) -> None:
-    path = store.failure_path(piece.path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(reason)
+    with whole_file(store.failure_path(piece.path)) as file:
+        file.write(reason.encode())
 
 
 def in_this_process(pieces: Sequence[Work], jobs: int) -> Generator[Event, None, None]:
@@ -255,10 +269,12 @@ def in_this_process(pieces: Sequence[Work], jobs: int) -> Generator[Event, None,
             yield piece, event
 
 
-def events_of(piece: Work) -> Iterator[int | str | None]:
+def events_of(piece: Work) -> Iterator[int | str | WriteError | None]:
     """Run a piece; yields what the second part of an `Event` says."""
     try:
         yield from piece.run()
+    except WriteError as error:
+        yield error
     except Exception:
         yield traceback.format_exc()
     else:
@@ -290,9 +306,13 @@ def in_processes(pieces: Sequence[Work], jobs: int) -> Generator[Event, None, No
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         theirs.close()  # the worker's death must end the pipe
-        ours.send(piece)
         processes.append(process)
-        working[ours] = process, piece
+        give(ours, process, piece)
+
+    def give(connection: Any, process: Any, piece: Work) -> None:
+        with suppress(OSError):  # it has died already: the end of the pipe will tell
+            connection.send(piece)
+        working[connection] = process, piece
 
     try:
         for piece in islice(queue, jobs):
@@ -315,8 +335,7 @@ def in_processes(pieces: Sequence[Work], jobs: int) -> Generator[Event, None, No
                 if not isinstance(event, int):  # it has ended
                     del working[connection]
                     if (following := next(queue, None)) is not None:
-                        connection.send(following)
-                        working[connection] = process, following
+                        give(connection, process, following)
     finally:
         for process in processes:
             process.kill()
