@@ -625,7 +625,7 @@ def _kind_in(path: Path) -> Kind[Any, Any]:
         return _KINDS[_manifest(path, file.schema_arrow).get("kind", BLACK_BOX.name)]
 
 
-KEPT_BYTES = 2**29
+KEPT_BYTES = 2**28
 """So much of the lists of all experiments that were loaded together stays in memory, and always those of one experiment."""
 
 

@@ -247,18 +247,6 @@ def assert_resumes(results: Path, uninterrupted: Experiment, table: Table) -> No
         assert np.array_equal(getattr(experiment, name)[:end], getattr(uninterrupted, name)), name
 
 
-def test_kill_loses_at_most_the_pieces_under_way(uninterrupted: Experiment, topology_table: Table, tmp_path: Path) -> None:
-    results = tmp_path / "killed"
-    process = start(topology_table, results, seeds=20_000)
-    process.kill()
-    process.communicate()
-    deadline = time.monotonic() + 30
-    while not group_is_gone(process.pid):  # the workers end with the piece they are at
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    assert_resumes(results, uninterrupted, topology_table)
-
-
 def test_interrupt_is_clean(uninterrupted: Experiment, topology_table: Table, tmp_path: Path) -> None:
     results = tmp_path / "interrupted"
     process = start(topology_table, results, seeds=20_000)
