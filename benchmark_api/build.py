@@ -37,7 +37,7 @@ from torch import Tensor, nn
 
 from benchmark_api.datasets import Dataset, Distortion, load_dataset
 from benchmark_api.engines import Engine, Failure, Work, carry_out, default_jobs
-from benchmark_api.files import whole_file
+from benchmark_api.files import whole_file, writing_in
 from benchmark_api.networks import CellNetwork, Skeleton, build_network, initialize, space_costs
 from benchmark_api.spaces import Architecture, SearchSpace, TopologySpace
 from benchmark_api.stacks import Stack
@@ -408,7 +408,8 @@ def _open_folder(folder: Path, plan: Plan, device: str) -> None:
     """Make the folder of finished stacks, or check that it is of the same plan."""
     note = folder / "plan.json"
     text = json.dumps({**plan.describe(), "device": device, "torch": torch.__version__}, indent=1, sort_keys=True)
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing_in(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     if note.exists():
         if note.read_text() != text:
             raise ValueError(

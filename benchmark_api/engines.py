@@ -13,7 +13,7 @@ import sys
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import resource_tracker
@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 from tqdm import tqdm
 
-from benchmark_api.files import discard_parts
+from benchmark_api.files import WriteError, discard_parts, whole_file
 
 
 class Source(NamedTuple):
@@ -81,8 +81,8 @@ class Work(ABC):
         """Do it; yields on the way how many units have been done since it last did."""
 
     def discard_parts(self) -> None:
-        """Remove what writers were at that were killed; none may be at work."""
-        discard_parts(self.path)
+        """Remove what killed writers left where its file will be."""
+        discard_parts(self.path.parent)
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,9 @@ class Failure:
         return f"{self.piece.path} failed:\n{self.reason}"
 
 
-Event = tuple[Work, int | str | None]
-"""A piece, and an int: so many units of it are done since it last said so; None: it is finished; a text: why it failed."""
+Event = tuple[Work, int | str | WriteError | None]
+"""A piece, and an int: so many units of it are done since it last said so; None: it is finished; a text: why it failed; an
+error: why neither its file nor any other can be written."""
 Engine = Callable[[Sequence[Work], int], Generator[Event, None, None]]
 
 
@@ -159,6 +160,7 @@ def carry_out(
 
     Raises:
         ValueError: `jobs` is not positive.
+        WriteError: the results folder cannot be written, or the disk is full.
     """
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
@@ -175,14 +177,16 @@ def carry_out(
     )
     with closing(engine(pieces, jobs)) as events, bar:
         for piece, event in events:
+            if isinstance(event, WriteError):
+                raise event
             advance = event if isinstance(event, int) else left[piece.path]
             left[piece.path] -= advance
             bar.update(advance)
             note = failure_path(piece.path)
             if isinstance(event, str):
                 failures.append(Failure(piece, event))
-                note.parent.mkdir(parents=True, exist_ok=True)
-                note.write_text(event)
+                with whole_file(note) as file:
+                    file.write(event.encode())
             elif event is None:
                 note.unlink(missing_ok=True)
     return failures
@@ -195,10 +199,12 @@ def in_this_process(pieces: Sequence[Work], jobs: int) -> Generator[Event, None,
             yield piece, event
 
 
-def events_of(piece: Work) -> Iterator[int | str | None]:
+def events_of(piece: Work) -> Iterator[int | str | WriteError | None]:
     """Run a piece; yields what the second part of an `Event` says."""
     try:
         yield from piece.run()
+    except WriteError as error:
+        yield error
     except Exception:
         yield traceback.format_exc()
     else:
@@ -230,9 +236,13 @@ def in_processes(pieces: Sequence[Work], jobs: int) -> Generator[Event, None, No
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         theirs.close()  # the worker's death must end the pipe
-        ours.send(piece)
         processes.append(process)
-        working[ours] = process, piece
+        give(ours, process, piece)
+
+    def give(connection: Any, process: Any, piece: Work) -> None:
+        with suppress(OSError):  # it has died already: the end of the pipe will tell
+            connection.send(piece)
+        working[connection] = process, piece
 
     try:
         for piece in islice(queue, jobs):
@@ -255,8 +265,7 @@ def in_processes(pieces: Sequence[Work], jobs: int) -> Generator[Event, None, No
                 if not isinstance(event, int):  # it has ended
                     del working[connection]
                     if (following := next(queue, None)) is not None:
-                        connection.send(following)
-                        working[connection] = process, following
+                        give(connection, process, following)
     finally:
         for process in processes:
             process.kill()

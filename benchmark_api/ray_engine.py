@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmark_api.engines import COPIES, Event, Source, Work, events_of
-from benchmark_api.files import whole_file
+from benchmark_api.files import WriteError, whole_file, writing_in
 
 try:
     import ray
@@ -171,10 +171,11 @@ class _Marker:
         self.name = f".driver-{uuid.uuid4().hex}"
         self._paths = [folder / self.name for folder in {piece.results for piece in pieces}]
         for path in self._paths:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            for left in path.parent.glob(".driver-*"):  # by a driver that was killed; one at work can do without
-                left.unlink(missing_ok=True)
-            path.touch()
+            with writing_in(path.parent):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                for left in path.parent.glob(".driver-*"):  # by a driver that was killed; one at work can do without
+                    left.unlink(missing_ok=True)
+                path.touch()
 
     def remove(self) -> None:
         for path in self._paths:
@@ -204,12 +205,12 @@ def _work(piece: Work, marker: str, copies: Sequence[Any]) -> Iterator[Any]:
         results = Path(folder)
         for event in _cumulated(replace(piece, results=results)):
             if event is None:
-                files = [path for path in results.rglob("*") if path.is_file()]
+                files = [path for path in results.rglob("[!.]*") if path.is_file()]
                 yield _Files({path.relative_to(results): path.read_bytes() for path in files})
             yield event
 
 
-def _cumulated(piece: Work) -> Iterator[int | str | None]:
+def _cumulated(piece: Work) -> Iterator[int | str | WriteError | None]:
     total = 0
     for event in events_of(piece):
         if isinstance(event, int):

@@ -234,7 +234,7 @@ class StatusCommand:
         for path in sorted(self.results.rglob(f"*{store.SUPERNET_SUFFIX}")):
             if not Path(str(path).removesuffix(store.SUPERNET_SUFFIX) + ".parquet").exists():
                 print(f"under way: {path}")
-        for path in sorted(self.results.rglob("*.failed")):
+        for path in store.failures(self.results):
             print(f"failed: {path}: {path.read_text().strip().splitlines()[-1]}")
         return 0
 

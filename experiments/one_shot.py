@@ -25,7 +25,7 @@ from algorithms import ONE_SHOT
 from algorithms.one_shot import EpochFigures, Execution, OneShotSearch, Task
 from benchmark_api.build import one_thread
 from benchmark_api.datasets import Distortion, load_dataset
-from benchmark_api.files import discard_parts
+from benchmark_api.files import whole_file
 from benchmark_api.networks import Skeleton
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.table import Table
@@ -308,8 +308,7 @@ class OneShotPiece(SupernetPiece):
         epochs: int = self.config.epochs
         return epochs
 
-    def run(self) -> Iterator[int]:
-        self.discard_parts()  # of a process that was killed
+    def make(self) -> Iterator[int]:
         with one_thread():  # a sum depends on how many threads make it; results must not depend on the number of processes
             search = self.search()
             versions = self._note_version()
@@ -328,13 +327,9 @@ class OneShotPiece(SupernetPiece):
         note = self.checkpoint.with_suffix(".versions")
         former = note.read_text().split(", ") if self.checkpoint.exists() and note.exists() else []
         versions = ", ".join(sorted({*former, self.code_version}))
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(versions)
+        with whole_file(note) as file:
+            file.write(versions.encode())
         return versions
-
-    def discard_parts(self) -> None:
-        super().discard_parts()
-        discard_parts(self.checkpoint)
 
 
 # -- ranking by a supernet -----------------------------------------------------------------------------------------------------
@@ -417,7 +412,7 @@ class RankingPiece(SupernetPiece):
     def units(self) -> int:
         return 1
 
-    def run(self) -> Iterator[int]:
+    def make(self) -> Iterator[int]:
         condition = self.condition
         with one_thread():
             search = self.search(condition.device)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,20 @@ class ResultsPiece(Work):
     def source(self) -> Source:
         return Source(self.table_path, self.condition.table_fingerprint)
 
+    def run(self) -> Iterator[int]:
+        """Make the runs that nobody has stored yet; yields on the way how many units have been done since it last did.
+
+        Raises:
+            WriteError: the results folder cannot be written.
+        """
+        with store.claim(self.results, self.condition, self.seeds) as missing:
+            for seeds in missing:
+                yield from replace(self, seeds=seeds).make()
+
+    @abstractmethod
+    def make(self) -> Iterator[int]:
+        """Make all runs and store them, as `run` says; their seeds must be claimed."""
+
     def open_table(self) -> Table:
         """The table, opened once per process as long as the file stays the same.
 
@@ -71,7 +86,7 @@ class Piece(ResultsPiece):
     def units(self) -> int:
         return len(self.seeds)
 
-    def run(self) -> Iterator[int]:
+    def make(self) -> Iterator[int]:
         view = self.open_table().search_view(self.condition.dataset, self.condition.schedule)
         search_class = REGISTRY[self.condition.algorithm]
         runs = [run(search_class, self.config, view, self.condition, seed) for seed in self.seeds]

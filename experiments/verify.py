@@ -64,7 +64,7 @@ def verify(
         StoreError: a file is damaged or out of place.
         ValueError: a table has changed.
     """
-    for failed in sorted(results.rglob("*.failed")):
+    for failed in store.failures(results):
         yield Finding(str(failed), "a failed piece that was not run again")
     for part in sorted(results.rglob(".*.part")):
         yield Finding(str(part), "left by a writer that was killed, or is at work")

@@ -47,19 +47,26 @@ class RayNodes:
         return self
 
     def start(self, *options: str, before: Sequence[str] = ()) -> None:
-        """Start a node; returns when it is there, if it is the head.
+        """Start a node; returns when it is there.
 
         Args:
             *options: of `ray start`.
             before: a command that runs the command that follows it.
         """
-        head = "--head" in options
-        more = ("--include-dashboard=false", f"--temp-dir={self._folder}") if head else ()
+        more = ("--include-dashboard=false", f"--temp-dir={self._folder}") if "--head" in options else ()
         command = [*before, *RAY, "start", "--block", *LOOPBACK, *options, *more]
-        environment = {**os.environ, **ENVIRONMENT}
-        self._processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
-        if head:
-            self.address = wait_for((self._folder / "ray_current_cluster").read_text, FileNotFoundError)
+        for _ in range(5):  # on a busy machine a node may take longer than Ray waits
+            said = self._folder / f"said-{len(self._processes)}"
+            with said.open("wb") as output:
+                process = subprocess.Popen(command, env={**os.environ, **ENVIRONMENT}, stdout=output, stderr=output)
+            self._processes.append(process)
+            wait_for(lambda: "Ray runtime started" in said.read_text() or process.poll() is not None)  # noqa: B023
+            if process.poll() is None:
+                break
+        else:
+            raise RuntimeError(said.read_text())
+        if "--head" in options:
+            self.address = (self._folder / "ray_current_cluster").read_text()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         for process in reversed(self._processes):

@@ -135,7 +135,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Table:
 
 
 def files_in(folder: Path) -> set[str]:
-    return {path.name for path in folder.rglob("*") if path.is_file()}
+    """Their names, but for those that commands lock."""
+    return {path.name for path in folder.rglob("*") if path.is_file()} - {".lock"}
 
 
 # -- sweeps ------------------------------------------------------------------------------------------------------------------
