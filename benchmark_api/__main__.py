@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from benchmark_api.engines import Spread
+
 if TYPE_CHECKING:  # imported by the commands that need them: `--help` answers at once
     from benchmark_api.table import Table
 
 TablePath = Annotated[Path, tyro.conf.arg(metavar="TABLE", help="a table file, or digits-topology, digits-size")]
+_LOCAL = Spread()
 Jobs = Annotated[int | None, tyro.conf.arg(help="processes; one per core unless told otherwise")]
 
 
@@ -69,9 +72,10 @@ def build(
     notice: Annotated[str, tyro.conf.arg(help="what all tables and figures made from it repeat")] = "",
     device: Annotated[str, tyro.conf.arg(help="where to train, as PyTorch names it")] = "cpu",
     jobs: Jobs = None,
+    spread: Annotated[Spread, tyro.conf.OmitArgPrefixes] = _LOCAL,
 ) -> None:
     """Train every candidate of a space, and make a table of it. After an interruption the same command goes on."""
-    from benchmark_api.build import Plan, Protocol
+    from benchmark_api.build import BuildFailed, Plan, Protocol
     from benchmark_api.build import build as build_table
     from benchmark_api.datasets import Distortion
     from benchmark_api.spaces import SizeSpace, TopologySpace
@@ -90,7 +94,19 @@ def build(
         half=half,
     )
     try:
-        table = build_table(plan, out, root=data, device=device, jobs=jobs, progress=sys.stderr.isatty(), notice=notice)
+        table = build_table(
+            plan,
+            out,
+            root=data,
+            device=device,
+            jobs=jobs,
+            engine=spread.make_engine(),
+            progress=sys.stderr.isatty(),
+            notice=notice,
+        )
+    except BuildFailed as error:
+        print("".join(f"\n{failure}" for failure in error.failures), file=sys.stderr, end="")
+        raise
     except KeyboardInterrupt:
         print(f"interrupted; what is finished is in {out}.build: the same command goes on from there", file=sys.stderr)
         sys.exit(130)
@@ -308,7 +324,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; nothing was written", file=sys.stderr)
         return 130
-    except (ValueError, OSError, RuntimeError) as error:
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1 if isinstance(error, RuntimeError) else 2
     return 0

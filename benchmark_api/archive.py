@@ -16,7 +16,6 @@ import os
 import pickle
 import re
 import shutil
-import signal
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -32,6 +31,8 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from benchmark_api import pickles
+from benchmark_api.files import DISK_ERRORS, writing_in
+from benchmark_api.processes import start_worker
 from benchmark_api.records import RecordReader, Trial, Trials, check_identity, constant, named, read_trials
 from benchmark_api.spaces import SIZE_CELL, SearchSpace, SizeSpace, TopologySpace
 from benchmark_api.table import Table, TableWriter
@@ -301,7 +302,10 @@ def import_archive(
         raise ValueError(f"{out} is a folder; expected the name of the table file to write")
     workers = _workers(jobs)
     spool_home = next(folder for folder in out.absolute().parents if folder.is_dir())
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", suffix=".spool", dir=spool_home) as spool:
+    with (
+        writing_in(spool_home, *DISK_ERRORS),
+        tempfile.TemporaryDirectory(prefix=f".{out.name}.", suffix=".spool", dir=spool_home) as spool,
+    ):
         if source.is_dir():
             found, parts, fingerprint = _import_folder(source, Path(spool), curves, workers, progress)
         else:
@@ -546,13 +550,16 @@ def export_archive(table: Table, out: str | os.PathLike[str], *, jobs: int | Non
         for schedule in table.schedules(key):
             has_trials |= (table.seeds(key, schedule) >= 0).any(axis=1)
     indices = np.flatnonzero(has_trials).tolist()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
+    with writing_in(out.parent):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
     try:
         strings = [table.space.to_string(table.space.architecture(index)) for index in range(len(table))]
-        _save({"meta_archs": strings, "total_archs": len(strings), "arch2infos": None, "evaluated_indexes": set()}, part / META)
+        meta = {"meta_archs": strings, "total_archs": len(strings), "arch2infos": None, "evaluated_indexes": set()}
         blocks = [(table.path, part, indices[start : start + _BLOCK]) for start in range(0, len(indices), _BLOCK)]
-        with tqdm(total=len(indices), desc="exporting", unit="record", disable=not progress) as bar:
+        bar = tqdm(total=len(indices), desc="exporting", unit="record", disable=not progress)
+        with writing_in(out.parent, *DISK_ERRORS), bar:
+            _save(meta, part / META)
             for count in _in_parallel(_export_records, blocks, workers):
                 bar.update(count)
         part.chmod(0o755)
@@ -604,5 +611,5 @@ def _in_parallel(function: Callable[..., _T], calls: Sequence[tuple[Any, ...]], 
 
 
 def _prepare_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops its workers
+    start_worker()
     gc.disable()  # thousands of live dicts per record and no cycles among them: collecting takes a sixth of the time

@@ -16,21 +16,17 @@ import ctypes
 import hashlib
 import json
 import math
-import multiprocessing
 import os
 import platform
 import random
 import shlex
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +34,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from benchmark_api.datasets import Dataset, Distortion, load_dataset
-from benchmark_api.files import whole_file
+from benchmark_api.engines import Engine, Failure, Work, carry_out, default_jobs
+from benchmark_api.files import whole_file, writing_in
 from benchmark_api.networks import CellNetwork, Skeleton, build_network, initialize, space_costs
 from benchmark_api.spaces import Architecture, SearchSpace, TopologySpace
 from benchmark_api.stacks import Stack
@@ -220,7 +216,7 @@ class Plan:
         """What surrounds a candidate."""
         return Skeleton(dataset.classes, dataset.image_shape[0], self.channels, self.cells)
 
-    @cached_property
+    @property
     def representatives(self) -> npt.NDArray[np.int64]:
         """The index whose training serves for each architecture [architecture]."""
         space = self.space
@@ -255,20 +251,19 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Worker:
-    """Trains stacks of a plan; the same in every process.
+class Trainer:
+    """Trains candidates of a plan; the same in every process.
 
     Attributes:
         plan: the plan.
         root: where the data set's files are.
         device: where to train.
-        folder: where finished stacks go.
+        dataset: the data set, there.
     """
 
     plan: Plan
     root: Path | None
     device: str
-    folder: Path
     dataset: Dataset = field(init=False)
 
     def __post_init__(self) -> None:
@@ -279,17 +274,6 @@ class Worker:
     def flops(self) -> npt.NDArray[np.int64]:
         """Multiply-accumulates of every architecture."""
         return space_costs(self.plan.space, self.plan.skeleton(self.dataset), self.dataset.image_shape[1]).flops
-
-    def part(self, number: int) -> Path:
-        """The file of a finished stack."""
-        return self.folder / f"{number:06d}.npz"
-
-    def run(self, number: int, indices: Sequence[int]) -> int:
-        """Train the architectures of a stack, all trials, and write its file; their number."""
-        figures = self.train(indices)
-        with whole_file(self.part(number)) as file:
-            np.savez(file, allow_pickle=False, **figures)
-        return len(indices)
 
     def train(self, indices: Sequence[int]) -> dict[str, npt.NDArray[Any]]:
         """The figures of some architectures, by "SPLIT/QUANTITY": [architecture, trial, epoch], seconds without epoch."""
@@ -313,7 +297,62 @@ class Worker:
         return {"indices": np.array(indices), **figures}
 
 
+@lru_cache(maxsize=1)
+def _trainer(plan: Plan, root: Path | None, device: str) -> Trainer:
+    return Trainer(plan, root, device)
+
+
+@dataclass(frozen=True)
+class StackPiece(Work):
+    """A stack to train, all trials; its file has what `Trainer.train` gives.
+
+    Attributes:
+        plan: the plan.
+        root: where the data set's files are.
+        device: where to train.
+        number: of the stack.
+        indices: of its architectures.
+    """
+
+    unit = "candidate"
+    forked = False  # a forked process can use neither the parent's CUDA nor the threads it may have started
+
+    plan: Plan
+    root: Path | None
+    device: str
+    number: int
+    indices: tuple[int, ...]
+
+    @property
+    def path(self) -> Path:
+        return self.results / f"{self.number:06d}.npz"
+
+    @property
+    def units(self) -> int:
+        return len(self.indices)
+
+    def run(self) -> Iterator[int]:
+        with one_thread():
+            figures = _trainer(self.plan, self.root, self.device).train(self.indices)
+        with whole_file(self.path) as file:
+            np.savez(file, allow_pickle=False, **figures)
+        yield self.units
+
+
 # -- the build ---------------------------------------------------------------------------------------------------------------
+
+
+class BuildFailed(RuntimeError):
+    """Stacks were not trained; what is finished is kept.
+
+    Attributes:
+        failures: the stacks, and why.
+    """
+
+    def __init__(self, failures: Sequence[Failure], candidates: int) -> None:
+        failed = sum(failure.piece.units for failure in failures)
+        super().__init__(f"{failed} of {candidates} candidates failed; the same command tries them again")
+        self.failures = failures
 
 
 def build(
@@ -323,6 +362,7 @@ def build(
     root: str | os.PathLike[str] | None = None,
     device: str = "cpu",
     jobs: int | None = None,
+    engine: Engine | None = None,
     progress: bool = True,
     notice: str = "",
 ) -> Table:
@@ -331,41 +371,45 @@ def build(
     Args:
         plan: what to build.
         out: the table to write, when all is done. Finished stacks wait for that in the folder `OUT.build` beside it.
-        root: where the data set's files are; digits need none.
+        root: where the data set's files are, on every machine; digits need none.
         device: where to train.
         jobs: processes, with one thread each; None for one per core.
+        engine: what trains the stacks; see `carry_out`.
         progress: show a progress bar.
         notice: what all tables and figures made from the table repeat; empty for who trained it on what.
 
     Raises:
+        BuildFailed: some stacks failed; the others are finished.
         FileNotFoundError: a file of the data set is missing.
         ValueError: plan and data set do not fit, or the folder has stacks of another plan.
-        RuntimeError: a worker process died; what it had finished is kept.
     """
     out = Path(out)
     if out.is_dir():
         raise ValueError(f"{out} is a folder; expected the name of the table file to write")
-    if jobs is not None and jobs < 1:
+    jobs = default_jobs() if jobs is None else jobs
+    if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
-    worker = Worker(plan, None if root is None else Path(root), device, out.with_name(f"{out.name}.build"))
-    skeleton = plan.skeleton(worker.dataset)
-    stacks = plan.stacks(skeleton)
-    _open_folder(worker)
-    todo = [(number, indices) for number, indices in enumerate(stacks) if not worker.part(number).exists()]
-    count, missing = sum(map(len, stacks)), sum(len(indices) for _, indices in todo)
-    with tqdm(total=count, initial=count - missing, desc="training", unit="candidate", smoothing=0, disable=not progress) as bar:
-        for done in _run(worker, todo, min(jobs or os.cpu_count() or 1, len(todo))):
-            bar.update(done)
-    _write(worker, skeleton, len(stacks), out, notice or f"trained by this project on {plan.dataset}; not NATS-Bench")
-    shutil.rmtree(worker.folder)
+    folder = out.with_name(f"{out.name}.build")
+    place = None if root is None else Path(root).absolute()
+    trainer = _trainer(plan, place, device)
+    stacks = plan.stacks(plan.skeleton(trainer.dataset))
+    pieces = [StackPiece(plan, place, device, number, tuple(stack), results=folder) for number, stack in enumerate(stacks)]
+    _open_folder(folder, plan, device)
+    todo = [piece for piece in pieces if not piece.path.is_file()]
+    candidates, missing = (sum(piece.units for piece in some) for some in (pieces, todo))
+    if failures := carry_out(todo, jobs, engine, done=candidates - missing, progress=progress):
+        raise BuildFailed(failures, candidates)
+    _write(trainer, pieces, out, notice or f"trained by this project on {plan.dataset}; not NATS-Bench")
+    shutil.rmtree(folder)
     return Table(out)
 
 
-def _open_folder(worker: Worker) -> None:
+def _open_folder(folder: Path, plan: Plan, device: str) -> None:
     """Make the folder of finished stacks, or check that it is of the same plan."""
-    folder, note = worker.folder, worker.folder / "plan.json"
-    text = json.dumps({**worker.plan.describe(), "device": worker.device, "torch": torch.__version__}, indent=1, sort_keys=True)
-    folder.mkdir(parents=True, exist_ok=True)
+    note = folder / "plan.json"
+    text = json.dumps({**plan.describe(), "device": device, "torch": torch.__version__}, indent=1, sort_keys=True)
+    with writing_in(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     if note.exists():
         if note.read_text() != text:
             raise ValueError(
@@ -374,41 +418,6 @@ def _open_folder(worker: Worker) -> None:
     else:
         with whole_file(note) as file:
             file.write(text.encode())
-
-
-_worker: Worker | None = None  # of a worker process
-
-
-def _run(worker: Worker, todo: Sequence[tuple[int, Sequence[int]]], jobs: int) -> Iterator[int]:
-    """Train stacks; yields the number of candidates of each that is finished."""
-    if jobs <= 1:
-        with one_thread():
-            for number, indices in todo:
-                yield worker.run(number, indices)
-        return
-    context = multiprocessing.get_context("spawn")  # a forked process must not use the threads that torch may have started
-    arguments = (worker.plan, worker.root, worker.device, worker.folder)
-    with ProcessPoolExecutor(jobs, context, _start_worker, arguments) as pool:
-        try:
-            for future in as_completed([pool.submit(_run_stack, number, indices) for number, indices in todo]):
-                yield future.result()
-        except BrokenProcessPool as error:
-            raise RuntimeError("a worker process died; start the same build again and it goes on; try fewer jobs") from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _start_worker(plan: Plan, root: Path | None, device: str, folder: Path) -> None:
-    global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops its workers
-    torch.set_num_threads(1)
-    _keep_memory()
-    _worker = Worker(plan, root, device, folder)
-
-
-def _run_stack(number: int, indices: Sequence[int]) -> int:
-    assert _worker is not None
-    return _worker.run(number, indices)
 
 
 @contextmanager
@@ -433,16 +442,16 @@ def _keep_memory() -> None:
         mallopt(option, value)
 
 
-def _write(worker: Worker, skeleton: Skeleton, stacks: int, out: Path, notice: str) -> None:
+def _write(trainer: Trainer, pieces: Sequence[StackPiece], out: Path, notice: str) -> None:
     """Make the table of all finished stacks."""
-    plan, space = worker.plan, worker.plan.space
+    plan, space = trainer.plan, trainer.plan.space
     epochs, architectures = plan.protocol.epochs, len(space)
     stem = f"{plan.dataset}/{epochs}"
     figures: dict[str, npt.NDArray[Any]] = {}
     trained = np.zeros(architectures, dtype=bool)
     total = 0.0
-    for number in range(stacks):
-        with np.load(worker.part(number)) as part:
+    for piece in pieces:
+        with np.load(piece.path) as part:
             indices = part["indices"]
             trained[indices] = True
             for name in part.files:
@@ -450,7 +459,7 @@ def _write(worker: Worker, skeleton: Skeleton, stacks: int, out: Path, notice: s
                     values = part[name]
                     figures.setdefault(name, np.full((architectures, *values.shape[1:]), np.nan))[indices] = values
                     total += float(values.sum()) * epochs if name.endswith("/seconds") else 0.0
-    costs = space_costs(space, skeleton, worker.dataset.image_shape[1])
+    costs = space_costs(space, plan.skeleton(trainer.dataset), trainer.dataset.image_shape[1])
     of = plan.representatives
     curve = np.float16 if plan.half else np.float32
     tensors: dict[str, npt.NDArray[Any]] = {
@@ -475,7 +484,7 @@ def _write(worker: Worker, skeleton: Skeleton, stacks: int, out: Path, notice: s
             "settings": settings,
             "seconds": "CPU time of a stack, divided by multiply-accumulates",
             "total_seconds": round(total, 1),
-            "machine": f"{_processor()}, {os.cpu_count()} cores, {worker.device}, torch {torch.__version__}",
+            "machine": f"{_processor()}, {os.cpu_count()} cores, {trainer.device}, torch {torch.__version__}",
             "fingerprint": hashlib.sha256(settings.encode()).hexdigest(),
         },
         "search_schedule": str(epochs),
@@ -522,8 +531,8 @@ def measure_speed(plan: Plan, stacks: int = 1, candidates: int = 2, root: str | 
         candidates: how many candidates of each to train one at a time.
         root: where the data set's files are; digits need none.
     """
-    worker = Worker(plan, None if root is None else Path(root), "cpu", Path())
-    skeleton, seed = plan.skeleton(worker.dataset), plan.seeds[0]
+    trainer = Trainer(plan, None if root is None else Path(root), "cpu")
+    skeleton, seed = plan.skeleton(trainer.dataset), plan.seeds[0]
     stacked = plain = 0.0
     trained = alone = 0
 
@@ -533,10 +542,10 @@ def measure_speed(plan: Plan, stacks: int = 1, candidates: int = 2, root: str | 
     with one_thread():
         for indices in plan.stacks(skeleton)[:stacks]:
             start = time.process_time()
-            train(Stack([candidate(index) for index in indices]), worker.dataset, plan.protocol, seed)
+            train(Stack([candidate(index) for index in indices]), trainer.dataset, plan.protocol, seed)
             stacked, trained = stacked + time.process_time() - start, trained + len(indices)
             for index in indices[:: max(1, len(indices) // candidates)][:candidates]:
                 start = time.process_time()
-                train(candidate(index), worker.dataset, plan.protocol, seed)
+                train(candidate(index), trainer.dataset, plan.protocol, seed)
                 plain, alone = plain + time.process_time() - start, alone + 1
     return Speed(60 * trained / stacked, 60 * alone / plain)

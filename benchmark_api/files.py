@@ -6,6 +6,8 @@ by every worker and must not be copied, so reading and laying out are here; the 
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
 import mmap
@@ -14,7 +16,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,22 +29,80 @@ class FormatError(ValueError):
     """A file that is not a safetensors file, or a damaged one; the message tells what is wrong, not which file."""
 
 
+class WriteError(OSError):
+    """A folder that cannot be written; the message names it, and says what to do."""
+
+
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""What the system answers to writing alone, whatever else is done besides."""
+
+
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that appears under its name when all of it is on the disk, or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+def writing_in(folder: Path, *errors: int) -> Iterator[None]:
+    """Make errors of writing in a folder say so.
+
+    Args:
+        folder: the folder.
+        *errors: the system's numbers of those errors; none for all.
+
+    Raises:
+        WriteError: instead of the system's error.
+    """
     try:
-        with open(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        yield
+    except WriteError:
+        raise
+    except OSError as error:
+        if error.errno is None or (errors and error.errno not in errors):
+            raise
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        remedy = "make room there" if full else "make it writable or name another one"
+        raise WriteError(f"cannot write in {folder}: {error.strerror}; {remedy}, then run the same command again") from error
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write that appears under its name when all of it is on the disk, or not at all.
+
+    Until then it has a temporary name, which ends in ".part". What killed writers left in the folder is removed.
+
+    Raises:
+        WriteError: the folder cannot be written, or the disk is full.
+    """
+    with writing_in(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        discard_parts(path.parent)
+        part = _locked_part(path)
+    try:
+        with writing_in(path.parent, *DISK_ERRORS), part:
+            yield part
+            part.flush()
+            os.fsync(part.fileno())
+            os.fchmod(part.fileno(), 0o644)
+            os.replace(part.name, path)
     except BaseException:
         with suppress(FileNotFoundError):
-            os.unlink(temporary)
+            os.unlink(part.name)
         raise
+
+
+def _locked_part(path: Path) -> IO[bytes]:
+    """A new temporary file, locked as long as it is open: that tells `discard_parts` that its writer lives."""
+    while True:
+        part = tempfile.NamedTemporaryFile(prefix=f".{path.name}.", suffix=".part", dir=path.parent, delete=False)  # noqa: SIM115
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(part, fcntl.LOCK_EX)
+        if os.fstat(part.fileno()).st_nlink:  # nobody took it for a dead writer's before it was locked
+            return part
+        part.close()
+
+
+def discard_parts(folder: Path) -> None:
+    """Remove what writers left in a folder that were killed; where the file system has no locks, leave it."""
+    for part in folder.glob(".*.part"):
+        with suppress(OSError), open(part, "r+b") as file:  # it may be locked, or gone
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink()
 
 
 class Layout:

@@ -60,6 +60,9 @@ class SearchSpace(ABC):
     def __hash__(self) -> int:
         return hash((self.name, self.cardinalities))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return space_from_spec, (self.spec(),)  # without what it has worked out
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self):,} architectures)"
 

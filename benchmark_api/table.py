@@ -20,9 +20,8 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +31,7 @@ from typing import Any, Literal, overload
 import numpy as np
 import numpy.typing as npt
 
-from benchmark_api.files import FormatError, Layout, fingerprint, map_safetensors
+from benchmark_api.files import FormatError, Layout, fingerprint, map_safetensors, whole_file
 from benchmark_api.spaces import SearchSpace, space_from_spec
 
 FORMAT_VERSION = 1
@@ -443,14 +442,12 @@ class TableWriter:
         about = json.dumps({**metadata, "format": FORMAT_VERSION, "fingerprint": _NO_FINGERPRINT})
         self._layout = Layout(tensors, {"table": about})
         self._fingerprint_at = self._layout.head.index(_NO_FINGERPRINT.encode())
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file, self._temporary = tempfile.mkstemp(prefix=f".{self.path.name}.", suffix=".part", dir=self.path.parent)
-        try:
+        with ExitStack() as stack:
+            self._part = stack.enter_context(whole_file(self.path))
+            self._file = self._part.fileno()
             _pwrite_all(self._file, self._layout.head, 0)
             self._fill()
-        except BaseException:
-            self._discard()
-            raise
+            self._stack = stack.pop_all()
 
     def _fill(self) -> None:
         for dtype, shape, offset in self._layout.places.values():
@@ -478,24 +475,11 @@ class TableWriter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if kind is not None:
-            self._discard()
+            self._stack.__exit__(kind, error, trace)
             return
-        try:
-            tensors, _ = map_safetensors(Path(self._temporary))
+        with self._stack:
+            tensors, _ = map_safetensors(Path(self._part.name))
             _pwrite_all(self._file, fingerprint(tensors).encode(), self._fingerprint_at)
-            os.fsync(self._file)
-            os.fchmod(self._file, 0o644)
-            os.replace(self._temporary, self.path)
-            os.close(self._file)
-        except BaseException:
-            self._discard()
-            raise
-
-    def _discard(self) -> None:
-        with suppress(OSError):
-            os.close(self._file)
-        with suppress(OSError):
-            os.unlink(self._temporary)
 
 
 def _pwrite_all(file: int, data: bytes, offset: int) -> None:

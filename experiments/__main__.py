@@ -16,40 +16,14 @@ from typing import Annotated, Any, ClassVar, Literal
 import tyro
 
 from algorithms import REGISTRY, BlackBoxSearch
+from benchmark_api.engines import Engine, Spread, carry_out, default_jobs
 from benchmark_api.evaluator import Charge, Noise, Repeats
 from benchmark_api.table import EMBEDDED, Table
 from experiments import store
 from experiments.analysis import Protocol
 from experiments.report import FORMATS, label, make_report, ranking_table, tables_of
 from experiments.store import AnyExperiment
-from experiments.sweep import Engine, Work, condition_of, default_jobs, plan, sweep
-
-
-@dataclass(frozen=True, kw_only=True)
-class Spread:
-    """How runs are spread."""
-
-    engine: Literal["local", "ray"] = "local"
-    """Processes of this machine, or Ray (an extra: pip install -e '.[ray]')."""
-    address: str | None = None
-    """With ray: the cluster, "auto" for the one that this machine belongs to; by default Ray is started here."""
-    gpus: float = 0.0
-    """With ray: graphics cards for each run, also a fraction of one."""
-
-    def make_engine(self) -> Engine | None:
-        """The engine for `sweep`; None for its default.
-
-        Raises:
-            ImportError: Ray is not installed.
-            ValueError: a setting is of another engine.
-        """
-        if self.engine == "local":
-            if self.address is not None or self.gpus:
-                raise ValueError("address and gpus are settings of the ray engine: add --engine ray")
-            return None
-        from experiments.ray_engine import RayEngine
-
-        return RayEngine(self.address, self.gpus)
+from experiments.sweep import ResultsPiece, condition_of, plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +154,7 @@ class RankingCommand(Spread):
         if not tables:
             raise ValueError(f"{self.results} holds no such one-shot run")
         sample: dict[str, Any] = {"architectures": self.architectures, "sample_seed": self.sample_seed, "images": self.images}
-        pieces: list[Work] = []
+        pieces: list[ResultsPiece] = []
         for table, experiments in tables:
             for experiment in experiments:
                 pieces += one_shot.plan_ranking(experiment, table, self.results, **sample, device=self.device, root=self.data)
@@ -260,7 +234,7 @@ class StatusCommand:
         for path in sorted(self.results.rglob(f"*{store.SUPERNET_SUFFIX}")):
             if not Path(str(path).removesuffix(store.SUPERNET_SUFFIX) + ".parquet").exists():
                 print(f"under way: {path}")
-        for path in sorted(self.results.rglob("*.failed")):
+        for path in store.failures(self.results):
             print(f"failed: {path}: {path.read_text().strip().splitlines()[-1]}")
         return 0
 
@@ -335,7 +309,7 @@ class ReproduceCommand(Spread):
             raise ValueError(f"no table has a dataset {unknown[0]!r}; there is {', '.join(known)}")
         pairs = [(table, name) for table in tables for name in table.datasets if name in (self.dataset or known)]
         trained, one_shot = self._plan_one_shot(pairs)  # refuses now, not after the others, what cannot be trained
-        pieces: list[Work] = []
+        pieces: list[ResultsPiece] = []
         for table, dataset in pairs:
             for search_class in REGISTRY.values():
                 config = search_class.Config()
@@ -356,7 +330,7 @@ class ReproduceCommand(Spread):
         print("\n".join(str(path) for path in draw(self.results, self.figures, self.table)))
         return status
 
-    def _plan_one_shot(self, pairs: Sequence[tuple[Table, str]]) -> tuple[list[Table], list[Work]]:
+    def _plan_one_shot(self, pairs: Sequence[tuple[Table, str]]) -> tuple[list[Table], list[ResultsPiece]]:
         """The tables for which supernets are trained, and the runs that are not stored yet.
 
         Args:
@@ -369,7 +343,7 @@ class ReproduceCommand(Spread):
         from experiments import one_shot
 
         trained: list[Table] = []
-        pieces: list[Work] = []
+        pieces: list[ResultsPiece] = []
         execution = Execution(device=self.device)
         for table, dataset in pairs:
             images = one_shot.Setting.of(table, dataset).dataset
@@ -391,14 +365,15 @@ def _one_shot_jobs(device: str) -> int:
     return default_jobs() if device == "cpu" else 1
 
 
-def _sweep(pieces: Sequence[Work], jobs: int | None, results: Path, engine: Engine | None) -> int:
+def _sweep(pieces: Sequence[ResultsPiece], jobs: int | None, results: Path, engine: Engine | None) -> int:
     """Run pieces and say what became of them; the exit status."""
     started = time.perf_counter()
-    failures = sweep(pieces, default_jobs() if jobs is None else jobs, engine)
+    failures = carry_out(pieces, default_jobs() if jobs is None else jobs, engine)
     runs = sum(len(piece.seeds) for piece in pieces)
-    failed = sum(len(failure.piece.seeds) for failure in failures)
+    unfinished = {failure.piece.path for failure in failures}
+    failed = sum(len(piece.seeds) for piece in pieces if piece.path in unfinished)
     for failure in failures:
-        print(f"\n{failure.piece.path} failed:\n{failure.reason}", file=sys.stderr, end="")
+        print(f"\n{failure}", file=sys.stderr, end="")
     if failures:
         print(f"error: {failed} of {runs} runs failed; the same command tries them again", file=sys.stderr)
     print(f"{runs - failed} new runs in {results} ({time.perf_counter() - started:.1f} s)")

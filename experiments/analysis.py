@@ -38,15 +38,25 @@ def incumbent_steps(experiment: Experiment) -> IntArray:
     Returns:
         [evaluation]
     """
-    accuracy = np.where(np.isnan(experiment.accuracy), -np.inf, experiment.accuracy)
-    levels, rank = np.unique(accuracy, return_inverse=True)
-    if experiment.incumbent_rule == "highest-fidelity":
-        fidelity = experiment.epochs.astype(np.int64)
-    else:
-        fidelity = np.zeros(len(accuracy), dtype=np.int64)
+    accuracy, fidelity, offsets = experiment.accuracy, experiment.epochs, experiment.offsets
+    if experiment.incumbent_rule != "highest-fidelity":
+        fidelity = np.zeros_like(fidelity)
+    steps = np.empty(len(accuracy), dtype=np.int64)
+    first = 0
+    while first < len(experiment.seeds):  # as many runs at a time as have a million evaluations together, for memory's sake
+        last = max(first + 1, int(np.searchsorted(offsets, offsets[first] + 1_000_000, side="right")) - 1)
+        some = slice(offsets[first], offsets[last])
+        steps[some] = offsets[first] + _incumbent_steps(accuracy[some], fidelity[some], np.diff(offsets[first : last + 1]))
+        first = last
+    return steps
+
+
+def _incumbent_steps(accuracy: FloatArray, fidelity: npt.NDArray[np.int16], lengths: IntArray) -> IntArray:
+    """For every evaluation of some runs of these lengths, the position of the one that made the incumbent."""
+    levels, rank = np.unique(np.where(np.isnan(accuracy), -np.inf, accuracy), return_inverse=True)
     # One integer orders (run, fidelity, accuracy), so that a single running maximum serves all runs.
-    run = np.repeat(np.arange(len(experiment.seeds)), np.diff(experiment.offsets))
-    merit = (run * (fidelity.max(initial=0) + 1) + fidelity) * len(levels) + rank
+    run = np.repeat(np.arange(len(lengths)), lengths)
+    merit = (run * (int(fidelity.max(initial=0)) + 1) + fidelity) * len(levels) + rank
     best = np.maximum.accumulate(merit)
     replaces = np.diff(best, prepend=-1) > 0
     return np.maximum.accumulate(np.where(replaces, np.arange(len(merit)), 0))
@@ -235,15 +245,20 @@ def bootstrap_mean_interval(
     """
     runs_first = np.moveaxis(np.asarray(values, dtype=np.float64), axis, 0)
     runs, shape = runs_first.shape[0], runs_first.shape[1:]
-    means = _resampling_weights(runs, resamples, seed) @ runs_first.reshape(runs, -1)  # [resample, entry]
+    flat, counts = runs_first.reshape(runs, -1), _resampled(runs, resamples, seed)
+    some = max(1, 4_000_000 // runs)  # resamples at a time, for memory's sake
+    means = np.concatenate([counts[at : at + some] / runs @ flat for at in range(0, resamples, some)])  # [resample, entry]
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return low.reshape(shape), high.reshape(shape)
 
 
 @lru_cache(maxsize=4)
-def _resampling_weights(runs: int, resamples: int, seed: int) -> FloatArray:
-    """The share of each run in each bootstrap sample [resample, run]: multinomial, so that means are one matrix product."""
-    return np.random.default_rng(seed).multinomial(runs, np.full(runs, 1 / runs), size=resamples) / runs
+def _resampled(runs: int, resamples: int, seed: int) -> npt.NDArray[np.uint16]:
+    """How often each run is in each bootstrap sample [resample, run]: multinomial, so that means are one matrix product."""
+    rng, counts = np.random.default_rng(seed), np.empty((resamples, runs), dtype=np.uint16)
+    for row in counts:
+        row[:] = rng.multinomial(runs, np.full(runs, 1 / runs))
+    return counts
 
 
 def interquartile_mean(values: npt.ArrayLike) -> float:

@@ -25,13 +25,14 @@ from algorithms import ONE_SHOT
 from algorithms.one_shot import EpochFigures, Execution, OneShotSearch, Task
 from benchmark_api.build import one_thread
 from benchmark_api.datasets import Distortion, load_dataset
+from benchmark_api.files import whole_file
 from benchmark_api.networks import Skeleton
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.table import Table
 from experiments import store
 from experiments.provenance import code_version, environment
 from experiments.store import OneShotCondition, OneShotExperiment, RankingCondition
-from experiments.sweep import Work
+from experiments.sweep import ResultsPiece
 
 SPLITS = ("train", "x-valid")
 """What a search gets of a data set."""
@@ -227,9 +228,10 @@ def plan(
         ValueError: the search, the data set or the device refuses.
     """
     missing = store.missing_pieces(store.stored_seeds(results, condition), seeds, block=1)
-    config = config_of(condition)
+    config, root = config_of(condition), root and root.absolute()
     pieces = [
-        OneShotPiece(condition, config, piece, table.path.resolve(), results, code_version("one-shot"), root) for piece in missing
+        OneShotPiece(condition, config, piece, table.path.resolve(), code_version("one-shot"), root, results=results)
+        for piece in missing
     ]
     if pieces:
         pieces[0].search()
@@ -262,7 +264,7 @@ def device_name(device: torch.device) -> str:
 
 
 @dataclass(frozen=True)
-class SupernetPiece(Work):
+class SupernetPiece(ResultsPiece):
     """Work with the supernet of one run.
 
     Attributes:
@@ -308,8 +310,7 @@ class OneShotPiece(SupernetPiece):
         epochs: int = self.config.epochs
         return epochs
 
-    def run(self) -> Iterator[int]:
-        self.discard_parts()  # of a process that was killed
+    def make(self) -> Iterator[int]:
         with one_thread():  # a sum depends on how many threads make it; results must not depend on the number of processes
             search = self.search()
             versions = self._note_version()
@@ -328,13 +329,9 @@ class OneShotPiece(SupernetPiece):
         note = self.checkpoint.with_suffix(".versions")
         former = note.read_text().split(", ") if self.checkpoint.exists() and note.exists() else []
         versions = ", ".join(sorted({*former, self.code_version}))
-        note.parent.mkdir(parents=True, exist_ok=True)
-        note.write_text(versions)
+        with whole_file(note) as file:
+            file.write(versions.encode())
         return versions
-
-    def discard_parts(self) -> None:
-        super().discard_parts()
-        store.discard_parts(self.checkpoint)
 
 
 # -- ranking by a supernet -----------------------------------------------------------------------------------------------------
@@ -400,7 +397,8 @@ def plan_ranking(
     )
     missing = store.missing_pieces(store.stored_seeds(results, condition), experiment.seeds.tolist(), block=1)
     config, path, version = config_of(condition), table.path.resolve(), code_version("one-shot")
-    pieces = [RankingPiece(condition, config, seeds, path, results, version, root) for seeds in missing]
+    root = root and root.absolute()
+    pieces = [RankingPiece(condition, config, seeds, path, version, root, results=results) for seeds in missing]
     return [piece for piece in pieces if piece.checkpoint.exists()]
 
 
@@ -416,7 +414,7 @@ class RankingPiece(SupernetPiece):
     def units(self) -> int:
         return 1
 
-    def run(self) -> Iterator[int]:
+    def make(self) -> Iterator[int]:
         condition = self.condition
         with one_thread():
             search = self.search(condition.device)

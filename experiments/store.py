@@ -6,6 +6,11 @@ An experiment is a condition, that is everything a run depends on besides its se
 a hash of the condition. Names of folders and files only locate: every fact is in the rows, and a file whose rows do not
 belong where it lies is refused. A piece is written under a temporary name, synced and renamed, so a file that exists is whole.
 
+Several commands may work on one folder at once: whoever makes runs first claims their seeds, by locking one byte for each in
+the experiment's file `.lock` (POSIX record locks, which network file systems know too), and leaves out what has been stored
+meanwhile. The system drops a claim when its process ends, however that ends. Where a file system has no locks a warning says
+that only one command may write there at a time.
+
 There are three kinds of experiments: black-box searches on a table, one-shot searches, and rankings of architectures by the
 supernet of a one-shot search. The columns are the fields of the kind's condition (`Condition`, `OneShotCondition`,
 `RankingCondition`) and, per run, seed (int64), code_version (string), wall_seconds (float64) and lists. Black-box:
@@ -36,25 +41,29 @@ The string "manifest" of a file's metadata is JSON: kind, schema version, interp
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import json
 import os
+import re
 import warnings
-from collections import defaultdict
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
-from functools import cached_property
-from itertools import pairwise
+from functools import cached_property, partial
+from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmark_api.files import whole_file
+from benchmark_api.engines import failure_path
+from benchmark_api.files import whole_file, writing_in
 from experiments.provenance import environment
 from experiments.run import RunSettings
 
@@ -176,6 +185,14 @@ class Stored:
     code_versions: tuple[str, ...]
     machines: tuple[tuple[tuple[str, str], ...], ...]
     table_path: str
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> npt.NDArray[Any]:
+            """A list of an experiment that was loaded: it is none of the object's own attributes."""
+            if "_lists" not in self.__dict__ or name not in _kind_of(self).lists:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            return self._lists()[name]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -321,8 +338,9 @@ RANKINGS = Kind(
 _KINDS: dict[str, Kind[Any, Any]] = {kind.name: kind for kind in (BLACK_BOX, ONE_SHOT_RUNS, RANKINGS)}
 
 
-def _kind_of(condition: AnyCondition) -> Kind[Any, Any]:
-    return next(kind for kind in _KINDS.values() if kind.condition is type(condition))
+def _kind_of(thing: AnyCondition | Stored) -> Kind[Any, Any]:
+    """The kind of a condition or an experiment."""
+    return next(kind for kind in _KINDS.values() if type(thing) in (kind.condition, kind.experiment))
 
 
 # -- writing ---------------------------------------------------------------------------------------------------------------
@@ -405,10 +423,42 @@ def _constant(value: str | float | None, rows: int, kind: pa.DataType) -> pa.Arr
     return _numbers(np.full(rows, value, dtype=kind.to_pandas_dtype()), kind)
 
 
-def discard_parts(path: Path) -> None:
-    """Remove what writers of a piece or a supernet left that were killed; none may be at work."""
-    for part in path.parent.glob(f".{path.name}.*.part"):
-        part.unlink()
+_PIECE_NAME = re.compile(r"seeds-(\d+)-(\d+)\.parquet")
+
+
+@contextmanager
+def claim(results: str | os.PathLike[str], condition: AnyCondition, seeds: range) -> Iterator[list[range]]:
+    """Keep other processes off some seeds of an experiment; waits while another one claims any of them.
+
+    Args:
+        results: the results folder.
+        condition: of the experiment.
+        seeds: consecutive ones that do not cross a multiple of `PIECE_SEEDS`.
+
+    Returns:
+        A context manager that gives those of the seeds that are not stored, in consecutive ranges.
+
+    Raises:
+        WriteError: the folder cannot be written.
+
+    Warns:
+        RuntimeWarning: the file system has no locks, so that nothing is claimed.
+    """
+    folder = Path(results, condition.folder())
+    with writing_in(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / ".lock", "ab")  # noqa: SIM115
+    with lock:
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX, len(seeds), seeds[0])
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+            warnings.warn(f"{folder}: no locks here, so only one command may write at a time", RuntimeWarning, stacklevel=3)
+        stored: set[int] = set()
+        for name in filter(None, map(_PIECE_NAME.fullmatch, os.listdir(folder))):
+            stored.update(range(max(int(name[1]), seeds.start), min(int(name[2]) + 1, seeds.stop)))
+        yield missing_pieces(stored, seeds)
 
 
 def supernet_path(piece: Path) -> Path:
@@ -416,9 +466,9 @@ def supernet_path(piece: Path) -> Path:
     return piece.with_suffix(SUPERNET_SUFFIX)
 
 
-def failure_path(piece: Path) -> Path:
-    """Where the traceback of a failed piece lies until the piece succeeds."""
-    return piece.with_suffix(".failed")
+def failures(results: Path) -> list[Path]:
+    """The tracebacks of failed pieces that nobody has made since."""
+    return [note for note in sorted(results.rglob("*.failed")) if not note.with_suffix(".parquet").exists()]
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------------
@@ -430,6 +480,9 @@ def load(results: str | os.PathLike[str], /, **filters: Any) -> list[Experiment]
 def load(results: str | os.PathLike[str], kind: Kind[ConditionT, ExperimentT], /, **filters: Any) -> list[ExperimentT]: ...
 def load(results: str | os.PathLike[str], kind: Kind[Any, Any] = BLACK_BOX, /, **filters: Any) -> list[Any]:
     """All experiments of one kind in a results folder, ordered by space, dataset, algorithm and condition.
+
+    All lists are read and checked. Those of the experiments used last stay in memory, up to `KEPT_BYTES`; others are read again
+    when they are asked for.
 
     Args:
         results: the folder.
@@ -450,15 +503,13 @@ def load(results: str | os.PathLike[str], kind: Kind[Any, Any] = BLACK_BOX, /, *
     unknown = filters.keys() - set(kind.fields)
     if unknown:
         raise ValueError(f"unknown filters {sorted(unknown)}; expected some of {', '.join(kind.fields)}")
-    pieces: dict[AnyCondition, list[_Piece]] = defaultdict(list)
-    for path in sorted(root.rglob("*.parquet")):
-        if _kind_in(path) is not kind:
-            continue
-        piece = _Piece(root, path)
-        if all(getattr(piece.condition, field) == value for field, value in filters.items()):
-            piece.read_lists()
-            pieces[piece.condition].append(piece)
-    return [_experiment(condition, found) for condition, found in pieces.items()]
+    kept, experiments = _KeptLists(), []
+    for _, paths in groupby(sorted(root.rglob("*.parquet")), key=lambda path: path.parent):
+        pieces = [_Piece(root, path) for path in paths if _kind_in(path) is kind]
+        wanted = [piece for piece in pieces if all(getattr(piece.condition, name) == value for name, value in filters.items())]
+        if wanted:
+            experiments.append(_experiment(wanted, kept))
+    return experiments
 
 
 def stored_seeds(results: str | os.PathLike[str], condition: AnyCondition) -> set[int]:
@@ -469,10 +520,7 @@ def stored_seeds(results: str | os.PathLike[str], condition: AnyCondition) -> se
     """
     root = Path(results)
     pieces = [_Piece(root, path) for path in sorted((root / condition.folder()).glob("*.parquet"))]
-    for piece in pieces:
-        if piece.condition != condition:
-            raise StoreError(f"{piece.path}: does not belong to the experiment of its folder")
-    _check_distinct(pieces)
+    _check_together(condition, pieces)
     return {int(seed) for piece in pieces for seed in piece.seeds}
 
 
@@ -513,14 +561,14 @@ class _Piece:
         if not consecutive or path != belongs:
             raise StoreError(f"{path}: lies in the wrong place; its rows belong in {belongs}")
 
-    def read_lists(self) -> None:
+    def read_lists(self) -> tuple[npt.NDArray[np.int32], dict[str, npt.NDArray[Any]]]:
+        """How many entries each run has [run], and all entries of each list."""
         table = self._read(list(self.kind.lists))
         columns = {name: table[name].combine_chunks() for name in self.kind.lists}
-        of_run = [np.diff(column.offsets.to_numpy()) for column in columns.values()]
-        self.lengths = of_run[0]  # [run]
-        if any(not np.array_equal(other, self.lengths) for other in of_run):
+        lengths, *others = (np.diff(column.offsets.to_numpy()) for column in columns.values())
+        if any(not np.array_equal(other, lengths) for other in others):
             raise StoreError(f"{self.path}: the lists of a run differ in length")
-        self.lists = {name: self._values(column.flatten()) for name, column in columns.items()}
+        return lengths, {name: self._values(column.flatten()) for name, column in columns.items()}
 
     def _values(self, entries: pa.Array) -> npt.NDArray[Any]:
         """Numbers as [entry], lists of numbers as [entry, number]."""
@@ -573,16 +621,48 @@ def _kind_in(path: Path) -> Kind[Any, Any]:
         return _KINDS[_manifest(path, file.schema_arrow).get("kind", BLACK_BOX.name)]
 
 
-def _check_distinct(pieces: Sequence[_Piece]) -> None:
-    """Raise where a seed is stored twice; the pieces must be of one condition."""
+KEPT_BYTES = 2**28
+"""So much of the lists of all experiments that were loaded together stays in memory, and always those of one experiment."""
+
+
+class _KeptLists:
+    """The lists of experiments that were loaded together."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Path, dict[str, npt.NDArray[Any]]] = OrderedDict()  # by the first piece; last used last
+
+    def read(self, pieces: Sequence[_Piece]) -> npt.NDArray[np.int32]:
+        """Read the lists of an experiment; how many entries each run has [run]."""
+        lengths, lists = zip(*(piece.read_lists() for piece in pieces), strict=True)
+        # Column after column: what has been joined is freed.
+        joined = {name: np.concatenate([of_piece.pop(name) for of_piece in lists]) for name in pieces[0].kind.lists}
+        self._kept[pieces[0].path] = joined
+        while len(self._kept) > 1 and sum(array.nbytes for of in self._kept.values() for array in of.values()) > KEPT_BYTES:
+            self._kept.popitem(last=False)
+        return np.concatenate(lengths)
+
+    def of(self, pieces: Sequence[_Piece]) -> dict[str, npt.NDArray[Any]]:
+        """The lists of an experiment, all runs joined."""
+        if pieces[0].path not in self._kept:
+            self.read(pieces)
+        self._kept.move_to_end(pieces[0].path)
+        return self._kept[pieces[0].path]
+
+
+def _check_together(condition: AnyCondition, pieces: Sequence[_Piece]) -> None:
+    """Raise where a piece is not of the condition, or a seed is stored twice."""
+    for piece in pieces:
+        if piece.condition != condition:
+            raise StoreError(f"{piece.path}: does not belong to the experiment of its folder")
     ordered = sorted(pieces, key=lambda piece: int(piece.seeds[0]))
     for former, latter in pairwise(ordered):
         if former.seeds[-1] >= latter.seeds[0]:
             raise StoreError(f"{latter.path}: seed {latter.seeds[0]} is also in {former.path.name}; delete one of them")
 
 
-def _experiment(condition: AnyCondition, pieces: list[_Piece]) -> Stored:
-    _check_distinct(pieces)
+def _experiment(pieces: list[_Piece], kept: _KeptLists) -> Stored:
+    condition = pieces[0].condition
+    _check_together(condition, pieces)
     pieces.sort(key=lambda piece: int(piece.seeds[0]))
     noted = set().union(*(piece.code_versions for piece in pieces))
     code_versions = tuple(sorted({version for versions in noted for version in versions.split(", ")}))
@@ -590,16 +670,15 @@ def _experiment(condition: AnyCondition, pieces: list[_Piece]) -> Stored:
         warnings.warn(
             f"{condition.folder()} mixes runs of code versions {', '.join(code_versions)}", MixedCodeWarning, stacklevel=3
         )
-    lengths = np.concatenate([piece.lengths for piece in pieces])
-    kind = _kind_of(condition)
-    made: Stored = kind.experiment(
-        **asdict(condition),
+    made: Stored = object.__new__(_kind_of(condition).experiment)
+    made.__dict__.update(
+        asdict(condition),
         seeds=np.concatenate([piece.seeds for piece in pieces]),
-        offsets=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
-        **{name: np.concatenate([piece.lists[name] for piece in pieces]) for name in kind.lists},
+        offsets=np.concatenate([[0], np.cumsum(kept.read(pieces), dtype=np.int64)]),
         wall_seconds=np.concatenate([piece.wall_seconds for piece in pieces]),
         code_versions=code_versions,
         machines=tuple(sorted({piece.machine for piece in pieces})),
         table_path=pieces[-1].table_path,
+        _lists=partial(kept.of, pieces),
     )
     return made

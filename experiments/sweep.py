@@ -1,31 +1,17 @@
-"""Many runs: experiments cut into pieces of consecutive seeds, spread over local processes, resumable.
-
-A piece of work is one picklable value with a method (`Work.run`); whatever can call the method on the value, anywhere that
-sees the table and the results folder, can take the place of `in_processes`.
-"""
+"""Many runs: experiments cut into pieces of consecutive seeds that an engine carries out; what is stored is not run again."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import signal
-import sys
-import traceback
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from itertools import islice
-from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, ClassVar
-
-from tqdm import tqdm
+from typing import Any
 
 from algorithms.base import REGISTRY, BlackBoxSearch
+from benchmark_api.engines import Source, Work
 from benchmark_api.evaluator import Charge, Noise, Repeats
 from benchmark_api.table import Table
 from experiments import store
@@ -35,43 +21,44 @@ from experiments.store import Condition
 
 
 @dataclass(frozen=True)
-class Work(ABC):
-    """The unit of work: runs of one condition with consecutive seeds, stored as one file.
+class ResultsPiece(Work):
+    """Work whose file is one of a results folder: runs of one condition with consecutive seeds.
 
     Attributes:
         condition: what the runs depend on besides their seeds.
         config: the hyperparameters, as the algorithm's `Config`.
         seeds: consecutive seeds.
         table_path: the table file.
-        results: the results folder.
         code_version: of the code that planned the piece.
     """
-
-    unit: ClassVar[str]
-    """What the progress bar counts."""
-    forked: ClassVar[bool]
-    """Whether a forked process can do it (on Linux, where it starts in milliseconds); else a new one."""
 
     condition: store.AnyCondition
     config: Any
     seeds: range
     table_path: Path
-    results: Path
     code_version: str
 
     @property
     def path(self) -> Path:
-        """The file that the piece will be."""
         return store.piece_path(self.results, self.condition, self.seeds)
 
     @property
-    @abstractmethod
-    def units(self) -> int:
-        """How much work it is."""
+    def source(self) -> Source:
+        return Source(self.table_path, self.condition.table_fingerprint)
+
+    def run(self) -> Iterator[int]:
+        """Make the runs that nobody has stored yet; yields on the way how many units have been done since it last did.
+
+        Raises:
+            WriteError: the results folder cannot be written.
+        """
+        with store.claim(self.results, self.condition, self.seeds) as missing:
+            for seeds in missing:
+                yield from replace(self, seeds=seeds).make()
 
     @abstractmethod
-    def run(self) -> Iterator[int]:
-        """Make the runs and store them; yields on the way how many units have been done since it last did."""
+    def make(self) -> Iterator[int]:
+        """Make all runs and store them, as `run` says; their seeds must be claimed."""
 
     def open_table(self) -> Table:
         """The table, opened once per process as long as the file stays the same.
@@ -79,19 +66,15 @@ class Work(ABC):
         Raises:
             ValueError: it is not the one that the piece was planned for.
         """
-        path = TABLE_COPIES.get(self.table_path, self.table_path)
+        path = self.source.find()
         table = _open_table(path, path.stat().st_mtime_ns)
         if table.fingerprint != (planned := self.condition.table_fingerprint):
             raise ValueError(f"{self.table_path} has changed: fingerprint {table.fingerprint}, was {planned}")
         return table
 
-    def discard_parts(self) -> None:
-        """Remove what writers were at that were killed; none may be at work."""
-        store.discard_parts(self.path)
-
 
 @dataclass(frozen=True)
-class Piece(Work):
+class Piece(ResultsPiece):
     """Runs of a black-box search."""
 
     unit = "run"
@@ -103,7 +86,7 @@ class Piece(Work):
     def units(self) -> int:
         return len(self.seeds)
 
-    def run(self) -> Iterator[int]:
+    def make(self) -> Iterator[int]:
         view = self.open_table().search_view(self.condition.dataset, self.condition.schedule)
         search_class = REGISTRY[self.condition.algorithm]
         runs = [run(search_class, self.config, view, self.condition, seed) for seed in self.seeds]
@@ -111,31 +94,9 @@ class Piece(Work):
         yield len(self.seeds)
 
 
-TABLE_COPIES: dict[Path, Path] = {}
-"""Where a process finds tables that it does not see where they were when their pieces were planned."""
-
-
 @lru_cache(maxsize=1)
 def _open_table(path: Path, modified: int) -> Table:
     return Table(path)
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A piece that was not finished, and the traceback of what stopped it."""
-
-    piece: Work
-    reason: str
-
-
-Event = tuple[Work, int | str | None]
-"""A piece, and an int: so many units of it are done since it last said so; None: it is stored; a text: why it failed."""
-Engine = Callable[[Sequence[Work], int], Generator[Event, None, None]]
-
-
-def default_jobs() -> int:
-    """The number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def condition_of(
@@ -203,136 +164,4 @@ def plan(condition: Condition, config: Any, table: Table, results: Path, seeds: 
     """
     missing = store.missing_pieces(store.stored_seeds(results, condition), seeds)
     path = table.path.resolve()
-    return [Piece(condition, config, piece, path, results, code_version()) for piece in missing]
-
-
-class _Bar(tqdm):  # type: ignore[misc]
-    monitor_interval = 0  # no monitor thread: processes are forked while the bar is shown
-
-
-def sweep(pieces: Sequence[Work], jobs: int, engine: Engine | None = None) -> list[Failure]:
-    """Run all pieces, with a progress bar; a piece that fails does not stop the others.
-
-    Args:
-        pieces: what to do, all of one kind, in the order to start.
-        jobs: number of processes.
-        engine: how pieces are spread; None: in this process for one job, else `in_processes`.
-
-    Returns:
-        The pieces that failed. Their tracebacks also lie beside the results until the piece succeeds.
-
-    Raises:
-        ValueError: `jobs` is not positive.
-    """
-    if jobs < 1:
-        raise ValueError(f"jobs must be at least 1, got {jobs}")
-    if engine is None:
-        engine = in_this_process if jobs == 1 else in_processes
-    failures = []
-    left = {piece.path: piece.units for piece in pieces}
-    unit = pieces[0].unit if pieces else "run"
-    with closing(engine(pieces, jobs)) as events, _Bar(total=sum(left.values()), unit=unit, disable=None) as bar:
-        for piece, event in events:
-            done = event if isinstance(event, int) else left[piece.path]
-            left[piece.path] -= done
-            bar.update(done)
-            if isinstance(event, str):
-                failures.append(Failure(piece, event))
-                _note_failure(piece, event)
-    return failures
-
-
-def _note_failure(piece: Work, reason: str) -> None:
-    path = store.failure_path(piece.path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(reason)
-
-
-def in_this_process(pieces: Sequence[Work], jobs: int) -> Generator[Event, None, None]:
-    """One piece after the other."""
-    for piece in pieces:
-        for event in events_of(piece):
-            yield piece, event
-
-
-def events_of(piece: Work) -> Iterator[int | str | None]:
-    """Run a piece; yields what the second part of an `Event` says."""
-    try:
-        yield from piece.run()
-    except Exception:
-        yield traceback.format_exc()
-    else:
-        yield None
-
-
-def in_processes(pieces: Sequence[Work], jobs: int) -> Generator[Event, None, None]:
-    """Spread pieces over local processes; events come as they happen.
-
-    Closing the iterator kills the processes. A process that dies takes only its piece with it. When this process dies, the
-    others end when they next have an event to tell.
-    """
-    # A forked process starts in milliseconds with everything imported; only Linux's C libraries are known to stand it.
-    forked = sys.platform == "linux" and all(piece.forked for piece in pieces)
-    context: Any = multiprocessing.get_context("fork" if forked else "spawn")
-    if not forked:
-        resource_tracker.ensure_running()  # before Python 3.12 its start unblocks what `start` blocks
-    queue = iter(pieces)
-    processes: list[Any] = []
-    working: dict[Any, tuple[Any, Work]] = {}  # our end of a worker's pipe -> the worker, what it is doing
-
-    def start(piece: Work) -> None:
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs,), daemon=True)
-        # Ctrl-C reaches the whole group, and the parent decides: a worker inherits that it is blocked, from its first moment.
-        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
-        theirs.close()  # the worker's death must end the pipe
-        ours.send(piece)
-        processes.append(process)
-        working[ours] = process, piece
-
-    try:
-        for piece in islice(queue, jobs):
-            start(piece)
-        while working:
-            ready: list[Any] = wait(list(working))
-            for connection in ready:
-                process, piece = working[connection]
-                try:
-                    event = connection.recv()
-                except (EOFError, OSError):
-                    process.join()
-                    piece.discard_parts()
-                    yield piece, f"the process died with exit code {process.exitcode}\n"
-                    del working[connection]
-                    if (following := next(queue, None)) is not None:
-                        start(following)
-                    continue
-                yield piece, event
-                if not isinstance(event, int):  # it has ended
-                    del working[connection]
-                    if (following := next(queue, None)) is not None:
-                        connection.send(following)
-                        working[connection] = process, following
-    finally:
-        for process in processes:
-            process.kill()
-        for process in processes:
-            process.join()
-        for _, piece in working.values():
-            piece.discard_parts()
-
-
-def _work(connection: Connection) -> None:
-    """A worker: run the pieces that come, until the other side or the parent process is gone."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    try:
-        while parent.sentinel not in wait([connection, parent.sentinel]):
-            for event in events_of(connection.recv()):
-                connection.send(event)
-    except (EOFError, OSError):
-        return
+    return [Piece(condition, config, piece, path, code_version(), results=results) for piece in missing]

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from algorithms import REGISTRY
+from benchmark_api.engines import events_of
 from experiments import store
 from experiments.provenance import code_version
 from experiments.report import label, tables_of
 from experiments.store import ONE_SHOT_RUNS, AnyExperiment, Experiment, OneShotExperiment, Stored
-from experiments.sweep import Piece, Work, events_of
+from experiments.sweep import Piece, ResultsPiece
 
 _MEASURED = {"train_seconds", "derive_seconds", "peak_memory"}  # differ from run to run
 
@@ -63,7 +64,7 @@ def verify(
         StoreError: a file is damaged or out of place.
         ValueError: a table has changed.
     """
-    for failed in sorted(results.rglob("*.failed")):
+    for failed in store.failures(results):
         yield Finding(str(failed), "a failed piece that was not run again")
     for part in sorted(results.rglob(".*.part")):
         yield Finding(str(part), "left by a writer that was killed, or is at work")
@@ -119,7 +120,7 @@ def _of_run(experiment: Stored, column: str, run: int) -> Any:
     return getattr(experiment, column)[experiment.offsets[run] : experiment.offsets[run + 1]]
 
 
-def _piece(experiment: AnyExperiment, seed: int, table: Path, results: Path, data: Path | None) -> Work:
+def _piece(experiment: AnyExperiment, seed: int, table: Path, results: Path, data: Path | None) -> ResultsPiece:
     """The work that made a run, with its results elsewhere."""
     kind = store.BLACK_BOX if isinstance(experiment, Experiment) else ONE_SHOT_RUNS
     condition: Any = kind.condition(**{name: getattr(experiment, name) for name in kind.fields})
@@ -128,6 +129,6 @@ def _piece(experiment: AnyExperiment, seed: int, table: Path, results: Path, dat
         from experiments import one_shot  # PyTorch takes seconds to import
 
         config = one_shot.config_of(condition)
-        return one_shot.OneShotPiece(condition, config, seeds, table, results, code_version("one-shot"), data)
+        return one_shot.OneShotPiece(condition, config, seeds, table, code_version("one-shot"), data, results=results)
     config = REGISTRY[condition.algorithm].Config(**json.loads(condition.hyperparameters))
-    return Piece(condition, config, seeds, table, results, code_version())
+    return Piece(condition, config, seeds, table, code_version(), results=results)

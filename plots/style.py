@@ -13,6 +13,8 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from benchmark_api.files import whole_file
+
 RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same figure on every machine
     "font.size": 9,
@@ -185,9 +187,9 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> list[Path]:
     Returns:
         The two files.
     """
-    stem = Path(path)
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    files = [stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}.pdf")]
-    figure.savefig(files[0], metadata={"Software": None})
-    figure.savefig(files[1], metadata={"CreationDate": None})
-    return files
+    metadata = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
+    files = {kind: Path(f"{os.fspath(path)}.{kind}") for kind in metadata}
+    for kind, file in files.items():
+        with whole_file(file) as whole:
+            figure.savefig(whole, format=kind, metadata=metadata[kind])
+    return list(files.values())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +19,7 @@ import torch
 
 import benchmark_api.build as build_module
 from benchmark_api.__main__ import main
-from benchmark_api.build import Plan, Protocol, Worker, build, initial_weights, measure_speed, train
+from benchmark_api.build import Plan, Protocol, StackPiece, build, initial_weights, measure_speed, train
 from benchmark_api.datasets import Dataset, Distortion, Split, load_dataset
 from benchmark_api.evaluator import SimulatedEvaluator
 from benchmark_api.networks import CellNetwork, Skeleton, build_network, space_costs
@@ -29,6 +31,11 @@ TOPOLOGY = TopologySpace()
 SIZE = SizeSpace((2, 3, 5), 5)
 TINY = SizeSpace((1, 2), 2)  # four architectures: reduction blocks only
 PLAN = Plan(TINY, "digits", Protocol(2, 128), trials=2, stack=2)
+TINY_COMMAND = (
+    *("build", "--space", "size", "--widths", "1", "2", "--layers", "2"),
+    *("--epochs", "2", "--batch", "128", "--trials", "2", "--stack", "2"),
+)
+"""The plan as a command."""
 
 
 def small_digits(images: int) -> Dataset:
@@ -236,17 +243,17 @@ def test_a_search_runs_on_it(tiny: Table) -> None:
 
 
 def test_the_table_does_not_depend_on_interruptions(tiny: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run, runs = Worker.run, 0
+    run, runs = StackPiece.run, 0
 
-    def interrupted(self: Worker, number: int, indices: list[int]) -> int:
+    def interrupted(self: StackPiece) -> Iterator[int]:
         nonlocal runs
         runs += 1
         if runs == 2:
-            (self.folder / "000009.123.part").write_text("half a stack")
+            (self.results / "000009.123.part").write_text("half a stack")
             raise KeyboardInterrupt
-        return run(self, number, indices)
+        return run(self)
 
-    monkeypatch.setattr(Worker, "run", interrupted)
+    monkeypatch.setattr(StackPiece, "run", interrupted)
     out = tmp_path / "tiny"
     with pytest.raises(KeyboardInterrupt):
         build(PLAN, out, jobs=1, progress=False)
@@ -261,8 +268,7 @@ def test_the_table_does_not_depend_on_interruptions(tiny: Table, tmp_path: Path,
 @pytest.mark.slow
 def test_a_killed_build_goes_on_with_any_number_of_processes(tiny: Table, tmp_path: Path) -> None:
     out = tmp_path / "tiny"
-    command = [sys.executable, "-m", "benchmark_api", "build", "--out", str(out), "--space", "size", "--widths", "1", "2"]
-    command += ["--layers", "2", "--epochs", "2", "--batch", "128", "--trials", "2", "--stack", "2"]
+    command = [sys.executable, "-m", "benchmark_api", *TINY_COMMAND, "--out", str(out)]
     process = subprocess.Popen([*command, "--jobs", "1"])
     folder = tmp_path / "tiny.build"
     deadline = time.monotonic() + 60
@@ -280,7 +286,7 @@ def test_finished_stacks_of_another_plan_are_refused(tmp_path: Path, monkeypatch
     def fail(*_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Worker, "run", fail)
+    monkeypatch.setattr(StackPiece, "run", fail)
     with pytest.raises(KeyboardInterrupt):
         build(PLAN, tmp_path / "t", jobs=1, progress=False)
     with pytest.raises(ValueError, match=r"finished stacks of another build, see plan\.json"):
@@ -342,6 +348,39 @@ def test_what_cannot_be_built(tmp_path: Path) -> None:
 def test_speed_is_measured() -> None:
     speed = measure_speed(Plan(TINY, "digits", Protocol(1, 256), trials=1, distortion=Distortion(copies=1)), 1, 1)
     assert speed.stacked > speed.plain > 0
+
+
+# -- stacks as pieces of work --------------------------------------------------------------------------------------------------
+
+
+def test_a_piece_is_small(tiny: Table) -> None:
+    """It goes to a worker without what its plan has worked out."""
+    plan = Plan(TOPOLOGY, "digits", Protocol(1, 256), channels=1, cells=1)
+    stacks = plan.stacks(Skeleton(10, 1, 1, 1))
+    piece = StackPiece(plan, None, "cpu", 0, tuple(stacks[0]), results=Path("t.build"))
+    assert len(pickle.dumps(piece)) < 2_000
+    assert pickle.loads(pickle.dumps(piece)) == piece
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_failing_stack_is_reported_and_the_others_finish(
+    jobs: int, tiny: Table, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "tiny"
+    first = tmp_path / "tiny.build" / "000000.npz"
+    first.mkdir(parents=True)  # where the file of the first stack belongs
+    assert main([*TINY_COMMAND, "--out", str(out), "--jobs", str(jobs)]) == 1
+    error = capsys.readouterr().err
+    assert f"{first} failed:\nTraceback" in error
+    assert error.endswith("error: 2 of 4 candidates failed; the same command tries them again\n")
+    names = {"000000.failed", "000000.npz", "000001.npz", "000002.npz", "plan.json"}
+    assert {path.name for path in first.parent.iterdir()} == names
+    assert not out.exists()
+    first.rmdir()
+    assert main([*TINY_COMMAND, "--out", str(out), "--jobs", str(jobs)]) == 0
+    assert_same(Table(out), tiny)
+    assert not first.parent.exists()
 
 
 # -- the command -------------------------------------------------------------------------------------------------------------

@@ -143,21 +143,6 @@ def start(table: Table, results: Path, *more: object, jobs: int = 1) -> subproce
 
 
 @pytest.mark.slow
-def test_kill_in_an_epoch_loses_at_most_that_epoch(finished: Path, digits_table: Table, tmp_path: Path) -> None:
-    process = start(digits_table, tmp_path, "--seeds", 1)
-    process.kill()
-    process.communicate()
-    assert list(tmp_path.rglob("*.parquet")) == []
-    (checkpoint,) = tmp_path.rglob(f"*{store.SUPERNET_SUFFIX}")
-    (checkpoint.parent / f".{checkpoint.name}.abc.part").write_bytes(b"half a checkpoint")
-    before = checkpoint.read_bytes()
-    assert main(run_rsps(digits_table, tmp_path, "--seeds", 2, epochs=4)) == 0
-    assert_same(only(tmp_path), only(finished))
-    assert checkpoint.read_bytes() != before
-    assert list(tmp_path.rglob("*.part")) == []
-
-
-@pytest.mark.slow
 def test_interrupt_is_clean_and_processes_give_the_same(finished: Path, digits_table: Table, tmp_path: Path) -> None:
     process = start(digits_table, tmp_path, "--seeds", 3, jobs=2)
     os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C does: the whole group gets it

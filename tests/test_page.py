@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from algorithms import REGISTRY
+from benchmark_api.engines import carry_out
 from benchmark_api.table import Table
 from experiments import store, sweep
 from experiments.checklist import Item, checklist
@@ -28,7 +29,7 @@ def results(topology_table: Table, tmp_path_factory: pytest.TempPathFactory) -> 
     for name, dataset, seeds in (("random", "cifar10", 6), ("rea", "cifar10", 6), ("random", "cifar100", 3)):
         search = REGISTRY[name]
         condition = sweep.condition_of(search, search.Config(), topology_table, dataset, budget=2_000)
-        assert sweep.sweep(sweep.plan(condition, search.Config(), topology_table, folder, range(seeds)), jobs=1) == []
+        assert carry_out(sweep.plan(condition, search.Config(), topology_table, folder, range(seeds)), jobs=1) == []
     return folder
 
 
@@ -146,7 +147,7 @@ def test_the_checklist_notices_what_is_not_done(topology_table: Table, results: 
     search = REGISTRY["rea"]
     for budget in (1_000, 2_000):
         condition = sweep.condition_of(search, search.Config(), topology_table, "cifar10", budget=budget)
-        sweep.sweep(sweep.plan(condition, search.Config(), topology_table, tmp_path, range(1)), jobs=1)
+        carry_out(sweep.plan(condition, search.Config(), topology_table, tmp_path, range(1)), jobs=1)
     found = items(topology_table, store.load(tmp_path))
     assert not found["Several runs with different seeds, and their number reported"].followed
     assert not found["The same budget for all methods that are compared"].followed

@@ -15,10 +15,11 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from algorithms import ONE_SHOT, REGISTRY
+from benchmark_api.engines import carry_out
 from benchmark_api.table import Table
 from experiments.analysis import MIN_RUNS, bootstrap_mean_interval
 from experiments.store import Experiment, load
-from experiments.sweep import condition_of, plan, sweep
+from experiments.sweep import condition_of, plan
 from plots.__main__ import draw, main
 from plots.anytime import plot_anytime
 from plots.correlation import plot_correlations, rank_correlations
@@ -234,7 +235,7 @@ def store_runs(
     search = REGISTRY[algorithm]
     config = search.Config(**hyperparameters)
     condition = condition_of(search, config, table, "cifar10", budget=budget)
-    assert not sweep(plan(condition, config, table, results, range(runs)), jobs=1)
+    assert not carry_out(plan(condition, config, table, results, range(runs)), jobs=1)
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What the README tells a newcomer to type, typed."""
+"""What the README and docs/cluster.md tell a newcomer to type, typed."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
+from ray_nodes import ENVIRONMENT, LOOPBACK, RAY, RayNodes, wait_for
 
 from algorithms import ONE_SHOT, ONE_SHOT_MODULES, REGISTRY
 from algorithms.one_shot import AlphaConfig
@@ -21,16 +24,17 @@ from tests import official
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
+CLUSTER = (ROOT / "docs" / "cluster.md").read_text()
 PACKAGES = ("algorithms", "benchmark_api", "experiments", "plots")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, page: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
 
 
-def python(arguments: list[str], root: Path, folder: Path) -> str:
-    """Run Python in a folder, with the packages of a root; what it printed."""
-    environment = {**os.environ, "PYTHONPATH": str(root)}
+def python(arguments: list[str], root: Path, folder: Path, **variables: str) -> str:
+    """Run Python in a folder, with the packages of a root and environment variables; what it printed."""
+    environment = {**os.environ, **variables, "PYTHONPATH": str(root)}
     done = subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -172,3 +176,76 @@ def assert_states(page: str, defaults: dict[str, object]) -> None:
             else str(value)
         )
         assert re.match(rf"{re.escape(shown)}(?![\w.])", stated[hyperparameter]), hyperparameter
+
+
+# -- docs/cluster.md -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_commands_for_a_cluster_run(folder: Path) -> None:
+    """In their order, with fewer seeds; those left out need the network or a graphics card."""
+    pytest.importorskip("ray")
+    lines = [line for block in blocks("sh", CLUSTER) for line in block.splitlines()]
+    said = ""
+    with RayNodes() as nodes:
+        for line in lines:
+            match shlex.split(re.sub(r"--seeds \d+", "--seeds 5", line)):
+                case [".venv/bin/ray", "start", "--head", "--block", "--port=6379"]:
+                    nodes.start("--head", "--port=0")
+                case [".venv/bin/ray", "start", "--block", "--address=HEAD:6379"]:
+                    nodes.start(f"--address={nodes.address}")
+                case [".venv/bin/python", "-m", "pip", *_] | [*_, "--device", "cuda", "--engine", "ray", "--gpus", "0.5"]:
+                    continue
+                case [".venv/bin/python", *arguments]:
+                    variables = {"RAY_ADDRESS": nodes.address} if "auto" in arguments else {}
+                    said += python(arguments, ROOT, folder, **{**ENVIRONMENT, **variables})
+                case other:
+                    pytest.fail(f"what is {other}?")
+    assert said.count("5 new runs in results") == 3
+    assert said.count("small.safetensors: digits size, 2 epochs, 3 trials") == 1
+    assert said.count("5 runs read, 2 made again") == 3
+    assert len(Table(folder / "small.safetensors")) == 4
+
+
+@pytest.mark.slow
+def test_the_slurm_script_runs(folder: Path) -> None:
+    """With stand-ins for `srun` and `scontrol`, and two nodes on this machine."""
+    pytest.importorskip("ray")
+    (script,) = blocks("bash", CLUSTER)
+    temporary = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # names of sockets must be short
+    for name, content in {
+        "bin/scontrol": "echo 127.0.0.1",
+        "bin/srun": 'while [ "${1#-}" != "$1" ]; do shift; done; exec "$@"',
+        ".venv/bin/python": f'exec {sys.executable} "$@"',
+        ".venv/bin/ray": f"""case "$1 $2" in
+            "start --head") exec {shlex.join(RAY)} "$@" {shlex.join(LOOPBACK)} --include-dashboard=false --temp-dir={temporary};;
+            start*) exec {shlex.join(RAY)} "$@" {shlex.join(LOOPBACK)};;
+            *) exec {shlex.join(RAY)} "$@";;
+        esac""",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"#!/bin/sh\n{content}\n")
+        (folder / name).chmod(0o755)
+    (folder / "job.sh").write_text(script.replace("--seeds 500", "--seeds 5"))
+    port = next(port for port in range(20_000, 30_000) if not answers(port))
+    job = {"SLURM_SUBMIT_DIR": str(folder), "SLURM_JOB_ID": str(port - 20_000), "SLURM_JOB_NODELIST": "node[1-2]"}
+    variables = {
+        **ENVIRONMENT,
+        **job,
+        "SLURM_NNODES": "2",
+        "SLURM_CPUS_PER_TASK": "1",
+        "PATH": f"{folder}/bin:{os.environ['PATH']}",
+    }
+    done = subprocess.run(
+        ["bash", "job.sh"], cwd=folder, env={**os.environ, **variables}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "5 new runs in results" in done.stdout
+    assert wait_for(lambda: not answers(port))
+    shutil.rmtree(temporary)
+
+
+def answers(port: int) -> bool:
+    """Whether somebody listens at a port of this machine."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0

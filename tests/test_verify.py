@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from algorithms import REGISTRY
+from benchmark_api.engines import carry_out
 from benchmark_api.table import Table
 from experiments import provenance, store, sweep
 from experiments import verify as verify_module
@@ -22,7 +23,7 @@ def made(topology_table: Table, tmp_path_factory: pytest.TempPathFactory) -> Pat
     for name in ("rea", "bohb"):
         search = REGISTRY[name]
         condition = sweep.condition_of(search, search.Config(), topology_table, "cifar10", budget=2_000, noise=777)
-        assert sweep.sweep(sweep.plan(condition, search.Config(), topology_table, folder, range(30)), jobs=1) == []
+        assert carry_out(sweep.plan(condition, search.Config(), topology_table, folder, range(30)), jobs=1) == []
     return folder
 
 

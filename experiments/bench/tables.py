@@ -24,13 +24,14 @@ import numpy as np
 from algorithms import REGISTRY, BlackBoxSearch, SearchFinished
 from benchmark_api import nats
 from benchmark_api.archive import export_archive, import_archive
+from benchmark_api.engines import carry_out
 from benchmark_api.files import map_safetensors
 from benchmark_api.spaces import SearchSpace, SizeSpace
 from benchmark_api.table import Table, TableWriter
 from experiments import store
 from experiments.bench.rows import Effort, Figure, Measure, Row, in_turn, measured, seconds
 from experiments.run import RunSettings, run
-from experiments.sweep import condition_of, plan, sweep
+from experiments.sweep import condition_of, plan
 
 PACKAGE_DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
 """The datasets on which `nats_bench` simulates searches."""
@@ -222,7 +223,7 @@ def bench_sweep(subject: Subject, effort: Effort, jobs: int) -> Iterator[Row]:
         with tempfile.TemporaryDirectory() as folder:
             pieces = plan(condition, search.Config(), table, Path(folder), range(runs))
             start = time.perf_counter()
-            for failure in sweep(pieces, processes):
+            for failure in carry_out(pieces, processes):
                 raise RuntimeError(failure.reason)
             return runs / (time.perf_counter() - start)
 
