@@ -36,7 +36,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark_api.datasets import Dataset, Distortion, load_dataset
-from benchmark_api.engines import Engine, Failure, Work, carry_out, default_jobs
+from benchmark_api.engines import Engine, Failure, PieceError, Work, carry_out, default_jobs
 from benchmark_api.files import whole_file, writing_in
 from benchmark_api.networks import CellNetwork, Skeleton, build_network, initialize, space_costs
 from benchmark_api.spaces import Architecture, SearchSpace, TopologySpace
@@ -332,7 +332,7 @@ class StackPiece(Work):
         return len(self.indices)
 
     def run(self) -> Iterator[int]:
-        with one_thread():
+        with one_thread(), enough_memory("train fewer candidates at once (--stack), or in fewer processes (--jobs)"):
             figures = _trainer(self.plan, self.root, self.device).train(self.indices)
         with whole_file(self.path) as file:
             np.savez(file, allow_pickle=False, **figures)
@@ -418,6 +418,25 @@ def _open_folder(folder: Path, plan: Plan, device: str) -> None:
     else:
         with whole_file(note) as file:
             file.write(text.encode())
+
+
+@contextmanager
+def enough_memory(remedy: str) -> Iterator[None]:
+    """Say what to do when a device has too little memory.
+
+    Args:
+        remedy: what needs less.
+
+    Raises:
+        PieceError: instead of PyTorch's error.
+    """
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        told = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if type(error) is RuntimeError and "allocate memory" not in told:  # so PyTorch says that the CPU has none left
+            raise
+        raise PieceError(f"out of memory ({told}): {remedy}, then run the same command again") from error
 
 
 @contextmanager

@@ -26,6 +26,10 @@ from tqdm import tqdm
 from benchmark_api.files import WriteError, discard_parts, whole_file
 
 
+class PieceError(RuntimeError):
+    """Why a piece cannot be done, and what to do, in one line: it is told without a traceback."""
+
+
 class Source(NamedTuple):
     """A large file that many pieces read.
 
@@ -205,6 +209,8 @@ def events_of(piece: Work) -> Iterator[int | str | WriteError | None]:
         yield from piece.run()
     except WriteError as error:
         yield error
+    except PieceError as error:
+        yield f"{error}\n"
     except Exception:
         yield traceback.format_exc()
     else:

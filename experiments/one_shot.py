@@ -23,7 +23,7 @@ import torch
 
 from algorithms import ONE_SHOT
 from algorithms.one_shot import EpochFigures, Execution, OneShotSearch, Task
-from benchmark_api.build import one_thread
+from benchmark_api.build import enough_memory, one_thread
 from benchmark_api.datasets import Distortion, load_dataset
 from benchmark_api.files import whole_file
 from benchmark_api.networks import Skeleton
@@ -36,6 +36,9 @@ from experiments.sweep import ResultsPiece
 
 SPLITS = ("train", "x-valid")
 """What a search gets of a data set."""
+
+LESS_MEMORY = "take smaller batches (--batch, --eval-batch), mixed precision (--precision bfloat16), or --jobs 1"
+"""What to do where a search does not fit."""
 
 
 # -- what is trained on ------------------------------------------------------------------------------------------------------
@@ -311,7 +314,8 @@ class OneShotPiece(SupernetPiece):
         return epochs
 
     def make(self) -> Iterator[int]:
-        with one_thread():  # a sum depends on how many threads make it; results must not depend on the number of processes
+        # A sum depends on how many threads make it; results must not depend on the number of processes.
+        with one_thread(), enough_memory(LESS_MEMORY):
             search = self.search()
             versions = self._note_version()
             if self.checkpoint.exists():
@@ -416,7 +420,7 @@ class RankingPiece(SupernetPiece):
 
     def make(self) -> Iterator[int]:
         condition = self.condition
-        with one_thread():
+        with one_thread(), enough_memory(LESS_MEMORY):
             search = self.search(condition.device)
             search.load(self.checkpoint)
             indices = sample_architectures(self.open_table(), condition.dataset, condition.architectures, condition.sample_seed)

@@ -18,10 +18,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from synthetic import condition, store_ranking, store_runs
 
 from algorithms import ONE_SHOT, REGISTRY
-from algorithms.one_shot import Execution
+from algorithms.one_shot import Execution, OneShotSearch
 from benchmark_api.datasets import Distortion
 from benchmark_api.spaces import OPERATIONS
 from benchmark_api.table import Table
@@ -201,6 +202,30 @@ def test_a_damaged_checkpoint_is_named(digits_table: Table, tmp_path: Path, expe
 
 
 # -- what is trained on ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_too_little_memory_is_told_in_a_line(
+    error: RuntimeError, digits_table: Table, tmp_path: Path, experiments: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train_epoch(search: OneShotSearch) -> None:
+        raise error
+
+    monkeypatch.setattr(OneShotSearch, "train_epoch", train_epoch)
+    command = ("run", "rsps", "--table", digits_table.path, "--results", tmp_path, "--seeds", 1, "--jobs", 1)
+    status, _, told = experiments(*command)
+    assert status == 1
+    assert f"out of memory ({error}): take smaller batches (--batch, " in told
+    assert "then run the same command again" in told
+    assert "Traceback" not in told
+    error.args = ("something else",)
+    assert "Traceback" in experiments(*command)[2] or isinstance(error, torch.OutOfMemoryError)
 
 
 def test_the_setting_is_the_tables(digits_table: Table, topology_table: Table, size_table: Table) -> None:
