@@ -121,19 +121,22 @@ def test_markdown_says_what_must_be_known(results: Path, experiments: Command) -
     assert "made up for tests" in first  # the table's notice is in the title
     for text in ("optimum", "space mean", "rea (population_size=20)", "93.86 ± 0.23", "n < 5", "Its BOHB row is bohb-reference"):
         assert text in out
-    lines = [line for line in out.splitlines() if line.startswith("| cifar10")]
-    assert len({len(line) for line in lines}) == 1  # aligned
+    accuracies, merits, comparisons = out.split("\n### ")
+    for table in (accuracies, merits):
+        assert len({len(line) for line in table.splitlines() if line.startswith("| cifar10")}) == 1  # aligned
+    assert "average rank" in merits
+    assert "probability that a run" in comparisons
     assert "Mann-Whitney" in out
     assert "***" in next(line for line in out.splitlines() if line.startswith("| rea ") and "cifar10" not in line)
 
 
 def test_latex_is_escaped(results: Path, experiments: Command) -> None:
     _, out, _ = experiments("table", "--results", results, "--format", "latex")
-    assert out.count(r"\begin{table}") == out.count(r"\end{table}") == 2
+    assert out.count(r"\begin{table}") == out.count(r"\end{table}") == 3
     assert r"population\_size" in out
     assert "±" not in out
     body = [line for line in out.splitlines() if line.startswith("cifar10 &")]
-    assert {line.count("&") for line in body} == {10}  # no wall time: nothing was trained
+    assert {line.count("&") for line in body} == {7, 8}  # accuracies; merits without wall time: nothing was trained
 
 
 def test_reference_protocol_is_said_and_uses_its_spread(results: Path, experiments: Command) -> None:
