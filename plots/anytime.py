@@ -57,7 +57,7 @@ def plot_anytime(axes: Axes, times: FloatArray, series: Sequence[Series], optimu
     axes.set_xscale("log")
     axes.set_xlim(times[0], times[-1])
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:,.0f}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:,.0f}" if seconds >= 1 else f"{seconds:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("simulated time [s]")
     axes.set_ylabel("test accuracy of the incumbent [%]")
