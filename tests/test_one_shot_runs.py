@@ -248,7 +248,7 @@ def test_a_search_gets_no_test_images(digits_table: Table) -> None:
 def test_defaults_are_smaller_on_digits_alone() -> None:
     for search in ONE_SHOT.values():
         assert one_shot.default_config(search, "cifar10") == search.Config()
-        assert one_shot.default_config(search, "digits").epochs < 20
+        assert one_shot.default_config(search, "digits").epochs <= 24
     assert one_shot.seeds_of(4) == [777, 888, 999, 1110]
 
 
