@@ -21,6 +21,9 @@ from experiments.checklist import Item
 from experiments.report import Report, Row, TextTable, text_tables
 from experiments.store import Experiment, OneShotExperiment
 
+RASTER_DPI = 96
+"""Of what is drawn as pixels, thousands of points in a panel: they would make most of the page's size."""
+
 _STYLE = """
 :root { color-scheme: light; --line: #d9d9d9; --muted: #5c5c5c; --accent: #0072b2; }
 * { box-sizing: border-box; }
@@ -115,7 +118,7 @@ def _figure(title: str, figure: Figure) -> str:
     """A figure as an image with its own SVG inside: identifiers of several figures cannot meet."""
     buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "nas-zoo", "svg.fonttype": "path"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
+        figure.savefig(buffer, format="svg", metadata={"Date": None}, dpi=RASTER_DPI)
     data = base64.b64encode(buffer.getvalue()).decode()
     width = round(figure.get_figwidth() * 96)
     return f'<figure><img alt="{escape(title)}" style="max-width: {width}px" src="data:image/svg+xml;base64,{data}"></figure>'
