@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmark_api.files import FormatError, Layout, fingerprint, map_safetensors, whole_file
+from benchmark_api.files import whole_file
+from benchmark_api.safetensors import FormatError, Layout, fingerprint, map_safetensors
 
 Array = npt.NDArray[Any]
 

@@ -32,8 +32,8 @@ from algorithms import checkpoint
 from algorithms.supernet import Rule, WidthRule, build_supernet
 from benchmark_api.build import generator
 from benchmark_api.datasets import Dataset
-from benchmark_api.files import fingerprint
 from benchmark_api.networks import Skeleton
+from benchmark_api.safetensors import fingerprint
 from benchmark_api.spaces import Architecture, SearchSpace
 
 FloatArray = npt.NDArray[np.float64]

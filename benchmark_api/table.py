@@ -31,7 +31,8 @@ from typing import Any, Literal, overload
 import numpy as np
 import numpy.typing as npt
 
-from benchmark_api.files import FormatError, Layout, fingerprint, map_safetensors, whole_file
+from benchmark_api.files import whole_file
+from benchmark_api.safetensors import FormatError, Layout, fingerprint, map_safetensors
 from benchmark_api.spaces import SearchSpace, space_from_spec
 
 FORMAT_VERSION = 1

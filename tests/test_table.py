@@ -15,7 +15,7 @@ import pytest
 import safetensors
 import safetensors.numpy
 
-from benchmark_api.files import fingerprint
+from benchmark_api.safetensors import fingerprint
 from benchmark_api.spaces import SizeSpace
 from benchmark_api.table import FORMAT_VERSION, Table, TableError, TableWriter
 

@@ -25,7 +25,7 @@ from algorithms import REGISTRY, BlackBoxSearch, SearchFinished
 from benchmark_api import nats
 from benchmark_api.archive import export_archive, import_archive
 from benchmark_api.engines import carry_out
-from benchmark_api.files import map_safetensors
+from benchmark_api.safetensors import map_safetensors
 from benchmark_api.spaces import SearchSpace, SizeSpace
 from benchmark_api.table import Table, TableWriter
 from experiments import store
