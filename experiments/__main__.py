@@ -323,7 +323,8 @@ class ReproduceCommand(Spread):
             TableCommand(results=self.results, table=path)()
             if table in trained and store.load(self.results, store.ONE_SHOT_RUNS, table_fingerprint=table.fingerprint):
                 shared = ("engine", "address", "gpus", "data", "device", "jobs", "results")
-                rank = RankingCommand(table=path, **{name: getattr(self, name) for name in shared})
+                size = min(RankingCommand.architectures, len(table))
+                rank = RankingCommand(table=path, architectures=size, **{name: getattr(self, name) for name in shared})
                 status = max(status, rank())
         from plots.__main__ import draw  # Matplotlib takes a second to import
 
