@@ -74,7 +74,10 @@ def build(
     jobs: Jobs = None,
     spread: Annotated[Spread, tyro.conf.OmitArgPrefixes] = _LOCAL,
 ) -> None:
-    """Train every candidate of a space, and make a table of it. After an interruption the same command goes on."""
+    """Train every candidate of a space, and make a table of it. After an interruption the same command goes on.
+
+    With more trials than the table that is there already, only those that it lacks are trained.
+    """
     from benchmark_api.build import BuildFailed, Plan, Protocol
     from benchmark_api.build import build as build_table
     from benchmark_api.datasets import Distortion

@@ -7,7 +7,8 @@ initial weights. Of isomorphic architectures the one with the lowest index is tr
 
 Candidates are trained in stacks (`benchmark_api.stacks`). A finished stack is a file in the folder `OUT.build`; a build that
 was interrupted, even killed, goes on from there when it is started again. Which candidates form a stack depends on the
-settings alone, so all but the measured seconds are the same for any number of processes and interruptions.
+settings alone, so all but the measured seconds are the same for any number of processes and interruptions. A table that is
+there already keeps its trials: with more of them in the plan, only those that it lacks are trained.
 """
 
 from __future__ import annotations
@@ -212,6 +213,11 @@ class Plan:
         """The trials' seeds; the first three are those of NATS-Bench."""
         return tuple(777 + 111 * trial for trial in range(self.trials))
 
+    @property
+    def schedule(self) -> str:
+        """What the table calls the schedule."""
+        return str(self.protocol.epochs)
+
     def skeleton(self, dataset: Dataset) -> Skeleton:
         """What surrounds a candidate."""
         return Skeleton(dataset.classes, dataset.image_shape[0], self.channels, self.cells)
@@ -275,8 +281,13 @@ class Trainer:
         """Multiply-accumulates of every architecture."""
         return space_costs(self.plan.space, self.plan.skeleton(self.dataset), self.dataset.image_shape[1]).flops
 
-    def train(self, indices: Sequence[int]) -> dict[str, npt.NDArray[Any]]:
-        """The figures of some architectures, by "SPLIT/QUANTITY": [architecture, trial, epoch], seconds without epoch."""
+    def train(self, indices: Sequence[int], seeds: Sequence[int]) -> dict[str, npt.NDArray[Any]]:
+        """The figures of some architectures, by "SPLIT/QUANTITY": [architecture, trial, epoch], seconds without epoch.
+
+        Args:
+            indices: the architectures.
+            seeds: of the trials.
+        """
         plan, space = self.plan, self.plan.space
         skeleton = plan.skeleton(self.dataset)
         networks = [
@@ -285,7 +296,7 @@ class Trainer:
         trials: dict[str, list[FloatArray]] = {}
         # A stack is timed as a whole. Each candidate's part of the time is that of its multiply-accumulates.
         share = self.flops[list(indices)] / self.flops[list(indices)].sum()
-        for seed in plan.seeds:
+        for seed in seeds:
             for index, network in zip(indices, networks, strict=True):
                 initialize(network, initial_weights(seed, index))
             curves = train(Stack(networks), self.dataset, plan.protocol, seed)
@@ -304,7 +315,7 @@ def _trainer(plan: Plan, root: Path | None, device: str) -> Trainer:
 
 @dataclass(frozen=True)
 class StackPiece(Work):
-    """A stack to train, all trials; its file has what `Trainer.train` gives.
+    """A stack to train; its file has what `Trainer.train` gives.
 
     Attributes:
         plan: the plan.
@@ -312,6 +323,7 @@ class StackPiece(Work):
         device: where to train.
         number: of the stack.
         indices: of its architectures.
+        kept: how many of the plan's trials are known already; the others are trained.
     """
 
     unit = "candidate"
@@ -322,6 +334,7 @@ class StackPiece(Work):
     device: str
     number: int
     indices: tuple[int, ...]
+    kept: int
 
     @property
     def path(self) -> Path:
@@ -333,7 +346,7 @@ class StackPiece(Work):
 
     def run(self) -> Iterator[int]:
         with one_thread(), enough_memory("train fewer candidates at once (--stack), or in fewer processes (--jobs)"):
-            figures = _trainer(self.plan, self.root, self.device).train(self.indices)
+            figures = _trainer(self.plan, self.root, self.device).train(self.indices, self.plan.seeds[self.kept :])
         with whole_file(self.path) as file:
             np.savez(file, allow_pickle=False, **figures)
         yield self.units
@@ -370,18 +383,19 @@ def build(
 
     Args:
         plan: what to build.
-        out: the table to write, when all is done. Finished stacks wait for that in the folder `OUT.build` beside it.
+        out: the table to write, when all is done. Finished stacks wait for that in the folder `OUT.build` beside it. A table of
+            the same plan with fewer trials that lies there is extended by those that it lacks.
         root: where the data set's files are, on every machine; digits need none.
         device: where to train.
         jobs: processes, with one thread each; None for one per core.
         engine: what trains the stacks; see `carry_out`.
         progress: show a progress bar.
-        notice: what all tables and figures made from the table repeat; empty for who trained it on what.
+        notice: what all tables and figures made from the table repeat; empty for who trained it on what, or as it was before.
 
     Raises:
         BuildFailed: some stacks failed; the others are finished.
         FileNotFoundError: a file of the data set is missing.
-        ValueError: plan and data set do not fit, or the folder has stacks of another plan.
+        ValueError: plan and data set do not fit, or what lies at `out` or in the folder is of another plan.
     """
     out = Path(out)
     if out.is_dir():
@@ -392,22 +406,58 @@ def build(
     folder = out.with_name(f"{out.name}.build")
     place = None if root is None else Path(root).absolute()
     trainer = _trainer(plan, place, device)
+    earlier = _earlier(out, plan)
+    kept = 0 if earlier is None else earlier.seeds(plan.dataset, plan.schedule).shape[1]
     stacks = plan.stacks(plan.skeleton(trainer.dataset))
-    pieces = [StackPiece(plan, place, device, number, tuple(stack), results=folder) for number, stack in enumerate(stacks)]
-    _open_folder(folder, plan, device)
+    pieces = [StackPiece(plan, place, device, number, tuple(stack), kept, results=folder) for number, stack in enumerate(stacks)]
+    _open_folder(folder, plan, device, kept)
     todo = [piece for piece in pieces if not piece.path.is_file()]
     candidates, missing = (sum(piece.units for piece in some) for some in (pieces, todo))
     if failures := carry_out(todo, jobs, engine, done=candidates - missing, progress=progress):
         raise BuildFailed(failures, candidates)
-    _write(trainer, pieces, out, notice or f"trained by this project on {plan.dataset}; not NATS-Bench")
+    usual = f"trained by this project on {plan.dataset}; not NATS-Bench" if earlier is None else earlier.notice
+    _write(trainer, pieces, out, notice or usual, earlier)
     shutil.rmtree(folder)
     return Table(out)
 
 
-def _open_folder(folder: Path, plan: Plan, device: str) -> None:
-    """Make the folder of finished stacks, or check that it is of the same plan."""
+def _earlier(out: Path, plan: Plan) -> Table | None:
+    """The table of fewer trials that the plan extends, if there is one.
+
+    Raises:
+        ValueError: a table is there that the plan does not extend.
+    """
+    if not out.exists():
+        return None
+    table = Table(out)
+    there = json.loads(table.metadata.get("source", {}).get("settings", "{}"))
+    asked = json.loads(json.dumps(plan.describe()))
+    differing = [
+        f"{name}: {json.dumps(there.get(name), sort_keys=True)}, asked {json.dumps(value, sort_keys=True)}"
+        for name, value in asked.items()
+        if name not in ("trials", "half") and there.get(name) != value
+    ]
+    if not differing and there["trials"] >= plan.trials:
+        differing = [f"trials: {there['trials']}, asked {plan.trials}"]
+    if differing:
+        raise ValueError(
+            f"{out} exists, and only more trials can be added to it ({'; '.join(differing)}); remove it, or name another file"
+        )
+    return table
+
+
+def _open_folder(folder: Path, plan: Plan, device: str, kept: int) -> None:
+    """Make the folder of finished stacks, or check that it is of the same plan.
+
+    Args:
+        folder: the folder.
+        plan: the plan.
+        device: where it is trained.
+        kept: trials that are not trained again.
+    """
     note = folder / "plan.json"
-    text = json.dumps({**plan.describe(), "device": device, "torch": torch.__version__}, indent=1, sort_keys=True)
+    facts = {**plan.describe(), "kept": kept, "device": device, "torch": torch.__version__}
+    text = json.dumps(facts, indent=1, sort_keys=True)
     with writing_in(folder):
         folder.mkdir(parents=True, exist_ok=True)
     if note.exists():
@@ -461,11 +511,19 @@ def _keep_memory() -> None:
         mallopt(option, value)
 
 
-def _write(trainer: Trainer, pieces: Sequence[StackPiece], out: Path, notice: str) -> None:
-    """Make the table of all finished stacks."""
+def _write(trainer: Trainer, pieces: Sequence[StackPiece], out: Path, notice: str, earlier: Table | None) -> None:
+    """Make the table of all finished stacks.
+
+    Args:
+        trainer: what trained them.
+        pieces: the stacks.
+        out: the table to write.
+        notice: what it repeats in all titles.
+        earlier: a table whose trials come first.
+    """
     plan, space = trainer.plan, trainer.plan.space
     epochs, architectures = plan.protocol.epochs, len(space)
-    stem = f"{plan.dataset}/{epochs}"
+    stem = f"{plan.dataset}/{plan.schedule}"
     figures: dict[str, npt.NDArray[Any]] = {}
     trained = np.zeros(architectures, dtype=bool)
     total = 0.0
@@ -488,9 +546,15 @@ def _write(trainer: Trainer, pieces: Sequence[StackPiece], out: Path, notice: st
         f"{stem}/latency": np.full(architectures, np.nan, dtype=np.float32),
     }
     for name, values in figures.items():
-        tensors[f"{stem}/{name}"] = values[of].astype(np.float32 if name.endswith("/seconds") else curve)
+        trials = [] if earlier is None else [earlier.tensor(f"{stem}/{name}")]
+        merged = np.concatenate([*trials, values[of]], axis=1)
+        tensors[f"{stem}/{name}"] = merged.astype(np.float32 if name.endswith("/seconds") else curve)
         tensors[f"{stem}/{name.split('/')[0]}/epochs"] = np.arange(epochs, dtype=np.int32)
     settings = json.dumps(plan.describe(), sort_keys=True)
+    machines = [f"{_processor()}, {os.cpu_count()} cores, {trainer.device}, torch {torch.__version__}"]
+    if earlier is not None:
+        total += earlier.metadata["source"]["total_seconds"]
+        machines.insert(0, earlier.metadata["source"]["machine"])
     metadata = {
         "space": space.spec(),
         "title": f"{plan.dataset} {space.name}, {epochs} epochs, {plan.trials} {'trial' if plan.trials == 1 else 'trials'}",
@@ -503,11 +567,11 @@ def _write(trainer: Trainer, pieces: Sequence[StackPiece], out: Path, notice: st
             "settings": settings,
             "seconds": "CPU time of a stack, divided by multiply-accumulates",
             "total_seconds": round(total, 1),
-            "machine": f"{_processor()}, {os.cpu_count()} cores, {trainer.device}, torch {torch.__version__}",
+            "machine": "; ".join(dict.fromkeys(machines)),
             "fingerprint": hashlib.sha256(settings.encode()).hexdigest(),
         },
-        "search_schedule": str(epochs),
-        "report_schedule": str(epochs),
+        "search_schedule": plan.schedule,
+        "report_schedule": plan.schedule,
     }
     with TableWriter(out, {name: (array.dtype, array.shape) for name, array in tensors.items()}, metadata) as writer:
         for name, array in tensors.items():

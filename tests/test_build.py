@@ -293,6 +293,41 @@ def test_finished_stacks_of_another_plan_are_refused(tmp_path: Path, monkeypatch
         build(replace(PLAN, trials=1), tmp_path / "t", jobs=1, progress=False)
 
 
+def test_more_trials_are_added_to_a_table(tiny: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only those that it lacks are trained, and it is what a build of all of them makes."""
+    out = tmp_path / "t"
+    first = build(replace(PLAN, trials=1), out, jobs=1, progress=False, notice="mine")
+    seconds, spent = first.seconds("digits", "2", "train").copy(), first.metadata["source"]["total_seconds"]
+    seeds = []
+    monkeypatch.setattr(build_module, "train", lambda *arguments: seeds.append(arguments[3]) or train(*arguments))
+    table = build(PLAN, out, jobs=1, progress=False)
+    assert set(seeds) == {888}
+    assert_same(table, tiny)
+    np.testing.assert_array_equal(table.seconds("digits", "2", "train")[:, :1], seconds)
+    assert (table.seconds("digits", "2", "train")[:, 1] > 0).all()
+    assert table.notice == "mine"
+    assert table.title.endswith("2 trials")
+    assert table.metadata["source"]["total_seconds"] > spent
+    assert table.metadata["source"]["machine"].count("torch") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["t"]
+
+
+@pytest.mark.parametrize(
+    ("plan", "message"),
+    [
+        (PLAN, "trials: 2, asked 2"),
+        (replace(PLAN, trials=1), "trials: 2, asked 1"),
+        (replace(PLAN, trials=3, protocol=Protocol(3, 128)), r'protocol: .*"epochs": 2.*, asked .*"epochs": 3.*'),
+        (replace(PLAN, trials=3, space=SizeSpace((1, 3), 2)), r"widths: \[1, 2\], asked \[1, 3\]"),
+    ],
+)
+def test_a_table_of_another_plan_is_not_overwritten(tiny: Table, plan: Plan, message: str) -> None:
+    with pytest.raises(ValueError, match=rf"only more trials can be added to it \({message}\); remove it, or name another"):
+        build(plan, tiny.path, jobs=1, progress=False)
+    tiny.verify()
+    assert [path.name for path in tiny.path.parent.iterdir()] == ["tiny"]
+
+
 def test_isomorphic_topologies_are_trained_once(tmp_path: Path) -> None:
     plan = Plan(TOPOLOGY, "digits", Protocol(1, 256), trials=1, channels=1, cells=1, sample=12, half=True)
     table = build(plan, tmp_path / "t", jobs=1, progress=False)
@@ -357,7 +392,7 @@ def test_a_piece_is_small(tiny: Table) -> None:
     """It goes to a worker without what its plan has worked out."""
     plan = Plan(TOPOLOGY, "digits", Protocol(1, 256), channels=1, cells=1)
     stacks = plan.stacks(Skeleton(10, 1, 1, 1))
-    piece = StackPiece(plan, None, "cpu", 0, tuple(stacks[0]), results=Path("t.build"))
+    piece = StackPiece(plan, None, "cpu", 0, tuple(stacks[0]), 0, results=Path("t.build"))
     assert len(pickle.dumps(piece)) < 2_000
     assert pickle.loads(pickle.dumps(piece)) == piece
 
