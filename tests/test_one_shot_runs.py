@@ -29,7 +29,9 @@ from benchmark_api.table import Table
 from experiments import one_shot, published, report, store
 from experiments.__main__ import main
 from experiments.analysis import by_epoch, final_architectures, final_values, operation_counts, parameter_free
+from experiments.checklist import checklist
 from experiments.one_shot import Setting
+from experiments.report import make_report
 from experiments.store import ONE_SHOT_RUNS, OneShotExperiment, StoreError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -473,3 +475,9 @@ def test_no_published_cells_are_made_up(digits_table: Table, tmp_path: Path, exp
     assert "1 of 1 runs (1651); no published cells to compare with." in out
     assert "1 of 1 runs (1651); of the published runs of gdas, 0 of 3 on cifar10, 0 of 3 on cifar100, 1 of 3" not in out
     assert "of the published runs of gdas, 0 of 3 on cifar10, 0 of 3 on cifar100, 0 of 3 on ImageNet16-120 did so too." in out
+
+
+def test_the_checklist_says_that_digits_have_settings_of_their_own(finished: Path, digits_table: Table) -> None:
+    evidence = {item.practice: item.evidence for item in checklist([make_report(digits_table, [only(finished)])])}
+    (told,) = (text for practice, text in evidence.items() if practice.startswith("Hyperparameters stated"))
+    assert "chosen on other seeds" in told
