@@ -30,7 +30,7 @@ class SizeConfig(AlphaConfig):
     """Millions of multiply-accumulates that what is chosen may have; None for any number, as in NATS-Bench."""
 
     cost_weight: float = 1.0
-    """Weight of |FLOPs / target - 1| beside a loss in nats, or beside an accuracy from 0 to 1, where there is a target."""
+    """Weight of |FLOPs / target - 1| beside a loss in nats, where there is a target."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

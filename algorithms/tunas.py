@@ -34,6 +34,9 @@ class TuNas(SizeSearch):
         arch_decay: float = 0.0
         """Weight decay of the architecture's parameters."""
 
+        cost_weight: float = 0.1
+        """Weight of |FLOPs / target - 1| beside an accuracy from 0 to 1, where there is a target: -beta of the paper."""
+
         baseline_momentum: float = 0.95
         """Weight of the past in the moving average of the rewards."""
 

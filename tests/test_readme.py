@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Collection
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -152,23 +153,29 @@ def test_every_algorithm_has_a_page_with_its_defaults(name: str) -> None:
     assert "## Result" in page
     assert (ROOT / "algorithms" / f"{search.__module__.split('.')[-1]}.py").name in page
     shared = set() if name in REGISTRY else {field.name for field in fields(AlphaConfig)}
-    defaults = {field: value for field, value in asdict(search.Config()).items() if field not in shared}
-    assert_states(page, defaults)
+    assert_states(page, asdict(search.Config()), shared)
 
 
 def test_shared_hyperparameters_are_stated() -> None:
     assert_states((ROOT / "docs" / "weight-sharing.md").read_text(), asdict(AlphaConfig()))
 
 
-def assert_states(page: str, defaults: dict[str, object]) -> None:
-    """The rows of a page that begin with names of hyperparameters have these defaults in their second column, and no others."""
+def assert_states(page: str, defaults: dict[str, object], optional: Collection[str] = ()) -> None:
+    """The rows of a page that begin with names of hyperparameters have these defaults in their second column, and no others.
+
+    Args:
+        page: the page.
+        defaults: the hyperparameters.
+        optional: those that need not be there.
+    """
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| `")]
     stated = {}  # names and their values stand in the same order
     for names, ours, *_ in rows:
         found = re.findall(r"`(\w+)`", names)
         stated |= dict(zip(found, re.split(r", (?=\d)", ours) if len(found) > 1 else [ours], strict=True))
-    assert stated.keys() == defaults.keys()
-    for hyperparameter, value in defaults.items():
+    assert defaults.keys() - set(optional) <= stated.keys() <= defaults.keys()
+    for hyperparameter in stated:
+        value = defaults[hyperparameter]
         shown = (
             f"{value:.4f}".rstrip("0")
             if value == 1 / 3
