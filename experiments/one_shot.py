@@ -116,7 +116,7 @@ _AS_CANDIDATES = {"batch": 32, "rate": 0.1}
 _FEW_STEPS = {"arch_rate": 0.01}
 DIGITS_DEFAULTS: dict[str, Mapping[str, Any]] = {
     "rsps": {"epochs": 18, **_AS_CANDIDATES},
-    "darts-v1": {"epochs": 24, **_FEW_STEPS},
+    "darts-v1": {"epochs": 12, **_AS_CANDIDATES, **_FEW_STEPS},
     "darts-v2": {"epochs": 5, **_FEW_STEPS},
     "gdas": {"epochs": 18, **_AS_CANDIDATES, **_FEW_STEPS},
     "setn": {"epochs": 10, **_AS_CANDIDATES, **_FEW_STEPS},
@@ -125,8 +125,8 @@ DIGITS_DEFAULTS: dict[str, Mapping[str, Any]] = {
 }
 """What is not the reference's in a search on digits, by its name: three seeds take minutes on two processors.
 
-Where each step trains one path only, the few steps are made as those that the embedded table's candidates were trained with:
-with the reference's batch and rate such a supernet hardly learns in so short a time. Adam moves an architecture parameter by
+All but second-order DARTS make their few steps as the embedded table's candidates were trained: with the reference's batch and
+rate a supernet hardly learns in so short a time. Adam moves an architecture parameter by
 about its rate a step: 39,000 steps of the reference's 0.0003 move it as far as 1,200 of 0.01.
 """
 

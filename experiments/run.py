@@ -23,7 +23,7 @@ DEFAULT_BUDGETS = {
     ("size", "cifar10"): 20_000.0,
     ("size", "cifar100"): 40_000.0,
     ("size", "ImageNet16-120"): 60_000.0,
-    ("topology", "digits"): 45.0,
+    ("topology", "digits"): 50.0,
     ("size", "digits"): 24.0,
 }
 """Budgets by space and dataset, in simulated seconds: the NATS-Bench paper's, and 200 average evaluations of embedded tables."""
