@@ -10,7 +10,19 @@ from torch import Tensor, nn
 
 from algorithms.one_shot import AlphaConfig, AlphaSearch, Batch, register_one_shot
 from algorithms.supernet import Rule, Supernet, WidthRule
-from benchmark_api.spaces import Architecture
+from benchmark_api.spaces import OPERATIONS, Architecture
+
+
+@dataclass(frozen=True)
+class DartsConfig(AlphaConfig):
+    """Hyperparameters of DARTS.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    choose_none: bool = True
+    """Whether `none` can be chosen, as in the reference; in section 2.4 of the paper it cannot."""
 
 
 @register_one_shot
@@ -25,13 +37,22 @@ class DartsFirstOrder(AlphaSearch):
     title = "DARTS (1st)"
     paper = "Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019, arXiv 1806.09055"
     space = "topology"
-    Config = AlphaConfig
+
+    Config = DartsConfig
+    config: DartsConfig
 
     def _weight_rule(self) -> Rule | WidthRule:
         return self._architecture_rule()  # eq. 2
 
     def _evaluation_rule(self, architecture: Architecture) -> Rule | WidthRule:
         return self._architecture_rule()
+
+    def _choose(self) -> Architecture:
+        if self.config.choose_none:
+            return super()._choose()
+        some = self.alpha.clone()
+        some[:, OPERATIONS.index("none")] = -torch.inf
+        return tuple(some.argmax(dim=1).tolist())
 
 
 @register_one_shot
@@ -45,7 +66,7 @@ class DartsSecondOrder(DartsFirstOrder):
     title = "DARTS (2nd)"
 
     @dataclass(frozen=True)
-    class Config(AlphaConfig):
+    class Config(DartsConfig):
         """Hyperparameters of second-order DARTS.
 
         Raises:

@@ -12,9 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from itertools import pairwise
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from algorithms import REGISTRY
 from benchmark_api.spaces import OPERATIONS
@@ -563,7 +564,7 @@ def _verdicts(dataset: DatasetReport) -> list[str]:
 
 
 def _cells(table: Table, dataset: DatasetReport) -> list[str]:
-    """The operations of the cells that weight sharing chose, and which of them have collapsed."""
+    """The operations of the cells that weight sharing chose, and which of them have collapsed or compute nothing."""
     if table.space.name != "topology":
         return []
     notes = []
@@ -577,11 +578,18 @@ def _cells(table: Table, dataset: DatasetReport) -> list[str]:
         collapsed = parameter_free(cells) == 1
         text = f"{dataset.dataset}, {row.label}: the operations of the chosen cells are {mix}"
         if collapsed.any():
-            which = ", ".join(str(index) for index in np.unique(chosen[collapsed]))
-            text += f"; COLLAPSED to nothing but skip_connect and none in {collapsed.sum()} of {len(cells)} runs ({which})"
+            text += f"; COLLAPSED to nothing but skip_connect and none in {collapsed.sum()} of {len(cells)} runs"
+            text += f" ({_listed(chosen[collapsed])})"
             text += _collapsed_in_the_literature(table, dataset.dataset, row.experiment.algorithm)
+        cut = np.array([not table.space.is_connected(cell) for cell in cells])
+        if cut.any():
+            text += f"; NO PATH from input to output in {cut.sum()} of {len(cells)} runs ({_listed(chosen[cut])})"
         notes.append(f"{text}.")
     return notes
+
+
+def _listed(indices: npt.NDArray[np.integer[Any]]) -> str:
+    return ", ".join(map(str, np.unique(indices)))
 
 
 def _collapsed_in_the_literature(table: Table, dataset: str, algorithm: str) -> str:

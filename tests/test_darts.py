@@ -120,3 +120,21 @@ def test_most_probable_operations_are_chosen_none_included() -> None:
     expected = [1 / (4 + torch.e**1e-3)] * 5
     expected[0] *= torch.e**1e-3
     assert search.architecture_weights()[0].tolist() == pytest.approx(expected, rel=1e-6)
+
+
+def test_none_is_left_out_if_wanted() -> None:
+    """Section 2.4 of the paper: the strongest of the other operations."""
+    for choose_none, expected in ((True, (0, 0, 2, 3, 4, 1)), (False, (4, 1, 2, 3, 4, 1))):
+        search = tiny.make("darts-v1", choose_none=choose_none)
+        search.alpha.data = torch.tensor(
+            [
+                [9.0, 1, 2, 3, 4],
+                [9.0, 4, 3, 2, 1],
+                [0.0, 0, 1, 0, 0],
+                [0.0, 0, 0, 1, 0],
+                [0.0, 0, 0, 0, 1],
+                [-9.0, -1, -2, -3, -4],
+            ]
+        )
+        assert search.derive() == expected
+        assert search.alpha[0, 0] == 9

@@ -416,6 +416,7 @@ OUT_OF_RANGE: dict[str, list[Any]] = {
     "arch_decay": [-1.0, math.nan],
     "arch_eps": [0.0, math.nan],
     "perturbation": [0.0, math.nan],
+    "choose_none": [],
     "tau_min": [0.0, 11.0, math.nan],
     "tau_max": [0.05, math.nan],
     "candidates": [0],
@@ -441,6 +442,8 @@ HYPERPARAMETERS = [
 
 @pytest.mark.parametrize(("name", "field"), HYPERPARAMETERS)
 def test_every_hyperparameter_changes_the_search(name: str, field: str) -> None:
+    if field == "choose_none":
+        pytest.skip("it matters where none is ahead: test_darts")
     value = getattr(tiny.config(name), field)
     other = OTHER_VALUES.get(
         field, value + 1 if isinstance(value, int) else 0.6 * value + 1e-3 if isinstance(value, float) else None

@@ -448,7 +448,8 @@ def test_the_report_says_who_is_better_and_what_collapsed(mixed: Path, experimen
     assert "cifar10, mean test accuracy against random (" in out
     assert "the operations of the chosen cells are nor_conv_3x3 100%." in out
     assert "COLLAPSED to nothing but skip_connect and none in 2 of 3 runs (1651, 1835); of the published runs " in out
-    assert "runs of darts-v1, 3 of 3 on cifar10 did so too." in out
+    assert "runs of darts-v1, 3 of 3 on cifar10 did so too; " in out
+    assert "so too; NO PATH from input to output in 1 of 3 runs (1651)." in out
     assert "none 33%, skip_connect 33%, nor_conv_3x3 33%" in out
     assert "x-valid, one half of the official test images" not in out
     assert "measured wall time" in out
@@ -472,9 +473,9 @@ def test_no_published_cells_are_made_up(digits_table: Table, tmp_path: Path, exp
     store_runs(tmp_path, digits_table, condition(digits_table, "digits", "enas"), [[ALL_NONE]])
     store_runs(tmp_path, digits_table, condition(digits_table, "digits", "gdas"), [[ALL_NONE]])
     _, out, _ = experiments("table", "--results", tmp_path)
-    assert "1 of 1 runs (1651); no published cells to compare with." in out
+    assert "1 of 1 runs (1651); no published cells to compare with; NO PATH" in out
     assert "1 of 1 runs (1651); of the published runs of gdas, 0 of 3 on cifar10, 0 of 3 on cifar100, 1 of 3" not in out
-    assert "of the published runs of gdas, 0 of 3 on cifar10, 0 of 3 on cifar100, 0 of 3 on ImageNet16-120 did so too." in out
+    assert "of the published runs of gdas, 0 of 3 on cifar10, 0 of 3 on cifar100, 0 of 3 on ImageNet16-120 did so too; NO PATH" in out
 
 
 def test_the_checklist_says_that_digits_have_settings_of_their_own(finished: Path, digits_table: Table) -> None:
