@@ -47,10 +47,12 @@ def plot_cost(axes: Axes, cost: FloatArray, accuracy: FloatArray, found: Series)
     front = pareto_front(cost, accuracy)
     axes.plot(cost[front], accuracy[front], color=REFERENCE_COLOR, linewidth=0.9, drawstyle="steps-post")
     architectures, runs = np.unique(found.values, return_counts=True)
-    axes.scatter(
-        cost[architectures], accuracy[architectures], s=5 + LARGEST * runs / runs.sum(), color=found.style.color,
-        alpha=0.75, linewidths=0, zorder=3,
-    )  # fmt: skip
+    for count in np.unique(runs):  # marks of one size are drawn once in a file, and used as often as needed
+        alike = architectures[runs == count]
+        axes.plot(
+            cost[alike], accuracy[alike], "o", markersize=np.sqrt(5 + LARGEST * count / runs.sum()), markeredgewidth=0,
+            color=found.style.color, alpha=0.75, zorder=3,
+        )  # fmt: skip
     low, high = float(np.nanmedian(accuracy)), float(np.nanmax(accuracy))
     axes.set_ylim(low, high + 0.05 * (high - low))
     below = int(runs[accuracy[architectures] < low].sum())
