@@ -218,10 +218,10 @@ def ranks_figure(table: Table, all_cells: Sequence[Cell]) -> Figure:
 
 def cost_figure(table: Table, cell: Cell, cost: Literal["flops", "params"]) -> Figure:
     """Test accuracy against FLOPs or parameters over the whole space, one panel for what each algorithm of a cell found."""
-    costs, label = {
-        "flops": (table.flops(cell.dataset), "FLOPs [10⁶ multiply-accumulates]"),
-        "params": (table.params(cell.dataset), "parameters [10⁶]"),
-    }[cost]
+    costs = table.flops(cell.dataset) if cost == "flops" else table.params(cell.dataset)
+    small = np.nanmax(costs) < 0.1
+    costs, power = (1e3 * costs, "10³") if small else (costs, "10⁶")
+    label = f"FLOPs [{power} multiply-accumulates]" if cost == "flops" else f"parameters [{power}]"
     figure, panels = new_figure(table, f"what was found, {cell.title}", len(cell.all_entries), 4, (2.5, 2.3), 1.1, share=True)
     accuracy = full_training_accuracy(table, cell.dataset)[1]
     for axes, entry in zip(panels, cell.all_entries, strict=True):
