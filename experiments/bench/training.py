@@ -107,6 +107,11 @@ class Steps:
     peak_memory: int
     checkpoint: int
 
+    def and_then(self, later: Steps) -> Steps:
+        """With what was measured of the same search later."""
+        seconds, peak_memory = self.seconds + later.seconds, max(self.peak_memory, later.peak_memory)
+        return Steps(seconds, peak_memory, self.checkpoint)
+
     @property
     def rate(self) -> Figure:
         """Steps a second."""
@@ -180,6 +185,8 @@ def bench_supernets(supernets: Supernets) -> Iterator[Row]:
     """Steps of supernets, together and apart, with all operations and along one path; then those of every method."""
     definition = "cells by their definition, operation by operation"
     joint, plain = (supernets.measure(JointStep, apart) for apart in (False, True))
+    for _ in range(2):  # in turn, so that a noisy minute meets both
+        joint, plain = joint.and_then(supernets.measure(JointStep)), plain.and_then(supernets.measure(JointStep, plain=True))
     yield Row("supernet, joint training step", "ms", joint.step, plain.step, definition)
     yield Row("supernet, peak memory of joint training", "MB", joint.memory, plain.memory, definition)
     widest: Steps | None = None
