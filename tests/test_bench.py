@@ -155,6 +155,18 @@ def test_a_slower_machine_is_no_slower_code(tmp_path: Path, capsys: pytest.Captu
     assert checked(tmp_path, capsys, str(new), str(old))[0] == 0
 
 
+def test_a_busy_moment_is_no_slower_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The median took thrice as long, the best repeat as long as before."""
+    history(*ROWS).write(tmp_path)
+    opened, rea = (replace(row, ours=slowed(row, factor).ours) for row, factor in ((ROWS[1], 3.0), (ROWS[2], 1 / 3)))
+    opened = replace(opened, ours=replace(opened.ours, low=ROWS[1].ours.low))
+    rea = replace(rea, ours=replace(rea.ours, high=ROWS[2].ours.high))
+    history(ROWS[0], opened, rea, ROWS[3], day=2).write(tmp_path)
+    status, said = checked(tmp_path, capsys)
+    assert status == 0
+    assert "| 0.33× | 1.00× |  |" in said
+
+
 def test_rows_come_and_go(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     history(*ROWS[:2]).write(tmp_path)
     history(*ROWS[1:3], day=2, settings={"quick": True}).write(tmp_path)

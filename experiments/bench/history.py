@@ -119,7 +119,10 @@ class Comparison:
 
     @classmethod
     def of(cls, old: History, new: History, threshold: float) -> Comparison:
-        """Compare; a row is slower if it takes `threshold` times as long, after division by the control if that is slower.
+        """Compare; a row is slower if its median and its best repeat take `threshold` times as long as they did.
+
+        Both are divided by the control first if that is slower. A moment in which the machine was busy spoils a median sooner
+        than the best of all repeats.
 
         Raises:
             ValueError: the threshold is not above 1.
@@ -133,7 +136,8 @@ class Comparison:
         control = statistics.median(controls) if controls else 1.0
 
         def slower(a: Row, b: Row) -> bool:
-            return b.gain(b.ours, a.ours) * threshold < (min(1.0, control) if b.timed else 1.0)
+            bound = (min(1.0, control) if b.timed else 1.0) / threshold
+            return max(b.gain(b.ours, a.ours), b.gain(b.best, a.best)) < bound
 
         changes = tuple(Change(a, b, a is not None and b is not None and slower(a, b)) for a, b in pairs)
         return cls(old, new, control, changes)

@@ -54,10 +54,20 @@ class Row:
         """Whether a slower machine makes the figure worse; it does not need more memory."""
         return self.unit not in ("B", "kB", "MB")
 
+    @property
+    def rate(self) -> bool:
+        """Whether more is better."""
+        return self.unit.endswith(("/s", "/min"))
+
+    @property
+    def best(self) -> Figure:
+        """The best of our repeats alone."""
+        return Figure.of([self.ours.high if self.rate else self.ours.low])
+
     def gain(self, better: Figure, than: Figure) -> float:
         """How many times better one figure is than another."""
         ratio = than.median / better.median
-        return 1 / ratio if self.unit.endswith("/s") or self.unit.endswith("/min") else ratio
+        return 1 / ratio if self.rate else ratio
 
     def cells(self) -> list[str]:
         """The row of the printed table."""
