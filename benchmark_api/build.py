@@ -384,7 +384,7 @@ def build(
     Args:
         plan: what to build.
         out: the table to write, when all is done. Finished stacks wait for that in the folder `OUT.build` beside it. A table of
-            the same plan with fewer trials that lies there is extended by those that it lacks.
+            the same plan that lies there is extended by the trials that it lacks.
         root: where the data set's files are, on every machine; digits need none.
         device: where to train.
         jobs: processes, with one thread each; None for one per core.
@@ -408,6 +408,9 @@ def build(
     trainer = _trainer(plan, place, device)
     earlier = _earlier(out, plan)
     kept = 0 if earlier is None else earlier.seeds(plan.dataset, plan.schedule).shape[1]
+    if earlier is not None and kept == plan.trials:
+        shutil.rmtree(folder, ignore_errors=True)  # a build that was killed at its very end has not removed it
+        return earlier
     stacks = plan.stacks(plan.skeleton(trainer.dataset))
     pieces = [StackPiece(plan, place, device, number, tuple(stack), kept, results=folder) for number, stack in enumerate(stacks)]
     _open_folder(folder, plan, device, kept)
@@ -422,7 +425,7 @@ def build(
 
 
 def _earlier(out: Path, plan: Plan) -> Table | None:
-    """The table of fewer trials that the plan extends, if there is one.
+    """The table of all or some of the plan's trials, if there is one.
 
     Raises:
         ValueError: a table is there that the plan does not extend.
@@ -432,13 +435,12 @@ def _earlier(out: Path, plan: Plan) -> Table | None:
     table = Table(out)
     there = json.loads(table.metadata.get("source", {}).get("settings", "{}"))
     asked = json.loads(json.dumps(plan.describe()))
+    more = there.get("trials", 0) < plan.trials
     differing = [
         f"{name}: {json.dumps(there.get(name), sort_keys=True)}, asked {json.dumps(value, sort_keys=True)}"
         for name, value in asked.items()
-        if name not in ("trials", "half") and there.get(name) != value
+        if there.get(name) != value and not (more and name in ("trials", "half"))
     ]
-    if not differing and there["trials"] >= plan.trials:
-        differing = [f"trials: {there['trials']}, asked {plan.trials}"]
     if differing:
         raise ValueError(
             f"{out} exists, and only more trials can be added to it ({'; '.join(differing)}); remove it, or name another file"

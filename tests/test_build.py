@@ -312,11 +312,21 @@ def test_more_trials_are_added_to_a_table(tiny: Table, tmp_path: Path, monkeypat
     assert [path.name for path in tmp_path.iterdir()] == ["t"]
 
 
+def test_a_finished_table_is_not_built_again(tiny: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the build was killed when it had written the table, and its stacks are still there."""
+    monkeypatch.setattr(build_module, "train", None)
+    left = tiny.path.with_name("tiny.build")
+    left.mkdir()
+    (left / "plan.json").write_text("whatever")
+    assert build(PLAN, tiny.path, jobs=1, progress=False).fingerprint == tiny.fingerprint
+    assert not left.exists()
+
+
 @pytest.mark.parametrize(
     ("plan", "message"),
     [
-        (PLAN, "trials: 2, asked 2"),
         (replace(PLAN, trials=1), "trials: 2, asked 1"),
+        (replace(PLAN, half=True), "half: false, asked true"),
         (replace(PLAN, trials=3, protocol=Protocol(3, 128)), r'protocol: .*"epochs": 2.*, asked .*"epochs": 3.*'),
         (replace(PLAN, trials=3, space=SizeSpace((1, 3), 2)), r"widths: \[1, 2\], asked \[1, 3\]"),
     ],
