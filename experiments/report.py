@@ -308,9 +308,10 @@ def _one_shot_deviations(condition: OneShotCondition) -> dict[str, object]:
 
 
 def _others(values: Mapping[str, object], defaults: Mapping[str, object]) -> dict[str, object]:
-    """The values that are not the defaults; values come from JSON."""
+    """The values that are not the defaults; values come from JSON. Those that an older version did not have are unknown."""
     plain = json.loads(json.dumps(defaults))
-    return {name: value for name, value in values.items() if name not in plain or plain[name] != value}
+    different = {name: value for name, value in values.items() if name not in plain or plain[name] != value}
+    return different | {name: "unknown" for name in plain if name not in values}
 
 
 def label(condition: AnyCondition, search_schedule: str) -> str:

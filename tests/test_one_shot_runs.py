@@ -460,6 +460,13 @@ def test_a_reader_is_told_what_validation_is_on_cifar100(topology_table: Table, 
     assert "x-valid, one half of the official test images" in experiments("table", "--results", tmp_path)[1]
 
 
+def test_runs_of_an_older_version_are_told_apart(topology_table: Table) -> None:
+    today = condition(topology_table, "cifar10", "darts-v1")
+    known = {name: value for name, value in json.loads(today.hyperparameters).items() if name != "choose_none"}
+    former = replace(today, hyperparameters=json.dumps(known))
+    assert [report.label(of, "12") for of in (today, former)] == ["darts-v1", "darts-v1 (choose_none=unknown)"]
+
+
 def test_csv_keeps_costs_apart(mixed: Path, experiments: Command) -> None:
     rows = list(csv.DictReader(io.StringIO(experiments("table", "--results", mixed, "--format", "csv")[1])))
     costs = {row["algorithm"]: (bool(row["simulated_seconds"]), row["wall_seconds"]) for row in rows}
