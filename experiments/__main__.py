@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import os
 import sys
+import textwrap
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, make_dataclass, replace
 from functools import reduce
+from itertools import pairwise
 from operator import or_
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -407,11 +411,18 @@ def _run_command(one_shot: bool) -> type:
         from experiments.one_shot import default_config
 
         for search in ONE_SHOT.values():
-            usual, small = asdict(search.Config()), asdict(default_config(search, "digits"))
+            usual, small, meaning = asdict(search.Config()), asdict(default_config(search, "digits")), _meanings(search.Config)
             config = _unchecked(
                 search.Config,
                 *(
-                    (name, Annotated[type(small[name]) | None, _by_default(value, small[name])], field(default=None))
+                    (
+                        name,
+                        Annotated[
+                            type(small[name]) | None,
+                            tyro.conf.arg(help=f"{meaning[name]} By default {value}, on digits {small[name]}."),
+                        ],
+                        field(default=None),
+                    )
                     for name, value in usual.items()
                     if value != small[name]
                 ),
@@ -441,8 +452,17 @@ def _unchecked(config: type, *fields: Any) -> type:
     return unchecked
 
 
-def _by_default(usual: object, on_digits: object) -> Any:
-    return tyro.conf.arg(help=f"by default {usual}, on digits {on_digits}")
+def _meanings(config: type) -> dict[str, str]:
+    """What the hyperparameters of a dataclass mean, by name: the texts under its fields and those of the classes above it."""
+    meanings = {}
+    for above in reversed(config.__mro__[:-1]):
+        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(above))).body
+        assert isinstance(definition, ast.ClassDef)
+        for line, below in pairwise(definition.body):
+            match line, below:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                    meanings[name] = text
+    return meanings
 
 
 def _algorithm_command(search: Any, base: type, fields: Sequence[tuple[str, type]]) -> Any:
