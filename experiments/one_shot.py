@@ -116,8 +116,8 @@ _AS_CANDIDATES = {"batch": 32, "rate": 0.1}
 _FEW_STEPS = {"arch_rate": 0.01}
 DIGITS_DEFAULTS: dict[str, Mapping[str, Any]] = {
     "rsps": {"epochs": 18, **_AS_CANDIDATES},
-    "darts-v1": {"epochs": 12, "choose_none": False, **_AS_CANDIDATES, **_FEW_STEPS},
-    "darts-v2": {"epochs": 5, "choose_none": False, **_FEW_STEPS},
+    "darts-v1": {"epochs": 12, **_AS_CANDIDATES, **_FEW_STEPS},
+    "darts-v2": {"epochs": 5, **_FEW_STEPS},
     "gdas": {"epochs": 18, **_AS_CANDIDATES, **_FEW_STEPS},
     "setn": {"epochs": 10, **_AS_CANDIDATES, **_FEW_STEPS},
     "enas": {"epochs": 10, "updates": 5, **_AS_CANDIDATES},
