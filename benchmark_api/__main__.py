@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from benchmark_api.engines import Spread
+from benchmark_api.jobs.engines import Spread
 
 if TYPE_CHECKING:  # imported by the commands that need them: `--help` answers at once
-    from benchmark_api.table import Table
+    from benchmark_api.tables.table import Table
 
 TablePath = Annotated[Path, tyro.conf.arg(metavar="TABLE", help="a table file, or digits-topology, digits-size")]
 _LOCAL = Spread()
@@ -29,7 +29,7 @@ def import_(
     notice: Annotated[str, tyro.conf.arg(help="a caution that all tables and figures made from it repeat")] = "",
 ) -> None:
     """Make a table of an official NATS-Bench archive. Nothing in the archive is run."""
-    from benchmark_api.archive import import_archive
+    from benchmark_api.importers.official.archive import import_archive
 
     table = import_archive(source, out, curves=curves, notice=notice, jobs=jobs, progress=sys.stderr.isatty())
     records = table.metadata["source"]["records"]
@@ -43,8 +43,8 @@ def export(
     jobs: Jobs = None,
 ) -> None:
     """Write a table as a folder in the official format, for the nats_bench package (fast_mode=True)."""
-    from benchmark_api.archive import export_archive
-    from benchmark_api.table import Table
+    from benchmark_api.importers.official.archive import export_archive
+    from benchmark_api.tables.table import Table
 
     opened = Table(table)
     export_archive(opened, out, jobs=jobs, progress=sys.stderr.isatty())
@@ -78,10 +78,10 @@ def build(
 
     With more trials than the table that is there already, only those that it lacks are trained.
     """
-    from benchmark_api.build import BuildFailed, Plan, Protocol
-    from benchmark_api.build import build as build_table
-    from benchmark_api.datasets import Distortion
     from benchmark_api.spaces import SizeSpace, TopologySpace
+    from benchmark_api.training.build import BuildFailed, Plan, Protocol
+    from benchmark_api.training.build import build as build_table
+    from benchmark_api.training.datasets import Distortion
 
     topology = space == "topology"
     plan = Plan(
@@ -122,7 +122,7 @@ def info(
     verify: Annotated[bool, tyro.conf.arg(help="read the whole file and compare it with its fingerprint")] = False,
 ) -> None:
     """What is in a table: datasets, schedules, trials, splits, best and worst architectures, and how far its figures repeat."""
-    from benchmark_api.table import Table
+    from benchmark_api.tables.table import Table
 
     opened = Table(table)
     if verify:
@@ -181,7 +181,7 @@ def query(
     epoch: Annotated[int | None, tyro.conf.arg(help="0-based epoch; the last one unless told otherwise")] = None,
 ) -> None:
     """Everything measured of one architecture."""
-    from benchmark_api.table import Table
+    from benchmark_api.tables.table import Table
 
     opened = Table(table)
     space = opened.space
@@ -211,7 +211,7 @@ def best(
     max_params: Annotated[float | None, tyro.conf.arg(help="upper limit, millions")] = None,
 ) -> None:
     """The best architecture of a dataset, if wanted within limits of FLOPs and parameters."""
-    from benchmark_api.table import Table
+    from benchmark_api.tables.table import Table
 
     opened = Table(table)
     schedule = schedule or opened.schedules(dataset)[-1]
@@ -255,7 +255,7 @@ def _extreme_rows(table: Table, key: str, schedule: str, split: str) -> list[lis
 
 
 def _reliability_row(table: Table, dataset: str, schedule: str) -> list[str]:
-    from benchmark_api.reliability import reliability
+    from benchmark_api.tables.reliability import reliability
 
     found = reliability(table, dataset, schedule)
     measured = f"{found.between_sets:.3f} ({found.sets[0]} against {found.sets[1]})" if found.trials > 1 else "one trial"

@@ -19,15 +19,15 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import tyro
 
-from algorithms import REGISTRY, BlackBoxSearch
-from benchmark_api.engines import Engine, Spread, carry_out, default_jobs
-from benchmark_api.evaluator import Charge, Noise, Repeats
-from benchmark_api.table import EMBEDDED, Table
+from algorithms.black_box import BLACK_BOX, BlackBoxSearch
+from benchmark_api.jobs.engines import Engine, Spread, carry_out, default_jobs
+from benchmark_api.tables.evaluator import Charge, Noise, Repeats
+from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
 from experiments.analysis import Protocol
 from experiments.report import FORMATS, label, make_report, ranking_table, tables_of
+from experiments.runs.black_box import ResultsPiece, condition_of, plan
 from experiments.store import AnyExperiment
-from experiments.sweep import ResultsPiece, condition_of, plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,7 +109,7 @@ class RunOneShot(Spread):
     """The results folder."""
 
     def __call__(self) -> int:
-        from experiments import one_shot
+        from experiments.runs import one_shot
 
         table = Table(self.table)
         dataset = self.dataset or (table.datasets[0] if len(table.datasets) == 1 else "cifar10")
@@ -150,7 +150,7 @@ class RankingCommand(Spread):
     """Processes, of one thread each; by default one per processor, or one alone on other devices than the CPU."""
 
     def __call__(self) -> int:
-        from experiments import one_shot
+        from experiments.runs import one_shot
 
         filters = {"dataset": self.dataset, "algorithm": self.algorithm}
         filters = {name: value for name, value in filters.items() if value is not None}
@@ -205,11 +205,11 @@ class ListCommand:
     """List the algorithms with their hyperparameters' defaults."""
 
     def __call__(self) -> int:
-        from algorithms import ONE_SHOT
+        from algorithms.one_shot import ONE_SHOT
 
-        kinds = dict.fromkeys(REGISTRY, "black-box, topology and size space")
+        kinds = dict.fromkeys(BLACK_BOX, "black-box, topology and size space")
         kinds |= {name: f"one-shot, {search.space} space" for name, search in ONE_SHOT.items()}
-        searches: dict[str, Any] = {**REGISTRY, **ONE_SHOT}
+        searches: dict[str, Any] = {**BLACK_BOX, **ONE_SHOT}
         for name, search in searches.items():
             defaults = ", ".join(f"{option}={value}" for option, value in asdict(search.Config()).items())
             print(f"{name}\n  {search.title}, {kinds[name]}\n  {search.paper}\n  {defaults or 'no hyperparameters'}")
@@ -315,7 +315,7 @@ class ReproduceCommand(Spread):
         trained, one_shot = self._plan_one_shot(pairs)  # refuses now, not after the others, what cannot be trained
         pieces: list[ResultsPiece] = []
         for table, dataset in pairs:
-            for search_class in REGISTRY.values():
+            for search_class in BLACK_BOX.values():
                 config = search_class.Config()
                 condition = condition_of(search_class, config, table, dataset, budget=self.budget)
                 pieces += plan(condition, config, table, self.results, range(self.seeds))
@@ -343,9 +343,9 @@ class ReproduceCommand(Spread):
         """
         if not self.one_shot_seeds:
             return [], []
-        from algorithms import ONE_SHOT
-        from algorithms.one_shot import Execution
-        from experiments import one_shot
+        from algorithms.one_shot import ONE_SHOT
+        from algorithms.one_shot.search import Execution
+        from experiments.runs import one_shot
 
         trained: list[Table] = []
         pieces: list[ResultsPiece] = []
@@ -403,12 +403,12 @@ def _run_command(one_shot: bool) -> type:
         one_shot: also for one-shot searches.
     """
     algorithms = [
-        _algorithm_command(search, RunAlgorithm, [("config", _unchecked(search.Config))]) for search in REGISTRY.values()
+        _algorithm_command(search, RunAlgorithm, [("config", _unchecked(search.Config))]) for search in BLACK_BOX.values()
     ]
     if one_shot:
-        from algorithms import ONE_SHOT
-        from algorithms.one_shot import Execution
-        from experiments.one_shot import default_config
+        from algorithms.one_shot import ONE_SHOT
+        from algorithms.one_shot.search import Execution
+        from experiments.runs.one_shot import default_config
 
         for search in ONE_SHOT.values():
             usual, small, meaning = asdict(search.Config()), asdict(default_config(search, "digits")), _meanings(search.Config)
@@ -501,7 +501,7 @@ def _commands(one_shot: bool) -> Any:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    one_shot = arguments[:1] == ["run"] and not set(arguments[1:2]) & REGISTRY.keys()
+    one_shot = arguments[:1] == ["run"] and not set(arguments[1:2]) & BLACK_BOX.keys()
     warnings.formatwarning = lambda message, *_args, **_kwargs: f"warning: {message}\n"
     try:
         command: Callable[[], int] = tyro.cli(

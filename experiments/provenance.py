@@ -12,20 +12,20 @@ from typing import Literal
 _ROOT = Path(__file__).resolve().parent.parent
 _DETERMINING = {
     "black-box": (
-        "algorithms/*.py",
-        "benchmark_api/spaces.py",
-        "benchmark_api/table.py",
-        "benchmark_api/evaluator.py",
-        "experiments/run.py",
+        "algorithms/black_box/*.py",
+        "benchmark_api/spaces/*.py",
+        "benchmark_api/tables/table.py",
+        "benchmark_api/tables/evaluator.py",
+        "experiments/runs/run.py",
     ),
     "one-shot": (
-        "algorithms/*.py",
-        "benchmark_api/spaces.py",
-        "benchmark_api/networks.py",
-        "benchmark_api/datasets.py",
-        "experiments/one_shot.py",
+        "algorithms/one_shot/**/*.py",
+        "benchmark_api/spaces/*.py",
+        "benchmark_api/training/networks.py",
+        "benchmark_api/training/datasets.py",
+        "experiments/runs/one_shot.py",
     ),
-    "bench": ("algorithms/*.py", "benchmark_api/**/*.py", "experiments/**/*.py"),
+    "bench": ("algorithms/**/*.py", "benchmark_api/**/*.py", "experiments/**/*.py"),
 }
 """The sources that determine a run, by its kind; a change elsewhere leaves every trajectory as it was."""
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from algorithms import REGISTRY
-from benchmark_api.engines import events_of
+from algorithms.black_box import BLACK_BOX
+from benchmark_api.jobs.engines import events_of
 from experiments import store
 from experiments.provenance import code_version
 from experiments.report import label, tables_of
+from experiments.runs.black_box import Piece, ResultsPiece
 from experiments.store import ONE_SHOT_RUNS, AnyExperiment, Experiment, OneShotExperiment, Stored
-from experiments.sweep import Piece, ResultsPiece
 
 _MEASURED = {"train_seconds", "derive_seconds", "peak_memory"}  # differ from run to run
 
@@ -126,9 +126,9 @@ def _piece(experiment: AnyExperiment, seed: int, table: Path, results: Path, dat
     condition: Any = kind.condition(**{name: getattr(experiment, name) for name in kind.fields})
     seeds = range(seed, seed + 1)
     if isinstance(experiment, OneShotExperiment):
-        from experiments import one_shot  # PyTorch takes seconds to import
+        from experiments.runs import one_shot  # PyTorch takes seconds to import
 
         config = one_shot.config_of(condition)
         return one_shot.OneShotPiece(condition, config, seeds, table, code_version("one-shot"), data, results=results)
-    config = REGISTRY[condition.algorithm].Config(**json.loads(condition.hyperparameters))
+    config = BLACK_BOX[condition.algorithm].Config(**json.loads(condition.hyperparameters))
     return Piece(condition, config, seeds, table, code_version(), results=results)

@@ -11,14 +11,14 @@ import matplotlib
 import tyro
 from matplotlib.figure import Figure
 
-from benchmark_api.table import Table
-from experiments.checklist import checklist
+from benchmark_api.tables.table import Table
 from experiments.report import make_report, tables_of
+from experiments.report.checklist import checklist
+from experiments.report.html import write_page
 from experiments.store import ONE_SHOT_RUNS, RANKINGS, AnyExperiment, Experiment, OneShotExperiment, load
-from plots.one_shot import one_shot_figures
-from plots.page import write_page
-from plots.report import anytime_figure, cells, correlation_figure, cost_figure, final_figure, rankable, ranks_figure
-from plots.style import RC, save
+from plots.figures.black_box import anytime_figure, cells, correlation_figure, cost_figure, final_figure, rankable, ranks_figure
+from plots.figures.one_shot import one_shot_figures
+from plots.panels.style import RC, save
 
 
 def draw(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from typing import Any, ClassVar
 
-from benchmark_api import archive
+from benchmark_api.importers.official import archive
 from benchmark_api.nats.errors import InvalidArgument
 from benchmark_api.nats.results import PICKLE_EXT, ArchResults, ResultsCount, mean, pickle_load, pickle_save
 from benchmark_api.nats.sources import (
@@ -24,7 +24,7 @@ from benchmark_api.nats.sources import (
     results_of,
     table_records,
 )
-from benchmark_api.table import Table
+from benchmark_api.tables.table import Table
 
 __all__ = [
     "PICKLE_EXT",

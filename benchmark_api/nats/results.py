@@ -14,7 +14,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from benchmark_api import pickles
+from benchmark_api.importers.official import pickles
 from benchmark_api.nats.errors import InvalidArgument
 
 PICKLE_EXT = "pickle.pbz2"

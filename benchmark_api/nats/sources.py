@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from benchmark_api import archive
+from benchmark_api.importers.official import archive
 from benchmark_api.nats.results import ArchResults, chosen_trials, mean
-from benchmark_api.table import FloatArray, Table
+from benchmark_api.tables.table import FloatArray, Table
 
 Record = Mapping[str, ArchResults]
 """The trainings of one architecture by schedule."""

@@ -15,7 +15,7 @@ from typing import Annotated
 
 import tyro
 
-from benchmark_api.table import Table
+from benchmark_api.tables.table import Table
 from experiments.bench.history import Comparison, History
 from experiments.bench.rows import QUICK, Effort
 from experiments.bench.tables import (

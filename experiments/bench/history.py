@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from benchmark_api.files import whole_file
+from benchmark_api.jobs.files import whole_file
 from experiments.bench.rows import Figure, Row
 
 FORMAT = 1

@@ -21,17 +21,17 @@ from typing import Any
 
 import numpy as np
 
-from algorithms import REGISTRY, BlackBoxSearch, SearchFinished
+from algorithms.black_box import BLACK_BOX, BlackBoxSearch, SearchFinished
 from benchmark_api import nats
-from benchmark_api.archive import export_archive, import_archive
-from benchmark_api.engines import carry_out
-from benchmark_api.safetensors import map_safetensors
+from benchmark_api.importers.official.archive import export_archive, import_archive
+from benchmark_api.jobs.engines import carry_out
 from benchmark_api.spaces import SearchSpace, SizeSpace
-from benchmark_api.table import Table, TableWriter
+from benchmark_api.tables.safetensors import map_safetensors
+from benchmark_api.tables.table import Table, TableWriter
 from experiments import store
 from experiments.bench.rows import Effort, Figure, Measure, Row, in_turn, measured, seconds
-from experiments.run import RunSettings, run
-from experiments.sweep import condition_of, plan
+from experiments.runs.black_box import condition_of, plan
+from experiments.runs.run import RunSettings, run
 
 PACKAGE_DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
 """The datasets on which `nats_bench` simulates searches."""
@@ -66,7 +66,7 @@ class Subject:
             ValueError: the dataset has no default budget, or the archive none that the package knows.
         """
         dataset = next((dataset for dataset in table.datasets if dataset in PACKAGE_DATASETS), table.datasets[0])
-        budget = condition_of(REGISTRY["rea"], REGISTRY["rea"].Config(), table, dataset).budget
+        budget = condition_of(BLACK_BOX["rea"], BLACK_BOX["rea"].Config(), table, dataset).budget
         if dataset not in PACKAGE_DATASETS:
             if archive is not None:
                 known = ", ".join(PACKAGE_DATASETS)
@@ -176,7 +176,7 @@ def bench_searches(subject: Subject, effort: Effort) -> Iterator[Row]:
     disk_seeds = count()
 
     def from_disk() -> float:
-        return 1 / seconds(partial(package_run, REGISTRY["rea"], subject.package(), next(disk_seeds)))
+        return 1 / seconds(partial(package_run, BLACK_BOX["rea"], subject.package(), next(disk_seeds)))
 
     def from_memory(search: type[BlackBoxSearch]) -> Callable[[], float]:
         api, seeds = subject.package(), count()
@@ -189,12 +189,12 @@ def bench_searches(subject: Subject, effort: Effort) -> Iterator[Row]:
         return rate
 
     counterpart = "nats_bench, records read from disk"
-    yield measured("rea, beside records on disk", "runs/s", effort.repeats, ours(REGISTRY["rea"]), from_disk, counterpart)
-    for name, search in REGISTRY.items():
+    yield measured("rea, beside records on disk", "runs/s", effort.repeats, ours(BLACK_BOX["rea"]), from_disk, counterpart)
+    for name, search in BLACK_BOX.items():
         if not search.ignores_budget:
             counterpart = "nats_bench, records in memory"
             yield measured(name, "runs/s", effort.repeats, ours(search), from_memory(search), counterpart)
-    reference = REGISTRY["bohb-reference"]
+    reference = BLACK_BOX["bohb-reference"]
     (whole,) = in_turn(effort.repeats, ours(reference, 1))
     yield Row("bohb-reference", "runs/s", whole)
     with contextlib.suppress(ImportError):
@@ -216,7 +216,7 @@ print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).
 
 def bench_sweep(subject: Subject, effort: Effort, jobs: int) -> Iterator[Row]:
     """Sweeps of regularized evolution by several processes and by one; what they store; the command as a whole."""
-    search, table, runs = REGISTRY["rea"], subject.table, effort.runs
+    search, table, runs = BLACK_BOX["rea"], subject.table, effort.runs
     condition = condition_of(search, search.Config(), table, subject.dataset, budget=subject.budget)
 
     def rate(processes: int) -> float:
@@ -314,7 +314,7 @@ def bench_large(subject: Subject, effort: Effort) -> Iterator[Row]:
         return lambda: 1e6 * seconds(lambda: Table(table.path).best(dataset, schedule, split)) / len(table)
 
     def searching(table: Table) -> Measure:
-        view, search, seeds = table.search_view(table.datasets[0]), REGISTRY["rea"], count()
+        view, search, seeds = table.search_view(table.datasets[0]), BLACK_BOX["rea"], count()
         settings = RunSettings(
             space=view.space.name, dataset=view.dataset, schedule=view.schedule, budget=float("inf"), max_queries=100
         )

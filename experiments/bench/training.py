@@ -13,15 +13,15 @@ from typing import Any
 
 import torch
 
-from algorithms import ONE_SHOT
-from algorithms.darts import DartsFirstOrder
-from algorithms.fbnetv2 import FBNetV2
-from algorithms.one_shot import Batch, Execution, OneShotSearch, Task
-from algorithms.supernet import SuperCell, WidthRule
-from benchmark_api.build import Plan, Protocol, measure_speed, one_thread
-from benchmark_api.datasets import Dataset, Distortion, Split
-from benchmark_api.networks import Skeleton
+from algorithms.one_shot import ONE_SHOT
+from algorithms.one_shot.darts import DartsFirstOrder
+from algorithms.one_shot.fbnetv2 import FBNetV2
+from algorithms.one_shot.search import Batch, Execution, OneShotSearch, Task
+from algorithms.one_shot.supernets.topology import SuperCell, WidthRule
 from benchmark_api.spaces import EDGES, Architecture, SizeSpace, TopologySpace
+from benchmark_api.training.build import Plan, Protocol, measure_speed, one_thread
+from benchmark_api.training.datasets import Dataset, Distortion, Split
+from benchmark_api.training.networks import Skeleton
 from experiments.bench.rows import Effort, Figure, Row
 
 
@@ -163,7 +163,7 @@ class CellsByDefinition(OneShotSearch):
 def cell_by_definition(
     cell: SuperCell, x: torch.Tensor, weights: torch.Tensor | None = None, path: Architecture | None = None
 ) -> torch.Tensor:
-    """A cell edge by edge, operation by operation; arguments as in `algorithms.supernet.Rule`."""
+    """A cell edge by edge, operation by operation; arguments as in `algorithms.one_shot.supernets.topology.Rule`."""
     nodes: list[torch.Tensor] = [x]
     for edge, ((target, source), operations) in enumerate(zip(EDGES, cell.edges, strict=True)):
         assert isinstance(operations, torch.nn.ModuleList)

@@ -1,0 +1,27 @@
+"""Black-box searches, in the order of tables, legends and help."""
+
+from algorithms.black_box.base import BLACK_BOX, BlackBoxSearch, NoConfig, Query, SearchFinished, register
+from algorithms.black_box.random_search import RandomSearch
+from algorithms.black_box.regularized_evolution import RegularizedEvolution
+from algorithms.black_box.reinforce import Reinforce
+from algorithms.black_box.local_search import LocalSearch
+from algorithms.black_box.hyperband import Hyperband, SuccessiveHalving
+from algorithms.black_box.bohb import BOHB
+from algorithms.black_box.bohb_reference import BOHBReference
+
+__all__ = [
+    "BLACK_BOX",
+    "BOHB",
+    "BOHBReference",
+    "BlackBoxSearch",
+    "Hyperband",
+    "LocalSearch",
+    "NoConfig",
+    "Query",
+    "RandomSearch",
+    "RegularizedEvolution",
+    "Reinforce",
+    "SearchFinished",
+    "SuccessiveHalving",
+    "register",
+]

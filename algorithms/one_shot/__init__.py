@@ -1,0 +1,26 @@
+"""One-shot searches, in the order of tables, legends and help. They need PyTorch."""
+
+from algorithms.one_shot.search import ONE_SHOT, OneShotSearch, register_one_shot
+from algorithms.one_shot.rsps import Rsps
+from algorithms.one_shot.darts import DartsFirstOrder, DartsSecondOrder
+from algorithms.one_shot.gdas import Gdas
+from algorithms.one_shot.setn import Setn
+from algorithms.one_shot.enas import Enas
+from algorithms.one_shot.tas import Tas
+from algorithms.one_shot.fbnetv2 import FBNetV2
+from algorithms.one_shot.tunas import TuNas
+
+__all__ = [
+    "ONE_SHOT",
+    "DartsFirstOrder",
+    "DartsSecondOrder",
+    "Enas",
+    "FBNetV2",
+    "Gdas",
+    "OneShotSearch",
+    "Rsps",
+    "Setn",
+    "Tas",
+    "TuNas",
+    "register_one_shot",
+]

@@ -1,0 +1,1 @@
+"""Supernets: one network that holds all candidates of a space."""

@@ -1,0 +1,128 @@
+"""Bounds declared on the fields of a dataclass, checked when an instance is made.
+
+    @dataclass(frozen=True)
+    class Config(Bounded):
+        population_size: Annotated[int, at_least(1)] = 10
+        temperature: Annotated[float, positive] = 1.0
+        betas: tuple[Annotated[float, between(0, 1, "[)")], ...] = (0.9, 0.999)
+
+The command line prints the bounds in its help, and the contract tests derive refused values from them.
+"""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+
+@dataclass(frozen=True)
+class Bound:
+    """An interval of numbers.
+
+    Attributes:
+        low: lower end.
+        high: upper end.
+        low_open: whether the lower end itself is refused.
+        high_open: whether the upper end itself is refused.
+    """
+
+    low: float = -math.inf
+    high: float = math.inf
+    low_open: bool = False
+    high_open: bool = False
+
+    def allows(self, value: float) -> bool:
+        """Whether a number lies in the interval; NaN does not."""
+        above = value > self.low if self.low_open else value >= self.low
+        below = value < self.high if self.high_open else value <= self.high
+        return above and below
+
+    def __str__(self) -> str:
+        if self.high == math.inf:
+            return "positive" if self == positive else f"{'above' if self.low_open else 'at least'} {self.low:g}"
+        return f"in {'(' if self.low_open else '['}{self.low:g}, {self.high:g}{')' if self.high_open else ']'}"
+
+    def refused(self) -> list[float]:
+        """Return numbers just outside the interval, for tests."""
+        outside = [math.nan]
+        if self.low > -math.inf:
+            outside.append(self.low if self.low_open else self.low - 1)
+        if self.high < math.inf:
+            outside.append(self.high if self.high_open else self.high + 1)
+        return outside
+
+
+positive = Bound(low=0, low_open=True)
+
+
+def at_least(low: float) -> Bound:
+    """Return the interval from `low` on."""
+    return Bound(low=low)
+
+
+def between(low: float, high: float, ends: Literal["[]", "[)", "(]", "()"] = "[]") -> Bound:
+    """Return the interval between two ends; a round bracket in `ends` excludes the end."""
+    return Bound(low, high, ends[0] == "(", ends[1] == ")")
+
+
+class Limit(NamedTuple):
+    """A declared restriction of one field.
+
+    Attributes:
+        bound: interval of allowed numbers; None for a choice.
+        choices: allowed values; empty for a number.
+        each: whether the field is a tuple whose elements are restricted.
+    """
+
+    bound: Bound | None
+    choices: tuple[Any, ...]
+    each: bool
+
+    def __str__(self) -> str:
+        return str(self.bound) if self.bound else "one of " + ", ".join(map(repr, self.choices))
+
+    def allows(self, value: Any) -> bool:
+        """Whether a field may have a value. None is allowed where the annotation names it; types are not checked."""
+        if value is None:
+            return True
+        values = value if self.each else (value,)
+        return all(self.bound.allows(item) if self.bound else item in self.choices for item in values)
+
+
+@cache
+def limits(config: type) -> dict[str, Limit]:
+    """Return the restrictions that a dataclass declares, by field."""
+    hints = get_type_hints(config, include_extras=True)
+    found = {field.name: next(_limits_of(hints[field.name]), None) for field in fields(config)}
+    return {name: limit for name, limit in found.items() if limit}
+
+
+def _limits_of(hint: Any, each: bool = False) -> Iterator[Limit]:
+    arguments = get_args(hint)
+    if get_origin(hint) is Annotated:
+        yield from (Limit(item, (), each) for item in arguments[1:] if isinstance(item, Bound))
+        yield from _limits_of(arguments[0], each)
+    elif get_origin(hint) is Literal:
+        yield Limit(None, arguments, each)
+    elif get_origin(hint) in (Union, types.UnionType, tuple):
+        for argument in arguments:
+            yield from _limits_of(argument, each or get_origin(hint) is tuple)
+
+
+@dataclass(frozen=True)
+class Bounded:
+    """Base class of dataclasses whose fields are checked against their declared bounds and choices.
+
+    Raises:
+        ValueError: a value is out of range; the message names the field, the range and the value.
+    """
+
+    def __post_init__(self) -> None:
+        for name, limit in limits(type(self)).items():  # type: ignore[arg-type]
+            value = getattr(self, name)
+            if not limit.allows(value):
+                raise ValueError(f"{name} must be {limit}, got {value!r}")

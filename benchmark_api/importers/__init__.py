@@ -1,0 +1,1 @@
+"""Importers: make a table of files from outside."""

@@ -1,0 +1,1 @@
+"""Official NATS-Bench archives: import and export."""

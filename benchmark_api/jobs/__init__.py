@@ -1,0 +1,1 @@
+"""Jobs: resumable pieces of work, run in local processes or on a Ray cluster."""

@@ -1,0 +1,86 @@
+"""The size space: channel widths of the layers of a fixed cell.
+
+Source: NATS-Bench (Dong et al., TPAMI 2021, arXiv 2009.00437).
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmark_api.spaces.base import Architecture, SearchSpace, below
+
+NATS_WIDTHS = (8, 16, 24, 32, 40, 48, 56, 64)
+"""The eight candidate widths of the NATS-Bench size space, in channels."""
+
+
+SIZE_CELL: Architecture = (3, 3, 3, 1, 3, 3)
+"""The cell of every network of the size space: topology 9930, all 3x3 convolutions but a skip from the input to the output."""
+
+
+class SizeSpace(SearchSpace):
+    """Channel widths of the layers of a fixed cell; 8^5 = 32,768 architectures with the NATS-Bench defaults.
+
+    A decision is a layer, a choice an index into `widths`.
+
+    Args:
+        widths: candidate widths in channels, strictly increasing.
+        layers: number of layers.
+
+    Raises:
+        ValueError: widths are not positive and strictly increasing, or there is no layer.
+        TypeError: a width is not an integer.
+    """
+
+    name = "size"
+    ordinal = True
+
+    def __init__(self, widths: Sequence[int] = NATS_WIDTHS, layers: int = 5) -> None:
+        self.widths: tuple[int, ...] = tuple(operator.index(width) for width in widths)
+        if not self.widths or self.widths[0] < 1 or any(a >= b for a, b in zip(self.widths, self.widths[1:], strict=False)):
+            raise ValueError(f"widths must be positive and strictly increasing, got {self.widths}")
+        if layers < 1:
+            raise ValueError(f"layers must be at least 1, got {layers}")
+        super().__init__([len(self.widths)] * layers)
+
+    def spec(self) -> dict[str, Any]:
+        return {"space": self.name, "widths": list(self.widths), "layers": len(self.cardinalities)}
+
+    def choices(self, decision: int) -> tuple[str, ...]:
+        return tuple(str(width) for width in self.widths)
+
+    def channels(self, architecture: Architecture) -> tuple[int, ...]:
+        """The width of each layer, in channels."""
+        return tuple(self.widths[choice] for choice in architecture)
+
+    def to_string(self, architecture: Architecture) -> str:
+        return ":".join(str(self.widths[choice]) for choice in architecture)
+
+    def from_string(self, text: str) -> Architecture:
+        if not isinstance(text, str):
+            raise ValueError(f"not a size string: expected a str, got {type(text).__name__}")
+        names = self.choices(0)
+        parts = text.split(":")
+        position = 0
+        for part in parts:
+            if part not in names:
+                raise ValueError(
+                    f"not a size string: expected one of {', '.join(names)} at position {position}, got {part!r}"
+                    f"\n  {text}\n  {' ' * position}^"
+                )
+            position += len(part) + 1
+        if len(parts) != len(self.cardinalities):
+            raise ValueError(f"not a size string: expected {len(self.cardinalities)} widths, got {len(parts)}: {text!r}")
+        return tuple(names.index(part) for part in parts)
+
+    def mutate(self, architecture: Architecture, rng: np.random.Generator, redraw: bool = False) -> Architecture:
+        widths = len(self.widths) - (not redraw)
+        if widths == 0:  # a single candidate width: nothing else to choose
+            return architecture
+        layer, choice = divmod(below(len(self.cardinalities) * widths, rng), widths)
+        if not redraw and choice >= architecture[layer]:
+            choice += 1
+        return (*architecture[:layer], choice, *architecture[layer + 1 :])

@@ -1,0 +1,156 @@
+"""The topology space: the cell of NAS-Bench-201, one of five operations on each of six edges.
+
+Sources: NAS-Bench-201 (Dong & Yang, ICLR 2020, arXiv 2001.00326) and NATS-Bench (Dong et al., TPAMI 2021, arXiv 2009.00437).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+
+from benchmark_api.spaces.base import Architecture, SearchSpace, below
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+"""The five operations of the topology space, in the official order (the order is part of the index)."""
+
+EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
+"""The six edges (target node, source node) of the topology cell, in the order of the decisions."""
+
+
+class TopologySpace(SearchSpace):
+    """The cell of NAS-Bench-201: one of five operations on each of six edges; 15,625 architectures.
+
+    A decision is an edge in the order of `EDGES`, a choice an index into `OPERATIONS`.
+    """
+
+    name = "topology"
+    ordinal = False
+
+    def __init__(self) -> None:
+        super().__init__([len(OPERATIONS)] * len(EDGES))
+
+    def spec(self) -> dict[str, Any]:
+        return {"space": self.name}
+
+    def choices(self, decision: int) -> tuple[str, ...]:
+        return OPERATIONS
+
+    # The official index is the position in a list that was shuffled once with a fixed seed: Python's own Mersenne Twister,
+    # seed 88, over the product in which the last edge varies fastest.
+    @cached_property
+    def _code_of_index(self) -> list[int]:
+        codes = list(range(len(self)))
+        random.Random(88).shuffle(codes)
+        return codes
+
+    @cached_property
+    def _index_of_code(self) -> list[int]:
+        indices = [0] * len(self)
+        for index, code in enumerate(self._code_of_index):
+            indices[code] = index
+        return indices
+
+    def index(self, architecture: Architecture) -> int:
+        a, b, c, d, e, f = architecture  # the hot path of every simulated evaluation
+        return self._index_of_code[((((a * 5 + b) * 5 + c) * 5 + d) * 5 + e) * 5 + f]
+
+    def _decode(self, code: int) -> Architecture:
+        return super()._decode(self._code_of_index[code])
+
+    def to_string(self, architecture: Architecture) -> str:
+        ops = [OPERATIONS[choice] for choice in architecture]
+        return f"|{ops[0]}~0|+|{ops[1]}~0|{ops[2]}~1|+|{ops[3]}~0|{ops[4]}~1|{ops[5]}~2|"
+
+    def from_string(self, text: str) -> Architecture:
+        position = 0
+
+        def fail(expected: str) -> ValueError:
+            return ValueError(
+                f"not a topology string: expected {expected} at position {position}, got "
+                f"{text[position : position + 16] or 'the end'!r}\n  {text}\n  {' ' * position}^"
+            )
+
+        def expect(token: str) -> None:
+            nonlocal position
+            if not text.startswith(token, position):
+                raise fail(repr(token))
+            position += len(token)
+
+        if not isinstance(text, str):
+            raise ValueError(f"not a topology string: expected a str, got {type(text).__name__}")
+        architecture = []
+        for node in (1, 2, 3):
+            expect("|" if node == 1 else "+|")
+            for source in range(node):
+                operation = next((op for op in OPERATIONS if text.startswith(op + "~", position)), None)
+                if operation is None:
+                    raise fail(f"one of {', '.join(OPERATIONS)} and '~'")
+                expect(f"{operation}~")
+                expect(f"{source}|")
+                architecture.append(OPERATIONS.index(operation))
+        if position != len(text):
+            raise fail("the end")
+        return tuple(architecture)
+
+    # A node is drawn uniformly, then one of its incoming edges: edge weights 1/3, 1/6, 1/6, 1/9, 1/9, 1/9 (reference code of
+    # REA). One draw from the common denominator serves both steps.
+    _EDGE_OF_SLOT: ClassVar[tuple[int, ...]] = (0,) * 6 + (1,) * 3 + (2,) * 3 + (3,) * 2 + (4,) * 2 + (5,) * 2
+
+    def mutate(self, architecture: Architecture, rng: np.random.Generator, redraw: bool = False) -> Architecture:
+        operations = len(OPERATIONS) - (not redraw)
+        slot, choice = divmod(below(18 * operations, rng), operations)
+        edge = self._EDGE_OF_SLOT[slot]
+        if not redraw and choice >= architecture[edge]:
+            choice += 1
+        return (*architecture[:edge], choice, *architecture[edge + 1 :])
+
+    def unique_string(self, architecture: Architecture, zero_aware: bool | None = True) -> str:
+        """The `isomorphism_string` of an architecture; there are 6,466 (zero_aware True), 12,751 (False) or 15,625 (None)."""
+        operations = [OPERATIONS[choice] for choice in architecture]
+        edges = [(operation, source) for operation, (_, source) in zip(operations, EDGES, strict=True)]
+        return isomorphism_string((edges[:1], edges[1:3], edges[3:]), zero_aware)
+
+    @cached_property
+    def _representatives(self) -> dict[str, Architecture]:
+        representatives: dict[str, Architecture] = {}
+        for index in range(len(self)):
+            architecture = self._decode(index)
+            representatives.setdefault(self.unique_string(architecture), architecture)
+        return representatives
+
+    def canonical(self, architecture: Architecture) -> Architecture:
+        return self._representatives[self.unique_string(architecture)]
+
+    def is_connected(self, architecture: Architecture) -> bool:
+        reached = [True, False, False, False]
+        for (target, source), choice in zip(EDGES, architecture, strict=True):
+            reached[target] |= reached[source] and OPERATIONS[choice] != "none"
+        return reached[3]
+
+
+def isomorphism_string(nodes: Iterable[Iterable[tuple[str, int]]], zero_aware: bool | None = True) -> str:
+    """The isomorphism string of NAS-Bench-201: cells with equal strings compute the same function.
+
+    Args:
+        nodes: for each node after the input, its (operation, source node) pairs.
+        zero_aware: True: skips vanish and zeros are known; False: skips vanish, `none` is an operation like others; None:
+            every operation is kept.
+
+    Zero terms are not removed from sums (`#+#` is not `#`): the published count of 6,466 classes needs it.
+    """
+    texts = ["0"]
+    for node in nodes:
+        terms = []
+        for operation, source in node:
+            if zero_aware and (operation == "none" or texts[source] == "#"):
+                terms.append("#")
+            elif zero_aware is not None and operation == "skip_connect":
+                terms.append(texts[source])
+            else:
+                terms.append(f"({texts[source]})@{operation}")
+        texts.append("+".join(sorted(terms)))
+    return texts[-1]

@@ -1,0 +1,112 @@
+"""How well a table tells architectures apart: what repeats between trials, splits and epochs, and what is noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark_api.tables.table import Table, nanmean
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Statistics of last-epoch accuracies; correlations are Spearman's, NaN where there is too little to compute them.
+
+    Attributes:
+        architectures: how many were compared: those with the most trials; of isomorphic ones that were trained once only one.
+        trials: trials of each.
+        sets: sizes of two disjoint sets of trials.
+        between_sets: rank correlation between the mean test accuracies of the two, mean over all ways to choose them.
+        valid_test: rank correlation between validation and test accuracy, means over trials.
+        early_epoch: the epoch (1-based) that ends the first third of the schedule.
+        early: rank correlation between the test accuracy at that epoch and at the end, means over trials.
+        spread: standard deviation over architectures of the mean test accuracy, percent.
+        trial_spread: standard deviation between trials of an architecture (root mean square over architectures), percent.
+    """
+
+    architectures: int
+    trials: int
+    sets: tuple[int, int]
+    between_sets: float
+    valid_test: float
+    early_epoch: int
+    early: float
+    spread: float
+    trial_spread: float
+
+    @property
+    def between_all(self) -> float:
+        """The rank correlation to expect between the mean over all trials and the mean over as many others.
+
+        By the formula of Spearman and of Brown (British Journal of Psychology 3, 1910), which holds for Pearson's correlation
+        exactly and for ranks about; NaN for a single trial.
+        """
+        if self.trials < 2:
+            return float("nan")
+        longer = self.trials / self.sets[0]
+        return longer * self.between_sets / (1 + (longer - 1) * self.between_sets)
+
+
+def reliability(table: Table, dataset: str, schedule: str) -> Reliability:
+    """The reliability of a table's figures of a dataset and schedule.
+
+    Raises:
+        ValueError: unknown dataset or schedule, or one that was not validated.
+    """
+    split = table.test_split(dataset, schedule)
+    stem = f"{dataset}/{schedule}/{split}"
+    counts = (table.seeds(dataset, schedule) >= 0).sum(axis=1)
+    chosen = counts == counts.max(initial=1)
+    if "trained" in table.metadata.get("source", {}):  # a table of `benchmark_api.training.build`
+        chosen[[index for index in np.flatnonzero(chosen).tolist() if _canonical(table, index) != index]] = False
+    indices = np.flatnonzero(chosen)
+    trials = int(counts[indices[0]]) if len(indices) else 0
+    curves = table.tensor(f"{stem}/accuracy")[indices, :trials].astype(np.float64)  # [architecture, trial, epoch], percent
+    end = curves[:, :, -1]
+    means = nanmean(end)
+    early_epoch = max(1, round(int(schedule) / 3))
+    stored = table.tensor(f"{stem}/epochs").tolist()
+    early = nanmean(curves[:, :, stored.index(early_epoch - 1)]) if early_epoch - 1 in stored else np.full(len(means), np.nan)
+    halves = list(_disjoint_sets(trials))
+    between = [_spearman(nanmean(end[:, first]), nanmean(end[:, second])) for first, second in halves]
+    return Reliability(
+        architectures=len(indices),
+        trials=trials,
+        sets=(len(halves[0][0]), len(halves[0][1])) if halves else (0, 0),
+        between_sets=float(np.mean(between)) if between else float("nan"),
+        valid_test=_spearman(table.mean_accuracy(table.search_key(dataset), schedule, "x-valid")[indices], means),
+        early_epoch=early_epoch,
+        early=_spearman(early, means),
+        spread=float(np.nanstd(means, ddof=1)) if len(means) > 1 else float("nan"),
+        trial_spread=float(np.sqrt(np.nanmean(np.var(end, axis=1, ddof=1)))) if trials > 1 else float("nan"),
+    )
+
+
+def _canonical(table: Table, index: int) -> int:
+    return table.space.index(table.space.canonical(table.space.architecture(index)))
+
+
+def _disjoint_sets(trials: int) -> Iterator[tuple[list[int], list[int]]]:
+    """All ways to make two sets of as many trials as go into each: 1 and 1 of two or three trials, 2 and 2 of four."""
+    size = trials // 2
+    for first in combinations(range(trials), size):
+        rest = [trial for trial in range(trials) if trial not in first]
+        for second in combinations(rest, size):
+            if size and first < second:
+                yield list(first), list(second)
+
+
+def _spearman(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
+    """Spearman's rank correlation over the positions where both are known."""
+    from scipy.stats import spearmanr  # half a second
+
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    known = ~(np.isnan(a) | np.isnan(b))
+    a, b = a[known], b[known]
+    if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return float("nan")
+    return float(spearmanr(a, b).statistic)

@@ -1,0 +1,1 @@
+"""Training of candidates: data sets, networks, stacked training, and the builder of tables."""

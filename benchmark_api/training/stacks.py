@@ -1,0 +1,450 @@
+"""Many candidates as one network: `Stack` computes what its `CellNetwork`s compute, side by side, several times as fast.
+
+A small network spends its time on starting operations. A stack starts each of them once for all candidates that have it, and
+keeps the batch innermost, so that what is copied is contiguous. Activations are [candidate, channel, row, column, image].
+
+Candidates may differ in operations and in widths. Channels that a candidate lacks are there and stay exactly zero: their
+weights are zero, so they are never read and their gradients are zero. Candidates do not influence each other: the gradient
+of the sum of their losses is each one's own gradient.
+
+Operations on which no output depends are left out. One that only sees zeros is not: its normalisation has a bias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmark_api.spaces import EDGES
+from benchmark_api.training.networks import AveragePool, Cell, CellNetwork, FactorizedReduce, ReductionBlock, ReLUConvBN, Zero
+
+
+class Stack(nn.Module):
+    """Candidates with the same blocks, trained side by side.
+
+    Its forward pass takes images [image, channel, row, column] and returns the pooled features [candidate, image, width] and
+    the logits [candidate, image, class].
+
+    Args:
+        networks: the candidates, on one device; the stack starts with copies of their weights.
+
+    Raises:
+        ValueError: there is no network, or their blocks, classes or input channels differ.
+    """
+
+    def __init__(self, networks: Sequence[CellNetwork]) -> None:
+        super().__init__()
+        if not networks:
+            raise ValueError("expected at least one network, got none")
+        kinds = {
+            (
+                tuple(type(block) for block in network.cells),
+                network.classifier.out_features,
+                _plain(network.stem[0], nn.Conv2d).in_channels,
+            )
+            for network in networks
+        }
+        if len(kinds) > 1:
+            raise ValueError("the networks of a stack must have the same kinds of blocks, classes and input channels")
+        widths = [_widths(network) for network in networks]
+        padded = [max(of_block) for of_block in zip(*widths, strict=True)]
+        self.candidates = len(networks)
+        inputs = _plain(networks[0].stem[0], nn.Conv2d).in_channels
+        self.stem = _Convolution([_plain(network.stem[0], nn.Conv2d) for network in networks], inputs, padded[0])
+        self.stem_norm = _Norm([_plain(network.stem[1], nn.BatchNorm2d) for network in networks], padded[0])
+        self.blocks = nn.ModuleList()
+        for block, (c_in, c_out) in enumerate(zip((padded[0], *padded), padded, strict=False)):
+            members = [network.cells[block] for network in networks]
+            make = _Reduction if isinstance(members[0], ReductionBlock) else _Cell
+            self.blocks.append(make(members, c_in, c_out))
+        self.last_norm = _Norm([_plain(network.lastact[0], nn.BatchNorm2d) for network in networks], padded[-1])
+        classifiers = [network.classifier for network in networks]
+        classes = classifiers[0].out_features
+        self.weight = _stacked([layer.weight for layer in classifiers], (classes, padded[-1]))
+        self.bias = _stacked([layer.bias for layer in classifiers], (classes,))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        x = images.permute(1, 2, 3, 0)[None]  # [1, channel, row, column, image]
+        weight = self.stem.weight.flatten(0, 1)[None]  # all candidates see the same images: one convolution, many outputs
+        x = _conv3x3(x.contiguous(), weight, 1)
+        x = self.stem_norm(x.view(self.candidates, -1, *x.shape[2:]))
+        for block in self.blocks:
+            x = block(x)
+        features = self.last_norm(x).relu().mean(dim=(2, 3)).transpose(1, 2)  # [candidate, image, width]
+        return features, torch.baddbmm(self.bias[:, None], features, self.weight.transpose(1, 2))
+
+
+def _plain(module: Any, kind: type[Any]) -> Any:
+    assert isinstance(module, kind)
+    return module
+
+
+def _widths(network: CellNetwork) -> list[int]:
+    """The channels that each block of a network puts out."""
+    widths = [_plain(network.stem[0], nn.Conv2d).out_channels]
+    for block in network.cells:
+        if isinstance(block, ReductionBlock):
+            widths.append(_plain(block.conv_b.op[1], nn.Conv2d).out_channels)
+        else:
+            convolutions = (layer for layer in block.modules() if isinstance(layer, nn.Conv2d))
+            widths.append(next((layer.out_channels for layer in convolutions), widths[-1]))
+    return widths[1:] or widths
+
+
+def _stacked(values: Sequence[Tensor], shape: Sequence[int], together: int = 1) -> nn.Parameter:
+    """Parameters as one [candidate, *shape], each in a corner of its own, with zeros around.
+
+    Args:
+        values: [candidate], or [target, candidate] one after the other.
+        shape: of a corner, channels of the output first.
+        together: number of targets; the channels of a candidate's outputs then stand side by side.
+    """
+    stacked = values[0].new_zeros(len(values), *shape)
+    with torch.no_grad():
+        for row, value in zip(stacked, values, strict=True):
+            row[tuple(slice(length) for length in value.shape)] = value
+    return nn.Parameter(stacked.view(together, -1, *shape).transpose(0, 1).flatten(1, 2))
+
+
+# -- layers ----------------------------------------------------------------------------------------------------------------
+
+
+class _Norm(nn.Module):
+    """Batch normalisations of some candidates."""
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, norms: Sequence[nn.BatchNorm2d], channels: int, together: int = 1) -> None:
+        super().__init__()
+        self.weight = _stacked([norm.weight for norm in norms], (channels,), together)
+        self.bias = _stacked([norm.bias for norm in norms], (channels,), together)
+        self.register_buffer("running_mean", torch.zeros_like(self.weight).flatten())
+        self.register_buffer("running_var", torch.ones_like(self.weight).flatten())
+        self.momentum, self.eps = _plain(norms[0].momentum, float), norms[0].eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = functional.batch_norm(
+            x.reshape(1, x.shape[0] * x.shape[1], -1),
+            self.running_mean,
+            self.running_var,
+            self.weight.flatten(),
+            self.bias.flatten(),
+            self.training,
+            self.momentum,
+            self.eps,
+        )
+        return y.view(x.shape)
+
+
+class _Convolution(nn.Module):
+    """Convolutions of some candidates, without bias: 3x3 of any stride, or 1x1."""
+
+    def __init__(self, layers: Sequence[nn.Conv2d], c_in: int, c_out: int, together: int = 1) -> None:
+        super().__init__()
+        assert all(layer.bias is None for layer in layers)
+        size, self.stride = layers[0].kernel_size[0], layers[0].stride[0]
+        self.weight = _stacked([layer.weight for layer in layers], (c_out, c_in, size, size), together)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.weight.shape[-1] == 3:
+            return _conv3x3(x, self.weight, self.stride)
+        return torch.bmm(self.weight.flatten(2), x.reshape(*x.shape[:2], -1)).view(x.shape[0], -1, *x.shape[2:])
+
+
+class _ConvNorm(nn.Module):
+    """`ReLUConvBN` of some candidates without its ReLU: that is done once for all operations on a node.
+
+    Those on several targets can be one of many channels: what it copies of the node it copies once.
+    """
+
+    def __init__(
+        self, convolutions: Sequence[nn.Conv2d], norms: Sequence[nn.BatchNorm2d], c_in: int, c_out: int, together: int = 1
+    ) -> None:
+        super().__init__()
+        self.convolution = _Convolution(convolutions, c_in, c_out, together)
+        self.norm = _Norm(norms, c_out, together)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.norm(self.convolution(x))
+        return out
+
+
+def _relu_conv_norm(layers: Sequence[ReLUConvBN], c_in: int, c_out: int, together: int = 1) -> _ConvNorm:
+    convolutions, norms = [_plain(x.op[1], nn.Conv2d) for x in layers], [_plain(x.op[2], nn.BatchNorm2d) for x in layers]
+    return _ConvNorm(convolutions, norms, c_in, c_out, together)
+
+
+class _Pool(nn.Module):
+    """The mean of the pixels that exist in each window: 3x3 around every pixel, or 2x2 side by side (the last may be cut off)."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.sums = Sums3x3 if size == 3 else _Sums2x2
+
+    def forward(self, x: Tensor) -> Tensor:
+        pixels: Tensor = self.sums.apply(x.new_ones(1, 1, *x.shape[2:4], 1))  # type: ignore[no-untyped-call]
+        sums: Tensor = self.sums.apply(x)  # type: ignore[no-untyped-call]
+        return sums * pixels.reciprocal()
+
+
+class Sums3x3(torch.autograd.Function):
+    """Sums over the 3x3 pixels around each pixel: along columns, then along rows."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        for axis in (2, 3):
+            length, out = x.shape[axis] - 1, x.clone()
+            out.narrow(axis, 1, length).add_(x.narrow(axis, 0, length))
+            out.narrow(axis, 0, length).add_(x.narrow(axis, 1, length))
+            x = out
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return Sums3x3.forward(ctx, gradient)  # a pixel is around those that are around it
+
+
+class _Sums2x2(torch.autograd.Function):
+    """Sums over squares of 2x2 pixels."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.image = rows, columns = x.shape[2:4]
+        x = functional.pad(x, (0, 0, 0, columns % 2, 0, rows % 2)) if rows % 2 or columns % 2 else x
+        x = x[:, :, ::2] + x[:, :, 1::2]
+        return x[:, :, :, ::2] + x[:, :, :, 1::2]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        k, c, rows, columns, images = gradient.shape
+        spread = gradient[:, :, :, None, :, None].expand(k, c, rows, 2, columns, 2, images)
+        return spread.reshape(k, c, 2 * rows, 2 * columns, images)[:, :, : ctx.image[0], : ctx.image[1]]
+
+
+class _Resize(nn.Module):
+    """Identity between equal widths that are padded differently."""
+
+    def __init__(self, c_in: int, c_out: int) -> None:
+        super().__init__()
+        self.c_in, self.c_out = c_in, c_out
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.c_in == self.c_out:
+            return x
+        return functional.pad(x, (0, 0) * 3 + (0, self.c_out - self.c_in)) if self.c_in < self.c_out else x[:, : self.c_out]
+
+
+# -- a 3x3 convolution with the batch innermost ------------------------------------------------------------------------------
+
+
+def _columns(x: Tensor, stride: int) -> Tensor:
+    """Each pixel's left and right neighbours beside it: [candidate, channel * 3, row + 2, column / stride, image], copied."""
+    k, c, rows, columns, images = x.shape
+    padded = functional.pad(x, (0, 0, 1, 1, 1, 1))
+    shape = (k, c, 3, rows + 2, (columns - 1) // stride + 1, images)
+    a, b, d, e, f = padded.stride()
+    return padded.as_strided(shape, (a, b, e, d, e * stride, f)).reshape(k, c * 3, *shape[3:])
+
+
+def _rows(columns: Tensor, row: int, stride: int) -> Tensor:
+    """What one row of the kernel sees: [candidate, channel * 3, row / stride * column * image]. A view where stride is 1."""
+    rows = (columns.shape[2] - 3) // stride + 1
+    return columns[:, :, row : row + (rows - 1) * stride + 1 : stride].flatten(2)
+
+
+def _convolve(columns: Tensor, weight: Tensor, stride: int) -> Tensor:
+    """The convolution of what `_columns` has prepared, one row of the kernel after another."""
+    shape = ((columns.shape[2] - 3) // stride + 1, *columns.shape[3:])
+    kernel = weight.permute(3, 0, 1, 2, 4).flatten(3)  # [row of the kernel, candidate, output, input * 3]
+    out = torch.bmm(kernel[0], _rows(columns, 0, stride))
+    for row in (1, 2):
+        out.baddbmm_(kernel[row], _rows(columns, row, stride))
+    return out.view(*out.shape[:2], *shape)
+
+
+def _conv3x3(x: Tensor, weight: Tensor, stride: int) -> Tensor:
+    """Convolutions [candidate, output, input, 3, 3] of x [candidate, input, row, column, image], zero-padded by one pixel."""
+    out: Tensor = _Conv3x3.apply(x, weight, stride)  # type: ignore[no-untyped-call]
+    return out
+
+
+def _spread(gradient: Tensor, weight: Tensor, stride: int, image: Sequence[int], shape: Sequence[int]) -> Tensor:
+    """The gradient of a convolution's input: what each window wants, added up.
+
+    Args:
+        gradient: of the output [candidate, output, row * column * image].
+        weight: [candidate, output, input, 3, 3].
+        stride: of the convolution.
+        image: rows and columns of the input.
+        shape: rows, columns and images of the output.
+    """
+    k, _, c_in = weight.shape[:3]
+    padded = gradient.new_zeros(k, c_in, image[0] + 2, image[1] + 2, shape[2])
+    rows, columns = (stride * (length - 1) + 1 for length in shape[:2])
+    for row in range(3):
+        wanted = torch.bmm(weight[..., row, :].flatten(2).transpose(1, 2), gradient).view(k, c_in, 3, *shape)
+        for column in range(3):
+            padded[:, :, row : row + rows : stride, column : column + columns : stride] += wanted[:, :, column]
+    return padded[:, :, 1:-1, 1:-1]
+
+
+class _Conv3x3(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
+        columns = _columns(x, stride)
+        ctx.save_for_backward(x, weight)
+        ctx.stride, ctx.image = stride, x.shape[2:4]
+        return _convolve(columns, weight, stride)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None]:
+        x, weight = ctx.saved_tensors
+        columns = _columns(x, ctx.stride)
+        k, c_out, c_in = weight.shape[:3]
+        flat = gradient.reshape(k, c_out, -1)
+        of_rows = [torch.bmm(flat, _rows(columns, row, ctx.stride).transpose(1, 2)) for row in range(3)]
+        of_weight = torch.stack([of_row.view(k, c_out, c_in, 3) for of_row in of_rows], dim=3)
+        if not ctx.needs_input_grad[0]:
+            return None, of_weight, None
+        if ctx.stride > 1:
+            return _spread(flat, weight, ctx.stride, ctx.image, gradient.shape[2:]), of_weight, None
+        return _convolve(_columns(gradient, 1), weight.flip(3, 4).transpose(1, 2), 1), of_weight, None
+
+
+# -- blocks ----------------------------------------------------------------------------------------------------------------
+
+
+class _Reduction(nn.Module):
+    """`ReductionBlock`s."""
+
+    def __init__(self, blocks: Sequence[Any], c_in: int, c_out: int) -> None:
+        super().__init__()
+        self.conv_a = _relu_conv_norm([block.conv_a for block in blocks], c_in, c_out)
+        self.conv_b = _relu_conv_norm([block.conv_b for block in blocks], c_out, c_out)
+        self.pool = _Pool(2)
+        self.shortcut = _Convolution([block.downsample[1] for block in blocks], c_in, c_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.shortcut(self.pool(x)) + self.conv_b(self.conv_a(x.relu()).relu())
+        return out
+
+
+class _Piece(nn.Module):
+    """One kind of operation on one node, for all candidates and edges that have it.
+
+    Args:
+        module: what it does.
+        relu: whether it wants the node after ReLU.
+        uses: (target node, candidate) for each, by target, then candidate.
+        candidates: number of candidates of the stack.
+        together: of how many targets `module` puts the channels side by side.
+    """
+
+    candidates: Tensor
+
+    def __init__(
+        self, module: nn.Module, relu: bool, uses: Sequence[tuple[int, int]], candidates: int, together: int = 1
+    ) -> None:
+        super().__init__()
+        self.module, self.relu, self.together = module, relu, together
+        rows = [candidate for _, candidate in uses]
+        self.targets = sorted({target for target, _ in uses})
+        self.counts = [sum(target == other for other, _ in uses) for target in self.targets]
+        self.all = rows == list(range(candidates))
+        self.register_buffer("candidates", torch.tensor(rows, dtype=torch.int64))
+
+    def forward(self, node: Tensor) -> list[tuple[int, Tensor, Tensor]]:
+        """(target node, candidates, their terms of its sum)."""
+        if self.together > 1:
+            of_targets = self.module(node).unflatten(1, (self.together, -1)).unbind(1)
+            return list(zip(self.targets, torch.split(self.candidates, self.counts), of_targets, strict=True))
+        terms: Tensor = self.module(node if self.all else node.index_select(0, self.candidates))
+        return list(zip(self.targets, torch.split(self.candidates, self.counts), torch.split(terms, self.counts), strict=True))
+
+
+class _Cell(nn.Module):
+    """`Cell`s, each with operations of its own."""
+
+    def __init__(self, cells: Sequence[Any], c_in: int, c_out: int) -> None:
+        super().__init__()
+        self.c_out = c_out
+        uses: dict[tuple[int, str], list[tuple[int, int, nn.Module]]] = {}  # (source, kind) -> (target, candidate, layer)
+        for candidate, cell in enumerate(cells):
+            live = _live(cell)
+            for (target, source), layer in zip(EDGES, cell.layers, strict=True):
+                if target in live and not isinstance(layer, Zero):
+                    uses.setdefault((source, _kind(layer)), []).append((target, candidate, layer))
+        self.sources = nn.ModuleList(nn.ModuleList() for _ in range(3))
+        for (source, kind), found in sorted(uses.items(), key=lambda item: item[0]):
+            found.sort(key=lambda use: use[:2])
+            layers: list[Any] = [layer for _, _, layer in found]
+            width = c_in if source == 0 else c_out
+            module: nn.Module
+            together = 1
+            match kind:
+                case "conv1" | "conv3":
+                    targets = len({target for target, _, _ in found})
+                    together = targets if len(found) == targets * len(cells) else 1
+                    module = _relu_conv_norm(layers, width, c_out, together)
+                case "project":
+                    module = _ConvNorm([layer.conv for layer in layers], [layer.bn for layer in layers], width, c_out)
+                case "pool":
+                    module = nn.Sequential(_Pool(3), _Resize(width, c_out))
+                case _:
+                    module = _Resize(width, c_out)
+            pieces = self.sources[source]
+            assert isinstance(pieces, nn.ModuleList)
+            pieces.append(_Piece(module, kind.startswith("conv"), [use[:2] for use in found], len(cells), together))
+
+    def forward(self, x: Tensor) -> Tensor:
+        terms: list[list[tuple[Tensor, Tensor]]] = [[] for _ in range(4)]  # of each node's sum
+        node = x
+        for source, pieces in enumerate(self.sources):
+            assert isinstance(pieces, nn.ModuleList)
+            if source:
+                node = self._sum(terms[source], x)
+            positive = node.relu() if any(piece.relu for piece in pieces) else node
+            for piece in pieces:
+                for target, candidates, of_target in piece(positive if piece.relu else node):
+                    terms[target].append((candidates, of_target))
+        return self._sum(terms[3], x)
+
+    def _sum(self, terms: Sequence[tuple[Tensor, Tensor]], x: Tensor) -> Tensor:
+        """A node: zeros, and to each candidate its terms."""
+        complete = [term for _, term in terms if len(term) == len(x)]  # a target has each candidate once per source and kind
+        partial = [(candidates, term) for candidates, term in terms if len(term) < len(x)]
+        out = sum(complete[1:], start=complete[0]) if complete else None
+        if out is None:
+            out = x.new_zeros(x.shape[0], self.c_out, *x.shape[2:])
+        elif partial:
+            out = out.clone()  # it may be a node or be needed by a backward pass
+        for candidates, term in partial:
+            out = out.index_add_(0, candidates, term)
+        return out
+
+
+def _live(cell: Cell) -> set[int]:
+    """The nodes of a cell on which its output depends."""
+    live = {3}
+    for (target, source), layer in reversed(list(zip(EDGES, cell.layers, strict=True))):
+        if target in live and not isinstance(layer, Zero):
+            live.add(source)
+    return live
+
+
+def _kind(layer: nn.Module) -> str:
+    match layer:
+        case ReLUConvBN():
+            return f"conv{_plain(layer.op[1], nn.Conv2d).kernel_size[0]}"
+        case AveragePool() if layer.preprocess is None:
+            return "pool"
+        case FactorizedReduce() if layer.stride == 1:
+            return "project"
+        case nn.Identity():
+            return "skip"
+    raise ValueError(f"no stack for {layer}")

@@ -1,0 +1,189 @@
+"""One HTML page with everything a reader needs: tables, figures, settings, environment, provenance, and the field's checklist.
+
+The page is one file without scripts and without anything from elsewhere; figures are SVG inside it.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from pathlib import Path
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from benchmark_api.jobs.files import whole_file
+from experiments.report import Report, Row, TextTable, text_tables
+from experiments.report.checklist import Item
+from experiments.store import Experiment, OneShotExperiment
+
+RASTER_DPI = 96
+"""Of what is drawn as pixels, thousands of points in a panel: they would make most of the page's size."""
+
+_STYLE = """
+:root { color-scheme: light; --line: #d9d9d9; --muted: #5c5c5c; --accent: #0072b2; }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 78rem; padding: 1rem; color: #1c1c1c; background: #fff;
+       font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+h1 { font-size: 1.7rem; line-height: 1.2; margin: .5rem 0; }
+h2 { font-size: 1.3rem; margin: 2.2rem 0 .6rem; padding-top: .6rem; border-top: 2px solid var(--accent); }
+h3 { font-size: 1.05rem; margin: 1.4rem 0 .4rem; }
+p, li { max-width: 65rem; }
+a { color: var(--accent); }
+nav ul { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; list-style: none; padding: 0; margin: .6rem 0; }
+.notice { border-left: 4px solid #d55e00; background: #fdf3ec; padding: .5rem .8rem; margin: .8rem 0; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; margin: .4rem 0; }
+caption { text-align: left; font-weight: 600; padding: .3rem 0; }
+th, td { text-align: left; padding: .22rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
+thead th { border-bottom: 2px solid #888; }
+tbody tr:hover { background: #f5f8fb; }
+.short td, .short th { white-space: nowrap; }
+.note { color: var(--muted); font-size: .85rem; }
+figure { margin: 1.2rem 0; }
+figure img { display: block; width: 100%; height: auto; }
+.yes { color: #00704f; font-weight: 600; } .no { color: #b33d00; font-weight: 600; } .same { color: var(--muted); }
+@media (max-width: 40rem) { body { padding: .6rem; font-size: .95rem; } h1 { font-size: 1.35rem; } }
+@media print { nav { display: none; } body { max-width: none; font-size: 9pt; } figure, tr, h2, h3 { break-inside: avoid; }
+               .wide { overflow: visible; } .short td, .short th { white-space: normal; } table { font-size: 7pt; } }
+"""
+
+
+def write_page(
+    path: str | os.PathLike[str], reports: Sequence[Report], figures: Mapping[str, Mapping[str, Figure]], items: Sequence[Item]
+) -> Path:
+    """Write the page; a page that was there stays until the new one is complete.
+
+    Args:
+        path: the file.
+        reports: one for each table.
+        figures: the figures of each report's table, by the table's fingerprint and by what they show.
+        items: the checklist.
+
+    Returns:
+        The file.
+    """
+    with whole_file(Path(path)) as file:
+        file.write("\n".join(_document(reports, figures, items)).encode())
+    return Path(path)
+
+
+def _document(reports: Sequence[Report], figures: Mapping[str, Mapping[str, Figure]], items: Sequence[Item]) -> Iterator[str]:
+    sections = {f"table-{number}": report.table.title for number, report in enumerate(reports, start=1)}
+    sections |= {"checklist": "Checklist", "settings": "Settings", "environment": "Environment", "provenance": "Provenance"}
+    yield "<!doctype html>"
+    yield '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+    yield f"<title>NAS zoo: report</title><style>{_STYLE}</style></head><body>"
+    yield "<header><h1>Neural architecture search, compared</h1>"
+    links = "".join(f'<li><a href="#{anchor}">{escape(title)}</a></li>' for anchor, title in sections.items())
+    yield f"<nav><ul>{links}</ul></nav></header><main>"
+    for number, report in enumerate(reports, start=1):
+        yield from _report(f"table-{number}", report, figures.get(report.table.fingerprint, {}))
+    rows = [row for report in reports for dataset in report.datasets for row in dataset.rows]
+    yield from _checklist(items)
+    yield from _settings(rows)
+    yield from _environment(rows)
+    yield from _provenance(reports)
+    yield "</main></body></html>"
+
+
+def _report(anchor: str, report: Report, figures: Mapping[str, Figure]) -> Iterator[str]:
+    table = report.table
+    yield f'<section id="{anchor}"><h2>{escape(table.space.name.capitalize())} space: {escape(table.title)}</h2>'
+    if table.notice:
+        yield f'<p class="notice">{escape(table.notice)}</p>'
+    for text in text_tables(report):
+        yield from _table(text)
+    for what, figure in figures.items():
+        yield _figure(f"{table.title}: {what}", figure)
+    yield "</section>"
+
+
+def _table(table: TextTable) -> Iterator[str]:
+    yield f'<div class="wide"><table class="short"><caption>{escape(table.title)}</caption>'
+    yield f"<thead>{_row('th', table.header)}</thead>"
+    yield f"<tbody>{''.join(_row('td', row) for row in table.rows)}</tbody></table></div>"
+    yield from (f'<p class="note">{escape(note)}</p>' for note in table.notes)
+
+
+def _row(cell: str, texts: Sequence[str]) -> str:
+    return "<tr>" + "".join(f"<{cell}>{escape(text)}</{cell}>" for text in texts) + "</tr>"
+
+
+def _figure(title: str, figure: Figure) -> str:
+    """A figure as an image with its own SVG inside: identifiers of several figures cannot meet."""
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "nas-zoo", "svg.fonttype": "path"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None}, dpi=RASTER_DPI)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    width = round(figure.get_figwidth() * 96)
+    return f'<figure><img alt="{escape(title)}" style="max-width: {width}px" src="data:image/svg+xml;base64,{data}"></figure>'
+
+
+def _checklist(items: Sequence[Item]) -> Iterator[str]:
+    yield '<section id="checklist"><h2>Checklist</h2>'
+    yield '<p class="note">Practices that the field asks for, and what these runs did. '
+    yield "Sources: Lindauer &amp; Hutter (JMLR 2020) [L], Yang et al. (ICLR 2020) [Y], Li &amp; Talwalkar (UAI 2019) [R], "
+    yield "Dong &amp; Yang (ICLR 2020) [N].</p>"
+    yield '<div class="wide"><table><thead>' + _row("th", ("practice", "followed", "what the runs did")) + "</thead><tbody>"
+    for item in items:
+        mark, name = {True: ("yes", "yes"), False: ("no", "no"), None: ("same", "always")}[item.followed]
+        yield f'<tr><td>{escape(item.practice)}</td><td class="{mark}">{name}</td><td>{escape(item.evidence)}</td></tr>'
+    yield "</tbody></table></div></section>"
+
+
+def _settings(rows: Sequence[Row]) -> Iterator[str]:
+    yield '<section id="settings"><h2>Settings</h2><div class="wide"><table><thead>'
+    yield _row("th", ("space", "dataset", "algorithm", "seeds", "settings", "hyperparameters")) + "</thead><tbody>"
+    for row in rows:
+        experiment = row.experiment
+        seeds = experiment.seeds.tolist()
+        some = f"{seeds[0]} to {seeds[-1]}, {len(seeds)} seeds" if len(seeds) > 5 else ", ".join(map(str, seeds))
+        yield _row(
+            "td",
+            (
+                experiment.space, experiment.dataset, experiment.algorithm, some, _how(experiment),
+                _pairs(experiment.hyperparameters) or "none",
+            ),
+        )  # fmt: skip
+    yield "</tbody></table></div></section>"
+
+
+def _how(experiment: Experiment | OneShotExperiment) -> str:
+    if isinstance(experiment, OneShotExperiment):
+        return f"{_pairs(experiment.execution)}; trained on {_pairs(experiment.setting)}"
+    names = ("schedule", "budget", "charge", "repeats", "noise", "max_queries", "incumbent_rule")
+    return ", ".join(f"{name} {value}" for name in names if (value := getattr(experiment, name)) is not None)
+
+
+def _pairs(text: str) -> str:
+    """A JSON object as text."""
+    return ", ".join(f"{name} {json.dumps(value)}" for name, value in json.loads(text).items())
+
+
+def _environment(rows: Sequence[Row]) -> Iterator[str]:
+    yield '<section id="environment"><h2>Environment</h2><div class="wide"><table><thead>'
+    yield _row("th", ("machine", "runs of")) + "</thead><tbody>"
+    machines: dict[tuple[tuple[str, str], ...], set[str]] = {}
+    for row in rows:
+        for machine in row.experiment.machines:
+            machines.setdefault(machine, set()).add(row.experiment.algorithm)
+    for machine, algorithms in sorted(machines.items()):
+        yield _row("td", (", ".join(f"{name} {value}" for name, value in machine), ", ".join(sorted(algorithms))))
+    versions = sorted({version for row in rows for version in row.experiment.code_versions})
+    yield f'</tbody></table></div><p class="note">Code versions: {escape(", ".join(versions))}.</p></section>'
+
+
+def _provenance(reports: Sequence[Report]) -> Iterator[str]:
+    yield '<section id="provenance"><h2>Provenance</h2>'
+    for report in reports:
+        table = report.table
+        facts = {"notice": table.notice or "none", "fingerprint of the table": table.fingerprint}
+        facts |= {f"source: {name}": str(value) for name, value in table.metadata.get("source", {}).items()}
+        yield f'<div class="wide"><table><caption>{escape(table.title)}</caption><tbody>'
+        yield "".join(_row("td", fact) for fact in facts.items()) + "</tbody></table></div>"
+    yield "</section>"

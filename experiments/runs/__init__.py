@@ -1,0 +1,1 @@
+"""Runs: one search on one table with one seed, and what is derived from trained supernets."""

@@ -1,0 +1,1 @@
+"""Panels: draw arrays on axes. They compute no statistics and save nothing."""

@@ -1,0 +1,119 @@
+"""Rankings of architectures by supernets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau, spearmanr
+
+from benchmark_api.tables.table import Table
+from experiments import store
+from experiments.__main__ import main
+from experiments.analysis import rank_correlation
+from experiments.report import ranked, ranking_table
+from experiments.runs import one_shot
+from experiments.runs.one_shot import sample_architectures
+from tests.helpers.synthetic import condition, store_ranking, store_runs
+
+
+def test_correlations_by_hand() -> None:
+    assert rank_correlation([1, 2, 3, 4], [10, 20, 30, 40]) == pytest.approx((1.0, 1.0))
+    assert rank_correlation([1, 2, 3, 4], [4, 3, 2, 1]) == pytest.approx((-1.0, -1.0))
+    tau, rho = rank_correlation([1, 2, 3, 4], [1, 3, 2, 4])  # one of six pairs is out of order: (5 - 1) / 6; 1 - 6 · 2 / 60
+    assert (tau, rho) == pytest.approx((2 / 3, 0.8))
+    for first, second in (([1, 1, 1], [1, 2, 3]), ([1, 2, 3], [5, 5, 5]), ([1], [2])):
+        assert np.isnan(rank_correlation(first, second)).all()
+
+
+def test_the_sample_is_seeded_and_without_repeats(digits_table: Table) -> None:
+    sample = sample_architectures(digits_table, "digits", 500, seed=3)
+    assert np.array_equal(sample, sample_architectures(digits_table, "digits", 500, seed=3))
+    assert not np.array_equal(sample, sample_architectures(digits_table, "digits", 500, seed=4))
+    assert len(set(sample.tolist())) == 500
+    for wrong in (1, len(digits_table) + 1):
+        with pytest.raises(ValueError, match=f"2 to the 15,625 .* got {wrong}"):
+            sample_architectures(digits_table, "digits", wrong, seed=0)
+
+
+@pytest.fixture(scope="module")
+def results(digits_table: Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two runs of RSPS, one epoch each."""
+    folder = tmp_path_factory.mktemp("results")
+    command = ["run", "rsps", "--table", digits_table.path, "--results", folder, "--epochs", 1, "--batch", 450, "--candidates", 2]
+    assert main([str(word) for word in (*command, "--seeds", 2, "--jobs", 1)]) == 0
+    return folder
+
+
+def rank(results: Path, *more: object) -> int:
+    return main([str(word) for word in ("ranking", "--results", results, "--architectures", 6, "--jobs", 1, *more)])
+
+
+def test_the_command(results: Path, digits_table: Table, capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    assert rank(results, "--images", 100) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("2 new runs ")
+    (experiment,) = store.load(results, store.ONE_SHOT_RUNS)
+    (ranking,) = store.load(results, store.RANKINGS)
+    assert (ranking.seeds.tolist(), ranking.images) == ([777, 888], 100)
+
+    piece = one_shot.OneShotPiece(
+        experiment, one_shot.config_of(experiment), range(888, 889), digits_table.path, "", None, results=results
+    )
+    search = piece.search()
+    search.load(piece.checkpoint)
+    indices = sample_architectures(digits_table, "digits", 6, 0)
+    with one_shot.one_thread():
+        inherited = search.inherited_accuracy([digits_table.space.architecture(int(i)) for i in indices], images=100)
+    assert np.array_equal(ranking.architecture, [*indices, *indices])  # the same for both supernets
+    assert np.array_equal(ranking.accuracy[6:], inherited)
+
+    test = digits_table.accuracy(indices, "digits", "3", "x-test")
+    (_, (ours, theirs, correlation)) = ranked(digits_table, ranking)
+    assert np.array_equal(ours, inherited)
+    assert theirs == pytest.approx(test)
+    assert correlation == pytest.approx((kendalltau(inherited, test).statistic, spearmanr(inherited, test).statistic))
+    assert "| digits  | rsps (batch=450, candidates=2, epochs=1) | 2 | 6             | 100    | " in out
+
+    assert rank(results, "--images", 100) == 0  # what is stored is not computed again
+    assert capsys.readouterr().out.startswith("0 new runs ")
+    assert rank(results, "--images", 100, "--sample-seed", 1) == 0
+    assert capsys.readouterr().out.startswith("2 new runs ")
+
+
+def test_correlations_are_averaged_over_supernets(digits_table: Table, tmp_path: Path) -> None:
+    of = condition(digits_table, "digits", "gdas")
+    architectures = [10, 20, 30, 40]
+    test = digits_table.accuracy(np.array(architectures), "digits", "3", "x-test")
+    store_ranking(tmp_path, digits_table, of, architectures, test)
+    store_ranking(tmp_path, digits_table, of, architectures, -test, seed=888)
+    text = ranking_table(digits_table, store.load(tmp_path, store.RANKINGS))
+    (line,) = (line for line in text.splitlines() if line.startswith("| digits"))
+    assert "| gdas " in line
+    assert line.count("0.00 ± 1.41") == 2
+    assert digits_table.notice in text
+
+
+def test_errors_are_one_line(digits_table: Table, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    for arguments, message in (
+        (("--results", tmp_path / "empty"), "no such one-shot run"),
+        (("--results", tmp_path / "none"), "no results folder"),
+        (("--algorithm", "gdas"), "no such one-shot run"),
+        (("--architectures", 1), "architectures must be"),
+        (("--device", "abacus"), "device 'abacus'"),
+    ):
+        capsys.readouterr()
+        assert rank(results, *arguments) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: ")
+        assert error.count("\n") == 1
+        assert message in error
+
+
+def test_a_supernet_that_is_gone_is_left_out(digits_table: Table, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store_runs(tmp_path, digits_table, condition(digits_table, "digits", "gdas"), [[1, 2]])
+    assert rank(tmp_path) == 0
+    assert capsys.readouterr().out.startswith("0 new runs ")

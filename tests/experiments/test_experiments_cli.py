@@ -1,0 +1,311 @@
+"""`python -m experiments`, and the report it prints."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from unittest.mock import create_autospec
+
+import numpy as np
+import pytest
+
+import algorithms
+import plots.__main__
+from algorithms.black_box import BLACK_BOX
+from benchmark_api.tables.table import EMBEDDED, Table
+from experiments import report, store
+from experiments.__main__ import main
+from experiments.report import published
+from experiments.runs import one_shot
+from experiments.runs.run import DEFAULT_BUDGETS, Run
+from experiments.store import Experiment
+
+FIRST_COLUMNS = ["space", "dataset", "algorithm", "seeds", "valid_mean", "valid_std", "test_mean", "test_std"]
+ROOT = Path(__file__).resolve().parents[2]
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def results(topology_table: Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """30 runs each of random search and REA on cifar10, 6 of bohb and 3 of a REA with another population."""
+    folder = tmp_path_factory.mktemp("results")
+    common = ["--table", str(topology_table.path), "--results", str(folder), "--jobs", "1"]
+    assert main(["run", "random", *common, "--seeds", "30"]) == 0
+    assert main(["run", "rea", *common, "--seeds", "30"]) == 0
+    assert main(["run", "bohb", *common, "--seeds", "6"]) == 0
+    assert main(["run", "rea", *common, "--seeds", "3", "--population-size", "20"]) == 0
+    return folder
+
+
+def test_run_goes_to_the_store_and_is_not_repeated(experiments: Command, topology_table: Table, tmp_path: Path) -> None:
+    command = ("run", "rea", "--space", "topology", "--dataset", "cifar100", "--table", topology_table.path)
+    options = ("--results", tmp_path, "--budget", 2000, "--tournament-size", 5, "--jobs", 1, "--charge", "resume")
+    status, out, _ = experiments(*command, *options, "--seeds", 3)
+    assert status == 0
+    assert out.startswith("3 new runs ")
+    status, out, _ = experiments(*command, *options, "--seeds", 5)
+    assert out.startswith("2 new runs ")
+    assert experiments(*command, *options, "--seeds", 2, "--first-seed", 4)[1].startswith("1 new runs ")
+    (experiment,) = store.load(tmp_path)
+    assert experiment.seeds.tolist() == [0, 1, 2, 3, 4, 5]
+    assert (experiment.budget, experiment.charge, experiment.dataset) == (2000, "resume", "cifar100")
+    assert experiment.hyperparameters == '{"population_size": 10, "redraw": false, "tournament_size": 5}'
+    assert experiment.table_fingerprint == topology_table.fingerprint
+    assert experiment.table_path == str(topology_table.path)
+
+
+@pytest.mark.parametrize("name", list(BLACK_BOX))
+def test_every_algorithm_has_a_subcommand_with_its_hyperparameters(name: str, experiments: Command) -> None:
+    status, out, _ = experiments("run", name, "--help")
+    assert status == 0
+    for field in BLACK_BOX[name].Config.__dataclass_fields__:
+        assert "--" + field.replace("_", "-") in out
+
+
+def test_list_names_every_algorithm(experiments: Command) -> None:
+    _, out, _ = experiments("list")
+    for name, search in BLACK_BOX.items():
+        assert f"{name}\n  {search.title}, black-box, topology and size space\n  {search.paper}" in out
+    assert "population_size=10, tournament_size=3" in out
+
+
+def test_status_tells_complete_missing_and_failed(results: Path, experiments: Command, tmp_path: Path) -> None:
+    shutil.copytree(results, tmp_path / "copy")
+    note = next((tmp_path / "copy").rglob("bohb-*")) / "seeds-00006-00024.failed"
+    note.write_text("Traceback\nRuntimeError: no luck\n")
+    status, out, _ = experiments("status", "--results", tmp_path / "copy", "--seeds", 30)
+    assert status == 0
+    assert "topology cifar10 random: 30 runs, complete\n" in out
+    assert "topology cifar10 bohb: 6 runs, missing 6-29\n" in out
+    assert "topology cifar10 rea (population_size=20): 3 runs, missing 3-29\n" in out
+    assert out.endswith(f"failed: {note}: RuntimeError: no luck\n")
+
+
+def test_csv(results: Path, experiments: Command, topology_table: Table) -> None:
+    status, out, _ = experiments("table", "--results", results, "--format", "csv")
+    assert status == 0
+    assert out.splitlines()[0].split(",")[: len(FIRST_COLUMNS)] == FIRST_COLUMNS
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [(row["algorithm"], row["seeds"]) for row in rows] == [("random", "30"), ("rea", "30"), ("rea", "3"), ("bohb", "6")]
+    (experiment,) = (e for e in store.load(results, algorithm="random"))
+    chosen = best_by_hand(experiment)
+    valid = topology_table.accuracy(chosen, "cifar10-valid", "200", "x-valid")
+    test = topology_table.accuracy(chosen, "cifar10", "200", "ori-test")
+    figures = [valid.mean(), valid.std(ddof=1), test.mean(), test.std(ddof=1)]
+    assert [float(rows[0][name]) for name in FIRST_COLUMNS[4:]] == pytest.approx(figures, abs=1e-4)
+    best = topology_table.best("cifar10", "200", "ori-test")[1]
+    assert float(rows[0]["test_regret"]) == pytest.approx(best - test.mean(), abs=1e-4)
+    assert float(rows[0]["test_low"]) < test.mean() < float(rows[0]["test_high"])
+    assert rows[2]["test_low"] == ""  # three runs have no interval
+    assert float(rows[0]["published_test_mean"]) == 93.86
+    assert rows[2]["published_test_mean"] == rows[3]["published_test_mean"] == ""
+
+
+def best_by_hand(experiment: Experiment) -> list[int]:
+    """The architecture with the highest accuracy among those evaluated within the budget, run by run."""
+    chosen = []
+    for start, stop in zip(experiment.offsets[:-1], experiment.offsets[1:], strict=True):
+        within = range(start, start + int((experiment.seconds[start:stop] <= experiment.budget).sum()))
+        chosen.append(int(experiment.architecture[max(within, key=lambda i: (experiment.accuracy[i], -i))]))
+    return chosen
+
+
+def test_markdown_says_what_must_be_known(results: Path, experiments: Command) -> None:
+    _, out, _ = experiments("table", "--results", results)
+    first = out.splitlines()[0]
+    assert "topology space" in first
+    assert "made up for tests" in first  # the table's notice is in the title
+    for text in ("optimum", "space mean", "rea (population_size=20)", "93.86 ± 0.23", "n < 5", "Its BOHB row is bohb-reference"):
+        assert text in out
+    accuracies, merits, comparisons = out.split("\n### ")
+    for table in (accuracies, merits):
+        assert len({len(line) for line in table.splitlines() if line.startswith("| cifar10")}) == 1  # aligned
+    assert "average rank" in merits
+    assert "probability that a run" in comparisons
+    assert "Mann-Whitney" in out
+    assert "***" in next(line for line in out.splitlines() if line.startswith("| rea ") and "cifar10" not in line)
+
+
+def test_latex_is_escaped(results: Path, experiments: Command) -> None:
+    _, out, _ = experiments("table", "--results", results, "--format", "latex")
+    assert out.count(r"\begin{table}") == out.count(r"\end{table}") == 3
+    assert r"population\_size" in out
+    assert "±" not in out
+    body = [line for line in out.splitlines() if line.startswith("cifar10 &")]
+    assert {line.count("&") for line in body} == {7, 8}  # accuracies; merits without wall time: nothing was trained
+
+
+def test_reference_protocol_is_said_and_uses_its_spread(results: Path, experiments: Command) -> None:
+    _, step, _ = experiments("table", "--results", results, "--format", "csv")
+    _, reference, _ = experiments("table", "--results", results, "--format", "csv", "--protocol", "reference")
+    ours, theirs = (next(csv.DictReader(io.StringIO(text))) for text in (step, reference))
+    assert (ours["protocol"], theirs["protocol"]) == ("step", "reference")
+    assert float(theirs["valid_std"]) < float(ours["valid_std"])  # ddof 0
+    assert "line through the two times" in experiments("table", "--results", results, "--protocol", "reference")[1]
+
+
+def test_the_table_can_have_moved(
+    results: Path, experiments: Command, topology_table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = shutil.copy(topology_table.path, tmp_path / "moved.safetensors")
+    _, expected, _ = experiments("table", "--results", results)
+    assert experiments("table", "--results", results, "--table", moved)[:2] == (0, expected)
+    common = ("--results", tmp_path / "own", "--seeds", 2, "--jobs", 1, "--budget", 500)
+    assert experiments("run", "random", "--table", moved, *common)[0] == 0
+    Path(moved).unlink()
+    status, _, error = experiments("table", "--results", tmp_path / "own")
+    assert status == 2
+    assert "--table" in error
+    monkeypatch.setitem(EMBEDDED, "mine", topology_table.path)  # the project's own tables are known by their fingerprints
+    assert experiments("table", "--results", tmp_path / "own")[0] == 0
+    monkeypatch.delitem(EMBEDDED, "mine")
+    shutil.copy(topology_table.path, moved)
+    assert experiments("table", "--results", tmp_path / "own")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "rea", "--table", "nowhere"], "no table file nowhere"),
+        (["run", "rea", "--table", "TABLE", "--dataset", "svhn"], "svhn"),
+        (["run", "rea", "--table", "TABLE", "--space", "size"], "topology"),
+        (["run", "rea", "--table", "TABLE", "--population-size", "0"], "population_size"),
+        (["run", "rea", "--table", "TABLE", "--budget", "-1"], "budget"),
+        (["run", "rea", "--table", "TABLE", "--budget", "inf"], "max_queries"),
+        (["run", "rea", "--table", "TABLE", "--schedule", "13"], "13"),
+        (["run", "rea", "--table", "TABLE", "--seeds", "0"], "seeds"),
+        (["run", "rea", "--table", "TABLE", "--jobs", "0"], "jobs"),
+        (["run", "rea", "--table", "TABLE", "--gpus", "0.5"], "--engine ray"),
+        (["run", "rea", "--table", "TABLE", "--noise", "5"], "noise"),
+        (["run", "rea", "--table", "README"], "not a table"),
+        (["table", "--results", "nowhere"], "no results folder nowhere"),
+        (["table", "--results", "RESULTS", "--dataset", "cifar100"], "no such run"),
+        (["table", "--results", "RESULTS", "--table", "SIZE"], "no stored run"),
+        (["status", "--results", "nowhere"], "no results folder nowhere"),
+        (["reproduce", "--table", "nowhere"], "no table file nowhere"),
+        (["reproduce", "--table"], "no table: "),
+    ],
+)
+def test_errors_are_one_line(
+    arguments: list[str], message: str, experiments: Command, topology_table: Table, size_table: Table, results: Path
+) -> None:
+    paths = {"TABLE": topology_table.path, "SIZE": size_table.path, "RESULTS": results, "README": Path(__file__)}
+    status, out, error = experiments(*[paths.get(argument, argument) for argument in arguments])
+    assert (status, out) == (2, "")
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert message in error
+
+
+def test_an_algorithm_that_fails_fails_the_command(
+    experiments: Command, topology_table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: object) -> None:
+        raise RuntimeError("broken algorithm")
+
+    monkeypatch.setattr(BLACK_BOX["random"], "_propose", broken)
+    status, out, error = experiments("run", "random", "--table", topology_table.path, "--results", tmp_path, "--seeds", 30)
+    assert status == 1
+    assert out.startswith("0 new runs")
+    assert error.count("RuntimeError: broken algorithm") == 2  # two pieces
+    assert error.endswith("error: 30 of 30 runs failed; the same command tries them again\n")
+
+
+def test_mixed_code_versions_warn_in_one_line(results: Path, topology_table: Table, tmp_path: Path) -> None:
+    """In a process of its own, as a user sees it."""
+    folder = tmp_path / "copy"
+    shutil.copytree(results, folder)
+    (experiment,) = store.load(folder, algorithm="random")
+    condition = store.Condition(**{name: getattr(experiment, name) for name in store.BLACK_BOX.fields})
+    (path,) = (path for path in folder.rglob("random-*/*.parquet") if path.name == "seeds-00025-00029.parquet")
+    piece = [Run(s, np.array([9.0]), np.zeros(1, "i4"), np.full(1, 12, "i2"), np.ones(1), 0.1) for s in range(25, 30)]
+    path.unlink()
+    store.write_piece(folder, condition, piece, "0.0.0+older", str(topology_table.path))
+    command = [sys.executable, "-m", "experiments", "status", "--results", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr.startswith("warning: topology/cifar10/random-")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_figure_that_the_table_lacks_is_named(results: Path, topology_table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    valid, test = report.full_training_accuracy(topology_table, "cifar10")
+    loaded = store.load(results, algorithm="random")
+    test = test.copy()
+    test[best_by_hand(loaded[0])[4]] = np.nan
+    monkeypatch.setattr(report, "full_training_accuracy", lambda table, dataset: (valid, test))
+    with pytest.raises(ValueError, match=r"no full-training accuracy on cifar10 of architecture \d+, chosen by random"):
+        report.make_report(topology_table, loaded)
+
+
+def test_published_rows_are_found_by_registry_name() -> None:
+    assert published.find("topology", "cifar100", "rea") == ((72.28, 0.95, 72.23, 0.84), 500)
+    assert published.find("topology", "ImageNet16-120", "bohb-reference") == ((45.55, 0.79, 45.70, 0.86), 500)
+    for unknown in (("size", "cifar10", "rea"), ("topology", "digits", "rea"), ("topology", "cifar10", "bohb")):
+        assert published.find(*unknown) is None
+
+
+def test_reproduce(experiments: Command, size_table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    figure = tmp_path / "figures" / "size-anytime.png"
+    draw = create_autospec(plots.__main__.draw, return_value=[figure])  # the figures have tests of their own
+    monkeypatch.setattr(plots.__main__, "draw", draw)
+    folder = tmp_path / "results"
+    folders = ("--results", folder, "--figures", figure.parent)
+    status, out, _ = experiments("reproduce", "--table", size_table.path, "--seeds", 2, "--jobs", 2, *folders)
+    assert status == 0
+    for name in BLACK_BOX:
+        for dataset in ("cifar10", "cifar100"):
+            (experiment,) = store.load(folder, dataset=dataset, algorithm=name)
+            assert experiment.seeds.tolist() == [0, 1]
+            assert any(line.startswith(f"| {dataset} ") and f" {name} " in line for line in out.splitlines())
+    assert "### size space" in out
+    draw.assert_called_once_with(folder, figure.parent, (size_table.path,))
+    assert out.endswith(f"{figure}\n")
+    assert out.startswith("weight sharing on cifar10 is left out: it trains on images; name their folder")
+    assert not store.load(folder, store.ONE_SHOT_RUNS)
+
+
+def test_reproduce_trains_supernets_where_there_are_images(
+    experiments: Command, digits_table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw = create_autospec(plots.__main__.draw, return_value=[])
+    monkeypatch.setattr(plots.__main__, "draw", draw)
+    monkeypatch.setattr(algorithms, "ONE_SHOT", {name: algorithms.ONE_SHOT[name] for name in ("gdas", "tas")})
+    monkeypatch.setitem(one_shot.DIGITS_DEFAULTS, "gdas", {"epochs": 1, "eval_batch": 16})
+    monkeypatch.setitem(DEFAULT_BUDGETS, ("topology", "digits"), 20_000.0)
+    command = ("reproduce", "--table", digits_table.path, "--seeds", 2, "--one-shot-seeds", 1, "--jobs", 1)
+    folders = ("--results", tmp_path / "results", "--figures", tmp_path / "figures")
+    status, out, err = experiments(*command, *folders)
+    assert status == 0, err
+    (found,) = store.load(tmp_path / "results", store.ONE_SHOT_RUNS)
+    (ranking,) = store.load(tmp_path / "results", store.RANKINGS)
+    assert (found.algorithm, found.seeds.tolist()) == (ranking.algorithm, ranking.seeds.tolist()) == ("gdas", [777])
+    for name in (*BLACK_BOX, "gdas"):
+        assert any(line.startswith("| digits ") and f" {name} " in line for line in out.splitlines())
+    assert "### ranking by supernets" in out
+    draw.assert_called_once_with(tmp_path / "results", tmp_path / "figures", (digits_table.path,))
+    again = experiments(*command, *folders)[1]
+    assert again.count("0 new runs") == 3
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--dataset", "cifar100"), "no table has a dataset 'cifar100'; there is digits"),
+        (("--seeds", "0"), "seeds must be at least 1"),
+        (("--one-shot-seeds", "-1"), "one-shot-seeds at least 0"),
+        (("--device", "cuda:99"), "device 'cuda:99' cannot be used"),
+    ],
+)
+def test_reproduce_refuses_before_it_works(
+    flags: tuple[str, str], message: str, experiments: Command, digits_table: Table, tmp_path: Path
+) -> None:
+    status, _, error = experiments("reproduce", "--table", digits_table.path, "--results", tmp_path / "results", *flags)
+    assert status == 2
+    assert message in error
+    assert not (tmp_path / "results").exists()
