@@ -437,7 +437,7 @@ def seconds_to_reach(experiment: AnyExperiment, values_by_architecture: npt.Arra
     values = np.asarray(values_by_architecture, dtype=np.float64)
     if isinstance(experiment, OneShotExperiment):
         shape = len(experiment.seeds), -1
-        seconds = (experiment.train_seconds + experiment.derive_seconds).reshape(shape).cumsum(axis=1)
+        seconds = experiment.clock.reshape(shape)
         return first_reaching(values[by_epoch(experiment)], seconds.mean(axis=0), target)
     steps = incumbent_steps(experiment)
     changed = np.append(True, steps[1:] != steps[:-1])

@@ -390,7 +390,7 @@ def _record(report: Report, dataset: DatasetReport, row: Row) -> dict[str, str]:
         "test_optimum": dataset.optimum[1],
         "simulated_seconds": row.simulated_seconds,
         "wall_seconds": row.wall_seconds,
-        "peak_memory": float(row.experiment.peak_memory.max()) if isinstance(row.experiment, OneShotExperiment) else float("nan"),
+        "peak_memory": row.experiment.peak_memory,
     }
     experiment = row.experiment
     return {
@@ -401,7 +401,7 @@ def _record(report: Report, dataset: DatasetReport, row: Row) -> dict[str, str]:
         **{name: "" if np.isnan(value) else f"{value:.4f}" for name, value in figures.items()},
         "protocol": report.protocol,
         **{
-            name: "" if (value := getattr(experiment, name, None)) is None else str(value)
+            name: "" if name not in experiment.kind.fields or (value := getattr(experiment, name)) is None else str(value)
             for name in (
                 "schedule",
                 "budget",

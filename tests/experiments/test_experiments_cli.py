@@ -222,7 +222,7 @@ def test_mixed_code_versions_warn_in_one_line(results: Path, topology_table: Tab
     folder = tmp_path / "copy"
     shutil.copytree(results, folder)
     (experiment,) = store.load(folder, algorithm="random")
-    condition = store.Condition(**{name: getattr(experiment, name) for name in store.BLACK_BOX.fields})
+    condition = store.Condition(**{name: getattr(experiment, name) for name in store.BLACK_BOX_RUNS.fields})
     (path,) = (path for path in folder.rglob("random-*/*.parquet") if path.name == "seeds-00025-00029.parquet")
     piece = [Run(s, np.array([9.0]), np.zeros(1, "i4"), np.full(1, 12, "i2"), np.ones(1), 0.1) for s in range(25, 30)]
     path.unlink()

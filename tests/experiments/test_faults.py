@@ -76,7 +76,7 @@ def assert_same(results: Path, expected: Path) -> None:
     wanted = {path.relative_to(expected) for path in expected.rglob("*") if path.is_file()}
     assert wanted <= files
     assert {path.suffix for path in files - wanted} <= {".parquet"}
-    for kind in (store.BLACK_BOX, store.ONE_SHOT_RUNS):
+    for kind in (store.BLACK_BOX_RUNS, store.ONE_SHOT_RUNS):
         store.load(results, kind)  # all pieces are whole, in their place, and without a seed twice
     for path in wanted:
         if path.suffix == ".parquet":

@@ -79,7 +79,7 @@ def test_what_is_not_kept_is_read_again(topology_table: Table, tmp_path: Path, m
     bounded = store.load(tmp_path)
     assert len(read) == 9
     for ours, theirs in zip(bounded, whole, strict=True):
-        for name in ("offsets", *store.BLACK_BOX.lists):
+        for name in ("offsets", *store.BLACK_BOX_RUNS.lists):
             assert np.array_equal(getattr(ours, name), getattr(theirs, name)), name
     assert len(read) == 18  # those of one experiment at a time
     with pytest.raises(AttributeError, match="'Experiment' object has no attribute 'losses'"):

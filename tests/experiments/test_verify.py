@@ -43,7 +43,7 @@ def test_whole_results_pass(results: Path, capsys: pytest.CaptureFixture[str]) -
 def test_a_changed_run_is_found(results: Path, topology_table: Table, capsys: pytest.CaptureFixture[str]) -> None:
     """A file that is well-formed, but whose runs are not those of its seeds."""
     (experiment,) = store.load(results, algorithm="rea")
-    condition = store.Condition(**{name: getattr(experiment, name) for name in store.BLACK_BOX.fields})
+    condition = store.Condition(**{name: getattr(experiment, name) for name in store.BLACK_BOX_RUNS.fields})
     runs = []
     for number, seed in enumerate(experiment.seeds.tolist()[:25]):
         part = slice(experiment.offsets[number], experiment.offsets[number + 1])

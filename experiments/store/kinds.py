@@ -1,0 +1,220 @@
+"""Kinds of runs: black-box searches on a table, one-shot searches, and rankings of architectures by a trained supernet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from algorithms.black_box import BLACK_BOX
+from experiments.runs.run import DEFAULT_BUDGETS, RunSettings
+from experiments.store.schema import KINDS, AnyCondition, AnyExperiment, Column, Kind, differences
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+FloatArray = npt.NDArray[np.float64]
+
+
+# -- black-box runs ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition(AnyCondition, RunSettings):
+    """Everything a black-box run depends on besides its seed and the version of the code.
+
+    Attributes:
+        incumbent_rule: see `BlackBoxSearch.incumbent_rule`.
+    """
+
+    kind_name: ClassVar[str] = "black-box"
+
+    incumbent_rule: str
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        noise = row["noise"]  # a trial's seed is stored as text, as the other values are
+        return cls(**{**row, "noise": int(noise) if noise.isdigit() else noise})
+
+    def search_class(self) -> type[Any] | None:
+        return BLACK_BOX.get(self.algorithm)
+
+    def default_config(self, search_class: type[Any]) -> Any:
+        return search_class.Config()
+
+    def settings(self) -> dict[str, Any]:
+        names = [field.name for field in fields(RunSettings) if field.name not in ("space", "dataset")]
+        return {name: value for name in (*names, "incumbent_rule") if (value := getattr(self, name)) is not None}
+
+    def changed_settings(self, search_schedule: str) -> dict[str, Any]:
+        usual = {field.name: field.default for field in fields(RunSettings) if field.default is not MISSING}
+        usual["schedule"] = search_schedule
+        usual["budget"] = DEFAULT_BUDGETS.get((self.space, self.dataset))
+        return {name: getattr(self, name) for name, value in usual.items() if getattr(self, name) != value}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Experiment(Condition, AnyExperiment):
+    """All stored black-box runs of one condition; an entry is an evaluation."""
+
+    seconds = Column[FloatArray](np.float64, "s", "simulated clock after the evaluation, from the start of the run")
+    epochs = Column[npt.NDArray[np.int16]](np.int16, "", "training epochs of the evaluation")
+    accuracy = Column[FloatArray](np.float64, "%", "validation accuracy")
+    curve = Column[FloatArray | None](
+        np.float64, "%", "validation accuracy after each stored epoch", axis="epoch", ragged=True, optional=True
+    )
+    incumbent = Column[npt.NDArray[np.int32] | None](
+        np.int32, "", "entry, counted in the run, that is the incumbent after the evaluation", optional=True
+    )
+    _costs = Column[None](np.float64, "", "value of a metric of the table", name="costs", by_metric=True, optional=True)
+
+    @property
+    def cost_names(self) -> tuple[str, ...]:
+        """Names of the metrics in `costs`; empty where the search needs none."""
+        return tuple(name.partition(":")[2] for name in self.columns if name.startswith("costs:"))
+
+    @property
+    def costs(self) -> FloatArray | None:
+        """Costs of the evaluated architectures [evaluation, metric]; None where the search needs none."""
+        return np.stack([self.columns[f"costs:{name}"] for name in self.cost_names], axis=1) if self.cost_names else None
+
+    @property
+    def clock(self) -> FloatArray:
+        return self.seconds
+
+    @property
+    def spent_seconds(self) -> FloatArray:
+        return np.minimum(self.seconds[self.offsets[1:] - 1], self.budget)
+
+
+# -- one-shot runs -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneShotCondition(AnyCondition):
+    """Everything a one-shot run depends on besides its seed and the version of the code.
+
+    Attributes:
+        execution: how it is computed (`algorithms.one_shot.search.Execution`), as JSON.
+        setting: the images trained on and the skeleton (`experiments.runs.one_shot.Setting`), as JSON.
+    """
+
+    kind_name: ClassVar[str] = "one-shot"
+    schedule = ""
+    budget = float("inf")
+    incumbent_rule = "last"  # the architecture derived after an epoch
+
+    execution: str
+    setting: str
+
+    def search_class(self) -> type[Any] | None:
+        from algorithms.one_shot import ONE_SHOT  # PyTorch takes seconds to import: only reports of one-shot runs need it
+
+        return ONE_SHOT.get(self.algorithm)
+
+    def default_config(self, search_class: type[Any]) -> Any:
+        from experiments.runs.one_shot import default_config
+
+        return default_config(search_class, self.dataset)
+
+    def execution_values(self) -> dict[str, Any]:
+        """Parse how the run is computed."""
+        values: dict[str, Any] = json.loads(self.execution)
+        return values
+
+    def setting_values(self) -> dict[str, Any]:
+        """Parse the images trained on and the skeleton."""
+        values: dict[str, Any] = json.loads(self.setting)
+        return values
+
+    def settings(self) -> dict[str, Any]:
+        return self.execution_values() | {f"trained on {name}": value for name, value in self.setting_values().items()}
+
+    def deviations(self, search_schedule: str) -> dict[str, Any]:
+        from algorithms.one_shot.search import Execution
+
+        return super().deviations(search_schedule) | differences(self.execution_values(), asdict(Execution()))
+
+
+_EPOCH_METRICS = [
+    *(
+        Column[FloatArray](np.float64, "nats" if "loss" in name else "%", "of the supernet", name=name)
+        for name in ("train_loss", "train_accuracy", "valid_loss", "valid_accuracy")
+    ),
+    Column[FloatArray](np.float64, "", "weights of all choices, decision after decision", name="arch_weights", axis="choice"),
+    Column[FloatArray](np.float64, "nats", "mean over decisions", name="entropy"),
+    Column[FloatArray](np.float64, "s", "wall time of training the epoch", name="train_seconds", measured=True),
+    Column[FloatArray](np.float64, "s", "wall time of deriving", name="derive_seconds", measured=True),
+    Column[FloatArray](np.int64, "bytes", "peak memory", name="peak_memory", measured=True),
+]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class OneShotExperiment(OneShotCondition, AnyExperiment):
+    """All stored one-shot runs of one condition; an entry is an epoch, and its architecture the one derived after it.
+
+    The other columns are the metrics of an epoch (`EPOCH_METRICS`), e.g. `columns["train_loss"]`.
+    """
+
+    @classmethod
+    def declared_columns(cls) -> list[Column[Any]]:
+        return [*super().declared_columns(), *_EPOCH_METRICS]
+
+    @property
+    def arch_weights(self) -> FloatArray:
+        """Weights of the choices [epoch, choice], decision after decision."""
+        return self.columns["arch_weights"]
+
+    @property
+    def clock(self) -> FloatArray:
+        seconds = self.columns["train_seconds"] + self.columns["derive_seconds"]
+        return np.concatenate([np.cumsum(seconds[start:stop]) for start, stop in pairwise(self.offsets)])
+
+    @property
+    def peak_memory(self) -> float:
+        return float(self.columns["peak_memory"].max())
+
+
+# -- rankings by supernets -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankingCondition(OneShotCondition):
+    """A one-shot condition, and how architectures were ranked by its supernets.
+
+    Attributes:
+        architectures: size of the sample.
+        sample_seed: of the sample.
+        images: how many images of x-valid each architecture was evaluated on; None for all.
+        device: the device it is computed on.
+    """
+
+    kind_name: ClassVar[str] = "ranking"
+
+    architectures: int
+    sample_seed: int
+    images: int | None
+    device: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SupernetRanking(RankingCondition, AnyExperiment):
+    """Rankings of one sample by the supernets of all stored runs of a condition; an entry is an architecture."""
+
+    accuracy = Column[FloatArray](np.float64, "%", "validation accuracy with the supernet's weights")
+
+    @property
+    def clock(self) -> FloatArray:
+        return np.repeat(self.wall_seconds, np.diff(self.offsets))
+
+
+BLACK_BOX_RUNS = Kind("black-box", Condition, Experiment, simulated=True, runs="experiments.runs.black_box")
+ONE_SHOT_RUNS = Kind("one-shot", OneShotCondition, OneShotExperiment, simulated=False, runs="experiments.runs.one_shot")
+RANKINGS = Kind("ranking", RankingCondition, SupernetRanking, simulated=False, suffix="-ranking")
+for _kind in (BLACK_BOX_RUNS, ONE_SHOT_RUNS, RANKINGS):
+    KINDS.register(_kind)

@@ -1,0 +1,271 @@
+"""Reading results files: every file is checked, and refused by name where it is damaged, foreign or out of place."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from experiments.store.kinds import BLACK_BOX_RUNS, Experiment
+from experiments.store.schema import KINDS, RUN_COLUMNS, AnyCondition, Column, ConditionT, ExperimentT, Kind
+from experiments.store.write import SCHEMA_VERSION, piece_path
+
+KEPT_BYTES = 2**28
+"""Memory for the columns of experiments loaded together; those of one experiment are kept whatever their size."""
+
+Array = npt.NDArray[Any]
+
+
+class StoreError(ValueError):
+    """A results file that is damaged or lies in the wrong place; the message names it."""
+
+
+class MixedCodeWarning(UserWarning):
+    """The runs of one experiment were made by different versions of the code."""
+
+
+# -- experiments ---------------------------------------------------------------------------------------------------------------
+
+
+@overload
+def load(results: str | os.PathLike[str], /, **filters: Any) -> list[Experiment]: ...
+@overload
+def load(results: str | os.PathLike[str], kind: Kind[ConditionT, ExperimentT], /, **filters: Any) -> list[ExperimentT]: ...
+def load(results: str | os.PathLike[str], kind: Kind[Any, Any] = BLACK_BOX_RUNS, /, **filters: Any) -> list[Any]:
+    """Load all experiments of one kind, ordered by space, dataset, algorithm and condition.
+
+    All columns are read and checked. Those of the experiments used last stay in memory, up to `KEPT_BYTES`; others are read
+    again on access.
+
+    Args:
+        results: the results folder.
+        kind: the kind of run; the files of others are left alone.
+        **filters: fields of the kind's condition and the values wanted, e.g. `space="topology"`.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        StoreError: a file is damaged, does not belong where it lies, or repeats a seed; the message names it.
+        ValueError: a filter is not a field of the condition.
+
+    Warns:
+        MixedCodeWarning: the runs of an experiment were made by different versions of the code.
+    """
+    root = Path(results)
+    if not root.is_dir():
+        raise FileNotFoundError(f"no results folder {root}")
+    unknown = filters.keys() - kind.fields.keys()
+    if unknown:
+        raise ValueError(f"unknown filters {sorted(unknown)}; expected some of {', '.join(kind.fields)}")
+    kept, experiments = _KeptColumns(), []
+    for _, paths in groupby(sorted(root.rglob("*.parquet")), key=lambda path: path.parent):
+        pieces = [_Piece(root, path) for path in paths if _kind_in(path) is kind]
+        wanted = [piece for piece in pieces if all(getattr(piece.condition, name) == value for name, value in filters.items())]
+        if wanted:
+            experiments.append(_experiment(kind, wanted, kept))
+    return experiments
+
+
+def stored_seeds(results: str | os.PathLike[str], condition: AnyCondition) -> set[int]:
+    """Return the seeds of a condition that are stored.
+
+    Raises:
+        StoreError: as for `load`.
+    """
+    root = Path(results)
+    pieces = [_Piece(root, path) for path in sorted((root / condition.folder()).glob("*.parquet"))]
+    _check_together(condition, pieces)
+    return {int(seed) for piece in pieces for seed in piece.seeds}
+
+
+def failures(results: Path) -> list[Path]:
+    """Return the notes of failed jobs whose runs nobody has made since."""
+    return [note for note in sorted(results.rglob("*.failed")) if not note.with_suffix(".parquet").exists()]
+
+
+def _check_together(condition: AnyCondition, pieces: Sequence[_Piece]) -> None:
+    """Raise where a piece is not of the condition, or a seed is stored twice."""
+    for piece in pieces:
+        if piece.condition != condition:
+            raise StoreError(f"{piece.path}: does not belong to the experiment of its folder")
+    ordered = sorted(pieces, key=lambda piece: int(piece.seeds[0]))
+    for former, latter in pairwise(ordered):
+        if former.seeds[-1] >= latter.seeds[0]:
+            raise StoreError(f"{latter.path}: seed {latter.seeds[0]} is also in {former.path.name}; delete one of them")
+
+
+def _experiment(kind: Kind[Any, ExperimentT], pieces: list[_Piece], kept: _KeptColumns) -> ExperimentT:
+    condition = pieces[0].condition
+    _check_together(condition, pieces)
+    pieces.sort(key=lambda piece: int(piece.seeds[0]))
+    noted = set().union(*(piece.code_versions for piece in pieces))
+    code_versions = tuple(sorted({version for versions in noted for version in versions.split(", ")}))
+    if len(code_versions) > 1:
+        warnings.warn(
+            f"{condition.folder()} mixes runs of code versions {', '.join(code_versions)}", MixedCodeWarning, stacklevel=3
+        )
+    columns, lengths = kept.read(pieces)
+    return kind.experiment(
+        **{name: getattr(condition, name) for name in kind.fields},
+        seeds=np.concatenate([piece.seeds for piece in pieces]),
+        offsets=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
+        wall_seconds=np.concatenate([piece.wall_seconds for piece in pieces]),
+        code_versions=code_versions,
+        machines=tuple(sorted({piece.machine for piece in pieces})),
+        table_path=pieces[-1].table_path,
+        columns=columns,
+    )
+
+
+# -- columns -------------------------------------------------------------------------------------------------------------------
+
+
+class _KeptColumns:
+    """Columns of experiments loaded together, dropped in order of last use where they exceed `KEPT_BYTES`."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Path, dict[str, Array]] = OrderedDict()  # by the first piece; last used last
+
+    def read(self, pieces: Sequence[_Piece]) -> tuple[_StoredColumns, Array]:
+        """Read the columns of an experiment; return them, and the number of entries of each run [run]."""
+        lengths, columns = zip(*(piece.read_columns() for piece in pieces), strict=True)
+        names = [name for name in columns[0] if all(name in of_piece for of_piece in columns)]
+        # Column after column: what has been joined is freed.
+        joined = {name: _joined([of_piece.pop(name) for of_piece in columns]) for name in names}
+        self._kept[pieces[0].path] = joined
+        while len(self._kept) > 1 and sum(array.nbytes for of in self._kept.values() for array in of.values()) > KEPT_BYTES:
+            self._kept.popitem(last=False)
+        return _StoredColumns(names, partial(self._of, pieces)), np.concatenate(lengths)
+
+    def _of(self, pieces: Sequence[_Piece], name: str) -> Array:
+        if pieces[0].path not in self._kept:
+            self.read(pieces)
+        self._kept.move_to_end(pieces[0].path)
+        return self._kept[pieces[0].path][name]
+
+
+class _StoredColumns(Mapping[str, Array]):
+    """Columns of one experiment, read on access."""
+
+    def __init__(self, names: Sequence[str], read: Callable[[str], Array]) -> None:
+        self._names, self._read = names, read
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._read(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _joined(arrays: Sequence[Array]) -> Array:
+    """Join arrays [entry] or [entry, number]; the latter are padded with NaN to the widest."""
+    width = max(array.shape[-1] for array in arrays)
+    if arrays[0].ndim == 2:
+        arrays = [np.pad(array, ((0, 0), (0, width - array.shape[1])), constant_values=np.nan) for array in arrays]
+    return np.concatenate(arrays)
+
+
+# -- files ---------------------------------------------------------------------------------------------------------------------
+
+
+class _Piece:
+    """One results file, checked."""
+
+    def __init__(self, root: Path, path: Path) -> None:
+        self.path, self.kind = path, _kind_in(path)
+        table = self._read({**self.kind.fields, **RUN_COLUMNS})
+        manifest = _manifest(path, table.schema)
+        self.table_path: str = manifest["table_path"]
+        self.machine = tuple(sorted((name, str(manifest[name])) for name in manifest.keys() - _NOT_OF_THE_MACHINE))
+        if not table.num_rows:
+            raise StoreError(f"{path}: holds no run; delete it")
+        facts = table.select(list(self.kind.fields))
+        if facts.group_by(facts.column_names, use_threads=False).aggregate([]).num_rows != 1:
+            raise StoreError(f"{path}: mixes runs of several experiments")
+        self.condition: AnyCondition = self.kind.condition.from_row(facts.slice(0, 1).to_pylist()[0])
+        self.seeds = table["seed"].to_numpy()  # [run]
+        self.wall_seconds = table["wall_seconds"].to_numpy()  # [run]
+        self.code_versions = set(table["code_version"].to_pylist())
+        consecutive = np.array_equal(self.seeds, np.arange(self.seeds[0], self.seeds[0] + len(self.seeds)))
+        belongs = piece_path(root, self.condition, self.seeds.tolist())
+        if not consecutive or path != belongs:
+            raise StoreError(f"{path}: lies in the wrong place; its rows belong in {belongs}")
+
+    def read_columns(self) -> tuple[Array, dict[str, Array]]:
+        """Return the number of entries of each run [run], and each column [entry] or [entry, number]."""
+        with _opened(self.path) as file:
+            names = file.schema_arrow.names
+        declared = {name: column for name in names if (column := self.kind.column(name))}
+        declared |= {name: column for name, column in self.kind.columns.items() if not column.optional}
+        table = self._read({name: column.type for name, column in declared.items()})
+        columns = {name: table[name].combine_chunks() for name in declared}
+        lengths, *others = (np.diff(column.offsets.to_numpy()) for column in columns.values())
+        if any(not np.array_equal(other, lengths) for other in others):
+            raise StoreError(f"{self.path}: the lists of a run differ in length")
+        return lengths, {name: self._values(declared[name], column.flatten()) for name, column in columns.items()}
+
+    def _values(self, column: Column[Any], entries: pa.Array) -> Array:
+        """Return numbers as [entry], lists of numbers as [entry, number]."""
+        if not column.axis:
+            return np.asarray(entries.to_numpy(zero_copy_only=False))
+        lengths = np.diff(entries.offsets.to_numpy())
+        if not column.ragged and len(set(lengths.tolist())) != 1:
+            raise StoreError(f"{self.path}: the lists of a column differ in length")
+        values = np.full((len(entries), lengths.max(initial=0)), np.nan)
+        values[np.arange(values.shape[1]) < lengths[:, None]] = entries.flatten().to_numpy()
+        return values
+
+    def _read(self, types: Mapping[str, pa.DataType]) -> pa.Table:
+        with _opened(self.path) as file:
+            table = file.read(list(types), use_threads=False)
+        _manifest(self.path, table.schema)
+        if {field.name: field.type for field in table.schema} != types:
+            raise StoreError(f"{self.path}: damaged, its columns are {table.schema.names}; delete it and run again")
+        return table
+
+
+_NOT_OF_THE_MACHINE = {"kind", "schema_version", "table_path"}  # of a manifest
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            yield file
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if getattr(error, "errno", None):  # the system's answer, not the file's content
+            raise
+        raise StoreError(f"{path}: truncated or damaged, delete it and run again ({error})") from error
+
+
+def _manifest(path: Path, schema: pa.Schema) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads(schema.metadata[b"manifest"])
+        known = manifest.setdefault("kind", BLACK_BOX_RUNS.name) in KINDS
+        if manifest["schema_version"] == SCHEMA_VERSION and isinstance(manifest["table_path"], str) and known:
+            return manifest
+    except (AttributeError, KeyError, TypeError, ValueError):
+        pass
+    raise StoreError(f"{path}: not a results file of version {SCHEMA_VERSION} of this project; move it elsewhere")
+
+
+def _kind_in(path: Path) -> Kind[Any, Any]:
+    """Return the kind of a results file."""
+    with _opened(path) as file:
+        return KINDS[_manifest(path, file.schema_arrow)["kind"]]

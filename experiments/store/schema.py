@@ -1,0 +1,307 @@
+"""Schema of the store: what a kind of run is, its condition, its stored runs and their columns.
+
+A kind is declared in one file: a condition, an experiment whose class attributes are the columns, and a `Kind` registered in
+`KINDS`. The project's own kinds are in `experiments.store.kinds`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from types import NoneType
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, get_args, get_type_hints, overload
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from benchmark_api.registry import Registry
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+SAME_RESULT = frozenset({"device", "channels_last", "compile"})
+"""Execution settings that do not make a different configuration."""
+
+ValueT = TypeVar("ValueT")
+
+
+class Column(Generic[ValueT]):
+    """A stored column with a value per entry of a run; as a class attribute of an experiment it reads the column.
+
+    Args:
+        dtype: NumPy type of a number.
+        unit: of a number; empty where it has none.
+        description: what an entry is.
+        name: in the file; by default that of the class attribute.
+        axis: what the numbers of an entry are indexed by, where an entry is a list of numbers, e.g. "choice".
+        ragged: the lists differ in length; they are read as an array padded with NaN.
+        by_metric: one column NAME:METRIC in the file for each metric.
+        optional: runs and files may lack the column, which then reads as None.
+        measured: the values differ when a run is repeated.
+    """
+
+    def __init__(
+        self,
+        dtype: type[np.generic],
+        unit: str,
+        description: str,
+        *,
+        name: str = "",
+        axis: str = "",
+        ragged: bool = False,
+        by_metric: bool = False,
+        optional: bool = False,
+        measured: bool = False,
+    ) -> None:
+        self.dtype, self.unit, self.description, self.name, self.axis = np.dtype(dtype), unit, description, name, axis
+        self.ragged, self.by_metric, self.optional, self.measured = ragged, by_metric, optional, measured
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = self.name or name
+
+    @overload
+    def __get__(self, experiment: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, experiment: AnyExperiment, owner: type) -> ValueT: ...
+    def __get__(self, experiment: AnyExperiment | None, owner: type) -> Any:
+        if experiment is None:
+            return self
+        return experiment.columns.get(self.name) if self.optional else experiment.columns[self.name]
+
+    @property
+    def type(self) -> pa.DataType:
+        """Arrow type of the column: the list of a run's entries."""
+        number = pa.from_numpy_dtype(self.dtype)
+        return pa.list_(pa.list_(number) if self.axis else number)
+
+
+class _Rules:
+    """What every condition has, as a stored field or as an attribute of its class.
+
+    Attributes:
+        schedule: schedule of the evaluations, named by its epochs; empty for one-shot runs.
+        budget: simulated seconds; infinite where time is not simulated.
+        incumbent_rule: which entry counts as the incumbent: "highest-fidelity", "any-fidelity", "own", or "last".
+    """
+
+    schedule: str
+    budget: float
+    incumbent_rule: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnyCondition(_Rules):
+    """Everything a run depends on besides its seed and the version of the code.
+
+    Attributes:
+        space: name of the search space.
+        dataset: the dataset searched on, as the table names it.
+        algorithm: registry name.
+        hyperparameters: all of them, as JSON with sorted keys.
+        table_fingerprint: of the table searched on, or that derived architectures are looked up in, as are the next two.
+        table_title: what the table holds.
+        table_notice: caution that goes into every title; empty for an official archive.
+    """
+
+    kind_name: ClassVar[str]
+
+    space: str
+    dataset: str
+    algorithm: str
+    hyperparameters: str
+    table_fingerprint: str
+    table_title: str
+    table_notice: str
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """Make a condition from the columns of a stored run."""
+        return cls(**row)
+
+    @property
+    def kind(self) -> Kind[Any, Any]:
+        """The kind of run."""
+        return KINDS[self.kind_name]
+
+    def folder(self) -> Path:
+        """Return where the files of this condition lie, relative to the results folder."""
+        return Path(self.space, self.dataset, f"{self.algorithm}{self.kind.suffix}-{self.digest()}")
+
+    def digest(self) -> str:
+        """Return eight hexadecimal digits of SHA-256 over the fields of the condition."""
+        facts = json.dumps({name: getattr(self, name) for name in self.kind.fields}, sort_keys=True)
+        return hashlib.sha256(facts.encode()).hexdigest()[:8]
+
+    @abstractmethod
+    def search_class(self) -> type[Any] | None:
+        """Return the registered search, or None where the name is not registered."""
+
+    @abstractmethod
+    def default_config(self, search_class: type[Any]) -> Any:
+        """Return the hyperparameters of a search unless others are given."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Return what a reader must know besides space, dataset, algorithm, hyperparameters and table."""
+
+    def changed_settings(self, search_schedule: str) -> dict[str, Any]:
+        """Return the settings that are not the defaults; `search_schedule` is the table's."""
+        return {}
+
+    def config_values(self) -> dict[str, Any]:
+        """Parse the hyperparameters; tuples are lists, as in JSON."""
+        values: dict[str, Any] = json.loads(self.hyperparameters)
+        return values
+
+    def config(self) -> Any:
+        """Return the hyperparameters as the search's `Config`.
+
+        Raises:
+            ValueError: the search is not registered, or a hyperparameter is out of range.
+        """
+        search_class = self.search_class()
+        if search_class is None:
+            raise ValueError(f"{self.algorithm} is not registered as a {self.kind.name} search")
+        values = self.config_values().items()
+        return search_class.Config(**{name: tuple(value) if isinstance(value, list) else value for name, value in values})
+
+    def deviations(self, search_schedule: str) -> dict[str, Any]:
+        """Return the settings and hyperparameters that are not the defaults; `search_schedule` is the table's."""
+        search_class = self.search_class()
+        defaults = asdict(self.default_config(search_class)) if search_class else {}
+        return self.changed_settings(search_schedule) | differences(self.config_values(), defaults)
+
+    def label(self, search_schedule: str) -> str:
+        """Return the algorithm's name and, in brackets, what is not the default; `search_schedule` is the table's."""
+        different = ", ".join(f"{name}={value}" for name, value in self.deviations(search_schedule).items())
+        return f"{self.algorithm} ({different})" if different else self.algorithm
+
+
+def differences(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values, parsed from JSON, that are not the defaults; those missing in runs of an older version are "unknown"."""
+    plain = json.loads(json.dumps(defaults))
+    different = {name: value for name, value in values.items() if name not in plain or plain[name] != value}
+    return different | {name: "unknown" for name in plain if name not in values}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AnyExperiment(AnyCondition):
+    """All stored runs of one condition. Ragged arrays: run i occupies [offsets[i], offsets[i + 1]) of every column.
+
+    Attributes:
+        seeds: [run], int64, ascending.
+        offsets: [run + 1], int64.
+        wall_seconds: [run], float64.
+        code_versions: those that made the runs, sorted.
+        machines: interpreter, platform, processor and libraries that the runs were made with, each as sorted pairs.
+        table_path: path of the table when the last file was written.
+        columns: arrays [entry] or [entry, second axis] by column name.
+    """
+
+    seeds: npt.NDArray[np.int64]
+    offsets: npt.NDArray[np.int64]
+    wall_seconds: npt.NDArray[np.float64]
+    code_versions: tuple[str, ...]
+    machines: tuple[tuple[tuple[str, str], ...], ...]
+    table_path: str
+    columns: Mapping[str, npt.NDArray[Any]] = field(repr=False)
+
+    architecture = Column[npt.NDArray[np.int32]](np.int32, "", "official index of an architecture")
+
+    @classmethod
+    def declared_columns(cls) -> list[Column[Any]]:
+        """Return the columns of a file with a value per entry."""
+        return [value for base in reversed(cls.__mro__) for value in vars(base).values() if isinstance(value, Column)]
+
+    @property
+    def condition(self) -> Any:
+        """The condition of the runs."""
+        return self.kind.condition(**{name: getattr(self, name) for name in self.kind.fields})
+
+    @property
+    @abstractmethod
+    def clock(self) -> npt.NDArray[np.float64]:
+        """Seconds [entry] from the start of the run to the end of the entry, wall or simulated as `Kind.simulated` says."""
+
+    @property
+    def spent_seconds(self) -> npt.NDArray[np.float64]:
+        """Cost [run], wall or simulated seconds as `Kind.simulated` says."""
+        return self.wall_seconds
+
+    @property
+    def peak_memory(self) -> float:
+        """Highest memory of all runs, bytes; NaN where it was not measured."""
+        return float("nan")
+
+
+class StoredRun(Protocol):
+    """A run of any kind; its columns are attributes too."""
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def wall_seconds(self) -> float: ...
+
+
+ConditionT = TypeVar("ConditionT", bound=AnyCondition)
+ExperimentT = TypeVar("ExperimentT", bound=AnyExperiment)
+
+RUN_COLUMNS = {"seed": pa.int64(), "code_version": pa.string(), "wall_seconds": pa.float64()}
+"""Columns with one value per run that all kinds have."""
+
+
+@dataclass(frozen=True)
+class Kind(Generic[ConditionT, ExperimentT]):
+    """A kind of run.
+
+    Attributes:
+        name: in a file's manifest; files without a name hold black-box runs.
+        condition: its fields are columns.
+        experiment: its class attributes of type `Column` are columns.
+        simulated: whether time is a table's simulated clock under a budget; otherwise it is measured.
+        runs: module with `piece_of`, which makes the job of some seeds; imported on demand, as it may need PyTorch. Empty where
+            runs cannot be repeated from their condition alone.
+        suffix: of the algorithm's name in the folder's name.
+    """
+
+    name: str
+    condition: type[ConditionT]
+    experiment: type[ExperimentT]
+    simulated: bool
+    runs: str = ""
+    suffix: str = ""
+
+    @property
+    def order(self) -> int:
+        """Position among the registered kinds, which is that of its rows in reports."""
+        return list(KINDS).index(self.name)
+
+    @cached_property
+    def fields(self) -> dict[str, pa.DataType]:
+        """Fields of the condition and their Arrow types."""
+        hints = get_type_hints(self.condition)
+        return {field.name: _field_type(hints[field.name]) for field in fields(self.condition)}
+
+    @cached_property
+    def columns(self) -> dict[str, Column[Any]]:
+        """Columns with a value per entry, by name."""
+        return {column.name: column for column in self.experiment.declared_columns()}
+
+    def column(self, name: str) -> Column[Any] | None:
+        """Return the declaration of a file's column, where the column has a value per entry."""
+        return self.columns.get(name.partition(":")[0])
+
+
+def _field_type(hint: Any) -> pa.DataType:
+    options = {*get_args(hint)} - {NoneType} or {hint}
+    return pa.float64() if options == {float} else pa.int64() if options == {int} else pa.string()
+
+
+KINDS: Registry[Kind[Any, Any]] = Registry("kind of run")
+"""Every kind of run, in the order of reports."""

@@ -1,0 +1,185 @@
+"""Writing results files, and claiming the seeds of an experiment before its runs are made.
+
+Several commands may work on one folder at once: whoever makes runs first claims their seeds, by locking one byte for each in
+the experiment's file `.lock` (POSIX record locks, which network file systems know too), and leaves out what has been stored
+meanwhile. The system drops a claim when its process ends, however that ends. Where a file system has no locks a warning says
+that only one command may write there at a time.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmark_api.jobs.engines import failure_path
+from benchmark_api.jobs.files import whole_file, writing_in
+from experiments.provenance import environment
+from experiments.store.schema import RUN_COLUMNS, AnyCondition, Column, Kind, StoredRun
+
+SCHEMA_VERSION = 1
+PIECE_SEEDS = 25
+"""Seeds per file: files are the blocks [0, 25), [25, 50), ... whatever the number of processes."""
+SUPERNET_SUFFIX = ".supernet.safetensors"
+
+_PIECE_NAME = re.compile(r"seeds-(\d+)-(\d+)\.parquet")
+
+
+def piece_path(results: str | os.PathLike[str], condition: AnyCondition, seeds: Sequence[int]) -> Path:
+    """Return the file of runs with consecutive seeds."""
+    return Path(results, condition.folder(), f"seeds-{seeds[0]:05d}-{seeds[-1]:05d}.parquet")
+
+
+def supernet_path(piece: Path) -> Path:
+    """Return the checkpoint of a one-shot run, which exists during the run and afterwards."""
+    return piece.with_suffix(SUPERNET_SUFFIX)
+
+
+def missing_pieces(stored: Iterable[int], seeds: Iterable[int], block: int = PIECE_SEEDS) -> list[range]:
+    """Return the seeds that are not stored, in consecutive ranges that do not cross a multiple of `block`."""
+    stored = set(stored)
+    pieces: list[range] = []
+    for seed in seeds:
+        if seed in stored:
+            continue
+        if pieces and pieces[-1].stop == seed and seed % block:
+            pieces[-1] = range(pieces[-1].start, seed + 1)
+        else:
+            pieces.append(range(seed, seed + 1))
+    return pieces
+
+
+@contextmanager
+def claim(results: str | os.PathLike[str], condition: AnyCondition, seeds: range) -> Iterator[list[range]]:
+    """Keep other processes off some seeds of an experiment; waits while another one claims any of them.
+
+    Args:
+        results: the results folder.
+        condition: of the experiment.
+        seeds: consecutive ones that do not cross a multiple of `PIECE_SEEDS`.
+
+    Returns:
+        A context manager that gives the seeds that are not stored, in consecutive ranges.
+
+    Raises:
+        WriteError: the folder cannot be written.
+
+    Warns:
+        RuntimeWarning: the file system has no locks, so that nothing is claimed.
+    """
+    folder = Path(results, condition.folder())
+    with writing_in(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(folder / ".lock", "ab")  # noqa: SIM115
+    with lock:
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX, len(seeds), seeds[0])
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+            warnings.warn(f"{folder}: no locks here, so only one command may write at a time", RuntimeWarning, stacklevel=3)
+        stored: set[int] = set()
+        for name in filter(None, map(_PIECE_NAME.fullmatch, os.listdir(folder))):
+            stored.update(range(max(int(name[1]), seeds.start), min(int(name[2]) + 1, seeds.stop)))
+        yield missing_pieces(stored, seeds)
+
+
+def write_piece(
+    results: str | os.PathLike[str],
+    condition: AnyCondition,
+    runs: Sequence[StoredRun],
+    code_version: str,
+    table_path: str,
+    machine: Mapping[str, str] | None = None,
+) -> Path:
+    """Store runs with consecutive seeds as one file, whole or not at all.
+
+    Args:
+        results: the results folder.
+        condition: of the runs.
+        runs: of the condition's kind. Optional columns are those that the first run has.
+        code_version: of the code that made the runs.
+        table_path: path of the table.
+        machine: what the runs were computed on; None for `environment()`.
+
+    Returns:
+        The file's path.
+    """
+    kind = condition.kind
+    path = piece_path(results, condition, [run.seed for run in runs])
+    columns = {name: _constant(getattr(condition, name), len(runs), arrow) for name, arrow in kind.fields.items()}
+    columns["seed"] = _numbers([run.seed for run in runs], pa.int64())
+    columns["code_version"] = _constant(code_version, len(runs), RUN_COLUMNS["code_version"])
+    columns["wall_seconds"] = _numbers([run.wall_seconds for run in runs], pa.float64())
+    columns |= {name: _lists(column, values) for name, column, values in _entries(kind, runs)}
+    manifest = {"schema_version": SCHEMA_VERSION, **(environment() if machine is None else machine), "table_path": table_path}
+    if kind.name != "black-box":
+        manifest["kind"] = kind.name
+    schema = pa.schema([(name, column.type) for name, column in columns.items()])
+    schema = schema.with_metadata({"manifest": json.dumps(manifest, sort_keys=True)})
+    with whole_file(path) as file:
+        # Trajectories hardly repeat a value: dictionaries would cost time and space.
+        table = pa.Table.from_arrays(list(columns.values()), schema=schema)
+        pq.write_table(table, file, compression="zstd", use_dictionary=False, write_page_checksum=True)
+    failure_path(path).unlink(missing_ok=True)
+    return path
+
+
+def _entries(kind: Kind[Any, Any], runs: Sequence[StoredRun]) -> Iterator[tuple[str, Column[Any], list[Any]]]:
+    """Yield name in the file, declaration and entries [run] of each column that the runs have."""
+    for name, column in kind.columns.items():
+        if column.optional and getattr(runs[0], name, None) is None:
+            continue
+        values = [getattr(run, name) for run in runs]
+        if column.by_metric:
+            for number, metric in enumerate(runs[0].cost_names):  # type: ignore[attr-defined]
+                yield f"{name}:{metric}", column, [of_run[:, number] for of_run in values]
+        else:
+            yield name, column, values
+
+
+# `pa.array` imports pandas where it is installed, half a second in every worker; columns made of buffers need no conversion.
+
+
+def _numbers(values: npt.ArrayLike, arrow: pa.DataType) -> pa.Array:
+    array = np.ascontiguousarray(values, dtype=arrow.to_pandas_dtype())
+    return pa.Array.from_buffers(arrow, len(array), [None, pa.py_buffer(array)])
+
+
+def _lists(column: Column[Any], runs: Sequence[Any]) -> pa.Array:
+    """Return the column of runs, each an array of entries, or a sequence of arrays where an entry is a list."""
+    if column.axis:
+        rows = [row for run in runs for row in run]
+        entries = _list_array(
+            rows, _numbers(np.concatenate([np.empty(0, column.dtype), *rows]), column.type.value_type.value_type)
+        )
+    else:
+        entries = _numbers(np.concatenate(runs), column.type.value_type)
+    return _list_array(runs, entries)
+
+
+def _list_array(lists: Sequence[Any], values: pa.Array) -> pa.Array:
+    ends = np.cumsum([0, *map(len, lists)], dtype=np.int32)
+    return pa.ListArray.from_arrays(_numbers(ends, pa.int32()), values)
+
+
+def _constant(value: str | float | None, rows: int, arrow: pa.DataType) -> pa.Array:
+    if value is None:
+        return pa.nulls(rows, arrow)
+    if pa.types.is_string(arrow):
+        text = str(value).encode()
+        ends = np.arange(rows + 1, dtype=np.int32) * len(text)
+        return pa.StringArray.from_buffers(rows, pa.py_buffer(ends), pa.py_buffer(text * rows))
+    return _numbers(np.full(rows, value), arrow)
