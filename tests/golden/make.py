@@ -35,8 +35,8 @@ import pyarrow.parquet as pq
 import torch
 
 from benchmark_api.spaces import SearchSpace, SizeSpace, TopologySpace
-from benchmark_api.table import Table
-from tests import official, tiny
+from benchmark_api.tables.table import Table
+from tests.helpers import official, tiny
 
 GOLDEN = Path(__file__).resolve().parent
 ROOT = GOLDEN.parent.parent
