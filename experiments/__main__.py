@@ -266,7 +266,7 @@ class VerifyCommand:
         problems = 0
         for finding in verify(self.results, self.sample, self.one_shot, self.seed, self.table, self.data):
             problems += bool(finding.problem)
-            print(f"{finding.what}: {finding.problem or 'ok'}{f' ({finding.said})' if finding.said else ''}")
+            print(f"{finding.what}: {finding.problem or 'ok'}{f' ({finding.checked})' if finding.checked else ''}")
         if problems:
             print(f"error: {problems} problems in {self.results}", file=sys.stderr)
         return 1 if problems else 0

@@ -1,49 +1,122 @@
-"""Where a result comes from: the version of the code, and the machine and libraries it ran on."""
+"""Provenance of a result: version of the code that determines a run, and the machine and libraries it ran on."""
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import inspect
 import platform
+import sys
+import sysconfig
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-_ROOT = Path(__file__).resolve().parent.parent
-_DETERMINING = {
-    "black-box": (
-        "algorithms/black_box/*.py",
-        "benchmark_api/spaces/*.py",
-        "benchmark_api/tables/table.py",
-        "benchmark_api/tables/evaluator.py",
-        "experiments/runs/run.py",
-    ),
-    "one-shot": (
-        "algorithms/one_shot/**/*.py",
-        "benchmark_api/spaces/*.py",
-        "benchmark_api/training/networks.py",
-        "benchmark_api/training/datasets.py",
-        "experiments/runs/one_shot.py",
-    ),
-    "bench": ("algorithms/**/*.py", "benchmark_api/**/*.py", "experiments/**/*.py"),
-}
-"""The sources that determine a run, by its kind; a change elsewhere leaves every trajectory as it was."""
+_PROJECT = Path(__file__).resolve().parent.parent
+_PACKAGES = ("algorithms", "benchmark_api", "experiments")
+_NEUTRAL = ("benchmark_api.jobs", "experiments.provenance", "experiments.runs.job", "experiments.store")
+"""Packages and modules that schedule and store runs: a change leaves every trajectory equal."""
+_LIBRARIES = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]
 
 
 @cache
-def code_version(kind: Literal["black-box", "one-shot", "bench"] = "black-box") -> str:
-    """The package's version and eight hexadecimal digits of SHA-256 over the sources that determine a run."""
+def code_version(*parts: Any) -> str:
+    """Return the project's version and eight hexadecimal digits of SHA-256 over the source that determines a run.
+
+    That is the modules of some parts and of their base classes, and all modules that these import, directly or not. A name that
+    is imported from a package stands for the module that defines it: a new file changes no version of others, though the
+    package's `__init__` lists it. Modules of libraries do not count; `environment` records their versions.
+
+    Args:
+        *parts: classes and functions that determine the run: the search, the space, the loop that runs them, ...
+    """
+    sources = _Sources({part.__module__.partition(".")[0] for part in parts})
+    bases = (base for part in parts for base in (inspect.getmro(part) if inspect.isclass(part) else (part,)))
     digest = hashlib.sha256()
-    for pattern in _DETERMINING[kind]:
-        for path in sorted(_ROOT.glob(pattern)):
-            digest.update(f"{path.relative_to(_ROOT).as_posix()} {path.stat().st_size}\n".encode())
-            digest.update(path.read_bytes())
+    for module in sorted(sources.closure({base.__module__ for base in bases})):
+        text = sources.file(module).read_bytes()
+        digest.update(f"{module} {len(text)}\n".encode())
+        digest.update(text)
     return f"{_version('nas-zoo')}+{digest.hexdigest()[:8]}"
+
+
+class _Sources:
+    """Source files and import statements of the project's modules and of a user's.
+
+    Args:
+        tops: top-level modules or packages that are no libraries, wherever they lie.
+    """
+
+    def __init__(self, tops: set[str]) -> None:
+        self._tops = tops
+
+    def closure(self, modules: set[str]) -> set[str]:
+        """Return modules and all that they import, without libraries and neutral modules."""
+        found: set[str] = set()
+        pending = list(modules)
+        while pending:
+            module = pending.pop()
+            neutral = any(f"{module}.".startswith(f"{name}.") for name in _NEUTRAL)
+            if module not in found and not neutral and self._is_local(module):
+                found.add(module)
+                pending += self._imports(module)
+        return found
+
+    def file(self, module: str) -> Path:
+        """Return the source file of a local module; it may not exist."""
+        top, *rest = module.split(".")
+        path = (self._folder(top) or Path()).joinpath(top, *rest)
+        return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+    def _is_local(self, module: str) -> bool:
+        return self._folder(module.partition(".")[0]) is not None and self.file(module).exists()
+
+    def _folder(self, top: str) -> Path | None:
+        """Return the folder that holds a top-level module or package; None for those of libraries."""
+        if top in _PACKAGES:
+            return _PROJECT
+        file = getattr(sys.modules.get(top), "__file__", None)
+        if file is None:  # built in, or not imported so far
+            return None
+        path = Path(file)
+        folder = path.parent.parent if path.name == "__init__.py" else path.parent
+        return folder if top in self._tops or not any(map(folder.is_relative_to, _LIBRARIES)) else None
+
+    def _imports(self, module: str) -> Iterator[str]:
+        """Yield the modules named by a module's import statements, also by those inside functions."""
+        for node in self._nodes(module):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                package = self._absolute(module, node)
+                yield from (self._definer(package, alias.name) for alias in node.names)
+
+    def _definer(self, module: str, name: str) -> str:
+        """Return the module that defines a name which can be imported from a module."""
+        submodule = f"{module}.{name}"
+        if self._is_local(submodule):
+            return submodule
+        if self._is_local(module) and self.file(module).name == "__init__.py":
+            for node in self._nodes(module):
+                for alias in node.names if isinstance(node, ast.ImportFrom) else ():
+                    if name == (alias.asname or alias.name):
+                        return self._definer(self._absolute(module, node), alias.name)
+        return module
+
+    def _absolute(self, module: str, node: ast.ImportFrom) -> str:
+        """Return the module that a `from` statement of another module names."""
+        parts = f"{module}.__init__".split(".") if self.file(module).name == "__init__.py" else module.split(".")
+        return ".".join([*(parts[: -node.level] if node.level else ()), *filter(None, [node.module])])
+
+    def _nodes(self, module: str) -> Iterator[ast.AST]:
+        return ast.walk(ast.parse(self.file(module).read_bytes()))
 
 
 @cache
 def environment(*libraries: str) -> dict[str, str]:
-    """Interpreter, platform, processor and libraries of this process: those that all runs use, and some more."""
+    """Return interpreter, platform, processor and versions of libraries: those that all runs use, and some more."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -1,41 +1,38 @@
-"""Whether a results folder is what it says: every file is read and checked, and a sample of the runs is made again."""
+"""Verification of a results folder: every file is read and checked, and a sample of the runs is repeated."""
 
 from __future__ import annotations
 
-import json
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from algorithms.black_box import BLACK_BOX
 from benchmark_api.jobs.engines import events_of
+from benchmark_api.tables.table import Table
 from experiments import store
-from experiments.provenance import code_version
-from experiments.report import label, tables_of
-from experiments.runs.black_box import Piece, ResultsPiece
-from experiments.store import ONE_SHOT_RUNS, AnyExperiment, Experiment, OneShotExperiment, Stored
-
-_MEASURED = {"train_seconds", "derive_seconds", "peak_memory"}  # differ from run to run
+from experiments.report import tables_of
+from experiments.store import AnyExperiment
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found out about one experiment.
+    """Result of checking one experiment or file.
 
     Attributes:
         what: the experiment or file.
         problem: what is wrong; empty where all is well.
-        said: what was checked.
+        checked: what was checked.
     """
 
     what: str
     problem: str
-    said: str = ""
+    checked: str = ""
 
 
 def verify(
@@ -49,86 +46,78 @@ def verify(
     """Check all experiments of a results folder.
 
     Every file is read whole: its checksums, its columns, and whether it lies where its rows belong. Then some runs of each
-    experiment are made again, with the same seeds, and compared bit for bit.
+    experiment are repeated with the same seeds, and compared bit for bit.
 
     Args:
         results: the folder.
-        sample: how many runs of each experiment are made again.
-        one_shot: make runs of weight-sharing searches again too, which trains supernets.
+        sample: number of runs of each experiment to repeat.
+        one_shot: repeat runs of one-shot searches too, which trains supernets.
         seed: of the sample.
-        table: the table that the runs were made on; None for where it was then.
-        data: the folder of the dataset's files, for weight-sharing searches; digits need none.
+        table: path of the table; None for its path when the runs were made.
+        data: folder of the dataset's files, for one-shot searches; digits need none.
 
     Raises:
-        FileNotFoundError: there is no such folder, or a table is not where it was.
+        FileNotFoundError: there is no such folder, or a table is missing.
         StoreError: a file is damaged or out of place.
-        ValueError: a table has changed.
+        ValueError: a table has changed, or a run cannot be repeated.
     """
     for failed in store.failures(results):
-        yield Finding(str(failed), "a failed piece that was not run again")
+        yield Finding(str(failed), "a failed job that was not run again")
     for part in sorted(results.rglob(".*.part")):
-        yield Finding(str(part), "left by a writer that was killed, or is at work")
+        yield Finding(str(part), "temporary file of a killed or running writer")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", store.MixedCodeWarning)  # is a finding below
-        experiments: list[AnyExperiment] = [*store.load(results), *store.load(results, ONE_SHOT_RUNS)]
-        store.load(results, store.RANKINGS)
+        experiments: list[AnyExperiment] = [found for kind in store.KINDS.values() for found in store.load(results, kind)]
     draw = np.random.default_rng(seed)
-    for opened, group in tables_of(experiments, table):
+    for opened, group in tables_of([experiment for experiment in experiments if experiment.kind.runs], table):
         for experiment in group:
-            name = f"{experiment.space} {experiment.dataset} {label(experiment, opened.search_schedule)}"
-            yield from _provenance(name, experiment)
-            again = isinstance(experiment, Experiment) or one_shot
-            chosen = np.sort(draw.permutation(len(experiment.seeds))[: sample if again else 0]).tolist()
-            different = [int(experiment.seeds[run]) for run in chosen if not _repeats(experiment, run, opened.path, data)]
-            gaps = _gaps(experiment.seeds.tolist()) if isinstance(experiment, Experiment) else ""
-            yield Finding(
-                name,
-                "; ".join(filter(None, [f"made again, these seeds differ: {different}" if different else "", gaps])),
-                f"{len(experiment.seeds)} runs read, {len(chosen)} made again",
-            )
+            again = sample if experiment.kind.simulated or one_shot else 0
+            chosen = np.sort(draw.permutation(experiment.seeds)[:again]).tolist()
+            yield from _check(experiment, opened, chosen, data)
 
 
-def _provenance(name: str, experiment: Stored) -> Iterator[Finding]:
-    kind = "one-shot" if isinstance(experiment, OneShotExperiment) else "black-box"
-    others = sorted({*experiment.code_versions} - {code_version(kind)})
+def _check(experiment: AnyExperiment, table: Table, seeds: Sequence[int], data: Path | None) -> Iterator[Finding]:
+    """Compare the code version, look for missing seeds, and repeat the runs of some seeds."""
+    name = f"{experiment.space} {experiment.dataset} {experiment.label(table.search_schedule)}"
+    if experiment.search_class() is None:
+        yield Finding(name, f"{experiment.algorithm} is not registered here, so its runs cannot be repeated")
+        return
+    ours = _job(experiment, int(experiment.seeds[0]), table, Path(), data).code_version
+    others = sorted({*experiment.code_versions} - {ours})
     if others:
-        yield Finding(name, f"made by other code than this ({code_version(kind)}): {', '.join(others)}")
+        yield Finding(name, f"made by other code than this ({ours}): {', '.join(others)}")
+    different = [seed for seed in seeds if not _repeats(experiment, seed, table, data)]
+    problems = [f"repeated runs differ, seeds {different}"] if different else []
+    missing = set(range(experiment.seeds[-1])) - set(experiment.seeds.tolist()) if experiment.kind.simulated else ()
+    if missing:
+        problems.append(f"{len(missing)} seeds below {experiment.seeds[-1]} are missing")
+    yield Finding(name, "; ".join(problems), f"{len(experiment.seeds)} runs read, {len(seeds)} made again")
 
 
-def _gaps(seeds: Sequence[int]) -> str:
-    missing = sorted(set(range(seeds[-1] + 1)) - set(seeds))
-    return f"{len(missing)} seeds below {seeds[-1]} are missing" if missing else ""
-
-
-def _repeats(experiment: AnyExperiment, run: int, table: Path, data: Path | None) -> bool:
-    """Whether a run that is made again is the same."""
+def _repeats(experiment: AnyExperiment, seed: int, table: Table, data: Path | None) -> bool:
+    """Repeat a run and compare it with the stored one, but for measured columns."""
     with tempfile.TemporaryDirectory(prefix="nas-zoo-") as folder:
-        piece = _piece(experiment, int(experiment.seeds[run]), table.resolve(), Path(folder), data)
-        *_, last = events_of(piece)
-        if last is not None:
-            raise ValueError(f"{experiment.folder()}: seed {experiment.seeds[run]} cannot be made again:\n{last}")
-        kind = store.BLACK_BOX if isinstance(experiment, Experiment) else ONE_SHOT_RUNS
-        (again,) = store.load(folder, kind)
+        *_, failure = events_of(_job(experiment, seed, table, Path(folder), data))
+        if failure is not None:
+            raise ValueError(f"{experiment.folder()}: seed {seed} cannot be repeated:\n{failure}")
+        (again,) = store.load(folder, experiment.kind)
+        run = int(np.searchsorted(experiment.seeds, seed))
+        entries = slice(experiment.offsets[run], experiment.offsets[run + 1])
         return all(
-            np.array_equal(_of_run(experiment, name, run), _of_run(again, name, 0), equal_nan=True)
-            for name in kind.lists
-            if name not in _MEASURED
+            _equal(experiment.columns[name][entries], again.columns[name])
+            for name in experiment.columns
+            if not experiment.kind.column(name).measured
         )
 
 
-def _of_run(experiment: Stored, column: str, run: int) -> Any:
-    return getattr(experiment, column)[experiment.offsets[run] : experiment.offsets[run + 1]]
+def _equal(stored: npt.NDArray[Any], again: npt.NDArray[Any]) -> bool:
+    """Whether columns are equal; those padded with NaN may differ in width."""
+    if stored.ndim == 2:
+        stored, again = (values[:, ~np.isnan(values).all(axis=0)] for values in (stored, again))
+    return np.array_equal(stored, again, equal_nan=True)
 
 
-def _piece(experiment: AnyExperiment, seed: int, table: Path, results: Path, data: Path | None) -> ResultsPiece:
-    """The work that made a run, with its results elsewhere."""
-    kind = store.BLACK_BOX if isinstance(experiment, Experiment) else ONE_SHOT_RUNS
-    condition: Any = kind.condition(**{name: getattr(experiment, name) for name in kind.fields})
-    seeds = range(seed, seed + 1)
-    if isinstance(experiment, OneShotExperiment):
-        from experiments.runs import one_shot  # PyTorch takes seconds to import
-
-        config = one_shot.config_of(condition)
-        return one_shot.OneShotPiece(condition, config, seeds, table, code_version("one-shot"), data, results=results)
-    config = BLACK_BOX[condition.algorithm].Config(**json.loads(condition.hyperparameters))
-    return Piece(condition, config, seeds, table, code_version(), results=results)
+def _job(experiment: AnyExperiment, seed: int, table: Table, results: Path, data: Path | None) -> Any:
+    """Return the job that makes a run of an experiment, with other results."""
+    runs = import_module(experiment.kind.runs)
+    return runs.piece_of(experiment.condition, range(seed, seed + 1), table, results, data)

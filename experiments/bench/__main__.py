@@ -76,7 +76,7 @@ def measure(
             rows.append(row)
     made = History(
         when=began.isoformat(),
-        code=code_version("bench"),
+        code=code_version(bench_importer, bench_supernets),
         machine={**environment("torch", "nats-bench", "hpbandster"), "cores": os.cpu_count()},
         settings={
             "table": opened.title,

@@ -163,5 +163,10 @@ def plan(condition: Condition, config: Any, table: Table, results: Path, seeds: 
         StoreError: a stored file of the experiment is damaged or out of place.
     """
     missing = store.missing_pieces(store.stored_seeds(results, condition), seeds)
-    path = table.path.resolve()
-    return [Piece(condition, config, piece, path, code_version(), results=results) for piece in missing]
+    return [piece_of(condition, piece, table, results) for piece in missing]
+
+
+def piece_of(condition: Condition, seeds: range, table: Table, results: Path, data: Path | None = None) -> Piece:
+    """Return the job that makes the runs of some consecutive seeds."""
+    version = code_version(run, BLACK_BOX.find(condition.algorithm), type(table.space))
+    return Piece(condition, condition.config(), seeds, table.path.resolve(), version, results=results)

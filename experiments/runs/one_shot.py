@@ -231,22 +231,23 @@ def plan(
         ValueError: the search, the data set or the device refuses.
     """
     missing = store.missing_pieces(store.stored_seeds(results, condition), seeds, block=1)
-    config, root = config_of(condition), root and root.absolute()
-    pieces = [
-        OneShotPiece(condition, config, piece, table.path.resolve(), code_version("one-shot"), root, results=results)
-        for piece in missing
-    ]
+    pieces = [piece_of(condition, piece, table, results, root) for piece in missing]
     if pieces:
         pieces[0].search()
     return pieces
 
 
-def config_of(condition: OneShotCondition) -> Any:
-    """The hyperparameters of a condition as its algorithm's `Config`."""
-    values = json.loads(condition.hyperparameters)
-    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    config: Any = ONE_SHOT[condition.algorithm].Config
-    return config(**plain)
+def piece_of(
+    condition: OneShotCondition, seeds: range, table: Table, results: Path, data: Path | None = None
+) -> OneShotPiece:
+    """Return the job that makes the run of a seed."""
+    version, root = _version(condition, table), data and data.absolute()
+    return OneShotPiece(condition, condition.config(), seeds, table.path.resolve(), version, root, results=results)
+
+
+def _version(condition: OneShotCondition, table: Table) -> str:
+    search_class = ONE_SHOT.find(condition.algorithm)
+    return code_version(OneShotPiece, search_class, type(table.space))
 
 
 def find_device(name: str) -> torch.device:
@@ -291,7 +292,7 @@ class SupernetPiece(ResultsPiece):
         Raises:
             ValueError: as for `plan`.
         """
-        table, execution = self.open_table(), Execution(**json.loads(self.condition.execution))
+        table, execution = self.open_table(), Execution(**self.condition.execution_values())
         execution = replace(execution, device=device or execution.device)
         find_device(execution.device)
         task = Setting.from_json(self.condition.setting).task(table.space, self.root, execution.device)
@@ -400,7 +401,7 @@ def plan_ranking(
         device=device,
     )
     missing = store.missing_pieces(store.stored_seeds(results, condition), experiment.seeds.tolist(), block=1)
-    config, path, version = config_of(condition), table.path.resolve(), code_version("one-shot")
+    config, path, version = condition.config(), table.path.resolve(), _version(condition, table)
     root = root and root.absolute()
     pieces = [RankingPiece(condition, config, seeds, path, version, root, results=results) for seeds in missing]
     return [piece for piece in pieces if piece.checkpoint.exists()]

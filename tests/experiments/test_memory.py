@@ -20,6 +20,7 @@ from benchmark_api.tables.table import Table
 from experiments import store
 from experiments.runs import black_box as sweep
 from experiments.runs.run import run
+from experiments.store import read as reading
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = int(os.environ.get("NAS_ZOO_RUNS", "8000"))
@@ -72,15 +73,16 @@ def test_what_is_not_kept_is_read_again(topology_table: Table, tmp_path: Path, m
     for name in ("random", "rea", "local-search"):
         store_runs(topology_table, tmp_path, "cifar10", name, range(60))
     whole = store.load(tmp_path)
-    monkeypatch.setattr(store, "KEPT_BYTES", whole[0].seconds.nbytes)
+    monkeypatch.setattr(reading, "KEPT_BYTES", whole[0].seconds.nbytes)
     read: list[Path] = []
-    read_lists = store._Piece.read_lists
-    monkeypatch.setattr(store._Piece, "read_lists", lambda piece: (read.append(piece.path), read_lists(piece))[1])
+    read_columns = reading._Piece.read_columns
+    monkeypatch.setattr(reading._Piece, "read_columns", lambda piece: (read.append(piece.path), read_columns(piece))[1])
     bounded = store.load(tmp_path)
     assert len(read) == 9
     for ours, theirs in zip(bounded, whole, strict=True):
-        for name in ("offsets", *store.BLACK_BOX_RUNS.lists):
-            assert np.array_equal(getattr(ours, name), getattr(theirs, name)), name
+        assert np.array_equal(ours.offsets, theirs.offsets)
+        for name in theirs.columns:
+            assert np.array_equal(ours.columns[name], theirs.columns[name]), name
     assert len(read) == 18  # those of one experiment at a time
-    with pytest.raises(AttributeError, match="'Experiment' object has no attribute 'losses'"):
-        bounded[0].losses  # noqa: B018
+    with pytest.raises(KeyError, match="losses"):
+        bounded[0].columns["losses"]

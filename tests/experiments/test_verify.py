@@ -9,12 +9,12 @@ import pytest
 
 from algorithms.black_box import BLACK_BOX
 from benchmark_api.jobs.engines import carry_out
+from benchmark_api.spaces import TopologySpace
 from benchmark_api.tables.table import Table
-from experiments import provenance, store
-from experiments import verify as verify_module
+from experiments import store
 from experiments.__main__ import main
 from experiments.runs import black_box as sweep
-from experiments.runs.run import Run
+from experiments.runs.run import Run, run
 from experiments.verify import verify
 
 
@@ -43,16 +43,15 @@ def test_whole_results_pass(results: Path, capsys: pytest.CaptureFixture[str]) -
 def test_a_changed_run_is_found(results: Path, topology_table: Table, capsys: pytest.CaptureFixture[str]) -> None:
     """A file that is well-formed, but whose runs are not those of its seeds."""
     (experiment,) = store.load(results, algorithm="rea")
-    condition = store.Condition(**{name: getattr(experiment, name) for name in store.BLACK_BOX_RUNS.fields})
     runs = []
     for number, seed in enumerate(experiment.seeds.tolist()[:25]):
         part = slice(experiment.offsets[number], experiment.offsets[number + 1])
         accuracy = experiment.accuracy[part] + (1e-9 if seed == 7 else 0.0)
         runs.append(Run(seed, experiment.seconds[part], experiment.architecture[part], experiment.epochs[part], accuracy, 0.0))
-    store.write_piece(results, condition, runs, experiment.code_versions[0], experiment.table_path)
+    store.write_piece(results, experiment.condition, runs, experiment.code_versions[0], experiment.table_path)
     assert main(["verify", "--results", str(results), "--sample", "30"]) == 1
     captured = capsys.readouterr()
-    assert "made again, these seeds differ: [7]" in captured.out
+    assert "repeated runs differ, seeds [7]" in captured.out
     assert captured.err == f"error: 1 problems in {results}\n"
 
 
@@ -62,12 +61,15 @@ def test_what_else_is_wrong_is_named(results: Path, monkeypatch: pytest.MonkeyPa
     first.unlink()
     first.with_suffix(".failed").write_text("why")
     (first.parent / f".{first.name}.x.part").touch()
-    monkeypatch.setattr(verify_module, "code_version", lambda kind="black-box": "another")
+    ours = sweep.code_version
+    monkeypatch.setattr(sweep, "code_version", lambda *parts: "another")
     problems = [finding.problem for finding in verify(results, 0) if finding.problem]
-    assert "a failed piece that was not run again" in problems
-    assert "left by a writer that was killed, or is at work" in problems
+    assert "a failed job that was not run again" in problems
+    assert "temporary file of a killed or running writer" in problems
     assert "25 seeds below 29 are missing" in problems
-    assert problems.count(f"made by other code than this (another): {provenance.code_version()}") == 2
+    assert [problem for problem in problems if problem.startswith("made by other code")] == [
+        f"made by other code than this (another): {ours(run, BLACK_BOX[name], TopologySpace)}" for name in ("bohb", "rea")
+    ]
 
 
 def test_a_damaged_file_is_an_error(results: Path, capsys: pytest.CaptureFixture[str]) -> None:

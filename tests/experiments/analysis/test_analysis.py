@@ -33,14 +33,16 @@ def make_experiment(runs: list[list[tuple[float, int, int, float]]], rule: str =
         table_notice="",
         seeds=np.arange(len(runs)),
         offsets=np.cumsum([0] + [len(run) for run in runs]),
-        seconds=seconds.astype(np.float64),
-        architecture=architecture.astype(np.int32),
-        epochs=epochs.astype(np.int16),
-        accuracy=accuracy.astype(np.float64),
         wall_seconds=np.zeros(len(runs)),
         code_versions=("1",),
         machines=(),
         table_path="t",
+        columns={
+            "seconds": seconds.astype(np.float64),
+            "architecture": architecture.astype(np.int32),
+            "epochs": epochs.astype(np.int16),
+            "accuracy": accuracy.astype(np.float64),
+        },
     )
 
 
@@ -261,10 +263,12 @@ def test_many_runs_keep_apart() -> None:
             **vars(base),
             "seeds": np.arange(runs),
             "offsets": np.arange(0, (runs + 1) * length, length),
-            "seconds": np.tile(np.arange(1.0, length + 1), runs),
-            "architecture": rng.integers(0, 100, runs * length).astype(np.int32),
-            "epochs": np.full(runs * length, 12, dtype=np.int16),
-            "accuracy": rng.random(runs * length),
+            "columns": {
+                "seconds": np.tile(np.arange(1.0, length + 1), runs),
+                "architecture": rng.integers(0, 100, runs * length).astype(np.int32),
+                "epochs": np.full(runs * length, 12, dtype=np.int16),
+                "accuracy": rng.random(runs * length),
+            },
         }
     )
     best = experiment.accuracy.reshape(runs, length).argmax(1)

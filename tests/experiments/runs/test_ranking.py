@@ -60,7 +60,7 @@ def test_the_command(results: Path, digits_table: Table, capsys: pytest.CaptureF
     assert (ranking.seeds.tolist(), ranking.images) == ([777, 888], 100)
 
     piece = one_shot.OneShotPiece(
-        experiment, one_shot.config_of(experiment), range(888, 889), digits_table.path, "", None, results=results
+        experiment, experiment.config(), range(888, 889), digits_table.path, "", None, results=results
     )
     search = piece.search()
     search.load(piece.checkpoint)
