@@ -6,18 +6,18 @@ import ast
 import hashlib
 import inspect
 import platform
-import sys
 import sysconfig
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 _PROJECT = Path(__file__).resolve().parent.parent
 _PACKAGES = ("algorithms", "benchmark_api", "experiments")
-_NEUTRAL = ("benchmark_api.jobs", "experiments.provenance", "experiments.runs.job", "experiments.store")
-"""Packages and modules that schedule and store runs: a change leaves every trajectory equal."""
+_NEUTRAL = ("benchmark_api.jobs", "experiments.provenance", "experiments.runs.job", "experiments.settings", "experiments.store")
+"""Packages and modules that schedule, describe and store runs: a change leaves every trajectory equal."""
 _LIBRARIES = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]
 
 
@@ -77,21 +77,21 @@ class _Sources:
         """Return the folder that holds a top-level module or package; None for those of libraries."""
         if top in _PACKAGES:
             return _PROJECT
-        file = getattr(sys.modules.get(top), "__file__", None)
-        if file is None:  # built in, or not imported so far
+        spec = None if top == "__main__" else find_spec(top)
+        if spec is None or spec.origin is None:
             return None
-        path = Path(file)
+        path = Path(spec.origin)
         folder = path.parent.parent if path.name == "__init__.py" else path.parent
         return folder if top in self._tops or not any(map(folder.is_relative_to, _LIBRARIES)) else None
 
     def _imports(self, module: str) -> Iterator[str]:
-        """Yield the modules named by a module's import statements, also by those inside functions."""
-        for node in self._nodes(module):
-            if isinstance(node, ast.Import):
-                yield from (alias.name for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
+        """Yield the modules that a module's import statements name."""
+        for node in _import_statements(self.file(module).read_bytes()):
+            if isinstance(node, ast.ImportFrom):
                 package = self._absolute(module, node)
                 yield from (self._definer(package, alias.name) for alias in node.names)
+            else:
+                yield from (alias.name for alias in node.names)
 
     def _definer(self, module: str, name: str) -> str:
         """Return the module that defines a name which can be imported from a module."""
@@ -99,9 +99,9 @@ class _Sources:
         if self._is_local(submodule):
             return submodule
         if self._is_local(module) and self.file(module).name == "__init__.py":
-            for node in self._nodes(module):
-                for alias in node.names if isinstance(node, ast.ImportFrom) else ():
-                    if name == (alias.asname or alias.name):
+            for node in _import_statements(self.file(module).read_bytes()):
+                for alias in node.names:
+                    if isinstance(node, ast.ImportFrom) and name == (alias.asname or alias.name):
                         return self._definer(self._absolute(module, node), alias.name)
         return module
 
@@ -110,8 +110,11 @@ class _Sources:
         parts = f"{module}.__init__".split(".") if self.file(module).name == "__init__.py" else module.split(".")
         return ".".join([*(parts[: -node.level] if node.level else ()), *filter(None, [node.module])])
 
-    def _nodes(self, module: str) -> Iterator[ast.AST]:
-        return ast.walk(ast.parse(self.file(module).read_bytes()))
+
+@cache
+def _import_statements(source: bytes) -> list[ast.Import | ast.ImportFrom]:
+    """Return all import statements of a module's source, also those inside functions."""
+    return [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom)]
 
 
 @cache

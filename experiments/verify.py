@@ -103,10 +103,9 @@ def _repeats(experiment: AnyExperiment, seed: int, table: Table, data: Path | No
         (again,) = store.load(folder, experiment.kind)
         run = int(np.searchsorted(experiment.seeds, seed))
         entries = slice(experiment.offsets[run], experiment.offsets[run + 1])
+        measured = {name for name, column in experiment.kind.columns.items() if column.measured}
         return all(
-            _equal(experiment.columns[name][entries], again.columns[name])
-            for name in experiment.columns
-            if not experiment.kind.column(name).measured
+            _equal(experiment.columns[name][entries], again.columns[name]) for name in experiment.columns if name not in measured
         )
 
 

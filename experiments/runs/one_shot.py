@@ -237,9 +237,7 @@ def plan(
     return pieces
 
 
-def piece_of(
-    condition: OneShotCondition, seeds: range, table: Table, results: Path, data: Path | None = None
-) -> OneShotPiece:
+def piece_of(condition: OneShotCondition, seeds: range, table: Table, results: Path, data: Path | None = None) -> OneShotPiece:
     """Return the job that makes the run of a seed."""
     version, root = _version(condition, table), data and data.absolute()
     return OneShotPiece(condition, condition.config(), seeds, table.path.resolve(), version, root, results=results)

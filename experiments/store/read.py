@@ -211,7 +211,8 @@ class _Piece:
         """Return the number of entries of each run [run], and each column [entry] or [entry, number]."""
         with _opened(self.path) as file:
             names = file.schema_arrow.names
-        declared = {name: column for name in names if (column := self.kind.column(name))}
+        columns_of = {name: self.kind.columns.get(name.partition(":")[0]) for name in names}
+        declared = {name: column for name, column in columns_of.items() if column}
         declared |= {name: column for name, column in self.kind.columns.items() if not column.optional}
         table = self._read({name: column.type for name, column in declared.items()})
         columns = {name: table[name].combine_chunks() for name in declared}

@@ -293,10 +293,6 @@ class Kind(Generic[ConditionT, ExperimentT]):
         """Columns with a value per entry, by name."""
         return {column.name: column for column in self.experiment.declared_columns()}
 
-    def column(self, name: str) -> Column[Any] | None:
-        """Return the declaration of a file's column, where the column has a value per entry."""
-        return self.columns.get(name.partition(":")[0])
-
 
 def _field_type(hint: Any) -> pa.DataType:
     options = {*get_args(hint)} - {NoneType} or {hint}
