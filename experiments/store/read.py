@@ -70,7 +70,8 @@ def load(results: str | os.PathLike[str], kind: Kind[Any, Any] = BLACK_BOX_RUNS,
         raise ValueError(f"unknown filters {sorted(unknown)}; expected some of {', '.join(kind.fields)}")
     kept, experiments = _KeptColumns(), []
     for _, paths in groupby(sorted(root.rglob("*.parquet")), key=lambda path: path.parent):
-        pieces = [_Piece(root, path) for path in paths if _kind_in(path) is kind]
+        headers = [(path, *_header(path)) for path in paths]
+        pieces = [_Piece(root, path, kind, names) for path, found, names in headers if found is kind]
         wanted = [piece for piece in pieces if all(getattr(piece.condition, name) == value for name, value in filters.items())]
         if wanted:
             experiments.append(_experiment(kind, wanted, kept))
@@ -84,7 +85,7 @@ def stored_seeds(results: str | os.PathLike[str], condition: AnyCondition) -> se
         StoreError: as for `load`.
     """
     root = Path(results)
-    pieces = [_Piece(root, path) for path in sorted((root / condition.folder()).glob("*.parquet"))]
+    pieces = [_Piece(root, path, *_header(path)) for path in sorted((root / condition.folder()).glob("*.parquet"))]
     _check_together(condition, pieces)
     return {int(seed) for piece in pieces for seed in piece.seeds}
 
@@ -185,10 +186,17 @@ def _joined(arrays: Sequence[Array]) -> Array:
 
 
 class _Piece:
-    """One results file, checked."""
+    """One results file, checked.
 
-    def __init__(self, root: Path, path: Path) -> None:
-        self.path, self.kind = path, _kind_in(path)
+    Args:
+        root: the results folder.
+        path: the file.
+        kind: the kind of its runs.
+        names: all its columns.
+    """
+
+    def __init__(self, root: Path, path: Path, kind: Kind[Any, Any], names: Sequence[str]) -> None:
+        self.path, self.kind, self._names = path, kind, names
         table = self._read({**self.kind.fields, **RUN_COLUMNS})
         manifest = _manifest(path, table.schema)
         self.table_path: str = manifest["table_path"]
@@ -209,9 +217,7 @@ class _Piece:
 
     def read_columns(self) -> tuple[Array, dict[str, Array]]:
         """Return the number of entries of each run [run], and each column [entry] or [entry, number]."""
-        with _opened(self.path) as file:
-            names = file.schema_arrow.names
-        columns_of = {name: self.kind.columns.get(name.partition(":")[0]) for name in names}
+        columns_of = {name: self.kind.columns.get(name.partition(":")[0]) for name in self._names}
         declared = {name: column for name, column in columns_of.items() if column}
         declared |= {name: column for name, column in self.kind.columns.items() if not column.optional}
         table = self._read({name: column.type for name, column in declared.items()})
@@ -266,7 +272,7 @@ def _manifest(path: Path, schema: pa.Schema) -> dict[str, Any]:
     raise StoreError(f"{path}: not a results file of version {SCHEMA_VERSION} of this project; move it elsewhere")
 
 
-def _kind_in(path: Path) -> Kind[Any, Any]:
-    """Return the kind of a results file."""
+def _header(path: Path) -> tuple[Kind[Any, Any], list[str]]:
+    """Return the kind of a results file and the names of its columns."""
     with _opened(path) as file:
-        return KINDS[_manifest(path, file.schema_arrow)["kind"]]
+        return KINDS[_manifest(path, file.schema_arrow)["kind"]], file.schema_arrow.names

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import warnings
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ import pytest
 
 from experiments import store
 from experiments.runs.run import Run
-from experiments.store import Condition, MixedCodeWarning, StoreError
+from experiments.store import AnyExperiment, Column, Condition, Kind, MixedCodeWarning, StoreError
 
 CONDITION = Condition(
     space="topology",
@@ -112,6 +114,141 @@ def test_another_condition_is_another_experiment(change: dict[str, object], tmp_
     assert getattr(found[3], field) == value
     assert store.stored_seeds(tmp_path, CONDITION) == {0, 1}
     assert store.stored_seeds(tmp_path, other) == {0, 1, 2}
+
+
+@dataclass(frozen=True, eq=False)
+class RichRun(Run):
+    """A run of a search that needs curves and costs, and has a rule of its own for the incumbent."""
+
+    curve: list[np.ndarray] | None = None
+    costs: np.ndarray | None = None
+    cost_names: tuple[str, ...] = ()
+    incumbent: np.ndarray | None = None
+
+
+def enriched(run: Run) -> RichRun:
+    entries = np.arange(len(run.seconds))
+    more = {
+        "curve": [run.accuracy[entry] + np.arange((run.seed + entry) % 3, dtype=np.float64) for entry in entries],
+        "costs": np.stack([run.seconds / 7, run.accuracy / 3], axis=1),
+        "cost_names": ("params", "latency of a chip"),
+        "incumbent": np.maximum(entries - 1, 0).astype(np.int32),
+    }
+    return RichRun(**{**vars(run), **more})
+
+
+def test_optional_columns_are_those_that_runs_have(tmp_path: Path) -> None:
+    write(tmp_path, range(2))
+    (plain,) = store.load(tmp_path)
+    assert (plain.curve, plain.costs, plain.cost_names, plain.incumbent) == (None, None, (), None)
+    assert set(plain.columns) == {"seconds", "architecture", "epochs", "accuracy"}
+
+
+def test_optional_columns_are_read_back(tmp_path: Path) -> None:
+    runs = [enriched(run) for run in make_runs(range(30))]
+    for some in (runs[:25], runs[25:]):
+        path = store.write_piece(tmp_path, CONDITION, some, "1+abc", "/somewhere/table")
+    assert {"curve", "incumbent", "costs:params", "costs:latency of a chip"} <= set(pq.read_schema(path).names)
+    (experiment,) = store.load(tmp_path)
+    assert experiment.cost_names == ("params", "latency of a chip")
+    assert np.array_equal(experiment.costs, np.concatenate([run.costs for run in runs]))
+    assert np.array_equal(experiment.incumbent, np.concatenate([run.incumbent for run in runs]))
+    curves = [curve for run in runs for curve in run.curve or []]
+    assert experiment.curve is not None
+    assert experiment.curve.shape == (len(curves), 2)
+    for stored, curve in zip(experiment.curve, curves, strict=True):
+        assert np.array_equal(stored, np.append(curve, [np.nan] * (2 - len(curve))), equal_nan=True)
+
+
+def test_a_column_that_some_files_lack_is_missing(tmp_path: Path) -> None:
+    write(tmp_path, range(25))
+    store.write_piece(tmp_path, CONDITION, [enriched(run) for run in make_runs(range(25, 30))], "1+abc", "/somewhere/table")
+    (experiment,) = store.load(tmp_path)
+    assert experiment.incumbent is None
+    assert len(experiment.seeds) == 30
+
+
+def test_a_missing_required_column_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, range(2))
+    table = pq.read_table(path)
+    pq.write_table(table.drop_columns("seconds"), path)
+    with pytest.raises(StoreError, match=rf"{path}: damaged, its columns are"):
+        store.load(tmp_path)
+
+
+def test_the_order_of_columns_does_not_matter(tmp_path: Path) -> None:
+    path = write(tmp_path, range(2))
+    table = pq.read_table(path)
+    pq.write_table(table.select(sorted(table.column_names)), path)
+    (experiment,) = store.load(tmp_path)
+    assert experiment.condition == CONDITION
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuningCondition(Condition):
+    """A condition of another kind."""
+
+    kind_name = "tuning"
+
+    trials: int
+    rate: float | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tuning(TuningCondition, AnyExperiment):
+    """Stored runs of another kind."""
+
+    loss = Column[np.ndarray](np.float32, "nats", "loss of a trial")
+
+    @property
+    def clock(self) -> np.ndarray:
+        return np.zeros(len(self.loss))
+
+
+@dataclass(frozen=True)
+class TuningRun:
+    seed: int
+    wall_seconds: float
+    architecture: np.ndarray
+    loss: np.ndarray
+
+
+def test_another_kind_is_declared_in_one_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = Kind("tuning", TuningCondition, Tuning, simulated=False, suffix="-tuning")
+    monkeypatch.setitem(store.KINDS._entries, "tuning", kind)
+    condition = TuningCondition(**asdict(CONDITION), trials=3, rate=None)
+    run = TuningRun(5, 1.5, np.array([1, 2], dtype=np.int32), np.array([0.5, 0.25], dtype=np.float32))
+    path = store.write_piece(tmp_path, condition, [run], "1+abc", "/somewhere/table")
+    assert path.parent.name.startswith("rea-tuning-")
+    write(tmp_path, range(2))
+    (experiment,) = store.load(tmp_path, kind, trials=3)
+    assert (experiment.trials, experiment.rate, experiment.wall_seconds.tolist()) == (3, None, [1.5])
+    assert (experiment.loss.tolist(), experiment.loss.dtype) == ([0.5, 0.25], np.float32)
+    assert experiment.condition == condition
+    assert (kind.order, experiment.kind) == (len(store.KINDS) - 1, kind)
+    assert [found.seeds.tolist() for found in store.load(tmp_path)] == [[0, 1]]
+
+
+def test_conditions_parse_their_columns() -> None:
+    assert CONDITION.config_values() == {"population_size": 10}
+    assert CONDITION.config().population_size == 10
+    assert CONDITION.settings() == {
+        "schedule": "12", "budget": 1000.0, "charge": "scratch", "repeats": "charged", "noise": "random",
+        "incumbent_rule": "highest-fidelity",
+    }  # fmt: skip
+    assert CONDITION.label("12") == "rea (budget=1000.0, tournament_size=unknown, redraw=unknown)"
+    assert replace(CONDITION, algorithm="other").label("200") == "other (schedule=12, budget=1000.0, population_size=10)"
+    with pytest.raises(ValueError, match="other is not registered"):
+        replace(CONDITION, algorithm="other").config()
+
+
+def test_reading_black_box_results_needs_no_pytorch(tmp_path: Path) -> None:
+    write(tmp_path, range(2))
+    program = (
+        "import sys; from experiments import store; (e,) = store.load(sys.argv[1]); e.label('12'); print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_filters(tmp_path: Path) -> None:
