@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from itertools import pairwise
@@ -13,7 +12,7 @@ import numpy.typing as npt
 
 from algorithms.black_box import BLACK_BOX
 from experiments.runs.run import DEFAULT_BUDGETS, RunSettings
-from experiments.store.schema import KINDS, AnyCondition, AnyExperiment, Column, Kind, differences
+from experiments.store.schema import KINDS, AnyCondition, AnyExperiment, Column, Kind, differences, parsed
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -124,13 +123,11 @@ class OneShotCondition(AnyCondition):
 
     def execution_values(self) -> dict[str, Any]:
         """Parse how the run is computed."""
-        values: dict[str, Any] = json.loads(self.execution)
-        return values
+        return parsed(self.execution)
 
     def setting_values(self) -> dict[str, Any]:
         """Parse the images trained on and the skeleton."""
-        values: dict[str, Any] = json.loads(self.setting)
-        return values
+        return parsed(self.setting)
 
     def settings(self) -> dict[str, Any]:
         return self.execution_values() | {f"trained on {name}": value for name, value in self.setting_values().items()}

@@ -6,9 +6,8 @@ import json
 import os
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, overload
@@ -68,7 +67,8 @@ def load(results: str | os.PathLike[str], kind: Kind[Any, Any] = BLACK_BOX_RUNS,
     unknown = filters.keys() - kind.fields.keys()
     if unknown:
         raise ValueError(f"unknown filters {sorted(unknown)}; expected some of {', '.join(kind.fields)}")
-    kept, experiments = _KeptColumns(), []
+    kept: OrderedDict[Path, dict[str, Array]] = OrderedDict()
+    experiments = []
     for _, paths in groupby(sorted(root.rglob("*.parquet")), key=lambda path: path.parent):
         headers = [(path, *_header(path)) for path in paths]
         pieces = [_Piece(root, path, kind, names) for path, found, names in headers if found is kind]
@@ -106,7 +106,7 @@ def _check_together(condition: AnyCondition, pieces: Sequence[_Piece]) -> None:
             raise StoreError(f"{latter.path}: seed {latter.seeds[0]} is also in {former.path.name}; delete one of them")
 
 
-def _experiment(kind: Kind[Any, ExperimentT], pieces: list[_Piece], kept: _KeptColumns) -> ExperimentT:
+def _experiment(kind: Kind[Any, ExperimentT], pieces: list[_Piece], kept: OrderedDict[Path, dict[str, Array]]) -> ExperimentT:
     condition = pieces[0].condition
     _check_together(condition, pieces)
     pieces.sort(key=lambda piece: int(piece.seeds[0]))
@@ -116,11 +116,11 @@ def _experiment(kind: Kind[Any, ExperimentT], pieces: list[_Piece], kept: _KeptC
         warnings.warn(
             f"{condition.folder()} mixes runs of code versions {', '.join(code_versions)}", MixedCodeWarning, stacklevel=3
         )
-    columns, lengths = kept.read(pieces)
+    columns = _StoredColumns(pieces, kept)
     return kind.experiment(
         **{name: getattr(condition, name) for name in kind.fields},
         seeds=np.concatenate([piece.seeds for piece in pieces]),
-        offsets=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
+        offsets=np.concatenate([[0], np.cumsum(columns.lengths, dtype=np.int64)]),
         wall_seconds=np.concatenate([piece.wall_seconds for piece in pieces]),
         code_versions=code_versions,
         machines=tuple(sorted({piece.machine for piece in pieces})),
@@ -132,40 +132,41 @@ def _experiment(kind: Kind[Any, ExperimentT], pieces: list[_Piece], kept: _KeptC
 # -- columns -------------------------------------------------------------------------------------------------------------------
 
 
-class _KeptColumns:
-    """Columns of experiments loaded together, dropped in order of last use where they exceed `KEPT_BYTES`."""
+class _StoredColumns(Mapping[str, Array]):
+    """Columns of one experiment.
 
-    def __init__(self) -> None:
-        self._kept: OrderedDict[Path, dict[str, Array]] = OrderedDict()  # by the first piece; last used last
+    Args:
+        pieces: files of the experiment, in order of seeds.
+        kept: columns in memory of experiments loaded together, by their first file; last used last. Those used first are
+            dropped where all exceed `KEPT_BYTES`.
 
-    def read(self, pieces: Sequence[_Piece]) -> tuple[_StoredColumns, Array]:
-        """Read the columns of an experiment; return them, and the number of entries of each run [run]."""
-        lengths, columns = zip(*(piece.read_columns() for piece in pieces), strict=True)
-        names = [name for name in columns[0] if all(name in of_piece for of_piece in columns)]
+    Attributes:
+        lengths: number of entries of each run [run].
+    """
+
+    def __init__(self, pieces: Sequence[_Piece], kept: OrderedDict[Path, dict[str, Array]]) -> None:
+        self._pieces, self._kept = pieces, kept
+        self.lengths, columns = self._read()
+        self._names = list(columns)
+
+    def _read(self) -> tuple[Array, dict[str, Array]]:
+        lengths, pieces = zip(*(piece.read_columns() for piece in self._pieces), strict=True)
+        names = [name for name in pieces[0] if all(name in piece for piece in pieces)]
         # Column after column: what has been joined is freed.
-        joined = {name: _joined([of_piece.pop(name) for of_piece in columns]) for name in names}
-        self._kept[pieces[0].path] = joined
+        joined = {name: _joined([piece.pop(name) for piece in pieces]) for name in names}
+        self._kept[self._pieces[0].path] = joined
         while len(self._kept) > 1 and sum(array.nbytes for of in self._kept.values() for array in of.values()) > KEPT_BYTES:
             self._kept.popitem(last=False)
-        return _StoredColumns(names, partial(self._of, pieces)), np.concatenate(lengths)
-
-    def _of(self, pieces: Sequence[_Piece], name: str) -> Array:
-        if pieces[0].path not in self._kept:
-            self.read(pieces)
-        self._kept.move_to_end(pieces[0].path)
-        return self._kept[pieces[0].path][name]
-
-
-class _StoredColumns(Mapping[str, Array]):
-    """Columns of one experiment, read on access."""
-
-    def __init__(self, names: Sequence[str], read: Callable[[str], Array]) -> None:
-        self._names, self._read = names, read
+        return np.concatenate(lengths), joined
 
     def __getitem__(self, name: str) -> Array:
         if name not in self._names:
             raise KeyError(name)
-        return self._read(name)
+        key = self._pieces[0].path
+        if key not in self._kept:
+            self._read()
+        self._kept.move_to_end(key)
+        return self._kept[key][name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, get_args, get_type_hints, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, get_type_hints, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -31,36 +31,31 @@ SAME_RESULT = frozenset({"device", "channels_last", "compile"})
 ValueT = TypeVar("ValueT")
 
 
+@dataclass(eq=False)
 class Column(Generic[ValueT]):
     """A stored column with a value per entry of a run; as a class attribute of an experiment it reads the column.
 
-    Args:
+    Attributes:
         dtype: NumPy type of a number.
         unit: of a number; empty where it has none.
         description: what an entry is.
         name: in the file; by default that of the class attribute.
-        axis: what the numbers of an entry are indexed by, where an entry is a list of numbers, e.g. "choice".
+        axis: index of the numbers of an entry, where an entry is a list of numbers, e.g. "choice".
         ragged: the lists differ in length; they are read as an array padded with NaN.
-        by_metric: one column NAME:METRIC in the file for each metric.
+        by_metric: a file has one column NAME:METRIC for each metric.
         optional: runs and files may lack the column, which then reads as None.
         measured: the values differ when a run is repeated.
     """
 
-    def __init__(
-        self,
-        dtype: type[np.generic],
-        unit: str,
-        description: str,
-        *,
-        name: str = "",
-        axis: str = "",
-        ragged: bool = False,
-        by_metric: bool = False,
-        optional: bool = False,
-        measured: bool = False,
-    ) -> None:
-        self.dtype, self.unit, self.description, self.name, self.axis = np.dtype(dtype), unit, description, name, axis
-        self.ragged, self.by_metric, self.optional, self.measured = ragged, by_metric, optional, measured
+    dtype: type[np.generic]
+    unit: str
+    description: str
+    name: str = ""
+    axis: str = ""
+    ragged: bool = False
+    by_metric: bool = False
+    optional: bool = False
+    measured: bool = False
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = self.name or name
@@ -77,7 +72,7 @@ class Column(Generic[ValueT]):
     @property
     def type(self) -> pa.DataType:
         """Arrow type of the column: the list of a run's entries."""
-        number = pa.from_numpy_dtype(self.dtype)
+        number = pa.from_numpy_dtype(np.dtype(self.dtype))
         return pa.list_(pa.list_(number) if self.axis else number)
 
 
@@ -96,7 +91,7 @@ class _Rules:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnyCondition(_Rules):
+class AnyCondition(_Rules, ABC):
     """Everything a run depends on besides its seed and the version of the code.
 
     Attributes:
@@ -131,12 +126,9 @@ class AnyCondition(_Rules):
 
     def folder(self) -> Path:
         """Return where the files of this condition lie, relative to the results folder."""
-        return Path(self.space, self.dataset, f"{self.algorithm}{self.kind.suffix}-{self.digest()}")
-
-    def digest(self) -> str:
-        """Return eight hexadecimal digits of SHA-256 over the fields of the condition."""
         facts = json.dumps({name: getattr(self, name) for name in self.kind.fields}, sort_keys=True)
-        return hashlib.sha256(facts.encode()).hexdigest()[:8]
+        digest = hashlib.sha256(facts.encode()).hexdigest()[:8]
+        return Path(self.space, self.dataset, f"{self.algorithm}{self.kind.suffix}-{digest}")
 
     @abstractmethod
     def search_class(self) -> type[Any] | None:
@@ -156,8 +148,7 @@ class AnyCondition(_Rules):
 
     def config_values(self) -> dict[str, Any]:
         """Parse the hyperparameters; tuples are lists, as in JSON."""
-        values: dict[str, Any] = json.loads(self.hyperparameters)
-        return values
+        return parsed(self.hyperparameters)
 
     def config(self) -> Any:
         """Return the hyperparameters as the search's `Config`.
@@ -181,6 +172,12 @@ class AnyCondition(_Rules):
         """Return the algorithm's name and, in brackets, what is not the default; `search_schedule` is the table's."""
         different = ", ".join(f"{name}={value}" for name, value in self.deviations(search_schedule).items())
         return f"{self.algorithm} ({different})" if different else self.algorithm
+
+
+def parsed(text: str) -> dict[str, Any]:
+    """Parse a column that holds a JSON object."""
+    values: dict[str, Any] = json.loads(text)
+    return values
 
 
 def differences(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -238,15 +235,6 @@ class AnyExperiment(AnyCondition):
     def peak_memory(self) -> float:
         """Highest memory of all runs, bytes; NaN where it was not measured."""
         return float("nan")
-
-
-class StoredRun(Protocol):
-    """A run of any kind; its columns are attributes too."""
-
-    @property
-    def seed(self) -> int: ...
-    @property
-    def wall_seconds(self) -> float: ...
 
 
 ConditionT = TypeVar("ConditionT", bound=AnyCondition)

@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from benchmark_api.jobs.engines import failure_path
 from benchmark_api.jobs.files import whole_file, writing_in
 from experiments.provenance import environment
-from experiments.store.schema import RUN_COLUMNS, AnyCondition, Column, Kind, StoredRun
+from experiments.store.schema import RUN_COLUMNS, AnyCondition, Column, Kind
 
 SCHEMA_VERSION = 1
 PIECE_SEEDS = 25
@@ -99,7 +99,7 @@ def claim(results: str | os.PathLike[str], condition: AnyCondition, seeds: range
 def write_piece(
     results: str | os.PathLike[str],
     condition: AnyCondition,
-    runs: Sequence[StoredRun],
+    runs: Sequence[Any],
     code_version: str,
     table_path: str,
     machine: Mapping[str, str] | None = None,
@@ -109,7 +109,7 @@ def write_piece(
     Args:
         results: the results folder.
         condition: of the runs.
-        runs: of the condition's kind. Optional columns are those that the first run has.
+        runs: each with `seed`, `wall_seconds` and the kind's columns as attributes. Optional columns are those of the first run.
         code_version: of the code that made the runs.
         table_path: path of the table.
         machine: what the runs were computed on; None for `environment()`.
@@ -137,14 +137,14 @@ def write_piece(
     return path
 
 
-def _entries(kind: Kind[Any, Any], runs: Sequence[StoredRun]) -> Iterator[tuple[str, Column[Any], list[Any]]]:
+def _entries(kind: Kind[Any, Any], runs: Sequence[Any]) -> Iterator[tuple[str, Column[Any], list[Any]]]:
     """Yield name in the file, declaration and entries [run] of each column that the runs have."""
     for name, column in kind.columns.items():
         if column.optional and getattr(runs[0], name, None) is None:
             continue
         values = [getattr(run, name) for run in runs]
         if column.by_metric:
-            for number, metric in enumerate(runs[0].cost_names):  # type: ignore[attr-defined]
+            for number, metric in enumerate(runs[0].cost_names):
                 yield f"{name}:{metric}", column, [of_run[:, number] for of_run in values]
         else:
             yield name, column, values
