@@ -104,6 +104,7 @@ class OneShotCondition(AnyCondition):
     """
 
     kind_name: ClassVar[str] = "one-shot"
+    run_options = frozenset({"select"})
     schedule = ""
     budget = float("inf")
     incumbent_rule = "last"  # the architecture derived after an epoch

@@ -105,6 +105,8 @@ class AnyCondition(_Rules, ABC):
     """
 
     kind_name: ClassVar[str]
+    run_options: ClassVar[frozenset[str]] = frozenset()
+    """Names among the stored hyperparameters that are options of the run, and no fields of the search's `Config`."""
 
     space: str
     dataset: str
@@ -159,8 +161,8 @@ class AnyCondition(_Rules, ABC):
         search_class = self.search_class()
         if search_class is None:
             raise ValueError(f"{self.algorithm} is not registered as a {self.kind.name} search")
-        values = self.config_values().items()
-        return search_class.Config(**{name: tuple(value) if isinstance(value, list) else value for name, value in values})
+        values = {name: value for name, value in self.config_values().items() if name not in self.run_options}
+        return search_class.Config(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
     def deviations(self, search_schedule: str) -> dict[str, Any]:
         """Return the settings and hyperparameters that are not the defaults; `search_schedule` is the table's."""
