@@ -22,7 +22,7 @@ CONDITION = Condition(
     space="topology",
     dataset="cifar10",
     schedule="12",
-    budget=1000,
+    budget=1000.0,
     algorithm="rea",
     hyperparameters='{"population_size": 10}',
     incumbent_rule="highest-fidelity",
@@ -94,7 +94,7 @@ def test_files_lie_where_the_documentation_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"budget": 1001},
+        {"budget": 1001.0},
         {"hyperparameters": "{}"},
         {"noise": 777},
         {"max_queries": 3},
@@ -341,7 +341,7 @@ def test_a_misplaced_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_file_of_another_experiment_in_the_folder_is_refused_before_running(tmp_path: Path) -> None:
-    foreign = write(tmp_path, range(5), replace(CONDITION, budget=2000))
+    foreign = write(tmp_path, range(5), replace(CONDITION, budget=2000.0))
     here = tmp_path / CONDITION.folder()
     here.mkdir()
     shutil.copy(foreign, here)
