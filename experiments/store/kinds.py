@@ -51,9 +51,9 @@ class Condition(AnyCondition, RunSettings):
         return {name: value for name in (*names, "incumbent_rule") if (value := getattr(self, name)) is not None}
 
     def changed_settings(self, search_schedule: str) -> dict[str, Any]:
-        usual = {field.name: field.default for field in fields(RunSettings) if field.default is not MISSING}
-        usual["schedule"] = search_schedule
-        usual["budget"] = DEFAULT_BUDGETS.get((self.space, self.dataset))
+        defaults = {field.name: field.default for field in fields(RunSettings) if field.default is not MISSING}
+        defaults.pop("budget", None)  # depends on the dataset
+        usual = defaults | {"schedule": search_schedule, "budget": DEFAULT_BUDGETS.get((self.space, self.dataset))}
         return {name: getattr(self, name) for name, value in usual.items() if getattr(self, name) != value}
 
 
