@@ -46,7 +46,7 @@ def verify(
     """Check all experiments of a results folder.
 
     Every file is read whole: its checksums, its columns, and whether it lies where its rows belong. Then some runs of each
-    experiment are repeated with the same seeds, and compared bit for bit.
+    experiment are repeated with the same seeds and compared bit for bit.
 
     Args:
         results: the folder.
@@ -66,7 +66,7 @@ def verify(
     for part in sorted(results.rglob(".*.part")):
         yield Finding(str(part), "temporary file of a killed or running writer")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", store.MixedCodeWarning)  # is a finding below
+        warnings.simplefilter("ignore", store.MixedCodeWarning)  # a finding below says so
         experiments: list[AnyExperiment] = [found for kind in store.KINDS.values() for found in store.load(results, kind)]
     draw = np.random.default_rng(seed)
     for opened, group in tables_of([experiment for experiment in experiments if experiment.kind.runs], table):

@@ -1,9 +1,9 @@
 """Writing results files, and claiming the seeds of an experiment before its runs are made.
 
-Several commands may work on one folder at once: whoever makes runs first claims their seeds, by locking one byte for each in
-the experiment's file `.lock` (POSIX record locks, which network file systems know too), and leaves out what has been stored
-meanwhile. The system drops a claim when its process ends, however that ends. Where a file system has no locks a warning says
-that only one command may write there at a time.
+Several commands may work on one folder at once. A job first claims the seeds of its runs by locking one byte per seed in the
+experiment's file `.lock` (POSIX record locks, which network file systems support too), and skips runs stored meanwhile. The
+system drops a claim when its process ends in any way. On a file system without locks a warning says that only one command may
+write at a time.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def missing_pieces(stored: Iterable[int], seeds: Iterable[int], block: int = PIE
 
 @contextmanager
 def claim(results: str | os.PathLike[str], condition: AnyCondition, seeds: range) -> Iterator[list[range]]:
-    """Keep other processes off some seeds of an experiment; waits while another one claims any of them.
+    """Claim some seeds of an experiment; wait while another process claims any of them.
 
     Args:
         results: the results folder.
@@ -71,7 +71,7 @@ def claim(results: str | os.PathLike[str], condition: AnyCondition, seeds: range
         seeds: consecutive ones that do not cross a multiple of `PIECE_SEEDS`.
 
     Returns:
-        A context manager that gives the seeds that are not stored, in consecutive ranges.
+        A context manager whose value is the seeds that are not stored, in consecutive ranges.
 
     Raises:
         WriteError: the folder cannot be written.

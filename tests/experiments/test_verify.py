@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,18 @@ def test_what_else_is_wrong_is_named(results: Path, monkeypatch: pytest.MonkeyPa
     assert [problem for problem in problems if problem.startswith("made by other code")] == [
         f"made by other code than this (another): {ours(run, BLACK_BOX[name], TopologySpace)}" for name in ("bohb", "rea")
     ]
+
+
+def test_runs_of_a_search_that_is_not_registered_are_read_alone(results: Path) -> None:
+    (experiment,) = store.load(results, algorithm="rea")
+    condition = replace(experiment.condition, algorithm="elsewhere")
+    part = slice(*experiment.offsets[:2])
+    first = Run(
+        0, experiment.seconds[part], experiment.architecture[part], experiment.epochs[part], experiment.accuracy[part], 0.0
+    )
+    store.write_piece(results, condition, [first], "1", experiment.table_path)
+    (found,) = [finding for finding in verify(results, 1) if "elsewhere" in finding.what]
+    assert found.problem == "elsewhere is not registered here, so its runs cannot be repeated"
 
 
 def test_a_damaged_file_is_an_error(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
