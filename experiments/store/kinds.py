@@ -68,7 +68,7 @@ class Experiment(Condition, AnyExperiment):
         np.float64, "%", "validation accuracy after each stored epoch", axis="epoch", ragged=True, optional=True
     )
     incumbent = Column[npt.NDArray[np.int32] | None](
-        np.int32, "", "entry, counted in the run, that is the incumbent after the evaluation", optional=True
+        np.int32, "", "number in the run of the incumbent's evaluation, -1 for none", optional=True
     )
     _costs = Column[None](np.float64, "", "value of a metric of the table", name="costs", by_metric=True, optional=True)
 
