@@ -26,7 +26,9 @@ from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
 from experiments.analysis import Protocol
 from experiments.report import FORMATS, label, make_report, ranking_table, tables_of
-from experiments.runs.black_box import ResultsPiece, condition_of, plan
+from experiments.runs.black_box import condition_of, plan
+from experiments.runs.job import ResultsPiece
+from experiments.settings import RunSettings
 from experiments.store import AnyExperiment
 
 
@@ -70,20 +72,10 @@ class RunAlgorithm(Spread):
         if self.seeds < 1 or self.first_seed < 0:
             raise ValueError(f"seeds must be at least 1 and first-seed at least 0, got {self.seeds} and {self.first_seed}")
         config = self.search_class.Config(**asdict(self.config))
-        condition = condition_of(
-            self.search_class,
-            config,
-            table,
-            self.dataset,
-            schedule=self.schedule,
-            budget=self.budget,
-            charge=self.charge,
-            repeats=self.repeats,
-            noise=self.noise,
-            max_queries=self.max_queries,
-        )
+        options = {name: getattr(self, name) for name in ("schedule", "budget", "charge", "repeats", "noise", "max_queries")}
+        condition = condition_of(self.search_class, config, table, RunSettings.of(table, self.dataset, **options))
         seeds = range(self.first_seed, self.first_seed + self.seeds)
-        return _sweep(plan(condition, config, table, self.results, seeds), self.jobs, self.results, self.make_engine())
+        return _sweep(plan(condition, table, self.results, seeds), self.jobs, self.results, self.make_engine())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,8 +309,8 @@ class ReproduceCommand(Spread):
         for table, dataset in pairs:
             for search_class in BLACK_BOX.values():
                 config = search_class.Config()
-                condition = condition_of(search_class, config, table, dataset, budget=self.budget)
-                pieces += plan(condition, config, table, self.results, range(self.seeds))
+                condition = condition_of(search_class, config, table, RunSettings.of(table, dataset, budget=self.budget))
+                pieces += plan(condition, table, self.results, range(self.seeds))
         status = _sweep(pieces, self.jobs, self.results, self.make_engine())
         if trained:
             jobs = self.jobs or _one_shot_jobs(self.device)

@@ -15,6 +15,8 @@ _DETERMINING = {
         "algorithms/black_box/*.py",
         "benchmark_api/spaces/*.py",
         "benchmark_api/tables/table.py",
+        "benchmark_api/bounds.py",
+        "benchmark_api/tables/evaluation.py",
         "benchmark_api/tables/evaluator.py",
         "experiments/runs/run.py",
     ),

@@ -17,7 +17,8 @@ from benchmark_api.jobs.engines import events_of
 from experiments import store
 from experiments.provenance import code_version
 from experiments.report import label, tables_of
-from experiments.runs.black_box import Piece, ResultsPiece
+from experiments.runs.black_box import Piece
+from experiments.runs.job import ResultsPiece
 from experiments.store import ONE_SHOT_RUNS, AnyExperiment, Experiment, OneShotExperiment, Stored
 
 _MEASURED = {"train_seconds", "derive_seconds", "peak_memory"}  # differ from run to run

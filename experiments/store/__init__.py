@@ -65,7 +65,7 @@ import pyarrow.parquet as pq
 from benchmark_api.jobs.engines import failure_path
 from benchmark_api.jobs.files import whole_file, writing_in
 from experiments.provenance import environment
-from experiments.runs.run import RunSettings
+from experiments.settings import RunSettings
 
 SCHEMA_VERSION = 1
 PIECE_SEEDS = 25

@@ -1,0 +1,66 @@
+"""Query and Evaluation: the question of a search and the answer that it is told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from numbers import Real
+from typing import Literal, NamedTuple
+
+from benchmark_api.spaces import Architecture
+
+Need = Literal["fidelities", "curves", "costs", "task"]
+"""What a search may need besides accuracies: trainings of several lengths, learning curves, costs, a task with images."""
+
+
+class Query(NamedTuple):
+    """A training that a search asks for.
+
+    Attributes:
+        architecture: the architecture to train.
+        epochs: length of the training in epochs; None for the whole schedule.
+    """
+
+    architecture: Architecture
+    epochs: int | None = None
+
+
+class Evaluation(NamedTuple):
+    """Result of a query.
+
+    Attributes:
+        accuracy: validation accuracy after the last epoch, percent; NaN for a failed evaluation.
+        seconds: simulated seconds charged; 0 for a repeat answered from memory.
+        curve: validation accuracy after each stored epoch up to the last one paid, percent; empty unless a search needs curves.
+        costs: metrics of the architecture by name, in the table's units; empty unless a search needs costs.
+    """
+
+    accuracy: float
+    seconds: float = 0.0
+    curve: tuple[float, ...] = ()
+    costs: Mapping[str, float] = {}
+
+    @property
+    def score(self) -> float:
+        """Accuracy for comparisons, percent: -inf for a failed evaluation."""
+        return self.accuracy if self.accuracy == self.accuracy else -math.inf
+
+
+def as_evaluation(result: Evaluation | float) -> Evaluation:
+    """Return the result of a user's own evaluation in checked form.
+
+    Args:
+        result: an evaluation, or the accuracy alone, percent.
+
+    Raises:
+        ValueError: the accuracy is not a number, or infinite.
+    """
+    evaluation = result if isinstance(result, Evaluation) else Evaluation(result)
+    accuracy = evaluation.accuracy
+    if type(accuracy) is not float:
+        if not isinstance(accuracy, Real):
+            raise ValueError(f"accuracy must be a number in percent, or NaN for a failed evaluation, got {accuracy!r}")
+        evaluation = evaluation._replace(accuracy=float(accuracy))
+    if math.isinf(evaluation.accuracy):
+        raise ValueError(f"accuracy must be finite, or NaN for a failed evaluation, got {accuracy}")
+    return evaluation
