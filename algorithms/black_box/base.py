@@ -107,7 +107,7 @@ class BlackBoxSearch(ABC):
             SearchFinished: the search is over.
         """
         pending = self._pending
-        if self.max_pending is not None and len(pending) >= self.max_pending:
+        if pending and self.max_pending is not None and len(pending) >= self.max_pending:
             kind = "this search is sequential" if self.max_pending == 1 else f"at most {self.max_pending} queries may be pending"
             raise RuntimeError(f"{self.name}: ask() called before tell() of {pending[0]}; {kind}")
         query = self._propose()
@@ -125,12 +125,12 @@ class BlackBoxSearch(ABC):
             RuntimeError: the query is not pending.
             ValueError: the accuracy is not a number, or infinite.
         """
-        pending = self._pending
-        if query not in pending:
-            asked = ", ".join(map(str, pending)) or "nothing"
-            raise RuntimeError(f"{self.name}: tell() got {query}, but {asked} was asked for")
         evaluation = as_evaluation(result)
-        pending.remove(query)
+        try:
+            self._pending.remove(query)
+        except ValueError:
+            asked = ", ".join(map(str, self._pending)) or "nothing"
+            raise RuntimeError(f"{self.name}: tell() got {query}, but {asked} was asked for") from None
         accuracy = evaluation.accuracy
         if accuracy == accuracy and self._improves(query, evaluation):  # not NaN
             self.incumbent, self.incumbent_accuracy, self.incumbent_number = query.architecture, accuracy, self._told
@@ -140,10 +140,10 @@ class BlackBoxSearch(ABC):
 
     def _improves(self, query: Query, evaluation: Evaluation) -> bool:
         """Whether a successful evaluation becomes the incumbent; a subclass with the incumbent rule "own" overrides this."""
-        if self.incumbent_rule == "any-fidelity":
-            return evaluation.accuracy > self.incumbent_accuracy
         epochs = query.epochs or self.max_epochs
-        return (epochs, evaluation.accuracy) > (self._incumbent_epochs, self.incumbent_accuracy)
+        if epochs == self._incumbent_epochs or self.incumbent_rule == "any-fidelity":
+            return evaluation.accuracy > self.incumbent_accuracy
+        return epochs > self._incumbent_epochs
 
     @abstractmethod
     def _propose(self) -> Query:

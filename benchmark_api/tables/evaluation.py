@@ -55,7 +55,7 @@ def as_evaluation(result: Evaluation | float) -> Evaluation:
     Raises:
         ValueError: the accuracy is not a number, or infinite.
     """
-    evaluation = result if isinstance(result, Evaluation) else Evaluation(result)
+    evaluation = result if type(result) is Evaluation else Evaluation(result)  # type: ignore[arg-type]
     accuracy = evaluation.accuracy
     if type(accuracy) is not float:
         if not isinstance(accuracy, Real):

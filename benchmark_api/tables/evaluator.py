@@ -57,7 +57,7 @@ class Accounting(Bounded):
     """Cost of a repeated query: `charged`: a new training; `free`: answered from memory."""
 
     noise: Noise | int = "random"
-    """Trial that answers a query: drawn uniformly per training (`random`), the mean over all (`mean`), or the one with this seed."""
+    """Trial that answers a query: drawn uniformly per training (`random`), the mean over all (`mean`), or that of a seed."""
 
     max_queries: Annotated[int, at_least(1)] | None = None
     """Largest number of charged queries per run; None for no limit."""
@@ -84,7 +84,7 @@ class TableEvaluator:
         needs: parts of an evaluation that the search needs: "curves", "costs".
     """
 
-    __slots__ = ("_accuracy", "_columns", "_needs", "_train", "_validation", "_view", "choose_trial", "index")
+    __slots__ = ("_accuracy", "_columns", "_needs", "_train", "_validation", "_view", "choose_trial")
 
     def __init__(self, view: ValidationView, choose_trial: Callable[[int], Trial], needs: Set[Need]) -> None:
         self._view = view
@@ -94,11 +94,11 @@ class TableEvaluator:
             values.item for values in (view.accuracy, view.train_seconds, view.validation_seconds)
         )
         self.choose_trial = choose_trial
-        self.index: Callable[[Architecture], int] = view.space.index
 
     def evaluate(self, query: Query) -> Evaluation:
-        index = self.index(query.architecture)
-        epochs = self._view.schedule_epochs if query.epochs is None else query.epochs
+        view = self._view
+        index = view.space.index(query.architecture)
+        epochs = view.schedule_epochs if query.epochs is None else query.epochs
         return self.train(index, epochs, self.choose_trial(index))
 
     def train(self, index: int, epochs: int, trial: Trial, paid: int = 0) -> Evaluation:
@@ -161,21 +161,21 @@ class ResumingEvaluator:
     """Continues the latest training of an architecture where a query asks for more epochs, and charges only these.
 
     Args:
+        view: the search's view of a table.
         table: evaluator of new trainings.
-        schedule_epochs: length of the whole schedule.
     """
 
-    __slots__ = ("_latest", "_schedule_epochs", "_table")
+    __slots__ = ("_latest", "_table", "_view")
 
-    def __init__(self, table: TableEvaluator, schedule_epochs: int) -> None:
+    def __init__(self, view: ValidationView, table: TableEvaluator) -> None:
+        self._view = view
         self._table = table
-        self._schedule_epochs = schedule_epochs
         self._latest: dict[int, tuple[Trial, int]] = {}  # trial and epochs of the latest training, by index
 
     def evaluate(self, query: Query) -> Evaluation:
-        table = self._table
-        index = table.index(query.architecture)
-        epochs = self._schedule_epochs if query.epochs is None else query.epochs
+        view, table = self._view, self._table
+        index = view.space.index(query.architecture)
+        epochs = view.schedule_epochs if query.epochs is None else query.epochs
         trial, paid = self._latest.get(index, (None, epochs))
         if paid >= epochs:
             trial, paid = table.choose_trial(index), 0
@@ -188,20 +188,20 @@ class RepeatingEvaluator:
     """Answers a repeated query from memory, free of charge.
 
     Args:
-        inner: evaluator of first queries.
-        schedule_epochs: length of the whole schedule.
+        view: the search's view of a table.
+        inner: evaluator of queries that are no repeats.
     """
 
-    __slots__ = ("_answers", "_in_a_row", "_inner", "_schedule_epochs")
+    __slots__ = ("_answers", "_in_a_row", "_inner", "_view")
 
-    def __init__(self, inner: Evaluator, schedule_epochs: int) -> None:
+    def __init__(self, view: ValidationView, inner: Evaluator) -> None:
+        self._view = view
         self._inner = inner
-        self._schedule_epochs = schedule_epochs
         self._answers: dict[tuple[Architecture, int], Evaluation] = {}
         self._in_a_row = 0  # free repeats
 
     def evaluate(self, query: Query) -> Evaluation:
-        key = query.architecture, self._schedule_epochs if query.epochs is None else query.epochs
+        key = query.architecture, self._view.schedule_epochs if query.epochs is None else query.epochs
         if answer := self._answers.get(key):
             self._in_a_row += 1
             if self._in_a_row > MAX_FREE_REPEATS:
@@ -271,23 +271,20 @@ def simulated_evaluator(
         ValueError: the noise is neither a known kind nor a trial's seed.
     """
     table = TableEvaluator(view, _trial_chooser(view, accounting.noise, np.random.default_rng(seed)), needs)
-    inner: Evaluator = ResumingEvaluator(table, view.schedule_epochs) if accounting.charge == "resume" else table
+    inner: Evaluator = ResumingEvaluator(view, table) if accounting.charge == "resume" else table
     if accounting.repeats == "free":
-        inner = RepeatingEvaluator(inner, view.schedule_epochs)
+        inner = RepeatingEvaluator(view, inner)
     return BudgetedEvaluator(inner, float("inf") if ignores_budget else accounting.budget, accounting.max_queries)
 
 
 def _trial_chooser(view: ValidationView, noise: Noise | int, rng: np.random.Generator) -> Callable[[int], Trial]:
     """Return a function from an architecture's index to the trial of a new training."""
-    seeds, random = view.seeds, rng.random
+    seeds, trials, random = view.seeds, view.trials, rng.random
 
     def drawn(index: int) -> int:
-        trials = seeds.shape[1]
-        while trials and seeds.item(index, trials - 1) < 0:  # existing trials come first
-            trials -= 1
-        if not trials:
+        if not trials[index]:
             raise missing(index, "no trial")
-        return int(random() * trials)
+        return int(random() * trials[index])  # existing trials come first
 
     def fixed(index: int) -> int:
         found = np.flatnonzero(seeds[index] == noise)
@@ -298,7 +295,7 @@ def _trial_chooser(view: ValidationView, noise: Noise | int, rng: np.random.Gene
     def missing(index: int, wanted: str) -> MissingValidation:
         return MissingValidation(
             f"architecture {index} has {wanted} for {view.key}/{view.schedule}; "
-            f"{int((seeds >= 0).any(1).sum()):,} of {len(seeds):,} architectures have some"
+            f"{sum(map(bool, trials)):,} of {len(trials):,} architectures have some"
         )
 
     if isinstance(noise, int):

@@ -88,8 +88,11 @@ def run(
     evaluator = simulated_evaluator(
         view, settings, seed=trial_seed, needs=search_class.needs, ignores_budget=search_class.ignores_budget
     )
+    has_own_rule = search_class.incumbent_rule == "own"
     ask, tell, evaluate = search.ask, search.tell, evaluator.evaluate
-    entries: list[tuple[Query, Evaluation, int | None]] = []
+    queries: list[Query] = []
+    evaluations: list[Evaluation] = []
+    incumbents: list[int] = []
     while True:
         try:
             query = ask()
@@ -97,8 +100,10 @@ def run(
         except (BudgetExhausted, SearchFinished):
             break
         tell(query, evaluation)
-        entries.append((query, evaluation, search.incumbent_number))
-    queries, evaluations, incumbents = zip(*entries, strict=True) if entries else ((), (), ())
+        queries.append(query)
+        evaluations.append(evaluation)
+        if has_own_rule:
+            incumbents.append(-1 if search.incumbent_number is None else search.incumbent_number)
     index = view.space.index
     return Run(
         seed=seed,
@@ -115,7 +120,7 @@ def _needed(
     search_class: type[BlackBoxSearch],
     view: ValidationView,
     evaluations: Sequence[Evaluation],
-    incumbents: Sequence[int | None],
+    incumbents: Sequence[int],
 ) -> dict[str, Any]:
     """Return the fields of a `Run` that only some searches have."""
     fields: dict[str, Any] = {}
@@ -126,5 +131,5 @@ def _needed(
         costs = [[evaluation.costs[name] for name in names] for evaluation in evaluations]
         fields |= {"cost_names": names, "costs": np.array(costs, dtype=np.float64).reshape(len(evaluations), len(names))}
     if search_class.incumbent_rule == "own":
-        fields["incumbent"] = np.array([-1 if number is None else number for number in incumbents], dtype=np.int32)
+        fields["incumbent"] = np.array(incumbents, dtype=np.int32)
     return fields
