@@ -60,9 +60,7 @@ class BOHBReference(ModelHyperband):
         super()._start()
         choices = max(self.space.cardinalities)
         self._match = np.eye(choices, dtype=bool)
-        self._first_cell = (
-            np.arange(len(self.space.cardinalities)) * choices
-        )  # of each decision, in flat [decision, choice]
+        self._first_cell = np.arange(len(self.space.cardinalities)) * choices  # of each decision, in flat [decision, choice]
         self._powers = np.array([np.arange(choices), np.arange(choices) ** 2])
         self._hpbandster = None
         if self.config.backend == "hpbandster":

@@ -55,8 +55,8 @@ def as_evaluation(result: Evaluation | float) -> Evaluation:
     Raises:
         ValueError: the accuracy is not a number, or infinite.
     """
-    evaluation = result if type(result) is Evaluation else Evaluation(result)  # type: ignore[arg-type]
-    accuracy = evaluation.accuracy
+    evaluation = result if isinstance(result, Evaluation) else Evaluation(result)
+    accuracy: object = evaluation.accuracy
     if type(accuracy) is not float:
         if not isinstance(accuracy, Real):
             raise ValueError(f"accuracy must be a number in percent, or NaN for a failed evaluation, got {accuracy!r}")

@@ -121,9 +121,11 @@ class TableEvaluator:
         else:
             accuracy = self._accuracy(index, trial, column)
             per_epoch, per_pass = self._train(index, trial), self._validation(index, trial)
-        seconds = (epochs - paid) * per_epoch + per_pass
-        if accuracy != accuracy or not seconds > 0.0:
+        if accuracy != accuracy:
             raise self._missing(index, epochs)
+        seconds = (epochs - paid) * per_epoch + per_pass
+        if not seconds > 0.0:
+            raise MissingValidation(f"no training time of architecture {index} for {self._view.key}/{self._view.schedule}")
         if not self._needs:
             return Evaluation(accuracy, seconds)
         return Evaluation(
@@ -152,8 +154,8 @@ class TableEvaluator:
         view = self._view
         stored = ", ".join(str(epoch + 1) for epoch in view.epochs[:12]) + (" ..." if len(view.epochs) > 12 else "")
         return MissingValidation(
-            f"no validation accuracy or no training time of architecture {index} after {epochs} epochs of "
-            f"{view.key}/{view.schedule} (epochs with an accuracy: {stored})"
+            f"no validation accuracy of architecture {index} after {epochs} epochs of {view.key}/{view.schedule} "
+            f"(epochs with one: {stored})"
         )
 
 

@@ -86,6 +86,7 @@ class ValidationView:
         counts: list[int] = (self.seeds >= 0).sum(axis=1).tolist()
         return counts
 
+
 class Table:
     """An open table. Opening maps the file and copies nothing; all arrays are read-only views shared by all processes.
 
