@@ -21,6 +21,7 @@ import tyro
 
 from algorithms.black_box import BLACK_BOX, BlackBoxSearch
 from benchmark_api.jobs.engines import Engine, Spread, carry_out, default_jobs
+from benchmark_api.plugins import load_plugins
 from benchmark_api.tables.evaluator import Charge, Noise, Repeats
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
@@ -493,6 +494,7 @@ def _commands(one_shot: bool) -> Any:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    load_plugins()
     one_shot = arguments[:1] == ["run"] and not set(arguments[1:2]) & BLACK_BOX.keys()
     warnings.formatwarning = lambda message, *_args, **_kwargs: f"warning: {message}\n"
     try:
