@@ -114,26 +114,26 @@ class BlackBoxSearch(ABC):
         pending.append(query)
         return query
 
-    def tell(self, query: Query, result: Evaluation | float) -> None:
-        """Report the result of a query. Both arguments are checked before any state changes.
+    def tell(self, query: Query, accuracy: Evaluation | float) -> None:
+        """Report the result of a query. Arguments are checked before any state changes.
 
         Args:
             query: a query that `ask` returned and that is pending.
-            result: an evaluation, or its validation accuracy alone in percent; NaN for a failed evaluation.
+            accuracy: validation accuracy in percent, NaN for a failed evaluation; or an evaluation, which holds more.
 
         Raises:
             RuntimeError: the query is not pending.
             ValueError: the accuracy is not a number, or infinite.
         """
-        evaluation = as_evaluation(result)
+        evaluation = as_evaluation(accuracy)
         try:
             self._pending.remove(query)
         except ValueError:
             asked = ", ".join(map(str, self._pending)) or "nothing"
             raise RuntimeError(f"{self.name}: tell() got {query}, but {asked} was asked for") from None
-        accuracy = evaluation.accuracy
-        if accuracy == accuracy and self._improves(query, evaluation):  # not NaN
-            self.incumbent, self.incumbent_accuracy, self.incumbent_number = query.architecture, accuracy, self._told
+        if not evaluation.failed and self._improves(query, evaluation):
+            self.incumbent, self.incumbent_accuracy = query.architecture, evaluation.accuracy
+            self.incumbent_number = self._told
             self._incumbent_epochs = query.epochs or self.max_epochs
         self._told += 1
         self._observe(query, evaluation)

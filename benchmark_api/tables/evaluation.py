@@ -41,6 +41,11 @@ class Evaluation(NamedTuple):
     costs: Mapping[str, float] = {}
 
     @property
+    def failed(self) -> bool:
+        """Whether there is no accuracy."""
+        return self.accuracy != self.accuracy
+
+    @property
     def score(self) -> float:
         """Accuracy for comparisons, percent: -inf for a failed evaluation."""
         return self.accuracy if self.accuracy == self.accuracy else -math.inf
