@@ -11,6 +11,7 @@ A search never sees a table, a clock or a test set: the caller owns the loop, th
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -19,7 +20,7 @@ import numpy as np
 
 from benchmark_api.registry import Registry
 from benchmark_api.spaces import Architecture, SearchSpace
-from benchmark_api.tables.evaluation import Evaluation, Need, Query, as_evaluation
+from benchmark_api.tables.evaluation import Evaluation, Need, Query
 
 __all__ = ["BLACK_BOX", "BlackBoxSearch", "Evaluation", "NoConfig", "Query", "SearchFinished", "register"]
 
@@ -123,15 +124,18 @@ class BlackBoxSearch(ABC):
 
         Raises:
             RuntimeError: the query is not pending.
-            ValueError: the accuracy is not a number, or infinite.
+            TypeError: the accuracy is not a number.
+            ValueError: the accuracy is infinite.
         """
-        evaluation = as_evaluation(accuracy)
+        evaluation = accuracy if isinstance(accuracy, Evaluation) else Evaluation(accuracy)
+        if math.isinf(evaluation.accuracy):
+            raise ValueError(f"accuracy must be finite, or NaN for a failed evaluation, got {evaluation.accuracy}")
         try:
             self._pending.remove(query)
         except ValueError:
             asked = ", ".join(map(str, self._pending)) or "nothing"
             raise RuntimeError(f"{self.name}: tell() got {query}, but {asked} was asked for") from None
-        if not evaluation.failed and self._improves(query, evaluation):
+        if evaluation.accuracy == evaluation.accuracy and self._improves(query, evaluation):  # not NaN
             self.incumbent, self.incumbent_accuracy = query.architecture, evaluation.accuracy
             self.incumbent_number = self._told
             self._incumbent_epochs = query.epochs or self.max_epochs

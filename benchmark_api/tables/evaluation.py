@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from numbers import Real
 from typing import Literal, NamedTuple
 
 from benchmark_api.spaces import Architecture
@@ -41,31 +40,6 @@ class Evaluation(NamedTuple):
     costs: Mapping[str, float] = {}
 
     @property
-    def failed(self) -> bool:
-        """Whether there is no accuracy."""
-        return self.accuracy != self.accuracy
-
-    @property
     def score(self) -> float:
         """Accuracy for comparisons, percent: -inf for a failed evaluation."""
         return self.accuracy if self.accuracy == self.accuracy else -math.inf
-
-
-def as_evaluation(result: Evaluation | float) -> Evaluation:
-    """Return the result of a user's own evaluation in checked form.
-
-    Args:
-        result: an evaluation, or the accuracy alone, percent.
-
-    Raises:
-        ValueError: the accuracy is not a number, or infinite.
-    """
-    evaluation = result if isinstance(result, Evaluation) else Evaluation(result)
-    accuracy: object = evaluation.accuracy
-    if type(accuracy) is not float:
-        if not isinstance(accuracy, Real):
-            raise ValueError(f"accuracy must be a number in percent, or NaN for a failed evaluation, got {accuracy!r}")
-        evaluation = evaluation._replace(accuracy=float(accuracy))
-    if math.isinf(evaluation.accuracy):
-        raise ValueError(f"accuracy must be finite, or NaN for a failed evaluation, got {accuracy}")
-    return evaluation

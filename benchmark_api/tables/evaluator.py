@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Set
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol, get_args
+from typing import Annotated, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 
@@ -29,6 +29,14 @@ Repeats = Literal["charged", "free"]
 Noise = Literal["random", "mean"]
 Trial = int | None
 """Column of a trial in the table; None for the mean over all trials."""
+
+
+class Training(NamedTuple):
+    """A training: its trial, and the epochs charged so far."""
+
+    trial: Trial
+    epochs: int
+
 
 MAX_FREE_REPEATS = 10_000
 """Free repeats in a row after which a run counts as stalled: a converged search would otherwise never spend its budget."""
@@ -84,38 +92,34 @@ class TableEvaluator:
         needs: parts of an evaluation that the search needs: "curves", "costs".
     """
 
-    __slots__ = ("_accuracy", "_columns", "_needs", "_train", "_validation", "_view", "choose_trial")
+    __slots__ = ("_accuracy", "_columns", "_index", "_needs", "_train", "_validation", "_view", "choose_trial")
 
     def __init__(self, view: ValidationView, choose_trial: Callable[[int], Trial], needs: Set[Need]) -> None:
         self._view = view
         self._needs = needs & {"curves", "costs"}
-        self._columns: dict[int | None, int] = {epoch + 1: column for column, epoch in enumerate(view.epochs)}
+        self._columns = {epoch + 1: column for column, epoch in enumerate(view.epochs)}
+        self._index = view.space.index
         self._accuracy, self._train, self._validation = (
             values.item for values in (view.accuracy, view.train_seconds, view.validation_seconds)
         )
         self.choose_trial = choose_trial
 
-    def evaluate(self, query: Query) -> Evaluation:
-        view = self._view
-        index = view.space.index(query.architecture)
-        epochs = view.schedule_epochs if query.epochs is None else query.epochs
-        return self.train(index, epochs, self.choose_trial(index))
-
-    def train(self, index: int, epochs: int, trial: Trial, paid: int = 0) -> Evaluation:
-        """Return the result of a training whose first epochs may be paid already.
+    def evaluate(self, query: Query, going_on: Training | None = None) -> Evaluation:
+        """Return the result of a training.
 
         Args:
-            index: official index of the architecture.
-            epochs: length of the training.
-            trial: trial of the table.
-            paid: epochs charged before.
+            query: architecture and epochs.
+            going_on: the training to continue; None for a new one.
 
         Raises:
             MissingValidation: the table has no answer.
         """
+        index = self._index(query.architecture)
+        epochs = self._view.schedule_epochs if query.epochs is None else query.epochs
         column = self._columns.get(epochs)
         if column is None:
             raise self._missing(index, epochs)
+        trial, paid = going_on or (self.choose_trial(index), 0)
         if trial is None:
             accuracy, per_epoch, per_pass = self._means(index, column)
         else:
@@ -164,7 +168,7 @@ class ResumingEvaluator:
 
     Args:
         view: the search's view of a table.
-        table: evaluator of new trainings.
+        table: evaluator of trainings.
     """
 
     __slots__ = ("_latest", "_table", "_view")
@@ -172,17 +176,15 @@ class ResumingEvaluator:
     def __init__(self, view: ValidationView, table: TableEvaluator) -> None:
         self._view = view
         self._table = table
-        self._latest: dict[int, tuple[Trial, int]] = {}  # trial and epochs of the latest training, by index
+        self._latest: dict[Architecture, Training] = {}
 
     def evaluate(self, query: Query) -> Evaluation:
-        view, table = self._view, self._table
-        index = view.space.index(query.architecture)
-        epochs = view.schedule_epochs if query.epochs is None else query.epochs
-        trial, paid = self._latest.get(index, (None, epochs))
-        if paid >= epochs:
-            trial, paid = table.choose_trial(index), 0
-        evaluation = table.train(index, epochs, trial, paid)
-        self._latest[index] = trial, epochs
+        epochs = self._view.schedule_epochs if query.epochs is None else query.epochs
+        training = self._latest.get(query.architecture)
+        if training is None or training.epochs >= epochs:
+            training = Training(self._table.choose_trial(self._view.space.index(query.architecture)), 0)
+        evaluation = self._table.evaluate(query, training)
+        self._latest[query.architecture] = training._replace(epochs=epochs)
         return evaluation
 
 

@@ -233,9 +233,12 @@ class BlackBoxContract:
             assert query == twin.ask()
             with pytest.raises(RuntimeError, match=r"tell\(\) got"):
                 search.tell(Query((4,) * 6, 99), 50.0)
-            for wrong in ("93.2", None, float("inf"), -float("inf"), 1j, Evaluation("93.2")):  # type: ignore[arg-type]
-                with pytest.raises(ValueError, match="accuracy must be"):
+            for wrong in ("93.2", None, 1j, Evaluation("93.2")):  # type: ignore[arg-type]
+                with pytest.raises(TypeError, match="must be real number"):
                     search.tell(query, wrong)  # type: ignore[arg-type]
+            for infinite in (math.inf, Evaluation(-math.inf)):
+                with pytest.raises(ValueError, match="accuracy must be finite"):
+                    search.tell(query, infinite)
             evaluation = evaluation_of(query, toy_accuracy(query))
             search.tell(query, evaluation)
             twin.tell(query, evaluation)
