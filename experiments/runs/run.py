@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.black_box.base import BlackBoxSearch, Evaluation, Query, SearchFinished
+from algorithms.black_box.base import BlackBoxSearch, Evaluation, SearchFinished
 from benchmark_api.tables.evaluator import BudgetExhausted, simulated_evaluator
 from benchmark_api.tables.table import ValidationView
 from experiments.settings import RunSettings
@@ -88,11 +88,9 @@ def run(
     evaluator = simulated_evaluator(
         view, settings, seed=trial_seed, needs=search_class.needs, ignores_budget=search_class.ignores_budget
     )
-    has_own_rule = search_class.incumbent_rule == "own"
+    queries, seconds, accuracies = [], [], []
+    details: list[tuple[Evaluation, int | None]] | None = [] if _has_details(search_class) else None
     ask, tell, evaluate = search.ask, search.tell, evaluator.evaluate
-    queries: list[Query] = []
-    evaluations: list[Evaluation] = []
-    incumbents: list[int] = []
     while True:
         try:
             query = ask()
@@ -101,35 +99,38 @@ def run(
             break
         tell(query, evaluation)
         queries.append(query)
-        evaluations.append(evaluation)
-        if has_own_rule:
-            incumbents.append(-1 if search.incumbent_number is None else search.incumbent_number)
+        seconds.append(evaluator.clock)
+        accuracies.append(evaluation.accuracy)
+        if details is not None:
+            details.append((evaluation, search.incumbent_number))
     index = view.space.index
     return Run(
         seed=seed,
-        seconds=np.cumsum([evaluation.seconds for evaluation in evaluations], dtype=np.float64),
+        seconds=np.array(seconds, dtype=np.float64),
         architecture=np.array([index(query.architecture) for query in queries], dtype=np.int32),
         epochs=np.array([query.epochs or view.schedule_epochs for query in queries], dtype=np.int16),
-        accuracy=np.array([evaluation.accuracy for evaluation in evaluations], dtype=np.float64),
+        accuracy=np.array(accuracies, dtype=np.float64),
         wall_seconds=time.perf_counter() - started,
-        **_needed(search_class, view, evaluations, incumbents),
+        **_details(search_class, view, details or []),
     )
 
 
-def _needed(
-    search_class: type[BlackBoxSearch],
-    view: ValidationView,
-    evaluations: Sequence[Evaluation],
-    incumbents: Sequence[int],
+def _has_details(search_class: type[BlackBoxSearch]) -> bool:
+    """Whether runs of a search have more than accuracies."""
+    return bool(search_class.needs & {"curves", "costs"}) or search_class.incumbent_rule == "own"
+
+
+def _details(
+    search_class: type[BlackBoxSearch], view: ValidationView, details: Sequence[tuple[Evaluation, int | None]]
 ) -> dict[str, Any]:
-    """Return the fields of a `Run` that only some searches have."""
+    """Return the fields of a `Run` that only some searches have, from the evaluations and the incumbents' numbers after them."""
     fields: dict[str, Any] = {}
     if "curves" in search_class.needs:
-        fields["curve"] = [np.array(evaluation.curve, dtype=np.float64) for evaluation in evaluations]
+        fields["curve"] = [np.array(evaluation.curve, dtype=np.float64) for evaluation, _ in details]
     if "costs" in search_class.needs:
         names = tuple(view.costs)
-        costs = [[evaluation.costs[name] for name in names] for evaluation in evaluations]
-        fields |= {"cost_names": names, "costs": np.array(costs, dtype=np.float64).reshape(len(evaluations), len(names))}
+        costs = [[evaluation.costs[name] for name in names] for evaluation, _ in details]
+        fields |= {"cost_names": names, "costs": np.array(costs, dtype=np.float64).reshape(len(costs), len(names))}
     if search_class.incumbent_rule == "own":
-        fields["incumbent"] = np.array(incumbents, dtype=np.int32)
+        fields["incumbent"] = np.array([-1 if number is None else number for _, number in details], dtype=np.int32)
     return fields
