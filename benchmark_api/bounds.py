@@ -108,9 +108,12 @@ def _limits_of(hint: Any, each: bool = False) -> Iterator[Limit]:
         yield from _limits_of(arguments[0], each)
     elif get_origin(hint) is Literal:
         yield Limit(None, arguments, each)
-    elif get_origin(hint) in (Union, types.UnionType, tuple):
-        for argument in arguments:
-            yield from _limits_of(argument, each or get_origin(hint) is tuple)
+    elif get_origin(hint) is tuple:
+        yield from _limits_of(arguments[0], each=True)
+    elif get_origin(hint) in (Union, types.UnionType):
+        members = [argument for argument in arguments if argument is not types.NoneType]
+        if len(members) == 1:  # a union of several types has no limits
+            yield from _limits_of(members[0], each)
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,15 @@ import tyro
 
 from algorithms.black_box import BLACK_BOX, BlackBoxSearch
 from benchmark_api.jobs.engines import Engine, Spread, carry_out, default_jobs
+from benchmark_api.plugins import load_plugins
 from benchmark_api.tables.evaluator import Charge, Noise, Repeats
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
 from experiments.analysis import Protocol
 from experiments.report import FORMATS, label, make_report, ranking_table, tables_of
-from experiments.runs.black_box import ResultsPiece, condition_of, plan
+from experiments.runs.black_box import condition_of, plan
+from experiments.runs.job import ResultsPiece
+from experiments.settings import RunSettings
 from experiments.store import AnyExperiment
 
 
@@ -70,20 +73,10 @@ class RunAlgorithm(Spread):
         if self.seeds < 1 or self.first_seed < 0:
             raise ValueError(f"seeds must be at least 1 and first-seed at least 0, got {self.seeds} and {self.first_seed}")
         config = self.search_class.Config(**asdict(self.config))
-        condition = condition_of(
-            self.search_class,
-            config,
-            table,
-            self.dataset,
-            schedule=self.schedule,
-            budget=self.budget,
-            charge=self.charge,
-            repeats=self.repeats,
-            noise=self.noise,
-            max_queries=self.max_queries,
-        )
+        options = {name: getattr(self, name) for name in ("schedule", "budget", "charge", "repeats", "noise", "max_queries")}
+        condition = condition_of(self.search_class, config, table, RunSettings.of(table, self.dataset, **options))
         seeds = range(self.first_seed, self.first_seed + self.seeds)
-        return _sweep(plan(condition, config, table, self.results, seeds), self.jobs, self.results, self.make_engine())
+        return _sweep(plan(condition, table, self.results, seeds), self.jobs, self.results, self.make_engine())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -317,8 +310,8 @@ class ReproduceCommand(Spread):
         for table, dataset in pairs:
             for search_class in BLACK_BOX.values():
                 config = search_class.Config()
-                condition = condition_of(search_class, config, table, dataset, budget=self.budget)
-                pieces += plan(condition, config, table, self.results, range(self.seeds))
+                condition = condition_of(search_class, config, table, RunSettings.of(table, dataset, budget=self.budget))
+                pieces += plan(condition, table, self.results, range(self.seeds))
         status = _sweep(pieces, self.jobs, self.results, self.make_engine())
         if trained:
             jobs = self.jobs or _one_shot_jobs(self.device)
@@ -501,6 +494,7 @@ def _commands(one_shot: bool) -> Any:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    load_plugins()
     one_shot = arguments[:1] == ["run"] and not set(arguments[1:2]) & BLACK_BOX.keys()
     warnings.formatwarning = lambda message, *_args, **_kwargs: f"warning: {message}\n"
     try:

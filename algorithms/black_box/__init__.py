@@ -1,6 +1,6 @@
 """Black-box searches, in the order of tables, legends and help."""
 
-from algorithms.black_box.base import BLACK_BOX, BlackBoxSearch, NoConfig, Query, SearchFinished, register
+from algorithms.black_box.base import BLACK_BOX, BlackBoxSearch, Evaluation, NoConfig, Query, SearchFinished, register
 from algorithms.black_box.random_search import RandomSearch
 from algorithms.black_box.regularized_evolution import RegularizedEvolution
 from algorithms.black_box.reinforce import Reinforce
@@ -14,6 +14,7 @@ __all__ = [
     "BOHB",
     "BOHBReference",
     "BlackBoxSearch",
+    "Evaluation",
     "Hyperband",
     "LocalSearch",
     "NoConfig",

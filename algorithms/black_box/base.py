@@ -1,72 +1,73 @@
-"""What every search is: an object that is asked for the next evaluation and told the result.
+"""Base class of black-box searches: ask for an architecture, train it, tell the result.
 
     search = RegularizedEvolution(space, seed=0)
     while budget_left:
-        query = search.ask()                       # which architecture, for how many epochs
-        search.tell(query, accuracy_of(query))     # validation accuracy, percent
+        query = search.ask()                       # an architecture and a number of epochs
+        search.tell(query, accuracy_of(query))     # validation accuracy, percent, or an Evaluation
     print(space.to_string(search.incumbent))
 
-A search never sees a table, a clock or a test set: whoever calls it owns the loop, the budget and the log.
+A search never sees a table, a clock or a test set: the caller owns the loop, the budget and the log.
 """
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from benchmark_api.registry import Registry
 from benchmark_api.spaces import Architecture, SearchSpace
+from benchmark_api.tables.evaluation import Evaluation, Need, Query
 
-
-class Query(NamedTuple):
-    """One evaluation that a search asks for.
-
-    Attributes:
-        architecture: what to train.
-        epochs: for how many epochs of the schedule; None for all of them.
-    """
-
-    architecture: Architecture
-    epochs: int | None = None
+__all__ = ["BLACK_BOX", "BlackBoxSearch", "Evaluation", "NoConfig", "Query", "SearchFinished", "register"]
 
 
 @dataclass(frozen=True)
 class NoConfig:
-    """An algorithm without hyperparameters."""
+    """Configuration of a search without hyperparameters."""
 
 
 class SearchFinished(Exception):
-    """Raised by `ask` when the search has nothing left to ask for (its own plan is done, or the space is exhausted)."""
+    """Raised by `ask` at the end of a search: its own plan is done, or the space is exhausted."""
 
 
 class BlackBoxSearch(ABC):
-    """A sequential black-box search over a space.
+    """A black-box search over a space.
 
     A subclass sets the class attributes, implements `_start`, `_propose` and `_observe`, and is listed with `register`.
 
     Args:
         space: the search space.
-        config: the algorithm's hyperparameters, an instance of `Config`; None for the defaults.
-        seed: a seed or a generator; all randomness of the run comes from it.
-        max_epochs: epochs of the full schedule at which candidates are compared (12 in NATS-Bench); searches of several
-            fidelities need it, others ignore it.
+        config: hyperparameters, an instance of `Config`; None for the defaults.
+        seed: a seed or a generator; the only source of randomness.
+        max_epochs: epochs of the full schedule at which candidates are compared (12 in NATS-Bench).
+        task: space, images and skeleton (an `algorithms.one_shot` task), for searches that need one.
+
+    Attributes:
+        incumbent: best architecture so far; None before the first successful evaluation.
+        incumbent_accuracy: its validation accuracy, percent; -inf where there is no incumbent.
+        incumbent_number: number of its evaluation, counted from 0 in the order of `tell`; None where there is no incumbent.
 
     Raises:
-        ValueError: a hyperparameter is out of range.
-        TypeError: `config` is not an instance of the algorithm's `Config`.
+        ValueError: a hyperparameter is out of range, or the search needs a task and got none.
+        TypeError: `config` is not an instance of the search's `Config`.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     paper: ClassVar[str]
     Config: ClassVar[type] = NoConfig
-    incumbent_rule: ClassVar[Literal["highest-fidelity", "any-fidelity"]] = "highest-fidelity"
-    """Which evaluations compete for the incumbent: those with most epochs so far, or all of them mixed."""
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    """What the search needs besides the accuracy of a full training."""
+    max_pending: ClassVar[int | None] = 1
+    """Largest number of queries that may await their results: 1 for a sequential search, None for no limit."""
+    incumbent_rule: ClassVar[Literal["highest-fidelity", "any-fidelity", "own"]] = "highest-fidelity"
+    """Evaluations that compete for the incumbent: those with most epochs so far, all of them, or as `_improves` decides."""
     ignores_budget: ClassVar[bool] = False
-    """The search runs its own plan to the end, past any budget; a reporter cuts its trajectory at the budget."""
+    """Whether the search runs its own plan to the end, past any budget; reports cut its trajectory at the budget."""
 
     def __init__(
         self,
@@ -75,70 +76,89 @@ class BlackBoxSearch(ABC):
         *,
         seed: int | np.random.Generator = 0,
         max_epochs: int = 12,
+        task: Any = None,
     ) -> None:
         if config is None:
             config = self.Config()
         if not isinstance(config, self.Config):
             raise TypeError(f"{self.name} takes a {self.Config.__qualname__}, got {type(config).__qualname__}")
+        if "task" in self.needs and task is None:
+            raise ValueError(f"{self.name} needs a task with images")
         self.space = space
         self.config = config
         self.rng = np.random.default_rng(seed)
         self.max_epochs = max_epochs
+        self.task = task
         self.incumbent: Architecture | None = None
-        self.incumbent_accuracy = float("-inf")  # percent
+        self.incumbent_accuracy = float("-inf")
+        self.incumbent_number: int | None = None
         self._incumbent_epochs = 0
-        self._pending: Query | None = None
+        self._told = 0
+        self._pending: list[Query] = []
         self._start()
 
-    def _start(self) -> None:  # noqa: B027 (a search without state of its own needs none)
-        """Make the state that the search begins with; all of the above is set by then."""
+    def _start(self) -> None:  # noqa: B027 (optional hook)
+        """Initialise the state of the search; called at the end of the constructor."""
 
     def ask(self) -> Query:
-        """The next evaluation to make.
+        """Return the next query.
 
         Raises:
-            RuntimeError: the last query has not been told yet.
-            SearchFinished: there is nothing left to ask for.
+            RuntimeError: as many queries as allowed are pending.
+            SearchFinished: the search is over.
         """
-        if self._pending is not None:
-            raise RuntimeError(f"{self.name}: ask() called twice; tell() the result of {self._pending} first")
-        self._pending = query = self._propose()
+        pending = self._pending
+        if pending and self.max_pending is not None and len(pending) >= self.max_pending:
+            kind = "this search is sequential" if self.max_pending == 1 else f"at most {self.max_pending} queries may be pending"
+            raise RuntimeError(f"{self.name}: ask() called before tell() of {pending[0]}; {kind}")
+        query = self._propose()
+        pending.append(query)
         return query
 
-    def tell(self, query: Query, accuracy: float) -> None:
-        """Report the validation accuracy of the query that `ask` returned.
+    def tell(self, query: Query, accuracy: Evaluation | float) -> None:
+        """Report the result of a query. Arguments are checked before any state changes.
 
         Args:
-            query: what `ask` returned.
-            accuracy: percent; NaN counts as a failed evaluation, worse than any other.
+            query: a query that `ask` returned and that is pending.
+            accuracy: validation accuracy in percent, NaN for a failed evaluation; or an evaluation, which holds more.
 
         Raises:
-            RuntimeError: `query` is not the one that was asked for.
+            RuntimeError: the query is not pending.
+            TypeError: the accuracy is not a number.
+            ValueError: the accuracy is infinite.
         """
-        if query != self._pending:
-            raise RuntimeError(f"{self.name}: tell() got {query}, but {self._pending or 'nothing'} was asked for")
-        self._pending = None
-        if accuracy != accuracy:  # NaN
-            accuracy = float("-inf")
+        evaluation = accuracy if isinstance(accuracy, Evaluation) else Evaluation(accuracy)
+        if math.isinf(evaluation.accuracy):
+            raise ValueError(f"accuracy must be finite, or NaN for a failed evaluation, got {evaluation.accuracy}")
+        try:
+            self._pending.remove(query)
+        except ValueError:
+            asked = ", ".join(map(str, self._pending)) or "nothing"
+            raise RuntimeError(f"{self.name}: tell() got {query}, but {asked} was asked for") from None
+        if evaluation.accuracy == evaluation.accuracy and self._improves(query, evaluation):  # not NaN
+            self.incumbent, self.incumbent_accuracy = query.architecture, evaluation.accuracy
+            self.incumbent_number = self._told
+            self._incumbent_epochs = query.epochs or self.max_epochs
+        self._told += 1
+        self._observe(query, evaluation)
+
+    def _improves(self, query: Query, evaluation: Evaluation) -> bool:
+        """Whether a successful evaluation becomes the incumbent; a subclass with the incumbent rule "own" overrides this."""
         epochs = query.epochs or self.max_epochs
-        if self.incumbent_rule == "any-fidelity":
-            better = accuracy > self.incumbent_accuracy
-        else:
-            better = (epochs, accuracy) > (self._incumbent_epochs, self.incumbent_accuracy)
-        if better or self.incumbent is None:  # the first one stays on ties
-            self.incumbent, self.incumbent_accuracy, self._incumbent_epochs = query.architecture, accuracy, epochs
-        self._observe(query, accuracy)
+        if epochs == self._incumbent_epochs or self.incumbent_rule == "any-fidelity":
+            return evaluation.accuracy > self.incumbent_accuracy
+        return epochs > self._incumbent_epochs
 
     @abstractmethod
     def _propose(self) -> Query:
-        """The next query."""
+        """Choose the next query."""
 
     @abstractmethod
-    def _observe(self, query: Query, accuracy: float) -> None:
-        """Learn from a result: percent, or -inf for a failed evaluation."""
+    def _observe(self, query: Query, evaluation: Evaluation) -> None:
+        """Learn from a result; a failed evaluation has a NaN accuracy and a score of -inf."""
 
 
 BLACK_BOX: Registry[type[BlackBoxSearch]] = Registry("black-box search")
-"""Every registered black-box search by its name."""
+"""Registered black-box searches by name."""
 
 register = BLACK_BOX.register

@@ -1,11 +1,11 @@
-"""BOHB: Hyperband whose candidates come from a model of what was good so far.
+"""BOHB: Hyperband with candidates from a model of the evaluations so far.
 
 The model is the tree-structured Parzen estimator with product kernels: one kernel density of the good architectures, one of
-the bad ones; the next candidate is the one with the largest ratio among some drawn from the good density.
+the bad ones. Candidates are drawn from the good density; the one with the largest ratio of the densities is proposed.
 
-`ModelHyperband` is what this variant and `bohb_reference.py` share: the brackets, the split into good and bad, the form of the
-densities. They differ in the kernels (`_kernels`), in how the next candidate is picked (`_modelled`), and in when they stop and
-what they report.
+`ModelHyperband` is the common part of this variant and `bohb_reference.py`: the brackets, the split into good and bad, the form
+of the densities. The variants differ in the kernels (`_kernels`), in the choice of the next candidate (`_modelled`), in when
+they stop and in their incumbent. Line numbers are those of Algorithm 2 of the paper (arXiv 1807.01774).
 """
 
 from __future__ import annotations
@@ -14,54 +14,43 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle
+from typing import Annotated
 
 import numpy as np
 
-from algorithms.black_box.base import Query, register
-from algorithms.black_box.hyperband import Bracket, HalvingConfig, Hyperband, bohb_brackets
+from algorithms.black_box.base import Evaluation, Query, register
+from algorithms.black_box.hyperband import Bracket, BracketSearch, HalvingConfig, bohb_brackets
 from algorithms.black_box.parzen import Array, History, IntArray, KernelDensity, aitchison_aitken_kernel, ordinal_kernel
+from benchmark_api.bounds import at_least, between
 from benchmark_api.spaces import Architecture, all_architectures
 
 RANDOM_ATTEMPTS = 100
-"""Random draws without a new architecture after which the space counts as nearly exhausted: the least trained ones are listed."""
+"""Random draws without a new architecture after which one of the least trained architectures is chosen instead."""
 
 
 @dataclass(frozen=True)
 class ModelConfig(HalvingConfig):
-    """Hyperparameters that both variants have; the defaults are those of the paper.
+    """Hyperparameters of both variants; the defaults are those of the paper."""
 
-    Raises:
-        ValueError: a value is out of range.
-    """
-
-    top_n_percent: int = 15
+    top_n_percent: Annotated[int, between(1, 99)] = 15
     """Share of the evaluations that counts as good, in percent."""
 
-    num_samples: int = 64
+    num_samples: Annotated[int, at_least(1)] = 64
     """Candidates drawn per proposal; the one with the best score is proposed."""
 
-    random_fraction: float = 1 / 3
+    random_fraction: Annotated[float, between(0, 1)] = 1 / 3
     """Share of the proposals that are random although there is a model."""
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 1 <= self.top_n_percent <= 99:
-            raise ValueError(f"top_n_percent must be in 1 to 99, got {self.top_n_percent}")
-        if self.num_samples < 1:
-            raise ValueError(f"num_samples must be at least 1, got {self.num_samples}")
-        if not 0 <= self.random_fraction <= 1:
-            raise ValueError(f"random_fraction must be in [0, 1], got {self.random_fraction}")
 
-
-class ModelHyperband(Hyperband):
-    """Hyperband with candidates from a model of the highest fidelity that has enough evaluations for one."""
+class ModelHyperband(BracketSearch):
+    """Hyperband with candidates from a model of the highest fidelity that has enough evaluations for a model."""
 
     config: ModelConfig
 
     def _start(self) -> None:
         super()._start()
         self._histories: dict[int, History] = {}  # by epochs
-        self._good: KernelDensity | None = None  # l(x) of the paper; None while there is no model
+        self._good: KernelDensity | None = None  # l(x); None while there is no model
         self._bad: KernelDensity | None = None  # g(x)
         self._model_epochs = 0  # fidelity of the model
 
@@ -69,44 +58,44 @@ class ModelHyperband(Hyperband):
         return cycle(bohb_brackets(self.config.min_epochs, self.max_epochs, self.config.eta))
 
     def _candidate(self, epochs: int) -> Architecture:
-        if self._good is None or self._bad is None or self.rng.random() < self.config.random_fraction:
+        if self._good is None or self._bad is None or self.rng.random() < self.config.random_fraction:  # lines 1 and 3
             return self._random(epochs)
         return self._modelled(self._good, self._bad, epochs)
 
     def _random(self, epochs: int) -> Architecture:
-        """A candidate that owes nothing to the model."""
+        """Draw a candidate without the model."""
         return self.space.sample(self.rng)
 
     @abstractmethod
     def _modelled(self, good: KernelDensity, bad: KernelDensity, epochs: int) -> Architecture:
-        """A candidate that is likely under the good density and unlikely under the bad one."""
+        """Draw candidates from the good density and return the one with the largest ratio l(x) / g(x) (lines 5 and 6)."""
 
     @abstractmethod
     def _kernels(self, data: IntArray) -> Array:
-        """The kernels of a density of data [point, decision], for `KernelDensity`."""
+        """Return the kernels of `KernelDensity` for data [point, decision]."""
 
-    def _observe(self, query: Query, accuracy: float) -> None:
-        super()._observe(query, accuracy)
-        self._learn(query.architecture, query.epochs or self.max_epochs, accuracy)
+    def _observe(self, query: Query, evaluation: Evaluation) -> None:
+        super()._observe(query, evaluation)
+        self._learn(query.architecture, query.epochs or self.max_epochs, evaluation.score)
 
-    def _learn(self, architecture: Architecture, epochs: int, accuracy: float) -> None:
-        """Update the model."""
+    def _learn(self, architecture: Architecture, epochs: int, score: float) -> None:
+        """Update the model with a score in percent, -inf for a failed evaluation."""
         if epochs < self._model_epochs:  # below the model: never needed again
             return
         history = self._histories.setdefault(epochs, History(len(architecture)))
-        history.add(architecture, accuracy)
+        history.add(architecture, score)
         if split := history.split(self.config.top_n_percent):
-            self._good, self._bad = (KernelDensity(data, self._kernels(data)) for data in split)
-            self._model_epochs = epochs
+            self._good, self._bad = (KernelDensity(data, self._kernels(data)) for data in split)  # line 4
+            self._model_epochs = epochs  # line 2
 
 
 @register
 class BOHB(ModelHyperband):
     """BOHB with kernels in which a match counts more than a mismatch, and without repeated proposals.
 
-    Where it differs from hpbandster: the bandwidth is a share of the widest sensible one, not the normal reference rule (which
-    takes categories for numbers and exceeds that width); ordered choices have an ordinal kernel; candidates are drawn from the
-    good density itself; an architecture that was trained for as many epochs, or for more, is not proposed again.
+    Differences from hpbandster: the bandwidth is a share of the uniform kernel's, not the normal reference rule (which treats
+    categories as numbers and exceeds that width); ordered choices have an ordinal kernel; candidates are drawn from the good
+    density itself; an architecture is not proposed again for a training that is not longer than its longest one.
     """
 
     name = "bohb"
@@ -115,19 +104,10 @@ class BOHB(ModelHyperband):
 
     @dataclass(frozen=True)
     class Config(ModelConfig):
-        """Hyperparameters of BOHB.
+        """Hyperparameters of BOHB."""
 
-        Raises:
-            ValueError: a value is out of range.
-        """
-
-        bandwidth: float = 0.5
+        bandwidth: Annotated[float, between(0, 1, "()")] = 0.5
         """Width of the kernels: towards 0 only equal choices count, towards 1 all choices count alike."""
-
-        def __post_init__(self) -> None:
-            super().__post_init__()
-            if not 0 < self.bandwidth < 1:
-                raise ValueError(f"bandwidth must be in (0, 1), got {self.bandwidth}")
 
     config: Config
 
@@ -139,14 +119,14 @@ class BOHB(ModelHyperband):
         for table, cardinality in zip(self._kernel_table, self.space.cardinalities, strict=True):
             table[:cardinality, :cardinality] = kernel(cardinality, self.config.bandwidth)
         self._cumulative = self._kernel_table.cumsum(axis=2)  # [decision, datum's choice, choice]
-        self._trained: dict[Architecture, int] = {}  # epochs of its longest training
+        self._trained: dict[Architecture, int] = {}  # epochs of the longest training
 
     def _kernels(self, data: IntArray) -> Array:
         return self._kernel_table
 
     def _modelled(self, good: KernelDensity, bad: KernelDensity, epochs: int) -> Architecture:
         points = self._draw(good)
-        ratio = good(points) / bad(points)
+        ratio = good(points) / bad(points)  # l(x) / g(x), [sample]
         for i in np.argsort(-ratio, kind="stable").tolist():
             architecture = tuple(points[i].tolist())
             if self._is_new(architecture, epochs):
@@ -154,7 +134,7 @@ class BOHB(ModelHyperband):
         return self._random(epochs)
 
     def _draw(self, density: KernelDensity) -> IntArray:
-        """Points [num_samples, decision] from a density: the kernel of a random datum, by inverse transform."""
+        """Draw points [num_samples, decision] from a density: from the kernel of a random datum, by inverse transform."""
         data = density.data[self.rng.integers(len(density.data), size=self.config.num_samples)]
         cumulative = self._cumulative[np.arange(data.shape[1]), data]  # [sample, decision, choice]
         threshold = self.rng.random(data.shape) * cumulative[:, :, -1]  # the sum, which rounding may leave below 1
@@ -172,9 +152,9 @@ class BOHB(ModelHyperband):
         return rest[int(self.rng.integers(len(rest)))]  # a repeat only where nothing new is left
 
     def _is_new(self, architecture: Architecture, epochs: int) -> bool:
-        # Longer trainings count too: otherwise a promotion could repeat one.
+        # Longer trainings count too: otherwise a promotion could repeat a training.
         return self._trained.get(architecture, 0) < epochs
 
-    def _learn(self, architecture: Architecture, epochs: int, accuracy: float) -> None:
-        super()._learn(architecture, epochs, accuracy)
+    def _learn(self, architecture: Architecture, epochs: int, score: float) -> None:
+        super()._learn(architecture, epochs, score)
         self._trained[architecture] = max(epochs, self._trained.get(architecture, 0))

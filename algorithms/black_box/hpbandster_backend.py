@@ -1,7 +1,7 @@
-"""The proposals of the hpbandster package, in process, as the oracle and the alternative backend of `bohb-reference`.
+"""Proposals of the hpbandster package, in process: the test oracle and the alternative backend of `bohb-reference`.
 
-Only its generator of configurations is used; brackets, budget and incumbent are ours. The package is unmaintained, draws from
-NumPy's global generator and warns at every call with today's NumPy and ConfigSpace: all of that stays inside this file.
+Only the package's generator of configurations is used; brackets, budget and incumbent are ours. The package is unmaintained,
+draws from NumPy's global generator and warns at every call with current NumPy and ConfigSpace; this file contains all of that.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ class HpbandsterGenerator:
 
     Args:
         cardinalities: number of choices of each decision.
-        rng: the run's generator; hpbandster's own draws are seeded from it.
+        rng: the run's generator; it seeds hpbandster's own draws.
         options: arguments of hpbandster's BOHB generator.
 
     Attributes:
         generator: the `hpbandster.optimizers.config_generators.bohb.BOHB` object.
 
     Raises:
-        ModuleNotFoundError: hpbandster, or something that it needs, is not installed.
+        ModuleNotFoundError: hpbandster or one of its dependencies is not installed.
     """
 
     def __init__(self, cardinalities: Sequence[int], rng: np.random.Generator, **options: float) -> None:
@@ -54,16 +54,16 @@ class HpbandsterGenerator:
         self._names = list(space)
 
     def propose(self) -> Architecture:
-        """The architecture that hpbandster wants next."""
+        """Return hpbandster's next architecture."""
         with _contained(self._rng):
             configuration, _ = self.generator.get_config(None)  # it ignores the budget
         return tuple(int(configuration[name]) for name in self._names)
 
-    def tell(self, architecture: Architecture, epochs: int, accuracy: float) -> None:
-        """Report an accuracy in percent, -inf for a failed evaluation."""
+    def tell(self, architecture: Architecture, epochs: int, score: float) -> None:
+        """Report a score in percent, -inf for a failed evaluation."""
         job = SimpleNamespace(
             kwargs={"budget": float(epochs), "config": dict(zip(self._names, architecture, strict=True))},
-            result={"loss": 100.0 - accuracy},
+            result={"loss": 100.0 - score},
             exception=None,
         )
         with _contained(self._rng):
@@ -72,7 +72,7 @@ class HpbandsterGenerator:
 
 @contextmanager
 def _contained(rng: np.random.Generator) -> Iterator[None]:
-    """Seed NumPy's global generator from `rng`, silence warnings, and leave the global state as it was."""
+    """Seed NumPy's global generator from `rng`, silence warnings, and restore the global state afterwards."""
     state: dict[str, Any] = np.random.get_state(legacy=False)  # noqa: NPY002
     np.random.seed(int(rng.integers(2**32)))  # noqa: NPY002
     try:

@@ -1,19 +1,22 @@
-"""Successive halving and Hyperband: many architectures are trained a little, the best of them longer.
+"""Successive halving and Hyperband: train many architectures for few epochs, and the best of them for more.
 
-A bracket is a list of rungs: all candidates of a rung are trained for as many epochs, and the best go on to the next rung,
-where they are trained anew. BOHB is the same with another way to choose the candidates (`bohb.py`).
+A bracket is a list of rungs. All candidates of a rung are trained for the same number of epochs; the best are promoted to the
+next rung and trained anew. BOHB runs the same brackets with candidates from a model (`bohb.py`). Line numbers are those of
+Algorithm 1 of the Hyperband paper (arXiv 1603.06560).
 """
 
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle, repeat
-from typing import ClassVar, NamedTuple
+from typing import Annotated, NamedTuple
 
-from algorithms.black_box.base import BlackBoxSearch, Query, SearchFinished, register
+from algorithms.black_box.base import BlackBoxSearch, Evaluation, Query, SearchFinished, register
+from benchmark_api.bounds import Bounded, at_least
 from benchmark_api.spaces import Architecture
 
 
@@ -21,8 +24,8 @@ class Rung(NamedTuple):
     """One step of a bracket.
 
     Attributes:
-        candidates: how many architectures are trained.
-        epochs: for how many epochs each.
+        candidates: number of architectures trained.
+        epochs: epochs of each training.
     """
 
     candidates: int
@@ -33,7 +36,7 @@ Bracket = tuple[Rung, ...]
 
 
 def rung_epochs(min_epochs: int, max_epochs: int, eta: int) -> list[int]:
-    """Epochs of the rungs, ascending: the whole part of max_epochs · eta^-i while that is at least min_epochs."""
+    """Return the epochs of the rungs, ascending: floor(max_epochs · eta^-i) while max_epochs · eta^-i is at least min_epochs."""
     epochs = []
     divisor = 1
     while max_epochs >= min_epochs * divisor:
@@ -43,21 +46,21 @@ def rung_epochs(min_epochs: int, max_epochs: int, eta: int) -> list[int]:
 
 
 def hyperband_brackets(min_epochs: int, max_epochs: int, eta: int) -> list[Bracket]:
-    """The brackets of Hyperband (Algorithm 1 of the paper), the one with most rungs first.
+    """Return the brackets of Hyperband, the one with most rungs first.
 
     Bracket s starts with n = ceil((s_max + 1) / (s + 1) · eta^s) candidates and keeps floor(n · eta^-i) on its rung i:
     9-3-1, 5-1 and 3 for 1 to 12 epochs and eta 3.
     """
     epochs = rung_epochs(min_epochs, max_epochs, eta)
     brackets = []
-    for s in reversed(range(len(epochs))):
-        n = math.ceil(len(epochs) * eta**s / (s + 1))
-        brackets.append(tuple(Rung(n // eta**i, epochs[-1 - s + i]) for i in range(s + 1)))
+    for s in reversed(range(len(epochs))):  # line 1
+        n = math.ceil(len(epochs) * eta**s / (s + 1))  # line 2, with B / R = s_max + 1
+        brackets.append(tuple(Rung(n // eta**i, epochs[-1 - s + i]) for i in range(s + 1)))  # lines 5 and 6
     return brackets
 
 
 def bohb_brackets(min_epochs: int, max_epochs: int, eta: int) -> list[Bracket]:
-    """The brackets of hpbandster: 9-3-1, 3-1 and 3 for 1 to 12 epochs and eta 3.
+    """Return the brackets of hpbandster: 9-3-1, 3-1 and 3 for 1 to 12 epochs and eta 3.
 
     They are those of Hyperband, but floor((s_max + 1) / (s + 1)) · eta^s candidates start in bracket s.
     """
@@ -70,55 +73,41 @@ def bohb_brackets(min_epochs: int, max_epochs: int, eta: int) -> list[Bracket]:
 
 
 @dataclass(frozen=True)
-class HalvingConfig:
-    """Hyperparameters of successive halving and of everything built on it.
+class HalvingConfig(Bounded):
+    """Hyperparameters of all searches that run brackets."""
 
-    Raises:
-        ValueError: a value is out of range.
-    """
-
-    eta: int = 3
+    eta: Annotated[int, at_least(2)] = 3
     """One of eta candidates goes on to the next rung, which has eta times the epochs."""
 
-    min_epochs: int = 1
+    min_epochs: Annotated[int, at_least(1)] = 1
     """Epochs of the lowest rung, at least; the highest has the whole schedule."""
 
-    def __post_init__(self) -> None:
-        if self.eta < 2:
-            raise ValueError(f"eta must be at least 2, got {self.eta}")
-        if self.min_epochs < 1:
-            raise ValueError(f"min_epochs must be at least 1, got {self.min_epochs}")
 
-
-@register
-class Hyperband(BlackBoxSearch):
-    """All brackets in turn, again and again, with random candidates. Synchronous: a rung ends before the next begins.
+class BracketSearch(BlackBoxSearch):
+    """Base class of searches that run brackets, synchronously: a rung ends before the next begins.
 
     Raises:
         ValueError: a hyperparameter is out of range, or `min_epochs` exceeds the schedule.
     """
 
-    name = "hyperband"
-    title = "Hyperband"
-    paper = "Li et al., Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization, JMLR 18, 2018, arXiv 1603.06560"
-    Config: ClassVar[type] = HalvingConfig
+    needs = frozenset({"fidelities"})
     config: HalvingConfig
 
     def _start(self) -> None:
         if self.config.min_epochs > self.max_epochs:
             raise ValueError(f"min_epochs must be at most the schedule's {self.max_epochs} epochs, got {self.config.min_epochs}")
         self._plan = self._brackets()
-        self._rungs: deque[Rung] = deque()  # of the bracket under way, the current one first
-        self._waiting: deque[Architecture | None] = deque()  # for their training on the current rung; None: to be chosen
-        self._results: list[tuple[float, Architecture]] = []  # of the current rung
+        self._rungs: deque[Rung] = deque()  # of the current bracket, the current rung first
+        self._waiting: deque[Architecture | None] = deque()  # to be trained on the current rung; None: to be chosen
+        self._results: list[tuple[float, Architecture]] = []  # scores on the current rung
 
+    @abstractmethod
     def _brackets(self) -> Iterator[Bracket]:
-        """The brackets to run, one after the other."""
-        return cycle(hyperband_brackets(self.config.min_epochs, self.max_epochs, self.config.eta))
+        """Iterate over the brackets to run."""
 
     def _candidate(self, epochs: int) -> Architecture:
-        """A new architecture for the first rung of a bracket, where it trains for `epochs` epochs."""
-        return self.space.sample(self.rng)
+        """Choose an architecture for the first rung of a bracket, where it trains for `epochs` epochs."""
+        return self.space.sample(self.rng)  # line 3
 
     def _propose(self) -> Query:
         if not self._waiting:
@@ -128,27 +117,51 @@ class Hyperband(BlackBoxSearch):
             self._rungs = deque(bracket)
             self._waiting.extend([None] * bracket[0].candidates)
         epochs = self._rungs[0].epochs
-        return Query(self._waiting.popleft() or self._candidate(epochs), epochs)
+        return Query(self._waiting.popleft() or self._candidate(epochs), epochs)  # line 7
 
-    def _observe(self, query: Query, accuracy: float) -> None:
-        self._results.append((accuracy, query.architecture))
+    def _observe(self, query: Query, evaluation: Evaluation) -> None:
+        self._results.append((evaluation.score, query.architecture))
         if self._waiting:
             return
         self._rungs.popleft()
         if self._rungs:
             ranking = sorted(self._results, key=lambda result: -result[0])  # the first one stays first on ties
-            best = ranking[: self._rungs[0].candidates]
-            self._waiting.extend(architecture for accuracy, architecture in best if accuracy > -math.inf)  # failures end here
+            best = ranking[: self._rungs[0].candidates]  # line 8
+            self._waiting.extend(architecture for score, architecture in best if score > -math.inf)  # failures end here
         self._results.clear()
 
 
 @register
-class SuccessiveHalving(Hyperband):
-    """Hyperband's bracket with most rungs, again and again: 9-3-1 candidates for 1 to 12 epochs and eta 3."""
+class SuccessiveHalving(BracketSearch):
+    """Hyperband's bracket with most rungs, repeated: 9-3-1 candidates for 1 to 12 epochs and eta 3."""
 
     name = "successive-halving"
     title = "SH"
     paper = "Jamieson & Talwalkar, Non-stochastic Best Arm Identification, AISTATS 2016, arXiv 1502.07943"
 
+    @dataclass(frozen=True)
+    class Config(HalvingConfig):
+        """Hyperparameters of successive halving."""
+
+    config: Config
+
     def _brackets(self) -> Iterator[Bracket]:
         return repeat(hyperband_brackets(self.config.min_epochs, self.max_epochs, self.config.eta)[0])
+
+
+@register
+class Hyperband(BracketSearch):
+    """All brackets in turn, repeated, with random candidates."""
+
+    name = "hyperband"
+    title = "Hyperband"
+    paper = "Li et al., Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization, JMLR 18, 2018, arXiv 1603.06560"
+
+    @dataclass(frozen=True)
+    class Config(HalvingConfig):
+        """Hyperparameters of Hyperband."""
+
+    config: Config
+
+    def _brackets(self) -> Iterator[Bracket]:
+        return cycle(hyperband_brackets(self.config.min_epochs, self.max_epochs, self.config.eta))

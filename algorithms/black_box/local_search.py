@@ -1,10 +1,10 @@
-"""Local search: hill climbing over one-decision changes, started again from a random architecture at a local optimum."""
+"""Local search: hill climbing over changes of one decision, restarted from a random architecture at each local optimum."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from algorithms.black_box.base import BlackBoxSearch, Query, SearchFinished, register
+from algorithms.black_box.base import BlackBoxSearch, Evaluation, Query, SearchFinished, register
 from benchmark_api.spaces import Architecture
 
 
@@ -12,8 +12,7 @@ from benchmark_api.spaces import Architecture
 class LocalSearch(BlackBoxSearch):
     """Algorithm 1 of the paper, repeated until the budget ends.
 
-    The centre moves to its best neighbour while that is better. No architecture is evaluated twice: one that was met before
-    counts with the accuracy it had then.
+    The centre moves to its best neighbour while that is better. No architecture is evaluated twice: its first accuracy counts.
     """
 
     name = "local-search"
@@ -30,37 +29,37 @@ class LocalSearch(BlackBoxSearch):
     config: Config
 
     def _start(self) -> None:
-        self._accuracies: dict[Architecture, float] = {}  # percent
-        self._center: Architecture | None = None  # None: a random start is due
+        self._scores: dict[Architecture, float] = {}  # percent
+        self._center: Architecture | None = None  # None: a random start comes next
         self._neighbors: list[Architecture] = []  # of the centre
-        self._unseen: list[Architecture] = []  # neighbours still to be evaluated
+        self._unseen: list[Architecture] = []  # neighbours not evaluated yet
 
     def _propose(self) -> Query:
         if self._center is None:
-            return Query(self._random_unseen())
-        return Query(self._unseen.pop())
+            return Query(self._random_unseen())  # Algorithm 1, step 1
+        return Query(self._unseen.pop())  # step 2: evaluate all neighbours
 
-    def _observe(self, query: Query, accuracy: float) -> None:
-        self._accuracies[query.architecture] = accuracy
-        if self._center is None or (self.config.first_improvement and accuracy > self._accuracies[self._center]):
+    def _observe(self, query: Query, evaluation: Evaluation) -> None:
+        self._scores[query.architecture] = score = evaluation.score
+        if self._center is None or (self.config.first_improvement and score > self._scores[self._center]):
             self._move(query.architecture)
         while self._center is not None and not self._unseen:
-            best = max(self._neighbors, key=self._accuracies.__getitem__, default=self._center)
-            if self._accuracies[best] > self._accuracies[self._center]:
-                self._move(best)
-            else:  # a local optimum
+            best = max(self._neighbors, key=self._scores.__getitem__, default=self._center)
+            if self._scores[best] > self._scores[self._center]:
+                self._move(best)  # step 2: move to the best neighbour
+            else:  # step 3: a local optimum
                 self._center = None
 
     def _move(self, center: Architecture) -> None:
         self._center = center
         self._neighbors = list(self.space.neighbors(center))
-        unseen = [neighbor for neighbor in self._neighbors if neighbor not in self._accuracies]
+        unseen = [neighbor for neighbor in self._neighbors if neighbor not in self._scores]
         # In random order: a budget that ends in the middle of a neighbourhood then favours no decision.
         self._unseen = [unseen[i] for i in self.rng.permutation(len(unseen)).tolist()]
 
     def _random_unseen(self) -> Architecture:
-        if len(self._accuracies) == len(self.space):
+        if len(self._scores) == len(self.space):
             raise SearchFinished(f"{self.name}: all {len(self.space):,} architectures are evaluated")
-        while (architecture := self.space.sample(self.rng)) in self._accuracies:
+        while (architecture := self.space.sample(self.rng)) in self._scores:
             pass
         return architecture

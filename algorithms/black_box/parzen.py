@@ -1,7 +1,7 @@
 """Parzen estimators over architectures: product kernel densities, and the split of evaluations into good and bad ones.
 
-The parts that both variants of BOHB share; the estimator is that of TPE (Bergstra et al., Algorithms for Hyper-Parameter
-Optimization, NIPS 2011) with one multivariate density of the good and one of the bad, as in BOHB (arXiv 1807.01774).
+The estimator is that of TPE (Bergstra et al., Algorithms for Hyper-Parameter Optimization, NIPS 2011, eq. 2) with one
+multivariate density of the good architectures, l(x), and one of the bad, g(x), as in BOHB (arXiv 1807.01774).
 """
 
 from __future__ import annotations
@@ -19,23 +19,22 @@ class KernelDensity:
     """Mean over data of a product of kernels, one per decision.
 
     Args:
-        data: [point, decision], choices.
-        kernels: [decision, choice of the datum, choice at which the density is wanted], weights.
+        data: choices [point, decision].
+        kernels: weights [decision, choice of the datum, choice of the point of evaluation].
     """
 
     def __init__(self, data: IntArray, kernels: Array) -> None:
         self.data = data
         self.kernels = kernels
-        # The kernels of all data for each choice, [decision, choice, datum].
-        self._factors = np.empty((*kernels.shape[:2], len(data)))
+        self._factors = np.empty((*kernels.shape[:2], len(data)))  # kernels of all data, [decision, choice, datum]
         for factors, kernel, choices in zip(self._factors, kernels, data.T, strict=True):
             kernel.T.take(choices, axis=1, out=factors, mode="clip")  # "clip": no copy in between
         self._decisions = np.arange(len(kernels))[:, None]
 
     def __call__(self, points: IntArray) -> Array:
-        """Density at points [point, decision]."""
+        """Return the density [point] at points [point, decision]."""
         factors = self._factors[self._decisions, points.T]  # [decision, point, datum]
-        density: Array = factors.prod(axis=0).sum(axis=1) / len(self.data)
+        density: Array = factors.prod(axis=0).sum(axis=1) / len(self.data)  # [point]
         return density
 
 
@@ -44,39 +43,39 @@ class History:
 
     Attributes:
         architectures: [evaluation, decision].
-        accuracies: [evaluation], percent, -inf for a failed one.
+        scores: [evaluation], percent, -inf for a failed evaluation.
     """
 
     def __init__(self, decisions: int) -> None:
         self.architectures: IntArray = np.empty((0, decisions), dtype=np.int64)
-        self.accuracies: Array = np.empty(0)
+        self.scores: Array = np.empty(0)
 
-    def add(self, architecture: Architecture, accuracy: float) -> None:
+    def add(self, architecture: Architecture, score: float) -> None:
         """Append an evaluation."""
         self.architectures = np.concatenate((self.architectures, [architecture]))
-        self.accuracies = np.concatenate((self.accuracies, [accuracy]))
+        self.scores = np.concatenate((self.scores, [score]))
 
     def split(self, top_n_percent: int) -> tuple[IntArray, IntArray] | None:
-        """The good and the bad architectures, best first; None while there are not more of each than decisions.
+        """Return the good and the bad architectures, best first; None until there are decisions + 1 of each.
 
-        The good ones are the best top_n_percent, the bad ones the others, each rounded down, and at least decisions + 1.
-        The sort is stable, so that equal accuracies rank alike on every machine (hpbandster's is not).
+        The good ones are the best top_n_percent, the bad ones the others (BOHB, eq. 3); both numbers are rounded down, and at
+        least N_min = decisions + 1. The sort is stable, so that ties have the same order on every machine (hpbandster's is not).
         """
         evaluations, decisions = self.architectures.shape
         good = max(decisions + 1, top_n_percent * evaluations // 100)
         bad = max(decisions + 1, (100 - top_n_percent) * evaluations // 100)
         if evaluations - good <= decisions:
             return None
-        ranking = np.argsort(-self.accuracies, kind="stable")
+        ranking = np.argsort(-self.scores, kind="stable")
         return self.architectures[ranking[:good]], self.architectures[ranking[good : good + bad]]
 
 
 def aitchison_aitken_kernel(choices: int, bandwidth: float) -> Array:
-    """Kernel of unordered choices (Aitchison & Aitken, Biometrika 63, 1976): 1 - h for a match, h / (choices - 1) for others.
+    """Return the kernel of unordered choices: 1 - h for a match, h / (choices - 1) else (Aitchison & Aitken, Biometrika 1976).
 
     Args:
         choices: number of choices.
-        bandwidth: h as a share of (choices - 1) / choices, where all choices weigh the same; in (0, 1), so that a match
+        bandwidth: h as a share of (choices - 1) / choices, the bandwidth of the uniform kernel; in (0, 1), so that a match
             always weighs more than a mismatch.
 
     Returns:
@@ -87,11 +86,11 @@ def aitchison_aitken_kernel(choices: int, bandwidth: float) -> Array:
 
 
 def ordinal_kernel(choices: int, bandwidth: float) -> Array:
-    """Kernel of ordered choices: bandwidth^distance (the form of Wang & van Ryzin, Biometrika 68, 1981), rows made to sum to 1.
+    """Return the kernel of ordered choices: bandwidth^distance (Wang & van Ryzin, Biometrika 68, 1981), normalised by rows.
 
     Args:
         choices: number of choices.
-        bandwidth: weight of a choice over that of one nearer by a step; in (0, 1).
+        bandwidth: ratio of the weights of two choices whose distances differ by one; in (0, 1).
 
     Returns:
         [choice of the datum, choice], rows sum to 1.

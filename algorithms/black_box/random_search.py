@@ -1,20 +1,21 @@
-"""Random search: the baseline that every other search has to beat."""
+"""Random search, the baseline of all others."""
 
 from __future__ import annotations
 
-from algorithms.black_box.base import BlackBoxSearch, Query, register
+from algorithms.black_box.base import BlackBoxSearch, Evaluation, Query, register
 
 
 @register
 class RandomSearch(BlackBoxSearch):
-    """Every decision drawn uniformly and independently, with replacement over architectures (as the reference does)."""
+    """Independent draws from the uniform distribution over architectures, with replacement (as in the reference)."""
 
     name = "random"
     title = "RANDOM"
     paper = "Bergstra & Bengio, Random Search for Hyper-Parameter Optimization, JMLR 13, 2012"
+    max_pending = None
 
     def _propose(self) -> Query:
         return Query(self.space.sample(self.rng))
 
-    def _observe(self, query: Query, accuracy: float) -> None:
-        """Nothing is learnt; the base class keeps the incumbent."""
+    def _observe(self, query: Query, evaluation: Evaluation) -> None:
+        """Learn nothing; the base class keeps the incumbent."""

@@ -1,23 +1,42 @@
-"""SimulatedEvaluator: one run's door to a table. It answers with validation accuracies and charges a simulated clock.
+"""Simulated evaluation: answer the queries of a run from a table and advance a simulated clock.
 
-The accounting is that of NATS-Bench (`simulate_train_eval` of its package): a query costs the training epochs it asks for
-plus exactly one pass over the validation set, and answers with one randomly chosen trial.
+Every evaluator has one method, `evaluate(query) -> Evaluation`. `simulated_evaluator` composes them, from the outside:
+
+    BudgetedEvaluator   keeps the clock and refuses queries past the budget
+    RepeatingEvaluator  answers a repeated query from memory, free of charge       (repeats="free")
+    ResumingEvaluator   charges only the additional epochs of a longer training    (charge="resume")
+    TableEvaluator      answers with a new training of one trial                   (noise)
+
+The accounting is that of NATS-Bench (`simulate_train_eval` of its package): a query costs its training epochs plus exactly one
+pass over the validation set, and is answered with one randomly chosen trial.
 """
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from collections.abc import Callable, Set
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 
+from benchmark_api.bounds import Bounded, at_least, positive
 from benchmark_api.spaces import Architecture
+from benchmark_api.tables.evaluation import Evaluation, Need, Query
 from benchmark_api.tables.table import ValidationView, nanmean
 
 Charge = Literal["scratch", "resume"]
 Repeats = Literal["charged", "free"]
 Noise = Literal["random", "mean"]
+Trial = int | None
+"""Column of a trial in the table; None for the mean over all trials."""
 
-_MEAN = -1  # stands for the mean of all trials where a trial is expected
+
+class Training(NamedTuple):
+    """A training: its trial, and the epochs charged so far."""
+
+    trial: Trial
+    epochs: int
+
 
 MAX_FREE_REPEATS = 10_000
 """Free repeats in a row after which a run counts as stalled: a converged search would otherwise never spend its budget."""
@@ -28,154 +47,263 @@ class BudgetExhausted(Exception):
 
 
 class MissingValidation(ValueError):
-    """The table has no validation accuracy for what was asked; nothing else is answered in its place."""
+    """The table lacks the requested validation accuracy or its training time; no other value is substituted."""
 
 
-class SimulatedEvaluator:
-    """Evaluates architectures from a table's validation figures under a simulated budget.
+@dataclass(frozen=True, kw_only=True)
+class Accounting(Bounded):
+    """Budget and cost accounting of a run; the defaults are those of the reference."""
 
-    Args:
-        view: what the search may see of a table.
-        budget: simulated seconds. A query is made while less has been spent; the last one may overshoot.
-        seed: a seed or a generator for the choice of trials.
-        charge: "scratch": every query is a new training that pays all its epochs, also when a shorter one of the same
-            architecture was paid before (the reference). "resume": a query for more epochs than the latest training of the
-            architecture had continues that trial and pays only the epochs in between; any other is a new training.
-        repeats: "charged": asking again for the same architecture and epochs is a new training (the reference).
-            "free": it is answered from memory.
-        noise: "random": one trial drawn uniformly per training (the reference); "mean": the mean over the trials;
-            an int: the trial with that seed.
-        max_queries: at most this many charged queries; None for no limit.
+    budget: Annotated[float, positive] = float("inf")
+    """Simulated seconds. A query is answered while less has been spent; the last one may overshoot."""
 
-    Attributes:
-        clock: simulated seconds spent.
-        queries: charged queries made.
+    charge: Charge = "scratch"
+    """Cost of training an architecture for more epochs than its latest training: `scratch`: a new training, all epochs;
+    `resume`: the same trial goes on, only the additional epochs."""
 
-    Raises:
-        ValueError: an argument is not one of the above.
-    """
+    repeats: Repeats = "charged"
+    """Cost of a repeated query: `charged`: a new training; `free`: answered from memory."""
 
-    def __init__(
-        self,
-        view: ValidationView,
-        budget: float = float("inf"),
-        *,
-        seed: int | np.random.Generator = 0,
-        charge: Charge = "scratch",
-        repeats: Repeats = "charged",
-        noise: Noise | int = "random",
-        max_queries: int | None = None,
-    ) -> None:
-        if not budget > 0:
-            raise ValueError(f"budget must be a positive number of simulated seconds, got {budget}")
-        if max_queries is not None and max_queries < 1:
-            raise ValueError(f"max_queries must be at least 1, got {max_queries}")
-        if charge not in get_args(Charge):
-            raise ValueError(f"charge must be one of {get_args(Charge)}, got {charge!r}")
-        if repeats not in get_args(Repeats):
-            raise ValueError(f"repeats must be one of {get_args(Repeats)}, got {repeats!r}")
-        if not isinstance(noise, int) and noise not in get_args(Noise):
-            raise ValueError(f"noise must be one of {get_args(Noise)} or a trial's seed, got {noise!r}")
-        self.view = view
-        self.budget = budget
-        self.clock = 0.0
-        self.queries = 0
-        self._max_queries = float("inf") if max_queries is None else max_queries
-        self._resume = charge == "resume"
-        self._free = repeats == "free"
-        self._noise = noise
-        self._random = np.random.default_rng(seed).random
-        self._column_of = {epoch + 1: column for column, epoch in enumerate(view.epochs)}
-        self._under_way: dict[int, tuple[int, int]] = {}  # index -> trial and epochs of its latest training, where they resume
-        self._answers: dict[tuple[int, int], float] = {}  # (index, epochs) -> accuracy, where repeats are free
-        self._free_in_a_row = 0
+    noise: Noise | int = "random"
+    """Trial that answers a query: drawn uniformly per training (`random`), the mean over all (`mean`), or that of a seed."""
 
-    @property
-    def exhausted(self) -> bool:
-        """Whether the next charged query would be refused."""
-        return self.clock >= self.budget or self.queries >= self._max_queries
+    max_queries: Annotated[int, at_least(1)] | None = None
+    """Largest number of charged queries per run; None for no limit."""
 
-    def evaluate(self, architecture: Architecture, epochs: int | None = None) -> float:
-        """Validation accuracy after `epochs` epochs of the schedule, in percent; charges the clock.
 
-        Args:
-            architecture: what to train.
-            epochs: 1 to the schedule's length; None for the whole schedule.
+class Evaluator(Protocol):
+    """Anything that answers queries."""
+
+    def evaluate(self, query: Query) -> Evaluation:
+        """Return the result of a training, and charge it.
 
         Raises:
             BudgetExhausted: the budget is spent.
-            MissingValidation: the table has no such figure.
+            MissingValidation: the table has no answer.
         """
-        view = self.view
-        if self.exhausted:
-            raise BudgetExhausted(f"{self.clock:.0f} of {self.budget:.0f} simulated seconds and {self.queries} queries are spent")
-        index = view.space.index(architecture)
-        if epochs is None:
-            epochs = view.schedule_epochs
-        if self._free:
-            answer = self._answers.get((index, epochs))
-            if answer is not None:
-                self._free_in_a_row += 1
-                if self._free_in_a_row > MAX_FREE_REPEATS:
-                    raise BudgetExhausted(f"stalled: the last {MAX_FREE_REPEATS} queries were free repeats")
-                return answer
-        column = self._column_of.get(epochs)
+
+
+class TableEvaluator:
+    """Answers every query with a new training: one trial, all its epochs, one validation pass.
+
+    Args:
+        view: the search's view of a table.
+        choose_trial: trial of a new training of the architecture with a given index.
+        needs: parts of an evaluation that the search needs: "curves", "costs".
+    """
+
+    __slots__ = ("_accuracy", "_columns", "_index", "_needs", "_train", "_validation", "_view", "choose_trial")
+
+    def __init__(self, view: ValidationView, choose_trial: Callable[[int], Trial], needs: Set[Need]) -> None:
+        self._view = view
+        self._needs = needs & {"curves", "costs"}
+        self._columns = {epoch + 1: column for column, epoch in enumerate(view.epochs)}
+        self._index = view.space.index
+        self._accuracy, self._train, self._validation = (
+            values.item for values in (view.accuracy, view.train_seconds, view.validation_seconds)
+        )
+        self.choose_trial = choose_trial
+
+    def evaluate(self, query: Query, going_on: Training | None = None) -> Evaluation:
+        """Return the result of a training.
+
+        Args:
+            query: architecture and epochs.
+            going_on: the training to continue; None for a new one.
+
+        Raises:
+            MissingValidation: the table has no answer.
+        """
+        index = self._index(query.architecture)
+        epochs = self._view.schedule_epochs if query.epochs is None else query.epochs
+        column = self._columns.get(epochs)
         if column is None:
             raise self._missing(index, epochs)
-        trial, paid = self._under_way.get(index, (0, epochs)) if self._resume else (0, epochs)
-        if paid >= epochs:
-            trial, paid = self._pick_trial(index), 0
-        accuracy, train_seconds, validation_seconds = self._figures(index, trial, column)
+        trial, paid = going_on or (self.choose_trial(index), 0)
+        if trial is None:
+            accuracy, per_epoch, per_pass = self._means(index, column)
+        else:
+            accuracy = self._accuracy(index, trial, column)
+            per_epoch, per_pass = self._train(index, trial), self._validation(index, trial)
         if accuracy != accuracy:
             raise self._missing(index, epochs)
-        if self._resume:
-            self._under_way[index] = trial, epochs
-        if self._free:
-            self._answers[index, epochs] = accuracy
-            self._free_in_a_row = 0
-        self.clock += (epochs - paid) * train_seconds + validation_seconds
-        self.queries += 1
-        return accuracy
+        seconds = (epochs - paid) * per_epoch + per_pass
+        if not seconds > 0.0:
+            raise MissingValidation(f"no training time of architecture {index} for {self._view.key}/{self._view.schedule}")
+        if not self._needs:
+            return Evaluation(accuracy, seconds)
+        return Evaluation(
+            accuracy,
+            seconds,
+            self._curve(index, trial, column) if "curves" in self._needs else (),
+            {name: float(values[index]) for name, values in self._view.costs.items()} if "costs" in self._needs else {},
+        )
 
-    def _figures(self, index: int, trial: int, column: int) -> tuple[float, float, float]:
-        """Accuracy, seconds per training epoch and seconds per validation pass of a trial."""
-        view = self.view
-        if trial == _MEAN:
-            return (
-                float(nanmean(view.accuracy[index, :, column])),
-                float(nanmean(view.train_seconds[index])),
-                float(nanmean(view.validation_seconds[index])),
-            )
+    def _means(self, index: int, column: int) -> tuple[float, float, float]:
+        """Return accuracy, seconds per training epoch and seconds per validation pass, means over the trials."""
+        view = self._view
         return (
-            view.accuracy.item(index, trial, column),
-            view.train_seconds.item(index, trial),
-            view.validation_seconds.item(index, trial),
+            float(nanmean(view.accuracy[index, :, column])),
+            float(nanmean(view.train_seconds[index])),
+            float(nanmean(view.validation_seconds[index])),
         )
 
-    def _pick_trial(self, index: int) -> int:
-        """The trial that a new training of an architecture is; `_MEAN` for the mean of all."""
-        if self._noise == "mean":
-            return _MEAN
-        seeds = self.view.seeds
-        trials = seeds.shape[1]
-        if self._noise == "random":
-            while trials and seeds.item(index, trials - 1) < 0:  # existing trials come first
-                trials -= 1
-            if trials:
-                return int(self._random() * trials)
-        else:
-            found = np.flatnonzero(seeds[index] == self._noise)
-            if found.size:
-                return int(found[0])
-        wanted = "no trial" if self._noise == "random" else f"no trial with seed {self._noise}"
-        raise MissingValidation(
-            f"architecture {index} has {wanted} for {self.view.key}/{self.view.schedule}; "
-            f"{int((seeds >= 0).any(1).sum()):,} of {len(seeds):,} architectures have some"
-        )
+    def _curve(self, index: int, trial: Trial, column: int) -> tuple[float, ...]:
+        """Return the accuracies after the stored epochs up to a column, percent."""
+        curves = self._view.accuracy[index, :, : column + 1]  # [trial, epoch]
+        curve = nanmean(curves.T) if trial is None else curves[trial]
+        return tuple(curve.tolist())
 
     def _missing(self, index: int, epochs: int) -> MissingValidation:
-        stored = ", ".join(str(epoch + 1) for epoch in self.view.epochs[:12]) + (" ..." if len(self.view.epochs) > 12 else "")
+        view = self._view
+        stored = ", ".join(str(epoch + 1) for epoch in view.epochs[:12]) + (" ..." if len(view.epochs) > 12 else "")
         return MissingValidation(
-            f"no validation accuracy of architecture {index} after {epochs} epochs of {self.view.key}/{self.view.schedule} "
+            f"no validation accuracy of architecture {index} after {epochs} epochs of {view.key}/{view.schedule} "
             f"(epochs with one: {stored})"
         )
+
+
+class ResumingEvaluator:
+    """Continues the latest training of an architecture where a query asks for more epochs, and charges only these.
+
+    Args:
+        view: the search's view of a table.
+        table: evaluator of trainings.
+    """
+
+    __slots__ = ("_latest", "_table", "_view")
+
+    def __init__(self, view: ValidationView, table: TableEvaluator) -> None:
+        self._view = view
+        self._table = table
+        self._latest: dict[Architecture, Training] = {}
+
+    def evaluate(self, query: Query) -> Evaluation:
+        epochs = self._view.schedule_epochs if query.epochs is None else query.epochs
+        training = self._latest.get(query.architecture)
+        if training is None or training.epochs >= epochs:
+            training = Training(self._table.choose_trial(self._view.space.index(query.architecture)), 0)
+        evaluation = self._table.evaluate(query, training)
+        self._latest[query.architecture] = training._replace(epochs=epochs)
+        return evaluation
+
+
+class RepeatingEvaluator:
+    """Answers a repeated query from memory, free of charge.
+
+    Args:
+        view: the search's view of a table.
+        inner: evaluator of queries that are no repeats.
+    """
+
+    __slots__ = ("_answers", "_in_a_row", "_inner", "_view")
+
+    def __init__(self, view: ValidationView, inner: Evaluator) -> None:
+        self._view = view
+        self._inner = inner
+        self._answers: dict[tuple[Architecture, int], Evaluation] = {}
+        self._in_a_row = 0  # free repeats
+
+    def evaluate(self, query: Query) -> Evaluation:
+        key = query.architecture, self._view.schedule_epochs if query.epochs is None else query.epochs
+        if answer := self._answers.get(key):
+            self._in_a_row += 1
+            if self._in_a_row > MAX_FREE_REPEATS:
+                raise BudgetExhausted(f"stalled: the last {MAX_FREE_REPEATS} queries were free repeats")
+            return answer
+        evaluation = self._inner.evaluate(query)
+        self._answers[key] = evaluation._replace(seconds=0.0)
+        self._in_a_row = 0
+        return evaluation
+
+
+class BudgetedEvaluator:
+    """Charges a simulated clock and refuses queries past a budget.
+
+    Args:
+        inner: evaluator of the queries.
+        budget: simulated seconds.
+        max_queries: largest number of charged queries; None for no limit.
+
+    Attributes:
+        clock: simulated seconds spent.
+        queries: charged queries answered.
+    """
+
+    __slots__ = ("_evaluate", "_max_queries", "budget", "clock", "queries")
+
+    def __init__(self, inner: Evaluator, budget: float, max_queries: int | None) -> None:
+        self._evaluate = inner.evaluate
+        self._max_queries = float("inf") if max_queries is None else max_queries
+        self.budget = budget
+        self.clock = 0.0
+        self.queries = 0
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the next query would be refused."""
+        return self.clock >= self.budget or self.queries >= self._max_queries
+
+    def evaluate(self, query: Query) -> Evaluation:
+        if self.clock >= self.budget or self.queries >= self._max_queries:
+            raise BudgetExhausted(f"{self.clock:.0f} of {self.budget:.0f} simulated seconds and {self.queries} queries are spent")
+        evaluation = self._evaluate(query)
+        if evaluation.seconds:
+            self.clock += evaluation.seconds
+            self.queries += 1
+        return evaluation
+
+
+def simulated_evaluator(
+    view: ValidationView,
+    accounting: Accounting,
+    *,
+    seed: int | np.random.Generator = 0,
+    needs: Set[Need] = frozenset(),
+    ignores_budget: bool = False,
+) -> BudgetedEvaluator:
+    """Compose the evaluator of one run.
+
+    Args:
+        view: the search's view of a table.
+        accounting: budget and cost accounting.
+        seed: a seed or a generator for the choice of trials.
+        needs: parts of an evaluation that the search needs: "curves", "costs".
+        ignores_budget: never refuse a query because of the clock.
+
+    Raises:
+        ValueError: the noise is neither a known kind nor a trial's seed.
+    """
+    table = TableEvaluator(view, _trial_chooser(view, accounting.noise, np.random.default_rng(seed)), needs)
+    inner: Evaluator = ResumingEvaluator(view, table) if accounting.charge == "resume" else table
+    if accounting.repeats == "free":
+        inner = RepeatingEvaluator(view, inner)
+    return BudgetedEvaluator(inner, float("inf") if ignores_budget else accounting.budget, accounting.max_queries)
+
+
+def _trial_chooser(view: ValidationView, noise: Noise | int, rng: np.random.Generator) -> Callable[[int], Trial]:
+    """Return a function from an architecture's index to the trial of a new training."""
+    seeds, trials, random = view.seeds, view.trials, rng.random
+
+    def drawn(index: int) -> int:
+        if not trials[index]:
+            raise missing(index, "no trial")
+        return int(random() * trials[index])  # existing trials come first
+
+    def fixed(index: int) -> int:
+        found = np.flatnonzero(seeds[index] == noise)
+        if not found.size:
+            raise missing(index, f"no trial with seed {noise}")
+        return int(found[0])
+
+    def missing(index: int, wanted: str) -> MissingValidation:
+        return MissingValidation(
+            f"architecture {index} has {wanted} for {view.key}/{view.schedule}; "
+            f"{sum(map(bool, trials)):,} of {len(trials):,} architectures have some"
+        )
+
+    if isinstance(noise, int):
+        return fixed
+    if noise not in get_args(Noise):
+        raise ValueError(f"noise must be one of {get_args(Noise)} or a trial's seed, got {noise!r}")
+    return drawn if noise == "random" else lambda index: None

@@ -22,7 +22,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -52,7 +52,7 @@ class TableError(ValueError):
 
 @dataclass(frozen=True)
 class ValidationView:
-    """What a search may know of a table: validation accuracies and their price. There is no test accuracy in it.
+    """Search's view of a table: validation accuracies, training times and costs, but no test accuracy.
 
     Attributes:
         space: the search space.
@@ -65,6 +65,7 @@ class ValidationView:
         seeds: [architecture, trial], ascending, -1 where there is no trial.
         train_seconds: [architecture, trial], one training epoch.
         validation_seconds: [architecture, trial], one pass over the validation set.
+        costs: named metrics [architecture] of the key and schedule, e.g. params, flops and latency, in the table's units.
     """
 
     space: SearchSpace
@@ -77,6 +78,13 @@ class ValidationView:
     seeds: npt.NDArray[np.integer[Any]]
     train_seconds: FloatArray
     validation_seconds: FloatArray
+    costs: Mapping[str, FloatArray] = field(default_factory=dict)
+
+    @cached_property
+    def trials(self) -> list[int]:
+        """Number of trials [architecture]."""
+        counts: list[int] = (self.seeds >= 0).sum(axis=1).tolist()
+        return counts
 
 
 class Table:
@@ -419,7 +427,14 @@ class Table:
             seeds=self.seeds(key, schedule),
             train_seconds=self.seconds(key, schedule, "train"),
             validation_seconds=self.seconds(key, schedule, "x-valid"),
+            costs=self._costs(key, schedule),
         )
+
+    def _costs(self, key: str, schedule: str) -> dict[str, FloatArray]:
+        """Return all metrics [architecture] of a key and schedule by name: the tensors KEY/SCHEDULE/NAME of that shape."""
+        stem = f"{key}/{schedule}/"
+        named = {name.removeprefix(stem): values for name, values in self._tensors.items() if name.startswith(stem)}
+        return {name: values for name, values in sorted(named.items()) if values.shape == (len(self),) and "/" not in name}
 
 
 class TableWriter:

@@ -31,7 +31,8 @@ from benchmark_api.tables.table import Table, TableWriter
 from experiments import store
 from experiments.bench.rows import Effort, Figure, Measure, Row, in_turn, measured, seconds
 from experiments.runs.black_box import condition_of, plan
-from experiments.runs.run import RunSettings, run
+from experiments.runs.run import run
+from experiments.settings import RunSettings
 
 PACKAGE_DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
 """The datasets on which `nats_bench` simulates searches."""
@@ -66,7 +67,7 @@ class Subject:
             ValueError: the dataset has no default budget, or the archive none that the package knows.
         """
         dataset = next((dataset for dataset in table.datasets if dataset in PACKAGE_DATASETS), table.datasets[0])
-        budget = condition_of(BLACK_BOX["rea"], BLACK_BOX["rea"].Config(), table, dataset).budget
+        budget = RunSettings.of(table, dataset).budget
         if dataset not in PACKAGE_DATASETS:
             if archive is not None:
                 known = ", ".join(PACKAGE_DATASETS)
@@ -217,11 +218,11 @@ print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).
 def bench_sweep(subject: Subject, effort: Effort, jobs: int) -> Iterator[Row]:
     """Sweeps of regularized evolution by several processes and by one; what they store; the command as a whole."""
     search, table, runs = BLACK_BOX["rea"], subject.table, effort.runs
-    condition = condition_of(search, search.Config(), table, subject.dataset, budget=subject.budget)
+    condition = condition_of(search, search.Config(), table, RunSettings.of(table, subject.dataset, budget=subject.budget))
 
     def rate(processes: int) -> float:
         with tempfile.TemporaryDirectory() as folder:
-            pieces = plan(condition, search.Config(), table, Path(folder), range(runs))
+            pieces = plan(condition, table, Path(folder), range(runs))
             start = time.perf_counter()
             for failure in carry_out(pieces, processes):
                 raise RuntimeError(failure.reason)

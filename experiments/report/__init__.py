@@ -39,7 +39,7 @@ from experiments.analysis import (
     summarize,
 )
 from experiments.report import published
-from experiments.runs.run import DEFAULT_BUDGETS, RunSettings
+from experiments.settings import RunSettings, default_budget
 from experiments.store import AnyCondition, AnyExperiment, Experiment, OneShotCondition, OneShotExperiment, SupernetRanking
 
 
@@ -287,7 +287,7 @@ def deviations(condition: AnyCondition, search_schedule: str) -> dict[str, objec
         return _one_shot_deviations(condition)
     usual = {field.name: field.default for field in fields(RunSettings) if field.default is not MISSING}
     usual["schedule"] = search_schedule
-    usual["budget"] = DEFAULT_BUDGETS.get((condition.space, condition.dataset))
+    usual["budget"] = default_budget(condition.space, condition.dataset)
     search = BLACK_BOX.get(condition.algorithm)
     return {
         **{name: getattr(condition, name) for name, value in usual.items() if getattr(condition, name) != value},

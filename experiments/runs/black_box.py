@@ -1,152 +1,91 @@
-"""Many runs: experiments cut into pieces of consecutive seeds that an engine carries out; what is stored is not run again."""
+"""Black-box experiments: runs in jobs of consecutive seeds; stored runs are skipped."""
 
 from __future__ import annotations
 
 import json
-from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from algorithms.black_box.base import BLACK_BOX, BlackBoxSearch
-from benchmark_api.jobs.engines import Source, Work
-from benchmark_api.tables.evaluator import Charge, Noise, Repeats
 from benchmark_api.tables.table import Table
 from experiments import store
 from experiments.provenance import code_version
-from experiments.runs.run import DEFAULT_BUDGETS, run
+from experiments.runs.job import ResultsPiece
+from experiments.runs.run import run
+from experiments.settings import RunSettings
 from experiments.store import Condition
 
 
 @dataclass(frozen=True)
-class ResultsPiece(Work):
-    """Work whose file is one of a results folder: runs of one condition with consecutive seeds.
+class Piece(ResultsPiece):
+    """Runs of a black-box search.
 
     Attributes:
-        condition: what the runs depend on besides their seeds.
-        config: the hyperparameters, as the algorithm's `Config`.
-        seeds: consecutive seeds.
-        table_path: the table file.
-        code_version: of the code that planned the piece.
+        data: folder of the dataset's files, for a search that needs images; digits need none.
     """
-
-    condition: store.AnyCondition
-    config: Any
-    seeds: range
-    table_path: Path
-    code_version: str
-
-    @property
-    def path(self) -> Path:
-        return store.piece_path(self.results, self.condition, self.seeds)
-
-    @property
-    def source(self) -> Source:
-        return Source(self.table_path, self.condition.table_fingerprint)
-
-    def run(self) -> Iterator[int]:
-        """Make the runs that nobody has stored yet; yields on the way how many units have been done since it last did.
-
-        Raises:
-            WriteError: the results folder cannot be written.
-        """
-        with store.claim(self.results, self.condition, self.seeds) as missing:
-            for seeds in missing:
-                yield from replace(self, seeds=seeds).make()
-
-    @abstractmethod
-    def make(self) -> Iterator[int]:
-        """Make all runs and store them, as `run` says; their seeds must be claimed."""
-
-    def open_table(self) -> Table:
-        """The table, opened once per process as long as the file stays the same.
-
-        Raises:
-            ValueError: it is not the one that the piece was planned for.
-        """
-        path = self.source.find()
-        table = _open_table(path, path.stat().st_mtime_ns)
-        if table.fingerprint != (planned := self.condition.table_fingerprint):
-            raise ValueError(f"{self.table_path} has changed: fingerprint {table.fingerprint}, was {planned}")
-        return table
-
-
-@dataclass(frozen=True)
-class Piece(ResultsPiece):
-    """Runs of a black-box search."""
 
     unit = "run"
     forked = True
 
     condition: Condition
+    data: Path | None = None
 
     @property
     def units(self) -> int:
         return len(self.seeds)
 
     def make(self) -> Iterator[int]:
-        view = self.open_table().search_view(self.condition.dataset, self.condition.schedule)
+        table = self.open_table()
+        view = table.search_view(self.condition.dataset, self.condition.schedule)
         search_class = BLACK_BOX[self.condition.algorithm]
-        runs = [run(search_class, self.config, view, self.condition, seed) for seed in self.seeds]
+        task = task_of(search_class, table, self.condition.dataset, self.data)
+        runs = [run(search_class, self.config, view, self.condition, seed, task) for seed in self.seeds]
         store.write_piece(self.results, self.condition, runs, self.code_version, str(self.table_path))
         yield len(self.seeds)
 
 
+def task_of(search_class: type[BlackBoxSearch], table: Table, dataset: str, data: Path | None) -> Any:
+    """Return the task on which a table's candidates were trained; None for a search that needs no images.
+
+    Raises:
+        FileNotFoundError: a file of the dataset is missing.
+        ValueError: the dataset has other files than expected, or no folder is given where one is needed.
+    """
+    return _load_task(table, dataset, data) if "task" in search_class.needs else None
+
+
 @lru_cache(maxsize=1)
-def _open_table(path: Path, modified: int) -> Table:
-    return Table(path)
+def _load_task(table: Table, dataset: str, data: Path | None) -> Any:
+    from experiments.runs.one_shot import Setting  # it needs PyTorch
+
+    return Setting.of(table, dataset).task(table.space, data, "cpu")
 
 
 def condition_of(
-    search_class: type[BlackBoxSearch],
-    config: Any,
-    table: Table,
-    dataset: str,
-    *,
-    schedule: str | None = None,
-    budget: float | None = None,
-    charge: Charge = "scratch",
-    repeats: Repeats = "charged",
-    noise: Noise | int = "random",
-    max_queries: int | None = None,
+    search_class: type[BlackBoxSearch], config: Any, table: Table, settings: RunSettings, data: Path | None = None
 ) -> Condition:
-    """The condition of runs on a table, checked by making a search and a view of it once.
+    """Return the condition of runs on a table, checked by making a search and a view of it once.
 
     Args:
-        search_class: a registered algorithm.
+        search_class: a registered search.
         config: its hyperparameters.
         table: the table to search on.
-        dataset: the dataset to search on.
-        schedule: None for the table's search schedule.
-        budget: simulated seconds; None for the paper's (`DEFAULT_BUDGETS`).
-        charge: see `SimulatedEvaluator`, as for the next three.
-        repeats: what a repeated query costs.
-        noise: which trial answers a query.
-        max_queries: at most this many charged queries.
+        settings: dataset, schedule, budget and accounting.
+        data: folder of the dataset's files, for a search that needs images; digits need none.
 
     Raises:
-        ValueError: the table has no such dataset or schedule, there is no default budget, or the algorithm refuses.
+        FileNotFoundError: a file of the dataset is missing.
+        ValueError: the table has no such dataset, schedule or trial, or the search refuses.
     """
-    view = table.search_view(dataset, schedule)
-    space = view.space.name
-    if budget is None:
-        budget = DEFAULT_BUDGETS.get((space, dataset))
-        if budget is None:
-            raise ValueError(f"no default budget for {dataset} in the {space} space: give one in simulated seconds (--budget)")
-    if isinstance(noise, int) and not (view.seeds == noise).any():
-        raise ValueError(f"noise is {noise}, but no trial of {view.key}/{view.schedule} has that seed")
-    search_class(view.space, config, max_epochs=view.schedule_epochs)
+    view = table.search_view(settings.dataset, settings.schedule)
+    if isinstance(settings.noise, int) and not (view.seeds == settings.noise).any():
+        raise ValueError(f"noise is {settings.noise}, but no trial of {view.key}/{view.schedule} has that seed")
+    search_class(view.space, config, max_epochs=view.schedule_epochs, task=task_of(search_class, table, settings.dataset, data))
     return Condition(
-        space=space,
-        dataset=dataset,
-        schedule=view.schedule,
-        budget=budget,
-        charge=charge,
-        repeats=repeats,
-        noise=noise,
-        max_queries=max_queries,
+        **{**asdict(settings), "budget": float(settings.budget)},  # 20000 and 20000.0 are one experiment
         algorithm=search_class.name,
         hyperparameters=json.dumps(asdict(config), sort_keys=True),
         incumbent_rule=search_class.incumbent_rule,
@@ -156,17 +95,25 @@ def condition_of(
     )
 
 
-def plan(condition: Condition, config: Any, table: Table, results: Path, seeds: range) -> list[Piece]:
-    """The pieces of an experiment that are not stored yet.
+def piece_of(condition: Condition, seeds: range, table: Table, results: Path, data: Path | None = None) -> Piece:
+    """Return the job that makes the runs of some consecutive seeds.
+
+    Args:
+        condition: everything the runs depend on besides their seeds.
+        seeds: consecutive seeds.
+        table: the table to search on.
+        results: the results folder.
+        data: folder of the dataset's files, for a search that needs images; digits need none.
+    """
+    config = BLACK_BOX[condition.algorithm].Config(**json.loads(condition.hyperparameters))
+    return Piece(condition, config, seeds, table.path.resolve(), code_version(), data and data.absolute(), results=results)
+
+
+def plan(condition: Condition, table: Table, results: Path, seeds: range, data: Path | None = None) -> list[Piece]:
+    """Return the jobs of an experiment whose runs are not stored yet; the arguments are those of `piece_of`.
 
     Raises:
         StoreError: a stored file of the experiment is damaged or out of place.
     """
     missing = store.missing_pieces(store.stored_seeds(results, condition), seeds)
-    return [piece_of(condition, piece, table, results) for piece in missing]
-
-
-def piece_of(condition: Condition, seeds: range, table: Table, results: Path, data: Path | None = None) -> Piece:
-    """Return the job that makes the runs of some consecutive seeds."""
-    version = code_version(run, BLACK_BOX.find(condition.algorithm), type(table.space))
-    return Piece(condition, condition.config(), seeds, table.path.resolve(), version, results=results)
+    return [piece_of(condition, piece, table, results, data) for piece in missing]

@@ -31,7 +31,7 @@ from benchmark_api.training.datasets import Distortion, load_dataset
 from benchmark_api.training.networks import Skeleton
 from experiments import store
 from experiments.provenance import code_version, environment
-from experiments.runs.black_box import ResultsPiece
+from experiments.runs.job import ResultsPiece
 from experiments.store import OneShotCondition, OneShotExperiment, RankingCondition
 
 SPLITS = ("train", "x-valid")

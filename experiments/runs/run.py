@@ -1,4 +1,4 @@
-"""One run: a search, an evaluator and a seed, until the budget is spent.
+"""One black-box run: a search, an evaluator and a seed, until the budget is spent.
 
 The protocol is that of NATS-Bench (arXiv 2009.00437, section 5): validation accuracy of a short training as the objective,
 a budget of simulated seconds, checked before every query.
@@ -7,74 +7,35 @@ a budget of simulated seconds, checked before every query.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.black_box.base import BlackBoxSearch, SearchFinished
-from benchmark_api.tables.evaluator import BudgetExhausted, Charge, Noise, Repeats, SimulatedEvaluator
+from algorithms.black_box.base import BlackBoxSearch, Evaluation, SearchFinished
+from benchmark_api.tables.evaluator import BudgetExhausted, simulated_evaluator
 from benchmark_api.tables.table import ValidationView
-
-DEFAULT_BUDGETS = {
-    ("topology", "cifar10"): 20_000.0,
-    ("topology", "cifar100"): 40_000.0,
-    ("topology", "ImageNet16-120"): 120_000.0,
-    ("size", "cifar10"): 20_000.0,
-    ("size", "cifar100"): 40_000.0,
-    ("size", "ImageNet16-120"): 60_000.0,
-    ("topology", "digits"): 50.0,
-    ("size", "digits"): 24.0,
-}
-"""Budgets by space and dataset, in simulated seconds: the NATS-Bench paper's, and 200 average evaluations of embedded tables."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunSettings:
-    """What a run is told, besides its algorithm and seed.
-
-    Attributes:
-        space: "topology" or "size".
-        dataset: the dataset searched on.
-        schedule: the schedule whose validation accuracy is the objective, named by its epochs.
-        budget: simulated seconds; infinite is allowed where `max_queries` ends the run.
-        charge: see `SimulatedEvaluator`, as for the next three.
-        repeats: what a repeated query costs.
-        noise: which trial answers a query.
-        max_queries: at most this many charged queries.
-
-    Raises:
-        ValueError: the budget is not positive, or nothing would ever end the run.
-    """
-
-    space: str
-    dataset: str
-    schedule: str
-    budget: float
-    charge: Charge = "scratch"
-    repeats: Repeats = "charged"
-    noise: Noise | int = "random"
-    max_queries: int | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "budget", float(self.budget))  # 20000 and 20000.0 are one experiment
-        if not self.budget > 0:
-            raise ValueError(f"budget must be a positive number of simulated seconds, got {self.budget}")
-        if self.budget == float("inf") and self.max_queries is None:
-            raise ValueError("an infinite budget needs max_queries to end the run")
+from experiments.settings import RunSettings
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """The trajectory of one run, one entry per evaluation in the order they were made.
+    """Trajectory of one run, one entry per evaluation in chronological order.
 
     Attributes:
         seed: the run's seed.
-        seconds: [evaluation], float64, the simulated clock after the evaluation.
+        seconds: [evaluation], float64, simulated clock after the evaluation.
         architecture: [evaluation], int32, official index.
         epochs: [evaluation], int16, training epochs of the evaluation.
-        accuracy: [evaluation], float64, the validation accuracy that the search was told, percent.
-        wall_seconds: real time the run took.
+        accuracy: [evaluation], float64, validation accuracy told to the search, percent.
+        wall_seconds: real time of the run.
+        curve: [evaluation][stored epoch], validation accuracies of the training, percent; None for a search that needs no curves.
+        costs: [evaluation, metric], float64, costs of the architecture; None for a search that needs no costs.
+        cost_names: names of the metrics in `costs`.
+        incumbent: [evaluation], int32, number of the incumbent's evaluation after each evaluation, -1 for none; None for a
+            search whose incumbent follows from epochs and accuracies.
     """
 
     seed: int
@@ -83,22 +44,34 @@ class Run:
     epochs: npt.NDArray[np.int16]
     accuracy: npt.NDArray[np.float64]
     wall_seconds: float
+    curve: list[npt.NDArray[np.float64]] | None = None
+    costs: npt.NDArray[np.float64] | None = None
+    cost_names: tuple[str, ...] = ()
+    incumbent: npt.NDArray[np.int32] | None = None
 
 
-def run(search_class: type[BlackBoxSearch], config: object | None, view: ValidationView, settings: RunSettings, seed: int) -> Run:
-    """Search until the budget is spent or the search has nothing left to ask.
+def run(
+    search_class: type[BlackBoxSearch],
+    config: object | None,
+    view: ValidationView,
+    settings: RunSettings,
+    seed: int,
+    task: Any = None,
+) -> Run:
+    """Search until the budget is spent or the search is finished.
 
     The seed makes two independent generators, one for the search and one for the choice of trials, so that the noise of
     the table and the decisions of the search never share a stream.
 
-    A search that ignores budgets runs to its own end; whoever reports it cuts the trajectory at the budget.
+    A search that ignores budgets runs to its own end; reports cut the trajectory at the budget.
 
     Args:
-        search_class: the algorithm.
+        search_class: the search.
         config: its hyperparameters; None for the defaults.
-        view: what the search may know of a table.
+        view: the search's view of a table.
         settings: budget and accounting; must name the space, dataset and schedule of the view.
         seed: a non-negative integer.
+        task: images and skeleton, for a search that needs them.
 
     Raises:
         ValueError: settings and view do not belong together, or an argument is out of range.
@@ -110,29 +83,26 @@ def run(search_class: type[BlackBoxSearch], config: object | None, view: Validat
             f"the settings are for {settings.space}, {settings.dataset}, {settings.schedule}; the view is {expected}"
         )
     started = time.perf_counter()
-    search_seed, trial_seed = np.random.SeedSequence(seed).spawn(2)
-    search = search_class(view.space, config, seed=np.random.default_rng(search_seed), max_epochs=view.schedule_epochs)
-    evaluator = SimulatedEvaluator(
-        view,
-        float("inf") if search_class.ignores_budget else settings.budget,
-        seed=np.random.default_rng(trial_seed),
-        charge=settings.charge,
-        repeats=settings.repeats,
-        noise=settings.noise,
-        max_queries=settings.max_queries,
+    search_seed, trial_seed = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(2))
+    search = search_class(view.space, config, seed=search_seed, max_epochs=view.schedule_epochs, task=task)
+    evaluator = simulated_evaluator(
+        view, settings, seed=trial_seed, needs=search_class.needs, ignores_budget=search_class.ignores_budget
     )
-    ask, tell, evaluate = search.ask, search.tell, evaluator.evaluate
     queries, seconds, accuracies = [], [], []
+    details: list[tuple[Evaluation, int | None]] | None = [] if _has_details(search_class) else None
+    ask, tell, evaluate = search.ask, search.tell, evaluator.evaluate
     while True:
         try:
             query = ask()
-            accuracy = evaluate(query.architecture, query.epochs)
+            evaluation = evaluate(query)
         except (BudgetExhausted, SearchFinished):
             break
-        tell(query, accuracy)
+        tell(query, evaluation)
         queries.append(query)
         seconds.append(evaluator.clock)
-        accuracies.append(accuracy)
+        accuracies.append(evaluation.accuracy)
+        if details is not None:
+            details.append((evaluation, search.incumbent_number))
     index = view.space.index
     return Run(
         seed=seed,
@@ -141,4 +111,26 @@ def run(search_class: type[BlackBoxSearch], config: object | None, view: Validat
         epochs=np.array([query.epochs or view.schedule_epochs for query in queries], dtype=np.int16),
         accuracy=np.array(accuracies, dtype=np.float64),
         wall_seconds=time.perf_counter() - started,
+        **_details(search_class, view, details or []),
     )
+
+
+def _has_details(search_class: type[BlackBoxSearch]) -> bool:
+    """Whether runs of a search have more than accuracies."""
+    return bool(search_class.needs & {"curves", "costs"}) or search_class.incumbent_rule == "own"
+
+
+def _details(
+    search_class: type[BlackBoxSearch], view: ValidationView, details: Sequence[tuple[Evaluation, int | None]]
+) -> dict[str, Any]:
+    """Return the fields of a `Run` that only some searches have, from the evaluations and the incumbents' numbers after them."""
+    fields: dict[str, Any] = {}
+    if "curves" in search_class.needs:
+        fields["curve"] = [np.array(evaluation.curve, dtype=np.float64) for evaluation, _ in details]
+    if "costs" in search_class.needs:
+        names = tuple(view.costs)
+        costs = [[evaluation.costs[name] for name in names] for evaluation, _ in details]
+        fields |= {"cost_names": names, "costs": np.array(costs, dtype=np.float64).reshape(len(costs), len(names))}
+    if search_class.incumbent_rule == "own":
+        fields["incumbent"] = np.array([-1 if number is None else number for _, number in details], dtype=np.int32)
+    return fields

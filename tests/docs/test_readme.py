@@ -36,7 +36,7 @@ def blocks(language: str, page: str = README) -> list[str]:
 
 def python(arguments: list[str], root: Path, folder: Path, **variables: str) -> str:
     """Run Python in a folder, with the packages of a root and environment variables; what it printed."""
-    environment = {**os.environ, **variables, "PYTHONPATH": str(root)}
+    environment = {**os.environ, **variables, "PYTHONPATH": f"{folder}{os.pathsep}{root}"}
     done = subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -55,15 +55,13 @@ def test_code_runs(block: str, folder: Path) -> None:
 
 
 def test_an_algorithm_is_one_file(folder: Path) -> None:
-    (code,) = (block for block in blocks("python") if block.startswith("# algorithms/"))
+    (code,) = (block for block in blocks("python") if block.startswith("# greedy.py"))
     path, source = code.removeprefix("# ").split("\n", 1)
-    for package in PACKAGES:
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__", "figures"))
     (folder / path).write_text(source)
-    (command,) = re.findall(r"python (-m experiments run greedy .*)", README)
+    ((plugins, command),) = re.findall(r"NAS_ZOO_PLUGINS=(\w+) .*python (-m experiments run greedy .*)", README)
     arguments = command.replace("--seeds 500", "--seeds 5").split()
-    assert "5 new runs" in python([*arguments, "--jobs", "1"], folder, folder)
-    assert "| greedy" in python(["-m", "experiments", "table"], folder, folder)
+    assert "5 new runs" in python([*arguments, "--jobs", "1"], ROOT, folder, NAS_ZOO_PLUGINS=plugins)
+    assert "| greedy" in python(["-m", "experiments", "table"], ROOT, folder, NAS_ZOO_PLUGINS=plugins)
 
 
 def make(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -104,7 +102,7 @@ def test_every_command_runs(topology_table: Table, tmp_path: Path) -> None:
     (tmp_path / "t.safetensors").symlink_to(topology_table.path)
     official.write_archive(tmp_path / "path" / "to" / "NATS-tss-v1_0-3ffb9-simple", TopologySpace(), [0, 4, 13])
     for block in blocks("python"):
-        if block.startswith("# algorithms/"):
+        if block.startswith("# greedy.py"):
             path, source = block.removeprefix("# ").split("\n", 1)
             (tmp_path / path).write_text(source)
         elif "np.savez" in block:

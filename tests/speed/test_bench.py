@@ -16,7 +16,7 @@ from experiments.bench.__main__ import main
 from experiments.bench.history import History
 from experiments.bench.rows import Figure, Row
 from experiments.bench.tables import Subject, renamed
-from experiments.runs.run import DEFAULT_BUDGETS
+from experiments.settings import default_budget
 
 MACHINE = {"platform": "Some OS", "cpu": "one", "cores": 2}
 
@@ -100,7 +100,7 @@ def test_a_table_of_other_data_is_measured_under_a_name_that_the_package_knows(
     subject = Subject.of(digits_table, None, tmp_path)
     assert exported == ["cifar100"]
     assert (subject.dataset, subject.archive) == ("cifar100", tmp_path / "archive")
-    assert subject.budget == DEFAULT_BUDGETS["topology", "digits"]
+    assert subject.budget == default_budget("topology", "digits")
 
 
 @pytest.mark.parametrize(

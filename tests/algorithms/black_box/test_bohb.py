@@ -211,7 +211,7 @@ def test_first_model_and_move_to_higher_fidelities(search: type[ModelHyperband],
     for _ in range(200):
         before = run._model_epochs
         [(query, _)] = drive(run, 1)
-        told = len(run._histories[query.epochs or 12].accuracies) if (query.epochs or 12) >= before else 0
+        told = len(run._histories[query.epochs or 12].scores) if (query.epochs or 12) >= before else 0
         if run._model_epochs != before:
             assert told == evaluations  # spec: 14 points for six decisions, 12 for five
             assert query.epochs == run._model_epochs > before

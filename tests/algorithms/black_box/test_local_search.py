@@ -67,8 +67,9 @@ def test_every_architecture_once_then_finished(first_improvement: bool) -> None:
 
 def test_a_plateau_is_a_local_optimum() -> None:
     search = LocalSearch(SPACE, seed=3)
-    first = search.ask().architecture
-    search.tell(search._pending or pytest.fail("nothing asked"), 50.0)
+    start = search.ask()
+    search.tell(start, 50.0)
+    first = start.architecture
     around = set(SPACE.neighbors(first))
     for _ in range(len(around)):
         query = search.ask()

@@ -1,4 +1,4 @@
-"""SimulatedEvaluator: its ledger by hand, its noise, its budget, and what it cannot see."""
+"""Simulated evaluation: its ledger by hand, its noise, its budget, curves and costs, and what it cannot see."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from benchmark_api.spaces import SizeSpace
+from benchmark_api.spaces import Architecture, SizeSpace
 from benchmark_api.tables import evaluator as evaluator_module
-from benchmark_api.tables.evaluator import BudgetExhausted, MissingValidation, SimulatedEvaluator
+from benchmark_api.tables.evaluation import Query
+from benchmark_api.tables.evaluator import Accounting, BudgetedEvaluator, BudgetExhausted, MissingValidation, simulated_evaluator
 from benchmark_api.tables.table import Table, TableWriter, ValidationView
 
 NAN = float("nan")
@@ -45,11 +46,24 @@ VIEW = ValidationView(
 )
 
 
+class Evaluations:
+    """A simulated evaluator by architecture and epochs, which answers with the accuracy alone."""
+
+    def __init__(self, view: ValidationView, budget: float = float("inf"), *, seed: Any = 0, **accounting: Any) -> None:
+        self.evaluator: BudgetedEvaluator = simulated_evaluator(view, Accounting(budget=budget, **accounting), seed=seed)
+
+    def evaluate(self, architecture: Architecture, epochs: int | None = None) -> float:
+        return self.evaluator.evaluate(Query(architecture, epochs)).accuracy
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.evaluator, name)
+
+
 # -- the ledger --------------------------------------------------------------------------------------------------------
 
 
 def test_a_query_costs_its_epochs_and_one_validation_pass() -> None:
-    evaluator = SimulatedEvaluator(VIEW, noise=777)
+    evaluator = Evaluations(VIEW, noise=777)
     assert (evaluator.clock, evaluator.queries) == (0.0, 0)
     assert evaluator.evaluate(A) == 70.0
     assert evaluator.clock == 12 * 10 + 1
@@ -63,7 +77,7 @@ def test_a_query_costs_its_epochs_and_one_validation_pass() -> None:
 
 
 def test_the_drawn_trial_is_the_one_that_is_paid() -> None:
-    evaluator = SimulatedEvaluator(VIEW, seed=0)
+    evaluator = Evaluations(VIEW, seed=0)
     costs = {70.0: 121.0, 80.0: 242.0}
     seen = set()
     for _ in range(30):
@@ -75,7 +89,7 @@ def test_the_drawn_trial_is_the_one_that_is_paid() -> None:
 
 
 def test_resuming_pays_the_epochs_in_between() -> None:
-    evaluator = SimulatedEvaluator(VIEW, noise=888, charge="resume")
+    evaluator = Evaluations(VIEW, noise=888, charge="resume")
     assert evaluator.evaluate(A, 1) == 20.0
     assert evaluator.clock == 1 * 20 + 2
     assert evaluator.evaluate(A, 4) == 60.0
@@ -94,7 +108,7 @@ def test_resuming_pays_the_epochs_in_between() -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_resumed_training_stays_with_its_trial(seed: int) -> None:
-    evaluator = SimulatedEvaluator(VIEW, seed=seed, charge="resume")
+    evaluator = Evaluations(VIEW, seed=seed, charge="resume")
     curve = tuple(evaluator.evaluate(A, epochs) for epochs in (1, 4, 12))
     assert curve in {(10.0, 50.0, 70.0), (20.0, 60.0, 80.0)}
 
@@ -103,8 +117,8 @@ def test_ledgers_of_successive_halving_add_up(topology_table: Table) -> None:
     view = topology_table.search_view("cifar10")
     rungs = [(1, range(9)), (4, range(3)), (12, range(1))]
     per_epoch, per_pass = view.train_seconds[:, 0], view.validation_seconds[:, 0]
-    scratch = SimulatedEvaluator(view, noise=777)
-    resumed = SimulatedEvaluator(view, noise=777, charge="resume")
+    scratch = Evaluations(view, noise=777)
+    resumed = Evaluations(view, noise=777, charge="resume")
     for epochs, indices in rungs:
         for index in indices:
             for evaluator in (scratch, resumed):
@@ -119,7 +133,7 @@ def test_ledgers_of_successive_halving_add_up(topology_table: Table) -> None:
 
 
 def test_free_repeats_are_answered_from_memory() -> None:
-    evaluator = SimulatedEvaluator(VIEW, seed=3, repeats="free")
+    evaluator = Evaluations(VIEW, seed=3, repeats="free")
     first = evaluator.evaluate(A)
     ledger = (evaluator.clock, evaluator.queries)
     assert {evaluator.evaluate(A, epochs) for epochs in [12, None] * 10} == {first}
@@ -130,7 +144,7 @@ def test_free_repeats_are_answered_from_memory() -> None:
 
 def test_a_run_of_free_repeats_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluator_module, "MAX_FREE_REPEATS", 5)
-    evaluator = SimulatedEvaluator(VIEW, repeats="free")
+    evaluator = Evaluations(VIEW, repeats="free")
     for epochs in (1, 4, 12):  # a charged query in between starts the count again
         for _ in range(6):
             evaluator.evaluate(A, epochs)
@@ -143,7 +157,7 @@ def test_a_run_of_free_repeats_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("budget", [1.0, 121.0, 121.1, 1000.0])
 def test_only_the_last_query_overshoots(budget: float) -> None:
-    evaluator = SimulatedEvaluator(VIEW, budget, noise=777)
+    evaluator = Evaluations(VIEW, budget, noise=777)
     while not evaluator.exhausted:
         before = evaluator.clock
         evaluator.evaluate(A)
@@ -156,7 +170,7 @@ def test_only_the_last_query_overshoots(budget: float) -> None:
 
 
 def test_at_most_max_queries() -> None:
-    evaluator = SimulatedEvaluator(VIEW, max_queries=2)
+    evaluator = Evaluations(VIEW, max_queries=2)
     evaluator.evaluate(A)
     evaluator.evaluate(C)
     assert evaluator.exhausted
@@ -167,8 +181,8 @@ def test_at_most_max_queries() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"budget": 0}, "budget must be a positive number of simulated seconds, got 0"),
-        ({"budget": NAN}, "budget must be a positive.*got nan"),
+        ({"budget": 0}, "budget must be positive, got 0"),
+        ({"budget": NAN}, "budget must be positive, got nan"),
         ({"max_queries": 0}, "max_queries must be at least 1, got 0"),
         ({"charge": "twice"}, "charge must be one of.*'scratch'.*got 'twice'"),
         ({"repeats": "cached"}, "repeats must be one of.*'free'.*got 'cached'"),
@@ -177,14 +191,14 @@ def test_at_most_max_queries() -> None:
 )
 def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        SimulatedEvaluator(VIEW, **arguments)
+        Evaluations(VIEW, **arguments)
 
 
 # -- noise, trials that are missing, epochs that are missing -----------------------------------------------------------
 
 
 def test_mean_noise() -> None:
-    evaluator = SimulatedEvaluator(VIEW, noise="mean")
+    evaluator = Evaluations(VIEW, noise="mean")
     assert evaluator.evaluate(A) == 75.0
     assert evaluator.clock == 12 * 15 + 1.5
     assert evaluator.evaluate(B) == 75.0  # over the trials that have a figure
@@ -193,7 +207,7 @@ def test_mean_noise() -> None:
 
 def test_every_existing_trial_is_equally_likely(topology_table: Table) -> None:
     view = topology_table.search_view("cifar100")
-    evaluator = SimulatedEvaluator(view, seed=0)
+    evaluator = Evaluations(view, seed=0)
     for index, trials in ((0, 3), (2, 2)):  # every third architecture lacks its last trial
         answers = [evaluator.evaluate(view.space.architecture(index)) for _ in range(3000)]
         counts = [answers.count(float(accuracy)) for accuracy in view.accuracy[index, :trials, -1]]
@@ -202,7 +216,7 @@ def test_every_existing_trial_is_equally_likely(topology_table: Table) -> None:
 
 
 def test_a_fixed_trial_that_is_missing_is_named_and_not_charged() -> None:
-    evaluator = SimulatedEvaluator(VIEW, noise=888)
+    evaluator = Evaluations(VIEW, noise=888)
     with pytest.raises(MissingValidation, match=r"architecture 2 has no trial with seed 888.*3 of 4 architectures"):
         evaluator.evaluate(C)
     assert (evaluator.clock, evaluator.queries) == (0.0, 0)
@@ -210,7 +224,7 @@ def test_a_fixed_trial_that_is_missing_is_named_and_not_charged() -> None:
 
 @pytest.mark.parametrize("noise", ["random", "mean", 777])
 def test_an_architecture_without_trials(noise: Any) -> None:
-    evaluator = SimulatedEvaluator(VIEW, noise=noise)
+    evaluator = Evaluations(VIEW, noise=noise)
     with pytest.raises(MissingValidation, match="architecture 3"):
         evaluator.evaluate(D)
     assert (evaluator.clock, evaluator.queries) == (0.0, 0)
@@ -218,10 +232,10 @@ def test_an_architecture_without_trials(noise: Any) -> None:
 
 def test_a_figure_that_is_missing_is_not_replaced() -> None:
     with pytest.raises(MissingValidation, match="no validation accuracy of architecture 1 after 12 epochs"):
-        SimulatedEvaluator(VIEW, noise=888).evaluate(B)
+        Evaluations(VIEW, noise=888).evaluate(B)
     only = replace(VIEW, accuracy=np.full((4, 2, 3), NAN))
     for noise in ("random", "mean", 777):
-        evaluator = SimulatedEvaluator(only, noise=noise)
+        evaluator = Evaluations(only, noise=noise)
         with pytest.raises(MissingValidation, match="architecture 0 after 12 epochs"):
             evaluator.evaluate(A)
         assert evaluator.clock == 0.0
@@ -229,7 +243,7 @@ def test_a_figure_that_is_missing_is_not_replaced() -> None:
 
 @pytest.mark.parametrize("epochs", [-1, 0, 2, 11, 13])
 def test_an_epoch_without_validation_is_refused(epochs: int) -> None:
-    evaluator = SimulatedEvaluator(VIEW)
+    evaluator = Evaluations(VIEW)
     with pytest.raises(MissingValidation, match=rf"after {epochs} epochs of cifar10-valid/12 \(epochs with one: 1, 4, 12\)"):
         evaluator.evaluate(A, epochs)
     assert (evaluator.clock, evaluator.queries) == (0.0, 0)
@@ -237,11 +251,52 @@ def test_an_epoch_without_validation_is_refused(epochs: int) -> None:
 
 def test_a_partial_epoch_of_the_long_schedule_is_refused(topology_table: Table) -> None:
     # The package answers here with the accuracy on validation and test images together.
-    evaluator = SimulatedEvaluator(topology_table.search_view("cifar100", "200"))
+    evaluator = Evaluations(topology_table.search_view("cifar100", "200"))
     architecture = topology_table.space.architecture(0)
     assert evaluator.evaluate(architecture) > 0.0
     with pytest.raises(MissingValidation, match="epochs with one: 200"):
         evaluator.evaluate(architecture, 100)
+
+
+def test_a_training_time_that_is_missing_is_refused() -> None:
+    for seconds in (np.zeros((4, 2)), np.full((4, 2), NAN)):  # nothing would ever end such a run
+        evaluator = Evaluations(replace(VIEW, train_seconds=seconds, validation_seconds=seconds))
+        with pytest.raises(MissingValidation, match="no training time of architecture 0"):
+            evaluator.evaluate(A)
+
+
+# -- curves and costs --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("charge", ["scratch", "resume"])
+def test_curves_end_with_the_epochs_paid(charge: Any) -> None:
+    evaluator = simulated_evaluator(VIEW, Accounting(noise=888, charge=charge), needs={"curves"})
+    short, long = evaluator.evaluate(Query(A, 4)), evaluator.evaluate(Query(A))
+    assert (short.accuracy, short.curve) == (60.0, (20.0, 60.0))
+    assert (long.accuracy, long.curve) == (80.0, (20.0, 60.0, 80.0))
+    assert (short.costs, long.costs) == ({}, {})
+
+
+def test_mean_curves() -> None:
+    evaluator = simulated_evaluator(VIEW, Accounting(noise="mean"), needs={"curves"})
+    assert evaluator.evaluate(Query(A)).curve == (15.0, 55.0, 75.0)
+    assert evaluator.evaluate(Query(B)).curve == (35.0, 45.0, 75.0)  # over the trials that have one
+
+
+def test_costs_are_all_metrics_of_the_table() -> None:
+    costs = {"energy": np.array([1.0, 2.0, 3.0, 4.0]), "params": np.array([0.1, 0.2, 0.3, 0.4], dtype=np.float32)}
+    evaluator = simulated_evaluator(replace(VIEW, costs=costs), Accounting(repeats="free", noise=777), needs={"costs"})
+    first, again = evaluator.evaluate(Query(B)), evaluator.evaluate(Query(B))
+    assert first.costs == {"energy": 2.0, "params": pytest.approx(0.2)}
+    assert first.curve == ()
+    assert first.seconds == 12 * 3 + 0.5
+    assert again == first._replace(seconds=0.0)
+
+
+def test_nothing_is_gathered_that_is_not_needed() -> None:
+    for needs in (frozenset(), {"fidelities", "task"}):
+        evaluation = simulated_evaluator(VIEW, Accounting(), needs=needs).evaluate(Query(A))
+        assert (evaluation.curve, evaluation.costs) == ((), {})
 
 
 # -- determinism -------------------------------------------------------------------------------------------------------
@@ -249,7 +304,7 @@ def test_a_partial_epoch_of_the_long_schedule_is_refused(topology_table: Table) 
 
 def answers(view: ValidationView, seed: int, **options: Any) -> list[float]:
     """Accuracies and clock of 200 queries of every fidelity."""
-    evaluator = SimulatedEvaluator(view, seed=seed, **options)
+    evaluator = Evaluations(view, seed=seed, **options)
     rng = np.random.default_rng(0)
     trace = []
     for _ in range(200):
@@ -271,15 +326,15 @@ def test_same_seed_same_answers(size_table: Table) -> None:
 def test_same_answers_in_another_process(size_table: Table) -> None:
     program = (
         "import sys; from benchmark_api.tables.table import Table\n"
-        "from benchmark_api.tables.evaluator import SimulatedEvaluator\n"
-        "view = Table(sys.argv[1]).search_view('cifar10'); evaluator = SimulatedEvaluator(view, seed=5)\n"
+        "from tests.benchmark_api.tables.test_evaluator import Evaluations\n"
+        "view = Table(sys.argv[1]).search_view('cifar10'); evaluator = Evaluations(view, seed=5)\n"
         "print([evaluator.evaluate(view.space.architecture(index)) for index in range(27)])"
     )
     root = Path(__file__).parents[3]
     command = [sys.executable, "-c", program, str(size_table.path)]
     output = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
     view = size_table.search_view("cifar10")
-    evaluator = SimulatedEvaluator(view, seed=5)
+    evaluator = Evaluations(view, seed=5)
     assert output.strip() == str([evaluator.evaluate(view.space.architecture(index)) for index in range(27)])
 
 
@@ -321,21 +376,22 @@ def test_changing_every_test_figure_changes_no_answer(topology_table: Table, ret
         assert answers(retested.search_view(dataset), 0, **options) == before
 
 
-def arrays_in(value: object) -> Iterator[np.ndarray[Any, Any]]:
-    for field in vars(value).values():
-        if isinstance(field, np.ndarray):
-            yield field
+def arrays_in(view: ValidationView) -> Iterator[np.ndarray[Any, Any]]:
+    for value in [*vars(view).values(), *view.costs.values()]:
+        if isinstance(value, np.ndarray):
+            yield value
 
 
 def test_the_view_has_no_test_figures(topology_table: Table) -> None:
     assert {field.name for field in fields(ValidationView)} == {
         *("space", "dataset", "key", "schedule", "schedule_epochs", "epochs", "seeds"),
-        *("accuracy", "train_seconds", "validation_seconds"),
+        *("accuracy", "train_seconds", "validation_seconds", "costs"),
     }
     for dataset in topology_table.datasets:
         view = topology_table.search_view(dataset)
-        seen = [*arrays_in(view), *arrays_in(SimulatedEvaluator(view))]
-        assert len(seen) == 4
+        seen = list(arrays_in(view))
+        assert list(view.costs) == ["flops", "latency", "params"]
+        assert len(seen) == 4 + len(view.costs)
         for split in topology_table.splits(dataset, "12"):
             for quantity in ("accuracy", "loss", "seconds"):
                 tensor = topology_table.tensor(f"{dataset}/12/{split}/{quantity}")

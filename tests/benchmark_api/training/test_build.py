@@ -20,7 +20,8 @@ import torch
 import benchmark_api.training.build as build_module
 from benchmark_api.__main__ import main
 from benchmark_api.spaces import Architecture, SearchSpace, SizeSpace, TopologySpace
-from benchmark_api.tables.evaluator import SimulatedEvaluator
+from benchmark_api.tables.evaluation import Query
+from benchmark_api.tables.evaluator import Accounting, simulated_evaluator
 from benchmark_api.tables.table import Table
 from benchmark_api.training.build import Plan, Protocol, StackPiece, build, initial_weights, measure_speed, train
 from benchmark_api.training.datasets import Dataset, Distortion, Split, load_dataset
@@ -237,8 +238,8 @@ def test_a_table_says_where_it_is_from(tiny: Table) -> None:
 
 
 def test_a_search_runs_on_it(tiny: Table) -> None:
-    evaluator = SimulatedEvaluator(tiny.search_view("digits"), budget=1e9)
-    assert 5 < evaluator.evaluate((1, 1)) < 100
+    evaluator = simulated_evaluator(tiny.search_view("digits"), Accounting())
+    assert 5 < evaluator.evaluate(Query((1, 1))).accuracy < 100
     assert evaluator.clock > 0
 
 

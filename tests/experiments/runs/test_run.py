@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,12 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from algorithms.black_box import BLACK_BOX, BlackBoxSearch, Query, SearchFinished
+from algorithms.black_box import BLACK_BOX, BlackBoxSearch, Evaluation, Query, SearchFinished
 from benchmark_api.spaces import Architecture
 from benchmark_api.tables.table import Table, TableWriter
-from experiments.runs.run import Run, RunSettings, run
+from experiments.runs.black_box import condition_of, task_of
+from experiments.runs.run import Run, run
+from experiments.settings import RunSettings
 
 SETTINGS = RunSettings(space="topology", dataset="cifar10", schedule="12", budget=5_000)
 
@@ -34,7 +35,7 @@ class Walk(BlackBoxSearch):
         self.asked += 1
         return Query(self.space.architecture(self.asked - 1), 4 if self.asked % 2 else None)
 
-    def _observe(self, query: Query, accuracy: float) -> None: ...
+    def _observe(self, query: Query, evaluation: Evaluation) -> None: ...
 
 
 class ShortWalk(Walk):
@@ -160,4 +161,64 @@ def test_settings_refuse_what_would_never_end() -> None:
 
 
 def test_integer_and_float_budgets_are_one(topology_table: Table) -> None:
-    assert json.dumps(SETTINGS.budget) == "5000.0"
+    search = BLACK_BOX["rea"]
+    whole, real = (
+        condition_of(search, search.Config(), topology_table, RunSettings.of(topology_table, "cifar10", budget=budget))
+        for budget in (5_000, 5_000.0)
+    )
+    assert whole.folder() == real.folder()
+
+
+# -- what only some searches need ------------------------------------------------------------------------------------------
+
+
+class Frugal(ShortWalk):
+    """Prefers low latency to accuracy."""
+
+    needs = frozenset({"curves", "costs"})
+    incumbent_rule = "own"
+
+    def _start(self) -> None:
+        self.seen: list[Evaluation] = []
+
+    def _improves(self, query: Query, evaluation: Evaluation) -> bool:
+        return all(evaluation.costs["latency"] < other.costs["latency"] for other in self.seen)
+
+    def _observe(self, query: Query, evaluation: Evaluation) -> None:
+        self.seen.append(evaluation)
+
+
+def test_a_run_holds_what_its_search_needs(topology_table: Table) -> None:
+    view = topology_table.search_view("cifar10")
+    plain, result = (run(search, None, view, SETTINGS, seed=0) for search in (ShortWalk, Frugal))
+    assert same(plain, result)
+    assert (plain.curve, plain.costs, plain.cost_names, plain.incumbent) == (None, None, (), None)
+    assert result.cost_names == ("flops", "latency", "params")
+    assert result.costs is not None
+    assert result.curve is not None
+    assert result.incumbent is not None
+    for column, name in enumerate(result.cost_names):
+        np.testing.assert_array_equal(result.costs[:, column], topology_table.tensor(f"cifar10-valid/12/{name}")[:7])
+    latency = result.costs[:, 1]
+    assert result.incumbent.tolist() == [int(latency[: number + 1].argmin()) for number in range(7)]
+    assert [len(curve) for curve in result.curve] == result.epochs.tolist()
+    assert [curve[-1] for curve in result.curve] == result.accuracy.tolist()
+
+
+def test_a_search_that_needs_images_gets_them(digits_table: Table) -> None:
+    tasks = []
+
+    class Looks(BLACK_BOX["random"]):  # type: ignore[misc]
+        needs = frozenset({"task"})
+
+        def _start(self) -> None:
+            tasks.append(self.task)
+
+    task = task_of(Looks, digits_table, "digits", None)
+    settings = RunSettings.of(digits_table, "digits")
+    run(Looks, None, digits_table.search_view("digits"), settings, seed=0, task=task)
+    assert tasks[0].space == digits_table.space
+    assert set(tasks[0].dataset.splits) == {"train", "x-valid"}
+    assert task_of(BLACK_BOX["random"], digits_table, "digits", None) is None
+    with pytest.raises(ValueError, match="needs a task"):
+        run(Looks, None, digits_table.search_view("digits"), settings, seed=0)

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from algorithms.black_box import BLACK_BOX, BlackBoxSearch, Query
+from algorithms.black_box import BLACK_BOX, BlackBoxSearch, Evaluation, Query
 from benchmark_api.jobs import engines
 from benchmark_api.jobs.engines import carry_out
 from benchmark_api.tables.table import Table
 from experiments import store
 from experiments.runs import black_box as sweep
+from experiments.settings import RunSettings
 from experiments.store import Condition, Experiment
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -40,12 +41,12 @@ class Failing(BlackBoxSearch):
             type(self).trouble()
         return Query(self.space.architecture(0))
 
-    def _observe(self, query: Query, accuracy: float) -> None: ...
+    def _observe(self, query: Query, evaluation: Evaluation) -> None: ...
 
 
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> type[Failing]:
-    monkeypatch.setitem(BLACK_BOX, "failing", Failing)
+    monkeypatch.setitem(BLACK_BOX._entries, "failing", Failing)
     return Failing
 
 
@@ -54,12 +55,12 @@ def raise_error() -> None:
 
 
 def condition_of(name: str, table: Table, **settings: Any) -> Condition:
-    settings = {"budget": 1_000, **settings}
-    return sweep.condition_of(BLACK_BOX[name], BLACK_BOX[name].Config(), table, "cifar10", **settings)
+    of = RunSettings.of(table, "cifar10", **{"budget": 1_000, **settings})
+    return sweep.condition_of(BLACK_BOX[name], BLACK_BOX[name].Config(), table, of)
 
 
 def pieces_of(condition: Condition, table: Table, results: Path, seeds: range) -> list[sweep.Piece]:
-    return sweep.plan(condition, BLACK_BOX[condition.algorithm].Config(), table, results, seeds)
+    return sweep.plan(condition, table, results, seeds)
 
 
 def assert_same(first: Experiment, second: Experiment) -> None:
@@ -203,11 +204,8 @@ def test_conditions_are_checked_before_anything_runs(topology_table: Table, size
 
 
 def test_default_budgets_are_the_papers(topology_table: Table, size_table: Table) -> None:
-    def budget(table: Table, dataset: str) -> float:
-        return sweep.condition_of(BLACK_BOX["rea"], BLACK_BOX["rea"].Config(), table, dataset).budget
-
-    assert budget(topology_table, "cifar10") == 20_000
-    assert budget(topology_table, "cifar100") == budget(size_table, "cifar100") == 40_000
+    assert RunSettings.of(topology_table, "cifar10").budget == 20_000
+    assert RunSettings.of(topology_table, "cifar100").budget == RunSettings.of(size_table, "cifar100").budget == 40_000
 
 
 def start(table: Table, results: Path, seeds: int) -> subprocess.Popen[bytes]:

@@ -1,0 +1,45 @@
+"""Query and Evaluation: the question of a search and the answer that it is told."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from benchmark_api.spaces import Architecture
+
+Need = Literal["fidelities", "curves", "costs", "task"]
+"""What a search may need besides accuracies: trainings of several lengths, learning curves, costs, a task with images."""
+
+
+class Query(NamedTuple):
+    """A training that a search asks for.
+
+    Attributes:
+        architecture: the architecture to train.
+        epochs: length of the training in epochs; None for the whole schedule.
+    """
+
+    architecture: Architecture
+    epochs: int | None = None
+
+
+class Evaluation(NamedTuple):
+    """Result of a query.
+
+    Attributes:
+        accuracy: validation accuracy after the last epoch, percent; NaN for a failed evaluation.
+        seconds: simulated seconds charged; 0 for a repeat answered from memory.
+        curve: validation accuracy after each stored epoch up to the last one paid, percent; empty unless a search needs curves.
+        costs: metrics of the architecture by name, in the table's units; empty unless a search needs costs.
+    """
+
+    accuracy: float
+    seconds: float = 0.0
+    curve: tuple[float, ...] = ()
+    costs: Mapping[str, float] = {}
+
+    @property
+    def score(self) -> float:
+        """Accuracy for comparisons, percent: -inf for a failed evaluation."""
+        return self.accuracy if self.accuracy == self.accuracy else -math.inf

@@ -1,0 +1,303 @@
+"""Contract of black-box searches, to be run on any search.
+
+    # test_greedy.py, with the project's root on the Python path
+    import pytest
+    from greedy import Greedy
+    from tests.contracts.black_box import BlackBoxContract
+
+    @pytest.mark.parametrize("search_class", [Greedy])
+    class TestGreedy(BlackBoxContract):
+        other_values = {"temperature": [0.1]}  # only where the values chosen from the bounds do not suit
+
+The search must be importable by its module's name, since one test repeats its runs in another process.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from algorithms.black_box.base import BlackBoxSearch, Evaluation, Query, SearchFinished
+from benchmark_api.bounds import Limit, limits
+from benchmark_api.spaces import Architecture, SearchSpace, SizeSpace, TopologySpace
+
+SPACES: tuple[SearchSpace, ...] = (TopologySpace(), SizeSpace())
+TINY_SPACES = [SizeSpace(widths=(8,), layers=1), SizeSpace(widths=(8, 16), layers=1), SizeSpace(widths=(8, 16), layers=3)]
+MAX_EPOCHS = 12
+
+Search = type[BlackBoxSearch]
+Trajectory = list[tuple[Architecture, int | None]]
+every_space = pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
+
+
+def toy_accuracy(query: Query) -> float:
+    """Return an accuracy of a rugged landscape, percent; the same in every process."""
+    waves = [math.sin(1.7 * decision + 2.3 * choice) for decision, choice in enumerate(query.architecture)]
+    return 60.0 + 2.5 * (query.epochs or MAX_EPOCHS) * sum(waves) / len(waves) + 3.0 * math.sin(sum(query.architecture) ** 2)
+
+
+def evaluation_of(query: Query, accuracy: float) -> Evaluation:
+    """Return an evaluation with all parts: a curve that rises to the accuracy, and the costs of all tables."""
+    epochs = query.epochs or MAX_EPOCHS
+    curve = tuple(accuracy * (epoch + 1) / epochs for epoch in range(epochs))
+    size = 1.0 + sum(query.architecture)
+    return Evaluation(accuracy, float(epochs), curve, {"params": 0.1 * size, "flops": 10.0 * size, "latency": 0.01 * size})
+
+
+def run(search: BlackBoxSearch, evaluations: int, accuracy: Callable[[Query], float] = toy_accuracy) -> Trajectory:
+    """Return the queries of at most that many evaluations."""
+    trajectory: Trajectory = []
+    for _ in range(evaluations):
+        try:
+            query = search.ask()
+        except SearchFinished:
+            break
+        search.tell(query, evaluation_of(query, accuracy(query)))
+        trajectory.append((query.architecture, query.epochs))
+    return trajectory
+
+
+def other_numbers(value: float, limit: Limit | None) -> Iterator[float]:
+    """Iterate over allowed numbers that differ from a value and have its type."""
+    for other in (value * 3, value * 1.5 + 0.2, value + 1, value / 2, value - 1):
+        plain = type(value)(other)
+        if plain != value and (limit is None or limit.allows(plain)):
+            yield plain
+
+
+class BlackBoxContract:
+    """Tests of one search; a subclass parametrises them by `search_class`.
+
+    Attributes:
+        other_values: values to compare with the default, by hyperparameter, where those chosen from type and bounds do not suit.
+        defaults: values to use instead of the default in that comparison, by hyperparameter.
+        without_effect: hyperparameters that do not change the queries.
+        is_random: whether runs with different seeds differ.
+        task: images and skeleton for searches that need a task.
+    """
+
+    other_values: ClassVar[Mapping[str, Sequence[Any]]] = {}
+    defaults: ClassVar[Mapping[str, Any]] = {}
+    without_effect: ClassVar[Collection[str]] = ()
+    is_random: ClassVar[bool] = True
+    task: ClassVar[Any] = None
+
+    def make(
+        self,
+        search_class: Search,
+        space: SearchSpace,
+        config: object | None = None,
+        *,
+        seed: Any = 0,
+        max_epochs: int = MAX_EPOCHS,
+    ) -> BlackBoxSearch:
+        return search_class(space, config, seed=seed, max_epochs=max_epochs, task=self.task)
+
+    # -- determinism -------------------------------------------------------------------------------------------------------
+
+    @every_space
+    def test_the_seed_determines_the_run(self, search_class: Search, space: SearchSpace) -> None:
+        first = run(self.make(search_class, space, seed=1), 60)
+        assert run(self.make(search_class, space, seed=1), 60) == first
+        assert run(self.make(search_class, space, seed=np.random.default_rng(1)), 60) == first
+        assert (run(self.make(search_class, space, seed=2), 60) != first) == self.is_random
+
+    def test_another_process_makes_the_same_runs(self, search_class: Search) -> None:
+        if self.task is not None:
+            pytest.skip("the task is only in this process")
+        program = (
+            f"from {search_class.__module__} import {search_class.__qualname__} as search_class\n"
+            f"from {BlackBoxContract.__module__} import SPACES, run\n"
+            "print([run(search_class(space, seed=5), 80) for space in SPACES])"
+        )
+        environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+        assert output.stdout.strip() == str([run(self.make(search_class, space, seed=5), 80) for space in SPACES])
+
+    def test_global_random_state_is_neither_used_nor_changed(self, search_class: Search) -> None:
+        def state() -> tuple[Any, Any]:
+            return random.getstate(), np.random.get_state(legacy=False)  # noqa: NPY002
+
+        trajectories = []
+        for seed in (1, 2):
+            random.seed(seed)
+            np.random.seed(seed)  # noqa: NPY002
+            before = state()
+            trajectories.append(run(self.make(search_class, SPACES[0], seed=3), 60))
+            np.testing.assert_equal(state(), before)
+        assert trajectories[0] == trajectories[1]
+
+    def test_interleaved_runs_do_not_affect_each_other(self, search_class: Search) -> None:
+        searches = [self.make(search_class, SPACES[0], seed=seed) for seed in (4, 5)]
+        interleaved: list[Trajectory] = [[], []]
+        for _ in range(50):
+            for search, trajectory in zip(searches, interleaved, strict=True):
+                trajectory.extend(run(search, 1))
+        assert interleaved == [run(self.make(search_class, SPACES[0], seed=seed), 50) for seed in (4, 5)]
+
+    # -- queries -----------------------------------------------------------------------------------------------------------
+
+    @every_space
+    def test_queries_are_valid_and_plain(self, search_class: Search, space: SearchSpace) -> None:
+        for architecture, epochs in run(self.make(search_class, space), 200):
+            assert space.check(architecture) == architecture
+            assert type(architecture) is tuple
+            assert all(type(choice) is int for choice in architecture)
+            assert epochs is None or (type(epochs) is int and 1 <= epochs <= MAX_EPOCHS)
+            assert epochs in (None, MAX_EPOCHS) or "fidelities" in search_class.needs
+
+    @pytest.mark.parametrize("max_epochs", [1, 5, 12, 90])
+    def test_longest_trainings_are_those_of_the_schedule(self, search_class: Search, max_epochs: int) -> None:
+        trajectory = run(self.make(search_class, SPACES[1], max_epochs=max_epochs), 250)
+        assert max(epochs or max_epochs for _, epochs in trajectory) == max_epochs
+
+    @pytest.mark.parametrize("space", TINY_SPACES, ids=len)
+    def test_tiny_spaces_are_survived(self, search_class: Search, space: SearchSpace) -> None:
+        trajectory = run(self.make(search_class, space), 150)  # fewer only where the search is finished
+        assert trajectory
+        assert all(space.check(architecture) == architecture for architecture, _ in trajectory)
+
+    # -- results -----------------------------------------------------------------------------------------------------------
+
+    @pytest.mark.parametrize(
+        "accuracy",
+        [
+            lambda query: 50.0,
+            lambda query: float("nan"),
+            lambda query: float("nan") if sum(query.architecture) % 3 else toy_accuracy(query),
+            lambda query: 0.0,
+            lambda query: float(sum(query.architecture) % 2),
+        ],
+        ids=["all equal", "all failed", "some failed", "all zero", "two values"],
+    )
+    @every_space
+    def test_ties_and_failures_are_survived(
+        self, search_class: Search, space: SearchSpace, accuracy: Callable[[Query], float]
+    ) -> None:
+        search = self.make(search_class, space)
+        trajectory = run(search, 150, accuracy)
+        assert trajectory
+        succeeded = [query for query in trajectory if accuracy(Query(*query)) == accuracy(Query(*query))]
+        if search.incumbent is not None:
+            assert search.incumbent in [architecture for architecture, _ in succeeded]
+            assert search.incumbent_accuracy > -math.inf
+        elif search_class.incumbent_rule != "own":
+            assert not succeeded
+
+    @every_space
+    def test_incumbent_is_the_first_best_of_the_history(self, search_class: Search, space: SearchSpace) -> None:
+        search = self.make(search_class, space, seed=6)
+        rule = search_class.incumbent_rule
+        history: list[tuple[tuple[int, float], Query]] = []
+        for _ in range(120):
+            query = search.ask()
+            accuracy = toy_accuracy(query)
+            search.tell(query, evaluation_of(query, accuracy))
+            history.append(((0 if rule == "any-fidelity" else query.epochs or MAX_EPOCHS, accuracy), query))
+            number = search.incumbent_number
+            if rule == "own":
+                if number is None:
+                    continue
+            else:
+                assert number == max(range(len(history)), key=lambda entry: history[entry][0])  # the first one on ties
+            assert search.incumbent == history[number][1].architecture
+            assert search.incumbent_accuracy == history[number][0][1]
+
+    def test_an_accuracy_alone_is_enough(self, search_class: Search) -> None:
+        if search_class.needs & {"curves", "costs"}:
+            pytest.skip("the search needs more than accuracies")
+        searches = [self.make(search_class, SPACES[0], seed=8) for _ in range(2)]
+        for _ in range(60):
+            first, second = (search.ask() for search in searches)
+            assert first == second
+            searches[0].tell(first, toy_accuracy(first))
+            searches[1].tell(second, evaluation_of(second, toy_accuracy(second)))
+
+    # -- the order of calls ------------------------------------------------------------------------------------------------
+
+    def test_wrong_calls_are_refused_and_change_nothing(self, search_class: Search) -> None:
+        search, twin = (self.make(search_class, SPACES[0], seed=3) for _ in range(2))
+        with pytest.raises(RuntimeError, match="nothing was asked for"):
+            search.tell(Query((0,) * 6), 50.0)
+        for _ in range(40):
+            query = search.ask()
+            assert query == twin.ask()
+            with pytest.raises(RuntimeError, match=r"tell\(\) got"):
+                search.tell(Query((4,) * 6, 99), 50.0)
+            for wrong in ("93.2", None, 1j, Evaluation("93.2")):  # type: ignore[arg-type]
+                with pytest.raises(TypeError, match="must be real number"):
+                    search.tell(query, wrong)  # type: ignore[arg-type]
+            for infinite in (math.inf, Evaluation(-math.inf)):
+                with pytest.raises(ValueError, match="accuracy must be finite"):
+                    search.tell(query, infinite)
+            evaluation = evaluation_of(query, toy_accuracy(query))
+            search.tell(query, evaluation)
+            twin.tell(query, evaluation)
+            with pytest.raises(RuntimeError, match=r"tell\(\) got"):
+                search.tell(query, evaluation)
+
+    def test_pending_queries(self, search_class: Search) -> None:
+        search = self.make(search_class, SPACES[0], seed=3)
+        limit = search_class.max_pending
+        queries = [search.ask() for _ in range(20 if limit is None else limit)]
+        if limit is not None:
+            with pytest.raises(RuntimeError, match="sequential" if limit == 1 else "may be pending"):
+                search.ask()
+        for query in reversed(queries):  # in any order
+            search.tell(query, evaluation_of(query, toy_accuracy(query)))
+        assert run(search, 50)
+
+    # -- hyperparameters ---------------------------------------------------------------------------------------------------
+
+    def test_every_hyperparameter_changes_the_run(self, search_class: Search) -> None:
+        for field in dataclasses.fields(search_class.Config):
+            if field.name in self.without_effect:
+                continue
+            default = dataclasses.replace(search_class.Config(), **{k: v for k, v in self.defaults.items() if k == field.name})
+            runs = [run(self.make(search_class, SPACES[1], default, seed=seed), 150) for seed in (0, 1)]
+            assert any(
+                [run(self.make(search_class, SPACES[1], config, seed=seed), 150) for seed in (0, 1)] != runs
+                for config in self._others(default, field.name)
+            ), f"{field.name} changes nothing"
+
+    def _others(self, default: Any, name: str) -> Iterator[Any]:
+        """Iterate over configurations that differ from the default in one hyperparameter."""
+        value, limit = getattr(default, name), limits(type(default)).get(name)
+        values: Any = self.other_values.get(name)
+        if values is None and isinstance(value, bool):
+            values = [not value]
+        elif values is None and limit and limit.choices:
+            values = [choice for choice in limit.choices if choice != value]
+        elif values is None:
+            assert isinstance(value, int | float), f"name values of {name} in `other_values`"
+            values = other_numbers(value, limit)
+        return (dataclasses.replace(default, **{name: other}) for other in values)
+
+    def test_declared_bounds_refuse(self, search_class: Search) -> None:
+        config = search_class.Config
+        for name, limit in limits(config).items():
+            wrong: list[Any] = limit.bound.refused() if limit.bound else ["no such choice"]
+            for value in wrong:
+                with pytest.raises(ValueError, match=f"{name} must be .*, got"):
+                    config(**{name: (value,) if limit.each else value})
+
+    def test_configurations_are_frozen_and_of_the_right_class(self, search_class: Search) -> None:
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            search_class.Config().anything = 1
+        with pytest.raises(TypeError, match=f"{search_class.name} takes a"):
+            self.make(search_class, SPACES[1], object())
+
+    def test_it_is_described(self, search_class: Search) -> None:
+        assert search_class.name
+        assert search_class.title
+        assert search_class.paper
+        assert search_class.__doc__
