@@ -14,9 +14,10 @@ import tyro
 
 from algorithms.black_box import BLACK_BOX
 from benchmark_api.plugins import load_plugins
+from experiments.commands.fields import OPTIONS
 from experiments.commands.reproduce import RankingCommand, ReproduceCommand
 from experiments.commands.results import ListCommand, StatusCommand, TableCommand, VerifyCommand
-from experiments.commands.run import OPTIONS, RunBlackBox, subcommands
+from experiments.commands.run import RunBlackBox, subcommands
 
 COMMANDS = {
     "table": TableCommand,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from algorithms.one_shot.search import Execution
 from benchmark_api.tables.table import Table
@@ -26,7 +29,7 @@ class RunOneShot(ResultsOptions):
     """Number of runs; their seeds are 777, 888, 999, 1110, ..."""
     seed_list: tuple[int, ...] = ()
     """Seeds to run instead."""
-    search: Search
+    search: Annotated[Search, tyro.conf.arg(name="")]
     execution: Execution = field(default_factory=Execution)
     parallel: JobOptions = field(default_factory=JobOptions)
 

@@ -113,7 +113,7 @@ class ReproduceCommand(ResultsOptions):
         pieces: list[ResultsPiece] = []
         for table, dataset in pairs:
             for search in BLACK_BOX.values():
-                pieces += RunBlackBox(search=Search(search), table=table.path, dataset=dataset, **options).plan()
+                pieces += RunBlackBox(search=Search.of(search), table=table.path, dataset=dataset, **options).plan()
         return pieces
 
     def _plan_one_shot(self, pairs: Sequence[tuple[Table, str]]) -> tuple[list[Table], list[ResultsPiece]]:
@@ -138,5 +138,5 @@ class ReproduceCommand(ResultsOptions):
             trained.append(table)
             for search in ONE_SHOT.values():
                 if search.space == table.space.name:
-                    pieces += RunOneShot(search=Search(search), table=table.path, dataset=dataset, **options).plan()
+                    pieces += RunOneShot(search=Search.of(search), table=table.path, dataset=dataset, **options).plan()
         return trained, pieces

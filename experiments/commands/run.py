@@ -1,4 +1,4 @@
-"""`run NAME`: the runs of one black-box search; options of its hyperparameters are made from the fields of its `Config`."""
+"""`run NAME`: runs of one search, here of a black-box search."""
 
 from __future__ import annotations
 
@@ -8,25 +8,28 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from tyro.constructors import MISSING_NONPROP, ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
 from algorithms.black_box import BLACK_BOX
-from benchmark_api.bounds import Limit, limits
 from benchmark_api.tables.evaluator import Charge, Noise, Repeats
 from benchmark_api.tables.table import Table
+from experiments.commands.fields import FieldOptions
 from experiments.commands.options import JobOptions, ResultsOptions
 from experiments.runs import black_box
-
-OPTIONS = ConstructorRegistry()
-"""Rules by which tyro makes options of types."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """A search and the hyperparameters given on the command line; the others have their defaults for the dataset."""
+    """A search and its hyperparameters."""
 
-    search_class: Any  # type[BlackBoxSearch] or type[OneShotSearch]; the latter needs PyTorch
-    given: Mapping[str, Any] = field(default_factory=dict)
+    search_class: tyro.conf.SuppressFixed[Any]  # type[BlackBoxSearch] or type[OneShotSearch]; the latter needs PyTorch
+    hyperparameters: FieldOptions
+
+    @classmethod
+    def of(cls, search_class: Any) -> Search:
+        """Return a search with the default hyperparameters of each dataset."""
+        usual, digits = (asdict(_default_config(search_class, dataset)) for dataset in ("cifar10", "digits"))
+        defaults = {name: f"{usual[name]}; on digits: {value}" for name, value in digits.items() if value != usual[name]}
+        return cls(search_class, FieldOptions(search_class.Config, defaults))
 
     def config(self, dataset: str) -> Any:
         """Return the search's configuration on a dataset.
@@ -34,7 +37,7 @@ class Search:
         Raises:
             ValueError: a hyperparameter is out of range.
         """
-        return replace(_default_config(self.search_class, dataset), **self.given)
+        return replace(_default_config(self.search_class, dataset), **self.hyperparameters.given)
 
 
 def _default_config(search_class: Any, dataset: str) -> Any:
@@ -77,7 +80,7 @@ class RunBlackBox(ResultsOptions):
     """Number of runs."""
     first_seed: int = 0
     """Seed of the first run; the others follow."""
-    search: Search
+    search: Annotated[Search, tyro.conf.arg(name="")]
     objective: Objective = field(default_factory=Objective)
     parallel: JobOptions = field(default_factory=JobOptions)
 
@@ -96,9 +99,6 @@ class RunBlackBox(ResultsOptions):
         return black_box.plan(condition, config, table, self.results, range(self.first_seed, self.first_seed + self.seeds))
 
 
-# -- the command line of a search ----------------------------------------------------------------------------------------------
-
-
 def subcommands(command: type, searches: Mapping[str, Any]) -> list[Any]:
     """Return the subcommands of `run`, one for each search: a type with name, defaults and description for tyro."""
     return [
@@ -106,39 +106,9 @@ def subcommands(command: type, searches: Mapping[str, Any]) -> list[Any]:
             command,
             tyro.conf.subcommand(
                 name,
-                default=command(search=Search(search), table=tyro.MISSING),
+                default=command(search=Search.of(search), table=tyro.MISSING),
                 description=f"{search.title}: {search.paper}",
             ),
         ]
         for name, search in searches.items()
     ]
-
-
-@OPTIONS.struct_rule
-def search_options(info: StructTypeInfo) -> StructConstructorSpec | None:
-    """Return the options of a `Search`, one for each field of the configuration; None for any other type."""
-    if info.type is not Search:
-        return None
-    search_class = info.default.search_class
-    usual, digits = (asdict(_default_config(search_class, dataset)) for dataset in ("cifar10", "digits"))
-    on_digits = {name: value for name, value in digits.items() if value != usual[name]}
-    config = ConstructorRegistry.get_struct_spec(StructTypeInfo.make(search_class.Config, MISSING_NONPROP, False))
-    assert isinstance(config, StructConstructorSpec)
-    bounds = limits(search_class.Config)
-
-    def search(**values: Any) -> Search:
-        return Search(search_class, {name: v for name, v in values.items() if v is not None or name not in on_digits})
-
-    return StructConstructorSpec(search, tuple(_option(each, bounds.get(each.name), on_digits) for each in config.fields))
-
-
-def _option(option: StructFieldSpec, limit: Limit | None, on_digits: Mapping[str, Any]) -> StructFieldSpec:
-    """Add the bounds to the help text. Where digits have another default, show both; None is then for "not given"."""
-    text = option.helptext() if callable(option.helptext) else option.helptext
-    if limit and limit.bound:
-        text = f"{text or ''} {'Each must' if limit.each else 'Must'} be {limit}.".strip()
-    if option.name not in on_digits:
-        return replace(option, helptext=text)
-    hint = f"(default: {option.default}; on digits: {on_digits[option.name]})"
-    kind: Any = Annotated[option.type | None, tyro.conf.DisallowNone, tyro.conf.arg(help_behavior_hint=hint)]
-    return replace(option, type=kind, default=None, helptext=text)

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,10 +97,13 @@ def test_help_shows_both_defaults_of_a_one_shot_search(experiments: Command) -> 
 
 
 def test_given_hyperparameters_replace_defaults_of_the_dataset() -> None:
-    gdas, tas = ONE_SHOT["gdas"], ONE_SHOT["tas"]
-    assert (Search(gdas).config("digits").epochs, Search(gdas).config("cifar10").epochs) == (18, 100)
-    assert Search(gdas, {"epochs": 100}).config("digits") == replace(one_shot.default_config(gdas, "digits"), epochs=100)
-    assert Search(tas, {"flops_target": None}).config("digits").flops_target is None
+    def configured(name: str, dataset: str, **given: Any) -> Any:
+        search = Search.of(ONE_SHOT[name])
+        return replace(search, hyperparameters=replace(search.hyperparameters, given=given)).config(dataset)
+
+    assert (configured("gdas", "digits").epochs, configured("gdas", "cifar10").epochs) == (18, 100)
+    assert configured("gdas", "digits", epochs=100) == replace(configured("gdas", "digits"), epochs=100)
+    assert configured("tas", "digits", flops_target=None).flops_target is None
 
 
 def test_options_that_are_not_given_have_defaults_of_the_dataset(
