@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from unittest.mock import create_autospec
+from typing import Any
 
 import numpy as np
 import pytest
 
-import algorithms
-import plots.__main__
+import algorithms.one_shot
 from algorithms.black_box import BLACK_BOX
+from algorithms.one_shot import ONE_SHOT
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import report, store
 from experiments.__main__ import main
+from experiments.commands.reproduce import RankingCommand
+from experiments.commands.run import Search
 from experiments.report import published
 from experiments.runs import one_shot
 from experiments.runs.run import DEFAULT_BUDGETS, Run
@@ -73,6 +79,110 @@ def test_list_names_every_algorithm(experiments: Command) -> None:
     for name, search in BLACK_BOX.items():
         assert f"{name}\n  {search.title}, black-box, topology and size space\n  {search.paper}" in out
     assert "population_size=10, tournament_size=3" in out
+
+
+def test_names_for_the_makefile(experiments: Command) -> None:
+    assert experiments("list", "--names", "black-box")[1].split() == list(BLACK_BOX)
+    assert experiments("list", "--names", "one-shot")[1].split() == list(ONE_SHOT)
+    assert experiments("list", "--names", "size")[1].split() == ["tas", "fbnetv2", "tunas"]
+    assert experiments("list", "--names", "sizes")[2].startswith("error: names must be black-box, one-shot or ")
+
+
+def test_help_shows_both_defaults_of_a_one_shot_search(experiments: Command) -> None:
+    text = re.sub(r"[\s│]+", " ", experiments("run", "gdas", "--help")[1])
+    assert "--epochs INT Length of the search" in text
+    assert "(default: 100; on digits: 18)" in text
+    assert "--arch-betas FLOAT FLOAT" in text
+    assert "(default: 0.5 0.999)" in text
+
+
+def test_given_hyperparameters_replace_defaults_of_the_dataset() -> None:
+    def configured(name: str, dataset: str, **given: Any) -> Any:
+        search = Search.of(ONE_SHOT[name])
+        return replace(search, hyperparameters=replace(search.hyperparameters, given=given)).config(dataset)
+
+    assert (configured("gdas", "digits").epochs, configured("gdas", "cifar10").epochs) == (18, 100)
+    assert configured("gdas", "digits", epochs=100) == replace(configured("gdas", "digits"), epochs=100)
+    assert configured("tas", "digits", flops_target=None).flops_target is None
+
+
+def test_options_that_are_not_given_have_defaults_of_the_dataset(
+    experiments: Command, digits_table: Table, tmp_path: Path
+) -> None:
+    """Also where an option is given that equals the default of other datasets."""
+    command = ("run", "gdas", "--table", digits_table.path, "--results", tmp_path, "--jobs", 1, "--seeds", 1)
+    assert experiments(*command, "--epochs", 1, "--batch", 64, "--eval-batch", 16)[0] == 0
+    (found,) = store.load(tmp_path, store.ONE_SHOT_RUNS)
+    hyperparameters = json.loads(found.hyperparameters)
+    assert [hyperparameters[name] for name in ("epochs", "batch", "eval_batch", "rate")] == [1, 64, 16, 0.1]
+
+
+def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in a process of its own, as a user does."""
+    variables = {**os.environ, "COLUMNS": "200", **environment}
+    return subprocess.run([sys.executable, *arguments], cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "rea", "--help"], ["list", "--names", "black-box"]])
+def test_commands_that_need_no_pytorch_import_none(arguments: list[str]) -> None:
+    code = f"""
+import sys
+from experiments.__main__ import main
+try:
+    main({arguments})
+finally:
+    print([name for name in ("torch", "scipy", "matplotlib", "plots") if name in sys.modules], file=sys.stderr)
+"""
+    done = python("-c", code)
+    assert done.returncode == 0
+    assert done.stderr == "[]\n"
+
+
+PLUGIN = '''
+from dataclasses import dataclass
+from typing import Annotated
+
+from algorithms.black_box import BLACK_BOX, RandomSearch
+from benchmark_api.bounds import Bounded, at_least, between, positive
+
+
+@dataclass(frozen=True)
+class WideConfig(Bounded):
+    """Hyperparameters of wide search."""
+
+    width: Annotated[int, at_least(1)] = 4
+    """Candidates per step."""
+    shares: tuple[Annotated[float, between(0, 1, "[)")], ...] = (0.5, 0.25)
+    """Shares of the steps."""
+    scale: Annotated[float | None, positive] = None
+    """Scale; by default none."""
+
+
+@BLACK_BOX.register
+class WideSearch(RandomSearch):
+    name = "wide"
+    title = "WIDE"
+    paper = "of nobody"
+    Config = WideConfig
+'''
+
+
+def test_a_plugin_is_a_subcommand_with_its_bounds(topology_table: Table, tmp_path: Path) -> None:
+    (tmp_path / "wide_search.py").write_text(PLUGIN)
+    environment = {"NAS_ZOO_PLUGINS": "wide_search", "PYTHONPATH": f"{ROOT}:{tmp_path}"}
+    done = python("-m", "experiments", "run", "wide", "--help", **environment)
+    for text in (
+        "WIDE: of nobody",
+        "--width INT Candidates per step. Must be at least 1. (default: 4)",
+        "--shares [FLOAT [FLOAT ...]] Shares of the steps. Each must be in [0, 1). (default: 0.5 0.25)",
+        "--scale {None}|FLOAT Scale; by default none. Must be positive. (default: None)",
+    ):
+        assert text in re.sub(r"[\s│]+", " ", done.stdout)
+    command = ("-m", "experiments", "run", "wide", "--table", str(topology_table.path), "--results", str(tmp_path))
+    refused = python(*command, "--width", "0", **environment)
+    assert (refused.returncode, refused.stderr) == (2, "error: width must be at least 1, got 0\n")
+    missing = python("-m", "experiments", "list", NAS_ZOO_PLUGINS="no_such_module")
+    assert (missing.returncode, missing.stderr) == (2, "error: No module named 'no_such_module'\n")
 
 
 def test_status_tells_complete_missing_and_failed(results: Path, experiments: Command, tmp_path: Path) -> None:
@@ -218,7 +328,6 @@ def test_an_algorithm_that_fails_fails_the_command(
 
 
 def test_mixed_code_versions_warn_in_one_line(results: Path, topology_table: Table, tmp_path: Path) -> None:
-    """In a process of its own, as a user sees it."""
     folder = tmp_path / "copy"
     shutil.copytree(results, folder)
     (experiment,) = store.load(folder, algorithm="random")
@@ -227,8 +336,8 @@ def test_mixed_code_versions_warn_in_one_line(results: Path, topology_table: Tab
     piece = [Run(s, np.array([9.0]), np.zeros(1, "i4"), np.full(1, 12, "i2"), np.ones(1), 0.1) for s in range(25, 30)]
     path.unlink()
     store.write_piece(folder, condition, piece, "0.0.0+older", str(topology_table.path))
-    command = [sys.executable, "-m", "experiments", "status", "--results", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    done = python("-m", "experiments", "status", "--results", str(folder))
+    assert done.returncode == 0
     assert done.stderr.startswith("warning: topology/cifar10/random-")
     assert done.stderr.count("\n") == 1
 
@@ -250,46 +359,36 @@ def test_published_rows_are_found_by_registry_name() -> None:
         assert published.find(*unknown) is None
 
 
-def test_reproduce(experiments: Command, size_table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    figure = tmp_path / "figures" / "size-anytime.png"
-    draw = create_autospec(plots.__main__.draw, return_value=[figure])  # the figures have tests of their own
-    monkeypatch.setattr(plots.__main__, "draw", draw)
-    folder = tmp_path / "results"
-    folders = ("--results", folder, "--figures", figure.parent)
-    status, out, _ = experiments("reproduce", "--table", size_table.path, "--seeds", 2, "--jobs", 2, *folders)
+def test_reproduce(experiments: Command, size_table: Table, tmp_path: Path) -> None:
+    status, out, _ = experiments("reproduce", "--table", size_table.path, "--seeds", 2, "--jobs", 2, "--results", tmp_path)
     assert status == 0
     for name in BLACK_BOX:
         for dataset in ("cifar10", "cifar100"):
-            (experiment,) = store.load(folder, dataset=dataset, algorithm=name)
+            (experiment,) = store.load(tmp_path, dataset=dataset, algorithm=name)
             assert experiment.seeds.tolist() == [0, 1]
             assert any(line.startswith(f"| {dataset} ") and f" {name} " in line for line in out.splitlines())
     assert "### size space" in out
-    draw.assert_called_once_with(folder, figure.parent, (size_table.path,))
-    assert out.endswith(f"{figure}\n")
-    assert out.startswith("weight sharing on cifar10 is left out: it trains on images; name their folder")
-    assert not store.load(folder, store.ONE_SHOT_RUNS)
+    assert out.startswith("one-shot searches on cifar10 are left out: they need its images; name their folder")
+    assert not store.load(tmp_path, store.ONE_SHOT_RUNS)
 
 
 def test_reproduce_trains_supernets_where_there_are_images(
     experiments: Command, digits_table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    draw = create_autospec(plots.__main__.draw, return_value=[])
-    monkeypatch.setattr(plots.__main__, "draw", draw)
-    monkeypatch.setattr(algorithms, "ONE_SHOT", {name: algorithms.ONE_SHOT[name] for name in ("gdas", "tas")})
+    monkeypatch.setattr(algorithms.one_shot, "ONE_SHOT", {name: ONE_SHOT[name] for name in ("gdas", "tas")})
     monkeypatch.setitem(one_shot.DIGITS_DEFAULTS, "gdas", {"epochs": 1, "eval_batch": 16})
     monkeypatch.setitem(DEFAULT_BUDGETS, ("topology", "digits"), 20_000.0)
-    command = ("reproduce", "--table", digits_table.path, "--seeds", 2, "--one-shot-seeds", 1, "--jobs", 1)
-    folders = ("--results", tmp_path / "results", "--figures", tmp_path / "figures")
-    status, out, err = experiments(*command, *folders)
+    monkeypatch.setattr(RankingCommand, "architectures", 20)
+    options = ("--seeds", 2, "--one-shot-seeds", 1, "--jobs", 1, "--results", tmp_path)
+    status, out, err = experiments("reproduce", "--table", digits_table.path, *options)
     assert status == 0, err
-    (found,) = store.load(tmp_path / "results", store.ONE_SHOT_RUNS)
-    (ranking,) = store.load(tmp_path / "results", store.RANKINGS)
+    (found,) = store.load(tmp_path, store.ONE_SHOT_RUNS)
+    (ranking,) = store.load(tmp_path, store.RANKINGS)
     assert (found.algorithm, found.seeds.tolist()) == (ranking.algorithm, ranking.seeds.tolist()) == ("gdas", [777])
     for name in (*BLACK_BOX, "gdas"):
         assert any(line.startswith("| digits ") and f" {name} " in line for line in out.splitlines())
     assert "### ranking by supernets" in out
-    draw.assert_called_once_with(tmp_path / "results", tmp_path / "figures", (digits_table.path,))
-    again = experiments(*command, *folders)[1]
+    again = experiments("reproduce", "--table", digits_table.path, *options)[1]
     assert again.count("0 new runs") == 3
 
 

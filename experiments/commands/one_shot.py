@@ -1,0 +1,47 @@
+"""`run NAME` for one-shot searches; the import loads PyTorch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from algorithms.one_shot.search import Execution
+from benchmark_api.tables.table import Table
+from experiments.commands.options import JobOptions, ResultsOptions
+from experiments.commands.run import Search
+from experiments.runs import one_shot
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOneShot(ResultsOptions):
+    """Runs of a one-shot search."""
+
+    table: Path
+    """Table used to look up derived architectures; the supernet is trained on the table's dataset and skeleton."""
+    dataset: str | None = None
+    """Dataset to search on; by default the table's only one, or cifar10."""
+    data: Path | None = None
+    """Folder with the dataset's files; digits need none."""
+    seeds: int = 3
+    """Number of runs; their seeds are 777, 888, 999, 1110, ..."""
+    seed_list: tuple[int, ...] = ()
+    """Seeds to run instead."""
+    search: Annotated[Search, tyro.conf.arg(name="")]
+    execution: Execution = field(default_factory=Execution)
+    parallel: JobOptions = field(default_factory=JobOptions)
+
+    def __call__(self) -> int:
+        return self.parallel.run(self.plan(), self.results, self.execution.device)
+
+    def plan(self) -> list[one_shot.OneShotPiece]:
+        """Return the jobs of the runs that are not stored."""
+        table = Table(self.table)
+        dataset = self.dataset or (table.datasets[0] if len(table.datasets) == 1 else "cifar10")
+        search_class, config = self.search.search_class, self.search.config(dataset)
+        condition = one_shot.condition_of(search_class, config, table, dataset, self.execution)
+        if self.seeds < 1 or min(self.seed_list, default=0) < 0:
+            raise ValueError(f"seeds must be at least 1, each of seed-list at least 0, got {self.seeds} and {self.seed_list}")
+        return one_shot.plan(condition, table, self.results, self.seed_list or one_shot.seeds_of(self.seeds), self.data)

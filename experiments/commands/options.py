@@ -1,0 +1,62 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark_api.jobs.engines import Spread, carry_out, default_jobs
+from experiments.runs.black_box import ResultsPiece
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultsOptions:
+    """Where results are stored."""
+
+    results: Path = Path("results")
+    """Results folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredTableOptions(ResultsOptions):
+    """Stored runs and their table."""
+
+    table: Path | None = None
+    """Table of the runs; by default the path that is stored with them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobOptions(Spread):
+    """Where jobs run."""
+
+    jobs: int | None = None
+    """Number of processes; by default one per processor, or one for one-shot searches on another device than the CPU."""
+
+    def run(self, pieces: Sequence[ResultsPiece], results: Path, device: str = "cpu") -> int:
+        """Run jobs and print a summary; returns the exit status.
+
+        Args:
+            pieces: jobs that write to the results folder.
+            results: the results folder.
+            device: device of the jobs; several processes on one graphics card would share its memory.
+        """
+        started = time.perf_counter()
+        jobs = self.jobs if self.jobs is not None else default_jobs() if device == "cpu" else 1
+        failures = carry_out(pieces, jobs, self.make_engine())
+        runs = sum(len(piece.seeds) for piece in pieces)
+        unfinished = {failure.piece.path for failure in failures}
+        failed = sum(len(piece.seeds) for piece in pieces if piece.path in unfinished)
+        for failure in failures:
+            print(f"\n{failure}", file=sys.stderr, end="")
+        if failures:
+            print(f"error: {failed} of {runs} runs failed; the same command tries them again", file=sys.stderr)
+        print(f"{runs - failed} new runs in {results} ({time.perf_counter() - started:.1f} s)")
+        return 1 if failures else 0
+
+
+def given(**filters: str | None) -> dict[str, str]:
+    """Return the filters that are set."""
+    return {name: value for name, value in filters.items() if value is not None}

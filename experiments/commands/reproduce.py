@@ -1,0 +1,142 @@
+"""Commands that work through many experiments: `ranking` and `reproduce`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from algorithms.black_box import BLACK_BOX
+from benchmark_api.tables.table import EMBEDDED, Table
+from experiments import store
+from experiments.commands.options import JobOptions, ResultsOptions, StoredTableOptions, given
+from experiments.commands.results import TableCommand
+from experiments.commands.run import Objective, RunBlackBox, Search
+from experiments.report import ranking_table, tables_of
+from experiments.runs.black_box import ResultsPiece
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankingCommand(StoredTableOptions):
+    """Print how supernets rank architectures: rank correlations (Kendall's tau, Spearman's rho) of inherited-weight accuracy
+    with accuracy after full training."""
+
+    dataset: str | None = None
+    """Only this dataset."""
+    algorithm: str | None = None
+    """Only this search."""
+    architectures: int = 200
+    """Number of architectures to rank, drawn from the table."""
+    sample_seed: int = 0
+    """Seed of the sample."""
+    images: int | None = None
+    """Number of validation images to evaluate on; by default all."""
+    data: Path | None = None
+    """Folder with the dataset's files; digits need none."""
+    device: str = "cpu"
+    """Device, as named by PyTorch."""
+    parallel: JobOptions = field(default_factory=JobOptions)
+
+    def __call__(self) -> int:
+        from experiments.runs import one_shot
+
+        filters = given(dataset=self.dataset, algorithm=self.algorithm)
+        tables = tables_of(store.load(self.results, store.ONE_SHOT_RUNS, **filters), self.table)
+        if not tables:
+            raise ValueError(f"{self.results} holds no such one-shot run")
+        sample: dict[str, Any] = {"architectures": self.architectures, "sample_seed": self.sample_seed, "images": self.images}
+        pieces: list[ResultsPiece] = []
+        for table, experiments in tables:
+            for experiment in experiments:
+                pieces += one_shot.plan_ranking(experiment, table, self.results, **sample, device=self.device, root=self.data)
+        status = self.parallel.run(pieces, self.results, self.device)
+        rankings = store.load(self.results, store.RANKINGS, **filters, **sample)
+        for table, found in tables_of(rankings, self.table) if rankings else []:
+            print(ranking_table(table, found))
+        return status
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReproduceCommand(ResultsOptions):
+    """Run every search on every dataset of some tables and print the results; `python -m plots` draws their figures."""
+
+    table: tuple[Path, ...] = tuple(map(Path, EMBEDDED))
+    """Table files; by default the embedded tables."""
+    dataset: tuple[str, ...] = ()
+    """Only these datasets; by default all of each table."""
+    seeds: int = 500
+    """Number of runs of each black-box search on each dataset."""
+    one_shot_seeds: int = 3
+    """Number of runs of each one-shot search on each dataset; 0 for none."""
+    budget: float | None = None
+    """Simulated seconds of a black-box run; by default those of the NATS-Bench paper, or of docs/embedded.md on digits."""
+    data: Path | None = None
+    """Folder with the datasets' files, for one-shot searches; digits need none, other datasets are left out without it."""
+    device: str = "cpu"
+    """Device of one-shot searches, as named by PyTorch."""
+    parallel: JobOptions = field(default_factory=JobOptions)
+
+    def __call__(self) -> int:
+        pairs = self._pairs()
+        trained, one_shot = self._plan_one_shot(pairs)  # refuses now, not after the black-box runs, what cannot be trained
+        status = self.parallel.run(self._plan_black_box(pairs), self.results)
+        if trained:
+            status = max(status, self.parallel.run(one_shot, self.results, self.device))
+        shared: dict[str, Any] = {"results": self.results, "data": self.data, "device": self.device, "parallel": self.parallel}
+        for table in dict.fromkeys(table for table, _ in pairs):
+            TableCommand(results=self.results, table=table.path)()
+            if table in trained and store.load(self.results, store.ONE_SHOT_RUNS, table_fingerprint=table.fingerprint):
+                size = min(RankingCommand.architectures, len(table))
+                status = max(status, RankingCommand(table=table.path, architectures=size, **shared)())
+        return status
+
+    def _pairs(self) -> list[tuple[Table, str]]:
+        """Return the tables with their datasets; refuse options out of range."""
+        if not self.table:
+            raise ValueError(
+                "no table: name one with --table (make reproduce TABLE=file); "
+                "`python -m benchmark_api import` makes one from an official archive"
+            )
+        if self.seeds < 1 or self.one_shot_seeds < 0:
+            counts = f"{self.seeds} and {self.one_shot_seeds}"
+            raise ValueError(f"seeds must be at least 1 and one-shot-seeds at least 0, got {counts}")
+        tables = list(map(Table, self.table))
+        known = sorted({dataset for table in tables for dataset in table.datasets})
+        if unknown := sorted(set(self.dataset) - set(known)):
+            raise ValueError(f"no table has a dataset {unknown[0]!r}; there is {', '.join(known)}")
+        return [(table, name) for table in tables for name in table.datasets if name in (self.dataset or known)]
+
+    def _plan_black_box(self, pairs: Sequence[tuple[Table, str]]) -> list[ResultsPiece]:
+        """Return the jobs of the black-box runs that are not stored."""
+        options: dict[str, Any] = {"seeds": self.seeds, "objective": Objective(budget=self.budget), "results": self.results}
+        pieces: list[ResultsPiece] = []
+        for table, dataset in pairs:
+            for search in BLACK_BOX.values():
+                pieces += RunBlackBox(search=Search.of(search), table=table.path, dataset=dataset, **options).plan()
+        return pieces
+
+    def _plan_one_shot(self, pairs: Sequence[tuple[Table, str]]) -> tuple[list[Table], list[ResultsPiece]]:
+        """Return the tables whose datasets can be trained on, and the jobs of the one-shot runs that are not stored."""
+        if not self.one_shot_seeds:
+            return [], []
+        from algorithms.one_shot import ONE_SHOT
+        from algorithms.one_shot.search import Execution
+        from experiments.commands.one_shot import RunOneShot
+        from experiments.runs.one_shot import Setting
+
+        options: dict[str, Any] = {"seeds": self.one_shot_seeds, "data": self.data, "results": self.results}
+        options["execution"] = Execution(device=self.device)
+        trained: list[Table] = []
+        pieces: list[ResultsPiece] = []
+        for table, dataset in pairs:
+            if self.data is None and Setting.of(table, dataset).dataset != "digits":
+                print(
+                    f"one-shot searches on {dataset} are left out: they need its images; name their folder: --data, or make DATA="
+                )
+                continue
+            trained.append(table)
+            for search in ONE_SHOT.values():
+                if search.space == table.space.name:
+                    pieces += RunOneShot(search=Search.of(search), table=table.path, dataset=dataset, **options).plan()
+        return trained, pieces

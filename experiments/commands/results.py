@@ -1,0 +1,131 @@
+"""Commands that read: `list`, `table`, `status` and `verify`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from algorithms.black_box import BLACK_BOX
+from experiments import store
+from experiments.analysis import Protocol
+from experiments.commands.options import ResultsOptions, StoredTableOptions, given
+from experiments.report import FORMATS, label, make_report, tables_of
+from experiments.store import AnyExperiment
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListCommand:
+    """List the searches with their papers and default hyperparameters."""
+
+    names: str | None = None
+    """Print only the names of `black-box` or `one-shot` searches, or of the one-shot searches of a space (topology, size)."""
+
+    def __call__(self) -> int:
+        if self.names == "black-box":
+            print("\n".join(BLACK_BOX))
+            return 0
+        from algorithms.one_shot import ONE_SHOT
+
+        if self.names is not None:
+            names = [name for name, search in ONE_SHOT.items() if self.names in ("one-shot", search.space)]
+            if not names:
+                raise ValueError(f"names must be black-box, one-shot or the space of a one-shot search, got {self.names!r}")
+            print("\n".join(names))
+            return 0
+        kinds = dict.fromkeys(BLACK_BOX, "black-box, topology and size space")
+        kinds |= {name: f"one-shot, {search.space} space" for name, search in ONE_SHOT.items()}
+        searches: dict[str, Any] = {**BLACK_BOX, **ONE_SHOT}
+        for name, search in searches.items():
+            defaults = ", ".join(f"{option}={value}" for option, value in asdict(search.Config()).items())
+            print(f"{name}\n  {search.title}, {kinds[name]}\n  {search.paper}\n  {defaults or 'no hyperparameters'}")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableCommand(StoredTableOptions):
+    """Print the stored results next to the published table, with intervals and significance."""
+
+    space: str | None = None
+    """Only this search space (topology, size)."""
+    dataset: str | None = None
+    """Only this dataset."""
+    format: Literal["markdown", "latex", "csv"] = "markdown"
+    """Output format."""
+    protocol: Protocol = "step"
+    """Final value of a run: the incumbent at the budget (`step`), or the value read by the paper's script (`reference`)."""
+
+    def __call__(self) -> int:
+        filters = given(space=self.space, dataset=self.dataset)
+        experiments: list[AnyExperiment] = [
+            *store.load(self.results, **filters),
+            *store.load(self.results, store.ONE_SHOT_RUNS, **filters),
+        ]
+        if not experiments:
+            raise ValueError(f"{self.results} holds no such run")
+        reports = [make_report(table, group, self.protocol) for table, group in tables_of(experiments, self.table)]
+        print(FORMATS[self.format](reports), end="")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusCommand(ResultsOptions):
+    """Show the stored, missing and failed seeds of each experiment."""
+
+    seeds: int = 500
+    """Number of seeds wanted; they count from 0."""
+
+    def __call__(self) -> int:
+        for experiment in store.load(self.results):
+            missing = store.missing_pieces(experiment.seeds.tolist(), range(self.seeds))
+            state = f"missing {_ranges(missing)}" if missing else "complete"
+            # The table may be elsewhere: the schedule counts as the default.
+            name = label(experiment, experiment.schedule)
+            print(f"{experiment.space} {experiment.dataset} {name}: {len(experiment.seeds)} runs, {state}")
+        for trained in store.load(self.results, store.ONE_SHOT_RUNS):
+            seeds = ", ".join(map(str, trained.seeds))
+            print(f"{trained.space} {trained.dataset} {label(trained, '')}: {len(trained.seeds)} runs, seeds {seeds}")
+        for path in sorted(self.results.rglob(f"*{store.SUPERNET_SUFFIX}")):
+            if not Path(str(path).removesuffix(store.SUPERNET_SUFFIX) + ".parquet").exists():
+                print(f"under way: {path}")
+        for path in store.failures(self.results):
+            print(f"failed: {path}: {path.read_text().strip().splitlines()[-1]}")
+        return 0
+
+
+def _ranges(pieces: Sequence[range]) -> str:
+    """Return consecutive seeds as text: "25-99, 200-224"."""
+    merged: list[range] = []
+    for piece in pieces:
+        if merged and merged[-1].stop == piece.start:
+            merged[-1] = range(merged[-1].start, piece.stop)
+        else:
+            merged.append(piece)
+    return ", ".join(f"{seeds.start}-{seeds.stop - 1}" if len(seeds) > 1 else f"{seeds.start}" for seeds in merged)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyCommand(StoredTableOptions):
+    """Check a results folder: read every file, repeat a sample of the runs, and compare bit for bit."""
+
+    sample: int = 2
+    """Number of runs of each experiment to repeat."""
+    one_shot: bool = False
+    """Also repeat runs of one-shot searches, which trains supernets."""
+    seed: int = 0
+    """Seed of the sample."""
+    data: Path | None = None
+    """Folder with the dataset's files, for one-shot searches; digits need none."""
+
+    def __call__(self) -> int:
+        from experiments.verify import verify
+
+        problems = 0
+        for finding in verify(self.results, self.sample, self.one_shot, self.seed, self.table, self.data):
+            problems += bool(finding.problem)
+            print(f"{finding.what}: {finding.problem or 'ok'}{f' ({finding.said})' if finding.said else ''}")
+        if problems:
+            print(f"error: {problems} problems in {self.results}", file=sys.stderr)
+        return 1 if problems else 0

@@ -1,0 +1,114 @@
+"""`run NAME`: runs of one search, here of a black-box search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from algorithms.black_box import BLACK_BOX
+from benchmark_api.tables.evaluator import Charge, Noise, Repeats
+from benchmark_api.tables.table import Table
+from experiments.commands.fields import FieldOptions
+from experiments.commands.options import JobOptions, ResultsOptions
+from experiments.runs import black_box
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search and its hyperparameters."""
+
+    search_class: tyro.conf.SuppressFixed[Any]  # type[BlackBoxSearch] or type[OneShotSearch]; the latter needs PyTorch
+    hyperparameters: FieldOptions
+
+    @classmethod
+    def of(cls, search_class: Any) -> Search:
+        """Return a search with the default hyperparameters of each dataset."""
+        usual, digits = (asdict(_default_config(search_class, dataset)) for dataset in ("cifar10", "digits"))
+        defaults = {name: f"{usual[name]}; on digits: {value}" for name, value in digits.items() if value != usual[name]}
+        return cls(search_class, FieldOptions(search_class.Config, defaults))
+
+    def config(self, dataset: str) -> Any:
+        """Return the search's configuration on a dataset.
+
+        Raises:
+            ValueError: a hyperparameter is out of range.
+        """
+        return replace(_default_config(self.search_class, dataset), **self.hyperparameters.given)
+
+
+def _default_config(search_class: Any, dataset: str) -> Any:
+    if search_class.name in BLACK_BOX:
+        return search_class.Config()
+    from experiments.runs import one_shot
+
+    return one_shot.default_config(search_class, dataset)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """Objective, budget and cost accounting."""
+
+    schedule: str | None = None
+    """Training schedule whose validation accuracy is the objective, named by its epochs; by default the table's."""
+    budget: float | None = None
+    """Simulated seconds; by default those of the NATS-Bench paper, or of docs/embedded.md on digits."""
+    charge: Charge = "scratch"
+    """Cost of training an architecture for more epochs: from `scratch`, or only the additional epochs (`resume`)."""
+    repeats: Repeats = "charged"
+    """Cost of a repeated query: that of another training (`charged`), or none (`free`)."""
+    noise: Noise | int = "random"
+    """Trial that answers a query: a random one, the mean of all, or the one with this seed."""
+    max_queries: int | None = None
+    """Maximum number of charged queries per run; by default no limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunBlackBox(ResultsOptions):
+    """Runs of a black-box search."""
+
+    table: Path
+    """Table file, or the name of an embedded table (digits-topology, digits-size)."""
+    dataset: str = "cifar10"
+    """Dataset to search on."""
+    space: str | None = None
+    """Search space that the table must have (topology, size); by default any."""
+    seeds: int = 500
+    """Number of runs."""
+    first_seed: int = 0
+    """Seed of the first run; the others follow."""
+    search: Annotated[Search, tyro.conf.arg(name="")]
+    objective: Objective = field(default_factory=Objective)
+    parallel: JobOptions = field(default_factory=JobOptions)
+
+    def __call__(self) -> int:
+        return self.parallel.run(self.plan(), self.results)
+
+    def plan(self) -> list[black_box.Piece]:
+        """Return the jobs of the runs that are not stored."""
+        table = Table(self.table)
+        if self.space is not None and table.space.name != self.space:
+            raise ValueError(f"{self.table} is a table of the {table.space.name} space, not of {self.space}")
+        if self.seeds < 1 or self.first_seed < 0:
+            raise ValueError(f"seeds must be at least 1 and first-seed at least 0, got {self.seeds} and {self.first_seed}")
+        search_class, config = self.search.search_class, self.search.config(self.dataset)
+        condition = black_box.condition_of(search_class, config, table, self.dataset, **vars(self.objective))
+        return black_box.plan(condition, config, table, self.results, range(self.first_seed, self.first_seed + self.seeds))
+
+
+def subcommands(command: type, searches: Mapping[str, Any]) -> list[Any]:
+    """Return the subcommands of `run`, one for each search: a type with name, defaults and description for tyro."""
+    return [
+        Annotated[
+            command,
+            tyro.conf.subcommand(
+                name,
+                default=command(search=Search.of(search), table=tyro.MISSING),
+                description=f"{search.title}: {search.paper}",
+            ),
+        ]
+        for name, search in searches.items()
+    ]
