@@ -40,8 +40,9 @@ from benchmark_api.jobs.engines import Engine, Failure, PieceError, Work, carry_
 from benchmark_api.jobs.files import whole_file, writing_in
 from benchmark_api.spaces import Architecture, SearchSpace, TopologySpace
 from benchmark_api.tables.table import Table, TableWriter
+from benchmark_api.training.costs import space_costs
 from benchmark_api.training.datasets import Dataset, Distortion, load_dataset
-from benchmark_api.training.networks import CellNetwork, Skeleton, build_network, initialize, space_costs
+from benchmark_api.training.networks import CellNetwork, Skeleton, build_network, initialize
 from benchmark_api.training.stacks import Stack
 
 FloatArray = npt.NDArray[np.float64]

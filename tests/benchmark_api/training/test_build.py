@@ -23,8 +23,9 @@ from benchmark_api.spaces import Architecture, SearchSpace, SizeSpace, TopologyS
 from benchmark_api.tables.evaluator import SimulatedEvaluator
 from benchmark_api.tables.table import Table
 from benchmark_api.training.build import Plan, Protocol, StackPiece, build, initial_weights, measure_speed, train
+from benchmark_api.training.costs import space_costs
 from benchmark_api.training.datasets import Dataset, Distortion, Split, load_dataset
-from benchmark_api.training.networks import CellNetwork, Skeleton, build_network, space_costs
+from benchmark_api.training.networks import CellNetwork, Skeleton, build_network
 from benchmark_api.training.stacks import Stack, _conv3x3, _Pool
 
 TOPOLOGY = TopologySpace()
