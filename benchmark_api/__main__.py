@@ -79,15 +79,17 @@ def build(
     With more trials than the table that is there already, only those that it lacks are trained.
     """
     from benchmark_api.spaces import SizeSpace, TopologySpace
-    from benchmark_api.training.build import BuildFailed, Plan, Protocol
+    from benchmark_api.training.build import BuildFailed
     from benchmark_api.training.build import build as build_table
     from benchmark_api.training.datasets import Distortion
+    from benchmark_api.training.plan import Plan
+    from benchmark_api.training.train import Recipe
 
     topology = space == "topology"
     plan = Plan(
         space=TopologySpace() if topology else SizeSpace(widths, layers),
         dataset=dataset,
-        protocol=Protocol(epochs, batch, rate),
+        recipe=Recipe(epochs, batch, rate),
         trials=trials,
         channels=channels if topology else None,
         cells=cells if topology else None,

@@ -66,7 +66,7 @@ class SizeSpace(SearchSpace):
 
     def block_widths(self, architecture: Architecture, channels: int | None = None, cells: int | None = None) -> tuple[int, ...]:
         if channels is not None or cells is not None:
-            raise ValueError("the architectures of a size space decide channels and cells; leave out both")
+            raise ValueError("the architectures of a size space decide channels and cells; leave both out")
         return self.channels(architecture)
 
     def to_string(self, architecture: Architecture) -> str:

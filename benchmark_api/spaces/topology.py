@@ -120,7 +120,7 @@ class TopologySpace(SearchSpace):
         return (*architecture[:edge], choice, *architecture[edge + 1 :])
 
     def unique_string(self, architecture: Architecture, zero_aware: bool | None = True) -> str:
-        """Return the `isomorphism_string` of an architecture; there are 6,466 (zero_aware True), 12,751 (False) or 15,625 (None)."""
+        """Return the `isomorphism_string` of an architecture; 6,466 (zero_aware True), 12,751 (False) or 15,625 (None) differ."""
         operations = [OPERATIONS[choice] for choice in architecture]
         edges = [(operation, source) for operation, (_, source) in zip(operations, EDGES, strict=True)]
         return isomorphism_string((edges[:1], edges[1:3], edges[3:]), zero_aware)

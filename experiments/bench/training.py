@@ -19,18 +19,21 @@ from algorithms.one_shot.fbnetv2 import FBNetV2
 from algorithms.one_shot.search import Batch, Execution, OneShotSearch, Task
 from algorithms.one_shot.supernets.topology import SuperCell, WidthRule
 from benchmark_api.spaces import EDGES, Architecture, SizeSpace, TopologySpace
-from benchmark_api.training.build import Plan, Protocol, measure_speed, one_thread
+from benchmark_api.training.build import measure_speed
 from benchmark_api.training.datasets import Dataset, Distortion, Split
+from benchmark_api.training.devices import one_thread
 from benchmark_api.training.networks import Skeleton
+from benchmark_api.training.plan import Plan
+from benchmark_api.training.train import Recipe
 from experiments.bench.rows import Effort, Figure, Row
 
 
 def bench_builder(effort: Effort) -> Iterator[Row]:
     """CPU time of a candidate's training in a stack, as a build trains, beside the loop that trains one after the other."""
-    protocol, distortion = Protocol(epochs=1, batch=32), Distortion(copies=2)
+    recipe, distortion = Recipe(epochs=1, batch=32), Distortion(copies=2)
     plans = {
-        "topology, C = 2, N = 2": Plan(TopologySpace(), "digits", protocol, 1, 2, 2, distortion, stack=effort.stack),
-        "size, widths 1 to 8": Plan(SizeSpace(range(1, 9)), "digits", protocol, 1, distortion=distortion, stack=effort.stack),
+        "topology, C = 2, N = 2": Plan(TopologySpace(), "digits", recipe, 1, 2, 2, distortion, stack=effort.stack),
+        "size, widths 1 to 8": Plan(SizeSpace(range(1, 9)), "digits", recipe, 1, distortion=distortion, stack=effort.stack),
     }
     for name, planned in plans.items():
         speeds = [measure_speed(planned) for _ in range(min(effort.repeats, 3))]
