@@ -154,9 +154,8 @@ class _Convolution(nn.Module):
         if self.weight.shape[-1] == 3:
             return _conv3x3(x, self.weight, self.stride)
         flat = x.reshape(*x.shape[:2], -1)  # [candidate, c_in, row * column * image]
-        return torch.bmm(self.weight.flatten(2), flat).view(
-            x.shape[0], -1, *x.shape[2:]
-        )  # [candidate, c_out, row, column, image]
+        out = torch.bmm(self.weight.flatten(2), flat)  # [candidate, c_out, row * column * image]
+        return out.view(x.shape[0], -1, *x.shape[2:])  # [candidate, c_out, row, column, image]
 
 
 class _ConvNorm(nn.Module):
@@ -251,10 +250,8 @@ def _spread(gradient: Tensor, weight: Tensor, stride: int, image: Sequence[int],
     padded = gradient.new_zeros(k, c_in, image[0] + 2, image[1] + 2, shape[2])
     rows, columns = (stride * (length - 1) + 1 for length in shape[:2])
     for row in range(3):
-        of_row = torch.bmm(
-            weight[..., row, :].flatten(2).transpose(1, 2), gradient
-        )  # [candidate, input * 3, row * column * image]
-        of_row = of_row.view(k, c_in, 3, *shape)
+        kernel = weight[..., row, :].flatten(2).transpose(1, 2)  # [candidate, input * 3, output]
+        of_row = torch.bmm(kernel, gradient).view(k, c_in, 3, *shape)  # [candidate, input, 3, row, column, image]
         for column in range(3):
             padded[:, :, row : row + rows : stride, column : column + columns : stride] += of_row[:, :, column]
     return padded[:, :, 1:-1, 1:-1]
