@@ -29,7 +29,6 @@ from benchmark_api.training.plan import Plan
 from benchmark_api.training.train import Recipe, initial_weights, train
 
 TOPOLOGY = TopologySpace()
-SIZE = SizeSpace((2, 3, 5), 5)
 TINY = SizeSpace((1, 2), 2)  # four architectures: reduction blocks only
 PLAN = Plan(TINY, "digits", Recipe(2, 128), trials=2, stack=2)
 TINY_COMMAND = (
