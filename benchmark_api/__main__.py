@@ -31,7 +31,7 @@ def _default(text: str, metavar: str) -> Any:
     return tyro.conf.arg(help_behavior_hint=f"(default: {text})", metavar=metavar)
 
 
-Jobs = Annotated[int | None, _default("one per core", "INT")]
+Jobs = Annotated[int | None, _default("one per core", "INT"), tyro.conf.arg(help="Number of processes.")]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,6 @@ class Import:
     out: tyro.conf.Positional[OutPath]
     """Table file to write, e.g. nats-topology.safetensors."""
     jobs: Jobs = None
-    """Number of processes."""
     curves: bool = True
     """Keep every epoch instead of the last one of each schedule."""
     notice: str = ""
@@ -66,7 +65,6 @@ class Export:
     out: tyro.conf.Positional[OutPath]
     """Folder to make."""
     jobs: Jobs = None
-    """Number of processes."""
 
     def __call__(self) -> None:
         from benchmark_api.importers.official.archive import export_archive
@@ -122,7 +120,6 @@ class Build:
     device: str = "cpu"
     """PyTorch device of the trainings."""
     jobs: Jobs = None
-    """Number of processes."""
     parallel: tyro.conf.OmitArgPrefixes[Spread] = field(default_factory=Spread)
 
     def __call__(self) -> None:

@@ -17,12 +17,11 @@ import os
 import shlex
 import shutil
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +34,7 @@ from benchmark_api.tables.table import Table, TableWriter
 from benchmark_api.training.costs import Costs, space_costs
 from benchmark_api.training.datasets import Dataset, load_dataset
 from benchmark_api.training.devices import enough_memory, one_thread
-from benchmark_api.training.networks import CellNetwork, Skeleton, build_network, initialize
+from benchmark_api.training.networks import Skeleton, build_network, initialize
 from benchmark_api.training.plan import Plan
 from benchmark_api.training.stacks import Stack
 from benchmark_api.training.train import initial_weights, train
@@ -267,34 +266,15 @@ def _open_folder(folder: Path, plan: Plan, device: str, kept: int) -> None:
 # -- the table ---------------------------------------------------------------------------------------------------------------
 
 
-class Measured(NamedTuple):
-    """Metrics of all finished stacks.
-
-    Attributes:
-        metrics: metrics by "SPLIT/QUANTITY" [architecture, trial, epoch], seconds [architecture, trial]; NaN if not trained.
-        trained: whether each architecture was trained [architecture].
-        seconds: seconds of all trainings.
-    """
-
-    metrics: dict[str, Array]
-    trained: npt.NDArray[np.bool_]
-    seconds: float
-
-
-def _read_stacks(pieces: Sequence[StackPiece], plan: Plan) -> Measured:
+def _read_stacks(pieces: Sequence[StackPiece], architectures: int) -> dict[str, Array]:
+    """Return the metrics of all finished stacks, as `Trainer.train` does for one; NaN for architectures without training."""
     metrics: dict[str, Array] = {}
-    trained = np.zeros(len(plan.space), dtype=bool)
-    seconds = 0.0
     for piece in pieces:
         with np.load(piece.path) as arrays:
-            indices = arrays["indices"]
-            trained[indices] = True
-            for name in arrays.files:
-                if name != "indices":
-                    values = arrays[name]
-                    metrics.setdefault(name, np.full((len(trained), *values.shape[1:]), np.nan))[indices] = values
-                    seconds += float(values.sum()) * plan.recipe.epochs if name.endswith("/seconds") else 0.0
-    return Measured(metrics, trained, seconds)
+            for name in arrays.files[1:]:  # the first is "indices"
+                values = arrays[name]
+                metrics.setdefault(name, np.full((architectures, *values.shape[1:]), np.nan))[arrays["indices"]] = values
+    return metrics
 
 
 def _write(trainer: Trainer, pieces: Sequence[StackPiece], out: Path, notice: str, earlier: Table | None) -> None:
@@ -307,25 +287,29 @@ def _write(trainer: Trainer, pieces: Sequence[StackPiece], out: Path, notice: st
         notice: notice of the table.
         earlier: table whose trials come first.
     """
-    measured = _read_stacks(pieces, trainer.plan)
-    tensors = _tensors(trainer, measured, earlier)
-    metadata = _metadata(trainer, measured, notice, earlier)
+    metrics = _read_stacks(pieces, len(trainer.plan.space))
+    trained = np.isfinite(metrics["train/seconds"][:, 0])  # [architecture]
+    tensors = _tensors(trainer, metrics, trained, earlier)
+    seconds = sum(float(np.nansum(values)) for name, values in metrics.items() if name.endswith("/seconds"))
+    metadata = _metadata(trainer, int(trained.sum()), seconds * trainer.plan.recipe.epochs, notice, earlier)
     with TableWriter(out, {name: (array.dtype, array.shape) for name, array in tensors.items()}, metadata) as writer:
         for name, array in tensors.items():
             writer.write(name, array)
 
 
-def _tensors(trainer: Trainer, measured: Measured, earlier: Table | None) -> dict[str, Array]:
+def _tensors(
+    trainer: Trainer, metrics: dict[str, Array], trained: npt.NDArray[np.bool_], earlier: Table | None
+) -> dict[str, Array]:
     """Return the tensors of the table, with the metrics of each representative copied to its isomorphism class."""
     plan, of = trainer.plan, trainer.plan.representatives
     stem = f"{plan.dataset}/{plan.schedule}"
     tensors: dict[str, Array] = {
-        f"{stem}/seeds": np.where(measured.trained[of, None], plan.seeds, -1).astype(np.int32),  # [architecture, trial]
+        f"{stem}/seeds": np.where(trained[of, None], plan.seeds, -1).astype(np.int32),  # [architecture, trial]
         f"{stem}/params": trainer.costs.params / 1e6,
         f"{stem}/flops": trainer.costs.flops / 1e6,
         f"{stem}/latency": np.full(len(of), np.nan, dtype=np.float32),
     }
-    for name, values in measured.metrics.items():
+    for name, values in metrics.items():
         trials = [] if earlier is None else [earlier.tensor(f"{stem}/{name}")]
         merged = np.concatenate([*trials, values[of]], axis=1)
         tensors[f"{stem}/{name}"] = merged.astype(np.float16 if plan.half and not name.endswith("/seconds") else np.float32)
@@ -333,7 +317,7 @@ def _tensors(trainer: Trainer, measured: Measured, earlier: Table | None) -> dic
     return tensors
 
 
-def _metadata(trainer: Trainer, measured: Measured, notice: str, earlier: Table | None) -> dict[str, Any]:
+def _metadata(trainer: Trainer, trained: int, seconds: float, notice: str, earlier: Table | None) -> dict[str, Any]:
     plan, space = trainer.plan, trainer.plan.space
     settings = json.dumps(plan.describe(), sort_keys=True)
     before = None if earlier is None else earlier.metadata["source"]
@@ -347,60 +331,15 @@ def _metadata(trainer: Trainer, measured: Measured, notice: str, earlier: Table 
         "notice": notice,
         "source": {
             "name": f"{plan.dataset}-{space.name}",
-            "trained": int(measured.trained.sum()),
+            "trained": trained,
             "isomorphic": "none" if all_differ else "trained once, as the member with the lowest index",
             "command": shlex.join(["python", *sys.orig_argv[1:]]),
             "settings": settings,
             "seconds": "CPU time of a stack, divided by multiply-accumulates",
-            "total_seconds": round(measured.seconds + (0.0 if before is None else before["total_seconds"]), 1),
+            "total_seconds": round(seconds + (0.0 if before is None else before["total_seconds"]), 1),
             "machine": "; ".join(dict.fromkeys(machines)),
             "fingerprint": hashlib.sha256(settings.encode()).hexdigest(),
         },
         "search_schedule": plan.schedule,
         "report_schedule": plan.schedule,
     }
-
-
-# -- speed -------------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Speed:
-    """Candidates per minute of CPU time, in one process.
-
-    Attributes:
-        stacked: candidates trained in stacks, as in a build.
-        plain: candidates trained one at a time, as `networks.CellNetwork`.
-    """
-
-    stacked: float
-    plain: float
-
-
-def measure_speed(plan: Plan, stacks: int = 1, candidates: int = 2, root: str | os.PathLike[str] | None = None) -> Speed:
-    """Train the first stacks of a plan (they are in random order), and some of their candidates one at a time; one trial each.
-
-    Args:
-        plan: settings of the table.
-        stacks: number of stacks to train.
-        candidates: number of candidates of each stack to train one at a time.
-        root: folder of the data set's files; digits need none.
-    """
-    trainer = Trainer(plan, None if root is None else Path(root), "cpu")
-    seed = plan.seeds[0]
-    stacked = plain = 0.0
-    trained = alone = 0
-
-    def candidate(index: int) -> CellNetwork:
-        return build_network(plan.space, plan.space.architecture(index), trainer.skeleton, initial_weights(seed, index))
-
-    with one_thread():
-        for indices in plan.stacks(trainer.skeleton)[:stacks]:
-            start = time.process_time()
-            train(Stack([candidate(index) for index in indices]), trainer.dataset, plan.recipe, seed)
-            stacked, trained = stacked + time.process_time() - start, trained + len(indices)
-            for index in indices[:: max(1, len(indices) // candidates)][:candidates]:
-                start = time.process_time()
-                train(candidate(index), trainer.dataset, plan.recipe, seed)
-                plain, alone = plain + time.process_time() - start, alone + 1
-    return Speed(60 * trained / stacked, 60 * alone / plain)

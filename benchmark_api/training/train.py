@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -50,13 +50,8 @@ class Recipe(Bounded):
 
     def settings(self) -> dict[str, Any]:
         """Return the hyperparameters under the names that tables store."""
-        return {
-            "epochs": self.epochs,
-            "batch": self.batch,
-            "rate": self.learning_rate,
-            "momentum": self.momentum,
-            "decay": self.weight_decay,
-        }
+        names = {"learning_rate": "rate", "weight_decay": "decay"}
+        return {names.get(name, name): value for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)

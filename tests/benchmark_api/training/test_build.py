@@ -21,9 +21,9 @@ from benchmark_api.__main__ import main
 from benchmark_api.spaces import SizeSpace, TopologySpace
 from benchmark_api.tables.evaluator import SimulatedEvaluator
 from benchmark_api.tables.table import Table
-from benchmark_api.training.build import StackPiece, build, measure_speed
+from benchmark_api.training.build import StackPiece, build
 from benchmark_api.training.costs import space_costs
-from benchmark_api.training.datasets import Distortion, load_dataset
+from benchmark_api.training.datasets import load_dataset
 from benchmark_api.training.networks import Skeleton, build_network
 from benchmark_api.training.plan import Plan
 from benchmark_api.training.train import Recipe, initial_weights, train
@@ -237,11 +237,6 @@ def test_what_cannot_be_built(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="local files"):
         build(replace(PLAN, dataset="cifar10"), tmp_path / "t", jobs=1)
     assert not list(tmp_path.iterdir())
-
-
-def test_speed_is_measured() -> None:
-    speed = measure_speed(Plan(TINY, "digits", Recipe(1, 256), trials=1, distortion=Distortion(copies=1)), 1, 1)
-    assert speed.stacked > speed.plain > 0
 
 
 # -- stacks as pieces of work --------------------------------------------------------------------------------------------------
