@@ -44,7 +44,7 @@ class ReLUConvBN(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.op(x)
+        out: Tensor = self.op(x)  # [batch, c_out, height / stride, width / stride]
         return out
 
 
@@ -98,7 +98,8 @@ class AveragePool(nn.Module):
         self.op = nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.op(x if self.preprocess is None else self.preprocess(x))
+        x = x if self.preprocess is None else self.preprocess(x)  # [batch, c_out, height, width]
+        out: Tensor = self.op(x)  # [batch, c_out, height / stride, width / stride]
         return out
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tyro
 
 import benchmark_api.training.build as build_module
-from benchmark_api.__main__ import main
+from benchmark_api.__main__ import Build, main
 from benchmark_api.spaces import SizeSpace, TopologySpace
 from benchmark_api.tables.evaluator import SimulatedEvaluator
 from benchmark_api.tables.table import Table
@@ -272,6 +275,17 @@ def test_a_failing_stack_is_reported_and_the_others_finish(
     assert not first.parent.exists()
 
 
+@pytest.mark.parametrize("name", ["digits-topology", "digits-size"])
+def test_the_embedded_tables_have_the_settings_of_their_commands(name: str) -> None:
+    """Later versions accept the tables of earlier ones, to which trials can be added."""
+    source = Table(name).metadata["source"]
+    words = shlex.split(source["command"])
+    command = tyro.cli(Build, args=words[words.index("build") + 1 :])
+    settings = json.dumps(command.plan().describe(), sort_keys=True)
+    assert settings == source["settings"]
+    assert hashlib.sha256(settings.encode()).hexdigest() == source["fingerprint"]
+
+
 # -- the command -------------------------------------------------------------------------------------------------------------
 
 
@@ -310,4 +324,4 @@ def test_build_command_after_ctrl_c(tmp_path: Path, capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit) as stop:
         main(["build", "--out", str(tmp_path / "t"), "--space", "topology", "--epochs", "1"])
     assert stop.value.code == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "the same command continues" in capsys.readouterr().err
