@@ -5,224 +5,287 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from benchmark_api.jobs.engines import Spread
+from benchmark_api.plugins import load_plugins
+from benchmark_api.spaces import SPACES, SearchSpace
+from benchmark_api.text import aligned
 
-if TYPE_CHECKING:  # imported by the commands that need them: `--help` answers at once
+if TYPE_CHECKING:  # imported by the commands that need them: `--help` starts without NumPy and PyTorch
     from benchmark_api.tables.table import Table
+    from benchmark_api.training.plan import Plan
 
-TablePath = Annotated[Path, tyro.conf.arg(metavar="TABLE", help="a table file, or digits-topology, digits-size")]
-_LOCAL = Spread()
-Jobs = Annotated[int | None, tyro.conf.arg(help="processes; one per core unless told otherwise")]
-
-
-def import_(
-    source: Annotated[Path, tyro.conf.arg(metavar="SOURCE", help="folder NATS-*-simple, or single file NATS-*.pickle.pbz2")],
-    out: Annotated[Path, tyro.conf.arg(metavar="OUT", help="the table to write, e.g. nats-topology.safetensors")],
-    /,
-    jobs: Jobs = None,
-    curves: Annotated[bool, tyro.conf.arg(help="keep every epoch, not only the last ones")] = True,
-    notice: Annotated[str, tyro.conf.arg(help="a caution that all tables and figures made from it repeat")] = "",
-) -> None:
-    """Make a table of an official NATS-Bench archive. Nothing in the archive is run."""
-    from benchmark_api.importers.official.archive import import_archive
-
-    table = import_archive(source, out, curves=curves, notice=notice, jobs=jobs, progress=sys.stderr.isatty())
-    records = table.metadata["source"]["records"]
-    print(f"{out}: {table.title}, {records:,} records, {out.stat().st_size / 1e6:,.0f} MB, fingerprint {table.fingerprint[:12]}")
+TablePath = tyro.conf.Positional[
+    Annotated[Path, tyro.conf.arg(metavar="TABLE", help="Table file, or digits-topology, digits-size.")]
+]
+OutPath = Annotated[Path, tyro.conf.arg(metavar="OUT")]
 
 
-def export(
-    table: TablePath,
-    out: Annotated[Path, tyro.conf.arg(metavar="OUT", help="the folder to make")],
-    /,
-    jobs: Jobs = None,
-) -> None:
-    """Write a table as a folder in the official format, for the nats_bench package (fast_mode=True)."""
-    from benchmark_api.importers.official.archive import export_archive
-    from benchmark_api.tables.table import Table
-
-    opened = Table(table)
-    export_archive(opened, out, jobs=jobs, progress=sys.stderr.isatty())
-    print(f"{out}: {opened.title}")
+def _default(text: str, metavar: str) -> Any:
+    """Return the mark of an option whose default, None, stands for something else."""
+    return tyro.conf.arg(help_behavior_hint=f"(default: {text})", metavar=metavar)
 
 
-def build(
-    out: Annotated[Path, tyro.conf.arg(name="out", metavar="OUT", help="the table to write, e.g. digits-topology.safetensors")],
-    space: Annotated[Literal["topology", "size"], tyro.conf.arg(help="the search space")],
-    epochs: Annotated[int, tyro.conf.arg(help="length of the schedule")],
-    dataset: Annotated[str, tyro.conf.arg(metavar="KEY", help="dataset key, e.g. digits or cifar10-valid")] = "digits",
-    data: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER", help="where the data set's files are; digits need none")] = None,
-    trials: Annotated[int, tyro.conf.arg(help="trainings of each candidate, with seeds 777, 888, 999, ...")] = 3,
-    channels: Annotated[int, tyro.conf.arg(help="topology: width of the first stage")] = 16,
-    cells: Annotated[int, tyro.conf.arg(help="topology: cells of each stage")] = 5,
-    widths: Annotated[tuple[int, ...], tyro.conf.arg(help="size: candidate widths")] = (8, 16, 24, 32, 40, 48, 56, 64),
-    layers: Annotated[int, tyro.conf.arg(help="size: layers, 3N + 2")] = 5,
-    batch: Annotated[int, tyro.conf.arg(help="images of a batch")] = 256,
-    rate: Annotated[float, tyro.conf.arg(help="first learning rate")] = 0.1,
-    copies: Annotated[int, tyro.conf.arg(help="digits: distorted copies of each image; 0 for the undistorted digits")] = 0,
-    noise: Annotated[float, tyro.conf.arg(help="digits: standard deviation of the distorted copies' noise")] = 0.1,
-    sample: Annotated[int | None, tyro.conf.arg(help="train so many random candidates only")] = None,
-    stack: Annotated[int, tyro.conf.arg(help="channels of the first block that are trained together")] = 128,
-    half: Annotated[bool, tyro.conf.arg(help="store accuracies and losses in half precision")] = False,
-    notice: Annotated[str, tyro.conf.arg(help="what all tables and figures made from it repeat")] = "",
-    device: Annotated[str, tyro.conf.arg(help="where to train, as PyTorch names it")] = "cpu",
-    jobs: Jobs = None,
-    spread: Annotated[Spread, tyro.conf.OmitArgPrefixes] = _LOCAL,
-) -> None:
-    """Train every candidate of a space, and make a table of it. After an interruption the same command goes on.
+Jobs = Annotated[int | None, _default("one per core", "INT"), tyro.conf.arg(help="Number of processes.")]
 
-    With more trials than the table that is there already, only those that it lacks are trained.
+
+@dataclass(frozen=True)
+class Import:
+    """Import measurements as a table: an official NATS-Bench archive, whose code is never run."""
+
+    source: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="SOURCE")]]
+    """Folder NATS-*-simple, or single file NATS-*.pickle.pbz2."""
+    out: tyro.conf.Positional[OutPath]
+    """Table file to write, e.g. nats-topology.safetensors."""
+    jobs: Jobs = None
+    curves: bool = True
+    """Keep every epoch instead of the last one of each schedule."""
+    notice: str = ""
+    """Notice that all tables and figures made from the table repeat."""
+
+    def __call__(self) -> None:
+        from benchmark_api.importers.official.archive import import_archive
+
+        show = sys.stderr.isatty()
+        table = import_archive(self.source, self.out, curves=self.curves, notice=self.notice, jobs=self.jobs, progress=show)
+        records = f"{table.metadata['source']['records']:,} records"
+        print(f"{self.out}: {table.title}, {records}, {_megabytes(self.out, 0)}, fingerprint {table.fingerprint[:12]}")
+
+
+@dataclass(frozen=True)
+class Export:
+    """Export a table as a folder in the official format, for the nats_bench package (fast_mode=True)."""
+
+    table: TablePath
+    out: tyro.conf.Positional[OutPath]
+    """Folder to make."""
+    jobs: Jobs = None
+
+    def __call__(self) -> None:
+        from benchmark_api.importers.official.archive import export_archive
+
+        table = _open(self.table)
+        export_archive(table, self.out, jobs=self.jobs, progress=sys.stderr.isatty())
+        print(f"{self.out}: {table.title}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """Train every candidate of a space and write a table. After an interruption the same command continues.
+
+    With more trials than an existing table has, only the missing trials are trained.
     """
-    from benchmark_api.spaces import SizeSpace, TopologySpace
-    from benchmark_api.training.build import BuildFailed, Plan, Protocol
-    from benchmark_api.training.build import build as build_table
-    from benchmark_api.training.datasets import Distortion
 
-    topology = space == "topology"
-    plan = Plan(
-        space=TopologySpace() if topology else SizeSpace(widths, layers),
-        dataset=dataset,
-        protocol=Protocol(epochs, batch, rate),
-        trials=trials,
-        channels=channels if topology else None,
-        cells=cells if topology else None,
-        distortion=Distortion(copies=copies, noise=noise) if copies else None,
-        sample=sample,
-        stack=stack,
-        half=half,
-    )
-    try:
-        table = build_table(
-            plan,
-            out,
-            root=data,
-            device=device,
-            jobs=jobs,
-            engine=spread.make_engine(),
-            progress=sys.stderr.isatty(),
-            notice=notice,
+    out: OutPath
+    """Table file to write, e.g. digits-topology.safetensors."""
+    space: Annotated[str, tyro.conf.arg(metavar="NAME")]
+    """Search space: topology, size, or the name of a plugin's space."""
+    epochs: int
+    """Length of the schedule."""
+    dataset: Annotated[str, tyro.conf.arg(metavar="KEY")] = "digits"
+    """Dataset key, e.g. digits or cifar10-valid."""
+    data: Annotated[Path | None, _default("none, for digits", "FOLDER")] = None
+    """Folder with the files of the data set."""
+    trials: int = 3
+    """Trainings of each candidate, with seeds 777, 888, 999, ..."""
+    channels: Annotated[int | None, _default("16", "INT")] = None
+    """Topology: width of the first stage."""
+    cells: Annotated[int | None, _default("5", "INT")] = None
+    """Topology: cells per stage."""
+    widths: Annotated[tuple[int, ...] | None, _default("8 16 24 32 40 48 56 64", "INT [INT ...]")] = None
+    """Size: candidate widths."""
+    layers: Annotated[int | None, _default("5", "INT")] = None
+    """Size: number of layers, 3N + 2."""
+    batch: int = 256
+    """Images per batch."""
+    learning_rate: Annotated[float, tyro.conf.arg(aliases=["--rate"])] = 0.1
+    """Initial learning rate."""
+    copies: int = 0
+    """Digits: distorted copies of each image; 0 for the original digits."""
+    noise: float = 0.1
+    """Digits: standard deviation of the noise in distorted copies."""
+    sample: Annotated[int | None, _default("all", "INT")] = None
+    """Number of random candidates to train."""
+    stack: int = 128
+    """Largest number of channels of the first block that are trained together."""
+    half: bool = False
+    """Store accuracies and losses in half precision."""
+    notice: str = ""
+    """Notice that all tables and figures made from the table repeat."""
+    device: str = "cpu"
+    """PyTorch device of the trainings."""
+    jobs: Jobs = None
+    parallel: tyro.conf.OmitArgPrefixes[Spread] = field(default_factory=Spread)
+
+    def __call__(self) -> None:
+        from benchmark_api.training.build import BuildFailed, build
+
+        try:
+            table = build(
+                self.plan(),
+                self.out,
+                root=self.data,
+                device=self.device,
+                jobs=self.jobs,
+                engine=self.parallel.make_engine(),
+                progress=sys.stderr.isatty(),
+                notice=self.notice,
+            )
+        except BuildFailed as error:
+            print("".join(f"\n{failure}" for failure in error.failures), file=sys.stderr, end="")
+            raise
+        except KeyboardInterrupt:
+            print(f"interrupted; finished stacks are in {self.out}.build: the same command continues", file=sys.stderr)
+            sys.exit(130)
+        print(f"{self.out}: {table.title}, {_megabytes(self.out)}, fingerprint {table.fingerprint[:12]}")
+
+    def plan(self) -> Plan:
+        """Return the settings of the table."""
+        from benchmark_api.training.datasets import Distortion
+        from benchmark_api.training.plan import Plan
+        from benchmark_api.training.train import Recipe
+
+        space = self._search_space()
+        return Plan(
+            space=space,
+            dataset=self.dataset,
+            recipe=Recipe(self.epochs, self.batch, self.learning_rate),
+            trials=self.trials,
+            channels=space.skeleton_defaults.get("channels") if self.channels is None else self.channels,
+            cells=space.skeleton_defaults.get("cells") if self.cells is None else self.cells,
+            distortion=Distortion(copies=self.copies, noise=self.noise) if self.copies else None,
+            sample=self.sample,
+            stack=self.stack,
+            half=self.half,
         )
-    except BuildFailed as error:
-        print("".join(f"\n{failure}" for failure in error.failures), file=sys.stderr, end="")
-        raise
-    except KeyboardInterrupt:
-        print(f"interrupted; what is finished is in {out}.build: the same command goes on from there", file=sys.stderr)
-        sys.exit(130)
-    print(f"{out}: {table.title}, {out.stat().st_size / 1e6:,.1f} MB, fingerprint {table.fingerprint[:12]}")
+
+    def _search_space(self) -> SearchSpace:
+        given: dict[str, Any] = {"widths": self.widths, "layers": self.layers}
+        try:
+            return SPACES.find(self.space)(**{name: value for name, value in given.items() if value is not None})
+        except TypeError as error:
+            raise ValueError(f"the {self.space} space does not have these parameters: {error}") from error
 
 
-def info(
-    table: TablePath,
-    /,
-    verify: Annotated[bool, tyro.conf.arg(help="read the whole file and compare it with its fingerprint")] = False,
-) -> None:
-    """What is in a table: datasets, schedules, trials, splits, best and worst architectures, and how far its figures repeat."""
+@dataclass(frozen=True)
+class Info:
+    """Describe a table: datasets, schedules, trials, splits, best and worst architectures, and its reliability."""
+
+    table: TablePath
+    verify: bool = False
+    """Read the whole file and compare it with its fingerprint."""
+
+    def __call__(self) -> None:
+        table = _open(self.table)
+        if self.verify:
+            table.verify()
+        print(table.title)
+        for name, text in _facts(table, self.verify).items():
+            if text:
+                print(f"  {name:<12} {text}")
+        print("\ndataset keys (splits with their number of epochs)")
+        _print_rows(["key", "schedule", "architectures", "trials", "seeds", "splits"], _contents(table))
+        print("\nbest and worst architectures (mean over trials, last epoch)")
+        _print_rows(["key", "schedule", "split", "", "accuracy", "index", "architecture"], _extremes(table))
+        print("\nreliability (test accuracy after the last epoch; ρ is Spearman's rank correlation)")
+        _print_rows(RELIABILITY, _reliabilities(table))
+
+
+@dataclass(frozen=True)
+class Query:
+    """Print all metrics of one architecture."""
+
+    table: TablePath
+    architecture: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="ARCHITECTURE")]]
+    """Official index, or string (in quotes)."""
+    dataset: Annotated[str | None, _default("all", "KEY")] = None
+    """Dataset key, e.g. cifar10-valid."""
+    schedule: Annotated[str | None, _default("all", "EPOCHS")] = None
+    """Schedule, e.g. 12."""
+    epoch: Annotated[int | None, _default("the last", "INT")] = None
+    """Epoch, counted from 0."""
+
+    def __call__(self) -> None:
+        table = _open(self.table)
+        space, text = table.space, self.architecture
+        index = int(text) if text.isdecimal() else space.index(space.from_string(text))
+        architecture = space.architecture(index)
+        print(f"architecture {index}: {space.to_string(architecture)}")
+        canonical = space.index(space.canonical(architecture))
+        if canonical != index:
+            print(f"computes the same function as architecture {canonical}")
+        for key in (self.dataset,) if self.dataset else table.keys:
+            for schedule in (self.schedule,) if self.schedule else table.schedules(key):
+                table.splits(key, schedule)  # refuses unknown names
+                seeds = [seed for seed in table.seeds(key, schedule)[index].tolist() if seed >= 0]
+                print(f"\n{key}, {schedule} epochs: {_costs(table, index, key, schedule) if seeds else 'no trial'}")
+                if seeds:
+                    header = ["split", "epoch", "accuracy", "loss", "seconds", f"accuracy by seed {', '.join(map(str, seeds))}"]
+                    _print_rows(header, _metrics(table, index, key, schedule, self.epoch))
+
+
+@dataclass(frozen=True)
+class Best:
+    """Print the best architecture on a dataset, optionally within limits of FLOPs and parameters."""
+
+    table: TablePath
+    dataset: Annotated[str, tyro.conf.arg(metavar="KEY")] = field(kw_only=True)
+    """Dataset key, e.g. cifar10."""
+    split: Annotated[str | None, _default("the test split", "STR")] = None
+    """Split of the accuracy."""
+    schedule: Annotated[str | None, _default("the longest", "EPOCHS")] = None
+    """Schedule, e.g. 200."""
+    max_flops: Annotated[float | None, _default("none", "FLOAT")] = None
+    """Upper limit on multiply-accumulates, in millions."""
+    max_params: Annotated[float | None, _default("none", "FLOAT")] = None
+    """Upper limit on parameters, in millions."""
+
+    def __call__(self) -> None:
+        table, key = _open(self.table), self.dataset
+        schedule = self.schedule or table.schedules(key)[-1]
+        split = self.split or table.test_split(key, schedule)
+        index, accuracy = table.best(key, schedule, split, max_flops=self.max_flops, max_params=self.max_params)
+        print(f"architecture {index}: {table.space.to_string(table.space.architecture(index))}")
+        print(f"{accuracy:.4f} % on {split} of {key} after {schedule} epochs, {_costs(table, index, key, schedule)}")
+
+
+# -- what the commands print -------------------------------------------------------------------------------------------------
+
+
+def _open(path: Path) -> Table:
     from benchmark_api.tables.table import Table
 
-    opened = Table(table)
-    if verify:
-        opened.verify()
-    space, source = opened.space, opened.metadata.get("source", {})
-    facts = {
-        "file": f"{opened.path}, {opened.path.stat().st_size / 1e6:,.1f} MB",
-        "notice": opened.notice,
+    return Table(path)
+
+
+def _megabytes(path: Path, digits: int = 1) -> str:
+    return f"{path.stat().st_size / 1e6:,.{digits}f} MB"
+
+
+def _print_rows(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    for line in aligned([header, *rows]):
+        print(f"  {line}".rstrip())
+
+
+def _facts(table: Table, verified: bool) -> dict[str, str]:
+    space, source = table.space, table.metadata.get("source", {})
+    return {
+        "file": f"{table.path}, {_megabytes(table.path)}",
+        "notice": table.notice,
         "space": f"{space.name}, {len(space):,} architectures, such as {space.to_string(space.architecture(0))}",
-        "schedules": f"searches use {opened.search_schedule}, reports {opened.report_schedule} (epochs)",
+        "schedules": f"searches use {table.search_schedule}, reports {table.report_schedule} (epochs)",
         "source": ("\n" + " " * 15).join(f"{name}: {value}" for name, value in source.items()),
-        "fingerprint": opened.fingerprint + (" (verified)" if verify else ""),
+        "fingerprint": table.fingerprint + (" (verified)" if verified else ""),
     }
-    print(opened.title)
-    for name, text in facts.items():
-        if text:
-            print(f"  {name:<12} {text}")
-    print("\ndataset keys, and what was measured (epochs with figures)")
-    _print_rows(["key", "schedule", "architectures", "trials", "seeds", "splits"], _contents(opened))
-    print("\nbest and worst architectures (mean over trials, last epoch)")
-    rows = [
-        [key, schedule, split, *row]
-        for key in opened.keys
-        for schedule in opened.schedules(key)[-1:]
-        for split in opened.splits(key, schedule)
-        if split != "train"
-        for row in _extreme_rows(opened, key, schedule, split)
-    ]
-    _print_rows(["key", "schedule", "split", "", "accuracy", "index", "architecture"], rows)
-    print("\nhow far figures repeat (test accuracy after the last epoch; ρ is Spearman's rank correlation)")
-    rows = [
-        [dataset, schedule, *_reliability_row(opened, dataset, schedule)]
-        for dataset in opened.datasets
-        for schedule in opened.schedules(dataset)
-        if "x-valid" in opened.splits(opened.search_key(dataset), schedule)
-    ]
-    header = [
-        "dataset",
-        "schedule",
-        "architectures",
-        "trials",
-        "ρ between trials",
-        "of all (expected)",
-        "ρ valid, test",
-        "ρ a third, the end",
-    ]
-    _print_rows([*header, "std of architectures", "of trials", "ratio"], rows)
-
-
-def query(
-    table: TablePath,
-    architecture: Annotated[str, tyro.conf.arg(metavar="ARCHITECTURE", help="official index, or string (in quotes)")],
-    /,
-    dataset: Annotated[str | None, tyro.conf.arg(metavar="KEY", help="one dataset key only, e.g. cifar10-valid")] = None,
-    schedule: Annotated[str | None, tyro.conf.arg(metavar="EPOCHS", help="one schedule only, e.g. 12")] = None,
-    epoch: Annotated[int | None, tyro.conf.arg(help="0-based epoch; the last one unless told otherwise")] = None,
-) -> None:
-    """Everything measured of one architecture."""
-    from benchmark_api.tables.table import Table
-
-    opened = Table(table)
-    space = opened.space
-    index = int(architecture) if architecture.isdecimal() else space.index(space.from_string(architecture))
-    decisions = space.architecture(index)
-    print(f"architecture {index}: {space.to_string(decisions)}")
-    canonical = space.index(space.canonical(decisions))
-    if canonical != index:
-        print(f"computes the same function as architecture {canonical}")
-    for key in (dataset,) if dataset else opened.keys:
-        for name in (schedule,) if schedule else opened.schedules(key):
-            opened.splits(key, name)  # names what is unknown
-            seeds = [seed for seed in opened.seeds(key, name)[index].tolist() if seed >= 0]
-            print(f"\n{key}, {name} epochs: {_costs(opened, index, key, name) if seeds else 'no trial'}")
-            if seeds:
-                header = ["split", "epoch", "accuracy", "loss", "seconds", f"accuracy by seed {', '.join(map(str, seeds))}"]
-                _print_rows(header, _figures(opened, index, key, name, epoch))
-
-
-def best(
-    table: TablePath,
-    /,
-    dataset: Annotated[str, tyro.conf.arg(metavar="KEY", help="dataset key, e.g. cifar10")],
-    split: Annotated[str | None, tyro.conf.arg(help="split whose accuracy counts; the test split unless told otherwise")] = None,
-    schedule: Annotated[str | None, tyro.conf.arg(metavar="EPOCHS", help="the longest one unless told otherwise")] = None,
-    max_flops: Annotated[float | None, tyro.conf.arg(help="upper limit, millions")] = None,
-    max_params: Annotated[float | None, tyro.conf.arg(help="upper limit, millions")] = None,
-) -> None:
-    """The best architecture of a dataset, if wanted within limits of FLOPs and parameters."""
-    from benchmark_api.tables.table import Table
-
-    opened = Table(table)
-    schedule = schedule or opened.schedules(dataset)[-1]
-    split = split or opened.test_split(dataset, schedule)
-    index, accuracy = opened.best(dataset, schedule, split, max_flops=max_flops, max_params=max_params)
-    print(f"architecture {index}: {opened.space.to_string(opened.space.architecture(index))}")
-    print(f"{accuracy:.4f} % on {split} of {dataset} after {schedule} epochs, {_costs(opened, index, dataset, schedule)}")
 
 
 def _contents(table: Table) -> list[list[str]]:
-    """One row per dataset key and schedule."""
+    """Return one row per dataset key and schedule."""
     rows = []
     for key in table.keys:
         for schedule in table.schedules(key):
@@ -242,28 +305,54 @@ def _contents(table: Table) -> list[list[str]]:
     return rows
 
 
-def _extreme_rows(table: Table, key: str, schedule: str, split: str) -> list[list[str]]:
-    accuracy = table.mean_accuracy(key, schedule, split)
-    known = [index for index in range(len(accuracy)) if accuracy[index] == accuracy[index]]
-    if not known:
-        return []
-    ends = {"best": table.best(key, schedule, split)[0], "worst": min(known, key=lambda index: float(accuracy[index]))}
-    return [
-        [name, f"{accuracy[index]:.4f}", str(index), table.space.to_string(table.space.architecture(index))]
-        for name, index in ends.items()
-    ]
+def _extremes(table: Table) -> list[list[str]]:
+    """Return a row for the best and one for the worst architecture of each key's longest schedule, by evaluated split."""
+    rows = []
+    for key in table.keys:
+        schedule = table.schedules(key)[-1]
+        for split in table.splits(key, schedule):
+            accuracy = table.mean_accuracy(key, schedule, split).tolist()
+            known = [index for index, value in enumerate(accuracy) if value == value]
+            if split == "train" or not known:
+                continue
+            ends = {"best": table.best(key, schedule, split)[0], "worst": min(known, key=accuracy.__getitem__)}
+            for name, index in ends.items():
+                text = table.space.to_string(table.space.architecture(index))
+                rows.append([key, schedule, split, name, f"{accuracy[index]:.4f}", str(index), text])
+    return rows
 
 
-def _reliability_row(table: Table, dataset: str, schedule: str) -> list[str]:
+RELIABILITY = (
+    *("dataset", "schedule", "architectures", "trials", "ρ between trials", "of all (expected)", "ρ valid, test"),
+    *("ρ a third, the end", "std of architectures", "of trials", "ratio"),
+)
+"""Header of the rows of `_reliabilities`."""
+
+
+def _reliabilities(table: Table) -> list[list[str]]:
+    """Return one row per dataset and schedule with a validation split."""
     from benchmark_api.tables.reliability import reliability
 
-    found = reliability(table, dataset, schedule)
-    measured = f"{found.between_sets:.3f} ({found.sets[0]} against {found.sets[1]})" if found.trials > 1 else "one trial"
-    expected = f"{found.between_all:.3f}" if found.trials > 1 else ""
-    early = f"{found.early:.3f} (epoch {found.early_epoch})"
-    noise = ["", ""] if found.trials < 2 else [f"{found.trial_spread:.2f}", f"{found.spread / found.trial_spread:.1f}"]
-    spread = f"{found.spread:.2f}"
-    return [f"{found.architectures:,}", str(found.trials), measured, expected, f"{found.valid_test:.3f}", early, spread, *noise]
+    rows = []
+    for dataset in table.datasets:
+        for schedule in table.schedules(dataset):
+            if "x-valid" not in table.splits(table.search_key(dataset), schedule):
+                continue
+            found = reliability(table, dataset, schedule)
+            several = found.trials > 1
+            rows.append(
+                [
+                    *(dataset, schedule, f"{found.architectures:,}", str(found.trials)),
+                    f"{found.between_sets:.3f} ({found.sets[0]} against {found.sets[1]})" if several else "one trial",
+                    f"{found.between_all:.3f}" if several else "",
+                    f"{found.valid_test:.3f}",
+                    f"{found.early:.3f} (epoch {found.early_epoch})",
+                    f"{found.spread:.2f}",
+                    f"{found.trial_spread:.2f}" if several else "",
+                    f"{found.spread / found.trial_spread:.1f}" if several else "",
+                ]
+            )
+    return rows
 
 
 def _costs(table: Table, index: int, key: str, schedule: str) -> str:
@@ -272,8 +361,8 @@ def _costs(table: Table, index: int, key: str, schedule: str) -> str:
     return costs + (f", latency {latency * 1e3:.4g} ms" if latency == latency else "")
 
 
-def _figures(table: Table, index: int, key: str, schedule: str, epoch: int | None) -> list[list[str]]:
-    """One row per split that has figures at the epoch."""
+def _metrics(table: Table, index: int, key: str, schedule: str, epoch: int | None) -> list[list[str]]:
+    """Return one row per split with metrics at the epoch."""
     rows = []
     for split in table.splits(key, schedule):
         epochs = table.tensor(f"{key}/{schedule}/{split}/epochs").tolist()
@@ -291,37 +380,26 @@ def _figures(table: Table, index: int, key: str, schedule: str, epoch: int | Non
 
 
 def _mean(values: Sequence[float]) -> float:
-    """The mean of what is not NaN."""
+    """Return the mean without NaN."""
     present = [value for value in values if value == value]
     return sum(present) / len(present) if present else float("nan")
 
 
-def _print_rows(header: list[str], rows: list[list[str]]) -> None:
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    for row in (header, *rows):
-        print("  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-COMMANDS: dict[str, Callable[..., None]] = {
-    "import": import_,
-    "build": build,
-    "export": export,
-    "info": info,
-    "query": query,
-    "best": best,
-}
+# -- the command line ----------------------------------------------------------------------------------------------------------
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status: 0, 1 if the machine failed, 2 if the user's input is wrong, 130 after Ctrl-C."""
+    """Run a command and return the exit status: 0, 1 for a failed job, 2 for wrong input, 130 after Ctrl-C."""
     try:
-        tyro.extras.subcommand_cli_from_dict(
-            COMMANDS,
+        load_plugins()
+        command: Callable[[], None] = tyro.cli(
+            Import | Build | Export | Info | Query | Best,
             prog="python -m benchmark_api",
-            description="Tables of measured architectures: make them, look into them, export them.",
+            description="Tables of measured architectures: import, build, export and inspect them.",
             args=arguments,
         )
-    except BrokenPipeError:  # `... | head` has read enough
+        command()
+    except BrokenPipeError:  # the reader, such as `head`, has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:

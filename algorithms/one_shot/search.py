@@ -33,8 +33,8 @@ from algorithms.one_shot.supernets.topology import Rule, WidthRule, build_supern
 from benchmark_api.registry import Registry
 from benchmark_api.spaces import Architecture, SearchSpace
 from benchmark_api.tables.safetensors import fingerprint
-from benchmark_api.training.build import generator
 from benchmark_api.training.datasets import Dataset
+from benchmark_api.training.devices import generator
 from benchmark_api.training.networks import Skeleton
 
 FloatArray = npt.NDArray[np.float64]

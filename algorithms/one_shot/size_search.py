@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from algorithms.one_shot.search import AlphaConfig, AlphaSearch, Batch, TemperedConfig
 from algorithms.one_shot.supernets.topology import SizeSupernet, WidthRule
 from benchmark_api.spaces import Architecture
-from benchmark_api.training.networks import space_costs
+from benchmark_api.training.costs import space_costs
 
 
 @dataclass(frozen=True)

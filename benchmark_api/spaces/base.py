@@ -1,19 +1,25 @@
 """Base class of search spaces: strings, official indices, sampling, mutation and neighbours of architectures.
 
 An *architecture* is a hashable tuple of plain ints, one per decision. Strings and official indices exist at the border:
-`SearchSpace.to_string` / `from_string` and `index` / `architecture` translate. Nothing here knows of accuracies.
+`SearchSpace.to_string` / `from_string` and `index` / `architecture` translate. A space knows its networks' cells and widths,
+and how to draw them, but no accuracies.
 """
 
 from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import product
 from math import prod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
+from benchmark_api.registry import Registry
+
+if TYPE_CHECKING:  # annotations only: a command line that lists the spaces starts without NumPy and matplotlib
+    import numpy as np
+    from matplotlib.axes import Axes
 
 Architecture = tuple[int, ...]
 
@@ -21,14 +27,22 @@ Architecture = tuple[int, ...]
 class SearchSpace(ABC):
     """A finite product of categorical or ordinal decisions.
 
+    A subclass is made from the parameters in its `spec`, by name. `SPACES.register` lets tables and command lines find it.
+
     Attributes:
-        name: "topology" or "size".
+        name: unique name in specs, tables and results, e.g. "topology".
         cardinalities: number of choices of each decision.
-        ordinal: whether neighbouring choices of a decision are alike (widths are, operations are not).
+        ordinal: whether neighbouring choices of a decision are similar (widths are, operations are not).
+        skeleton_defaults: default width `channels` of the first stage and number `cells` per stage, if the architectures of the
+            space do not decide them.
+        operation_colors: colour in figures of each operation of a cell, in the order of the choices; empty if the decisions are
+            not operations.
     """
 
     name: ClassVar[str]
     ordinal: ClassVar[bool]
+    skeleton_defaults: ClassVar[Mapping[str, int]] = {}
+    operation_colors: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, cardinalities: Sequence[int]) -> None:
         self.cardinalities: tuple[int, ...] = tuple(int(c) for c in cardinalities)
@@ -44,9 +58,7 @@ class SearchSpace(ABC):
         return hash((self.name, self.cardinalities))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from benchmark_api.spaces import space_from_spec
-
-        return space_from_spec, (self.spec(),)  # without what it has worked out
+        return partial(type(self), **_parameters(self.spec())), ()  # without cached tables
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self):,} architectures)"
@@ -55,33 +67,38 @@ class SearchSpace(ABC):
 
     @abstractmethod
     def to_string(self, architecture: Architecture) -> str:
-        """The official string of an architecture."""
+        """Return the official string of an architecture."""
 
     @abstractmethod
     def from_string(self, text: str) -> Architecture:
-        """The architecture of an official string.
+        """Return the architecture of an official string.
 
         Raises:
             ValueError: the string is malformed; the message shows where.
         """
 
-    @abstractmethod
     def spec(self) -> dict[str, Any]:
-        """A JSON-able description from which `space_from_spec` makes the same space again."""
+        """Return the name and the parameters in JSON types; `space_from_spec` makes an equal space of them."""
+        return {"space": self.name}
 
     @abstractmethod
     def choices(self, decision: int) -> tuple[str, ...]:
-        """The names of the choices of one decision, for tables and plots."""
+        """Return the names of the choices of one decision."""
+
+    @property
+    def decision_names(self) -> tuple[str, ...]:
+        """Short names of the decisions."""
+        return tuple(f"decision {decision}" for decision in range(len(self.cardinalities)))
 
     def index(self, architecture: Architecture) -> int:
-        """The official index of an architecture, in [0, len(space))."""
+        """Return the official index of an architecture, in [0, len(space))."""
         code = 0
         for choice, cardinality in zip(architecture, self.cardinalities, strict=True):
             code = code * cardinality + choice
         return code
 
     def architecture(self, index: int) -> Architecture:
-        """The architecture with an official index.
+        """Return the architecture with an official index.
 
         Raises:
             ValueError: the index is out of range.
@@ -91,7 +108,7 @@ class SearchSpace(ABC):
         return self._decode(int(index))
 
     def _decode(self, code: int) -> Architecture:
-        """Mixed-radix digits of a code, first decision slowest."""
+        """Return the mixed-radix digits of a code, first decision slowest."""
         digits = []
         for cardinality in reversed(self.cardinalities):
             code, digit = divmod(code, cardinality)
@@ -99,10 +116,10 @@ class SearchSpace(ABC):
         return tuple(reversed(digits))
 
     def check(self, architecture: Sequence[int]) -> Architecture:
-        """The architecture as a tuple of plain ints.
+        """Return the architecture as a tuple of plain ints.
 
         Raises:
-            ValueError: wrong number of decisions, or a choice that is no integer or out of range.
+            ValueError: wrong number of decisions, or a choice that is not an integer or out of range.
         """
         try:
             plain = tuple(operator.index(choice) for choice in architecture)
@@ -118,41 +135,96 @@ class SearchSpace(ABC):
     # -- for searches ------------------------------------------------------------------------------------------------
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """An architecture with every decision drawn uniformly and independently."""
+        """Draw every decision uniformly and independently."""
         draws = rng.random(len(self.cardinalities)).tolist()
         return tuple([int(draw * cardinality) for draw, cardinality in zip(draws, self.cardinalities, strict=True)])
 
     @abstractmethod
     def mutate(self, architecture: Architecture, rng: np.random.Generator, redraw: bool = False) -> Architecture:
-        """The architecture with one decision changed.
+        """Return the architecture with one decision changed.
 
         Args:
-            architecture: the parent.
-            rng: the run's generator.
-            redraw: draw the new choice from all choices, so that it may equal the old one. False: from the others.
+            architecture: parent.
+            rng: generator of the run.
+            redraw: draw the new choice from all choices, so that it may equal the old one; False: from the others.
         """
 
     def neighbors(self, architecture: Architecture) -> Iterator[Architecture]:
-        """All architectures that differ in exactly one decision, in the order of decisions, then choices."""
+        """Yield all architectures that differ in exactly one decision, in the order of decisions, then choices."""
         for decision, cardinality in enumerate(self.cardinalities):
             for choice in range(cardinality):
                 if choice != architecture[decision]:
                     yield (*architecture[:decision], choice, *architecture[decision + 1 :])
 
     def canonical(self, architecture: Architecture) -> Architecture:
-        """The representative of the architecture's isomorphism class: the member with the lowest official index."""
+        """Return the member of the architecture's isomorphism class with the lowest official index."""
         return architecture
 
     def is_connected(self, architecture: Architecture) -> bool:
-        """Whether the output depends on the input."""
+        """Return whether the output depends on the input."""
         return True
+
+    # -- networks and figures ----------------------------------------------------------------------------------------
+
+    def cell(self, architecture: Architecture) -> Architecture:
+        """Return the operation of each edge of all cells of an architecture's network, as a topology architecture.
+
+        Raises:
+            ValueError: the networks of this space are not made of such cells.
+        """
+        raise ValueError(f"no network for {self!r}: the space defines no cells")
+
+    def block_widths(self, architecture: Architecture, channels: int | None = None, cells: int | None = None) -> tuple[int, ...]:
+        """Return the number of channels of each block of an architecture's network.
+
+        Args:
+            architecture: an architecture of the space.
+            channels: width C of the first stage; None for the default.
+            cells: number N of cells per stage; None for the default.
+
+        Raises:
+            ValueError: the architecture decides C and N, or one of them is out of range.
+        """
+        raise ValueError(f"no network for {self!r}: the space defines no widths")
+
+    @property
+    def drawable(self) -> bool:
+        """Whether the space defines `draw`."""
+        return type(self).draw is not SearchSpace.draw
+
+    def draw(self, axes: Axes, architecture: Architecture) -> None:
+        """Draw an architecture as a graph on empty axes."""
+        raise NotImplementedError(f"{type(self).__name__} has no drawing")
+
+
+SPACES: Registry[type[SearchSpace]] = Registry("search space")
+"""All search spaces by name."""
+
+
+def _parameters(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in spec.items() if name != "space"}
+
+
+def space_from_spec(spec: Mapping[str, Any]) -> SearchSpace:
+    """Return the space that `SearchSpace.spec` described.
+
+    Raises:
+        ValueError: no registered space has this name and these parameters.
+    """
+    try:
+        space = SPACES.find(str(spec.get("space")))(**_parameters(spec))
+    except TypeError as error:
+        raise ValueError(f"unknown search space {dict(spec)!r}: {error}") from error
+    if space.spec() != dict(spec):
+        raise ValueError(f"unknown search space {dict(spec)!r}: it is described by {space.spec()!r}")
+    return space
 
 
 def all_architectures(space: SearchSpace) -> Iterator[Architecture]:
-    """Every architecture, first decision slowest (for the size space this is the official order)."""
+    """Yield every architecture, first decision slowest (for the size space this is the official order)."""
     return product(*(range(cardinality) for cardinality in space.cardinalities))
 
 
 def below(n: int, rng: np.random.Generator) -> int:
-    """A uniform integer in [0, n), to 2^-53; a third of the time of `Generator.integers`, which a search would notice."""
+    """Draw a uniform integer in [0, n), to 2^-53, in a third of the time of `Generator.integers`."""
     return int(rng.random() * n)

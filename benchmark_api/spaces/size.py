@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from benchmark_api.spaces.base import SPACES, Architecture, SearchSpace, below
 
-from benchmark_api.spaces.base import Architecture, SearchSpace, below
+if TYPE_CHECKING:
+    import numpy as np
 
 NATS_WIDTHS = (8, 16, 24, 32, 40, 48, 56, 64)
 """The eight candidate widths of the NATS-Bench size space, in channels."""
 
-
 SIZE_CELL: Architecture = (3, 3, 3, 1, 3, 3)
-"""The cell of every network of the size space: topology 9930, all 3x3 convolutions but a skip from the input to the output."""
+"""Cell of all networks of the size space: topology 9930, 3x3 convolutions and a skip from the input to the output."""
 
 
+@SPACES.register
 class SizeSpace(SearchSpace):
     """Channel widths of the layers of a fixed cell; 8^5 = 32,768 architectures with the NATS-Bench defaults.
 
@@ -47,14 +48,26 @@ class SizeSpace(SearchSpace):
         super().__init__([len(self.widths)] * layers)
 
     def spec(self) -> dict[str, Any]:
-        return {"space": self.name, "widths": list(self.widths), "layers": len(self.cardinalities)}
+        return {**super().spec(), "widths": list(self.widths), "layers": len(self.cardinalities)}
 
     def choices(self, decision: int) -> tuple[str, ...]:
         return tuple(str(width) for width in self.widths)
 
+    @property
+    def decision_names(self) -> tuple[str, ...]:
+        return tuple(f"layer {layer}" for layer in range(len(self.cardinalities)))
+
     def channels(self, architecture: Architecture) -> tuple[int, ...]:
-        """The width of each layer, in channels."""
+        """Return the width of each layer, in channels."""
         return tuple(self.widths[choice] for choice in architecture)
+
+    def cell(self, architecture: Architecture) -> Architecture:
+        return SIZE_CELL
+
+    def block_widths(self, architecture: Architecture, channels: int | None = None, cells: int | None = None) -> tuple[int, ...]:
+        if channels is not None or cells is not None:
+            raise ValueError("the architectures of a size space decide channels and cells; leave both out")
+        return self.channels(architecture)
 
     def to_string(self, architecture: Architecture) -> str:
         return ":".join(str(self.widths[choice]) for choice in architecture)

@@ -8,11 +8,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
+from benchmark_api.spaces.base import SPACES, Architecture, SearchSpace, below
 
-from benchmark_api.spaces.base import Architecture, SearchSpace, below
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 """The five operations of the topology space, in the official order (the order is part of the index)."""
@@ -20,7 +22,13 @@ OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_
 EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
 """The six edges (target node, source node) of the topology cell, in the order of the decisions."""
 
+# How a cell is drawn.
+_NODES = ((0.0, 0.0), (1.5, 1.0), (1.5, -1.0), (3.0, 0.0))  # positions of input, both inner nodes and output
+_LABELS = ("", "skip", "1×1", "3×3", "pool")  # on an edge, in the order of OPERATIONS
+_LABEL_AT = {(3, 0): 0.3, (2, 1): 0.3}  # fraction of the edge where its label is, for the two edges that cross; others 0.5
 
+
+@SPACES.register
 class TopologySpace(SearchSpace):
     """The cell of NAS-Bench-201: one of five operations on each of six edges; 15,625 architectures.
 
@@ -29,15 +37,18 @@ class TopologySpace(SearchSpace):
 
     name = "topology"
     ordinal = False
+    skeleton_defaults: ClassVar = {"channels": 16, "cells": 5}  # NATS-Bench, section 3.2
+    operation_colors: ClassVar = dict(zip(OPERATIONS, ("#c8c8c8", "#e69f00", "#56b4e9", "#0072b2", "#009e73"), strict=True))
 
     def __init__(self) -> None:
         super().__init__([len(OPERATIONS)] * len(EDGES))
 
-    def spec(self) -> dict[str, Any]:
-        return {"space": self.name}
-
     def choices(self, decision: int) -> tuple[str, ...]:
         return OPERATIONS
+
+    @property
+    def decision_names(self) -> tuple[str, ...]:
+        return tuple(f"{target} ← {source}" for target, source in EDGES)
 
     # The official index is the position in a list that was shuffled once with a fixed seed: Python's own Mersenne Twister,
     # seed 88, over the product in which the last edge varies fastest.
@@ -109,7 +120,7 @@ class TopologySpace(SearchSpace):
         return (*architecture[:edge], choice, *architecture[edge + 1 :])
 
     def unique_string(self, architecture: Architecture, zero_aware: bool | None = True) -> str:
-        """The `isomorphism_string` of an architecture; there are 6,466 (zero_aware True), 12,751 (False) or 15,625 (None)."""
+        """Return the `isomorphism_string` of an architecture; 6,466 (zero_aware True), 12,751 (False) or 15,625 (None) differ."""
         operations = [OPERATIONS[choice] for choice in architecture]
         edges = [(operation, source) for operation, (_, source) in zip(operations, EDGES, strict=True)]
         return isomorphism_string((edges[:1], edges[1:3], edges[3:]), zero_aware)
@@ -131,14 +142,46 @@ class TopologySpace(SearchSpace):
             reached[target] |= reached[source] and OPERATIONS[choice] != "none"
         return reached[3]
 
+    def cell(self, architecture: Architecture) -> Architecture:
+        return architecture
+
+    def block_widths(self, architecture: Architecture, channels: int | None = None, cells: int | None = None) -> tuple[int, ...]:
+        c = self.skeleton_defaults["channels"] if channels is None else channels
+        n = self.skeleton_defaults["cells"] if cells is None else cells
+        if c < 1 or n < 0:
+            raise ValueError(f"channels must be at least 1 and cells at least 0, got {c} and {n}")
+        return (c,) * n + (2 * c,) * (1 + n) + (4 * c,) * (1 + n)  # a reduction block precedes stages 2 and 3
+
+    def draw(self, axes: Axes, architecture: Architecture) -> None:
+        """Draw the four nodes, and each edge in the colour of its operation with a label; `none` is a dotted line."""
+        for (target, source), choice in zip(EDGES, architecture, strict=True):
+            (x0, y0), (x1, y1), name = _NODES[source], _NODES[target], OPERATIONS[choice]
+            line = {"arrowstyle": "-|>", "linewidth": 1.8}
+            if name == "none":
+                line = {"arrowstyle": "-", "linestyle": (0, (1, 2.5)), "linewidth": 0.9}
+            arrow = {"color": self.operation_colors[name], "shrinkA": 8, "shrinkB": 8, **line}
+            axes.annotate("", (x1, y1), (x0, y0), arrowprops=arrow)
+            at = _LABEL_AT.get((target, source), 0.5)
+            if _LABELS[choice]:
+                axes.text(
+                    x0 + at * (x1 - x0), y0 + at * (y1 - y0), _LABELS[choice], ha="center", va="center", fontsize="small",
+                    color="#222222", bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
+                )  # fmt: skip
+        for (x, y), name in zip(_NODES, ("in", "1", "2", "out"), strict=True):
+            axes.plot(x, y, "o", markersize=15, color="white", markeredgecolor="#6e6e6e")
+            axes.text(x, y, name, ha="center", va="center", fontsize="x-small")
+        axes.set_xlim(-0.4, 3.4)
+        axes.set_ylim(-1.4, 1.4)
+        axes.set_axis_off()
+
 
 def isomorphism_string(nodes: Iterable[Iterable[tuple[str, int]]], zero_aware: bool | None = True) -> str:
-    """The isomorphism string of NAS-Bench-201: cells with equal strings compute the same function.
+    """Return the isomorphism string of NAS-Bench-201: cells with equal strings compute the same function.
 
     Args:
         nodes: for each node after the input, its (operation, source node) pairs.
-        zero_aware: True: skips vanish and zeros are known; False: skips vanish, `none` is an operation like others; None:
-            every operation is kept.
+        zero_aware: True: skips are removed and zeros recognised; False: skips are removed, `none` is an ordinary operation;
+            None: every operation is kept.
 
     Zero terms are not removed from sums (`#+#` is not `#`): the published count of 6,466 classes needs it.
     """

@@ -1,13 +1,13 @@
-"""Many candidates as one network: `Stack` computes what its `CellNetwork`s compute, side by side, several times as fast.
+"""Candidates trained as one network: a `Stack` computes the same as its `CellNetwork`s, several times as fast.
 
-A small network spends its time on starting operations. A stack starts each of them once for all candidates that have it, and
-keeps the batch innermost, so that what is copied is contiguous. Activations are [candidate, channel, row, column, image].
+The time of a small network is dominated by the overhead of each operation. A stack runs each operation once for all candidates
+that have it. Feature maps are [candidate, channel, row, column, image]: the batch is innermost, so copied memory is contiguous.
 
-Candidates may differ in operations and in widths. Channels that a candidate lacks are there and stay exactly zero: their
-weights are zero, so they are never read and their gradients are zero. Candidates do not influence each other: the gradient
-of the sum of their losses is each one's own gradient.
+Candidates may differ in operations and in widths. Channels that a candidate lacks are padded and stay exactly zero: their
+weights are zero, hence they are never read and their gradients are zero. Candidates do not influence each other: the gradient
+of the sum of their losses consists of the gradients of the candidates.
 
-Operations on which no output depends are left out. One that only sees zeros is not: its normalisation has a bias.
+Operations that do not affect the output are left out. An operation with a zero input is kept: its normalisation has a bias.
 """
 
 from __future__ import annotations
@@ -21,16 +21,17 @@ from torch.nn import functional
 
 from benchmark_api.spaces import EDGES
 from benchmark_api.training.networks import AveragePool, Cell, CellNetwork, FactorizedReduce, ReductionBlock, ReLUConvBN, Zero
+from benchmark_api.training.pooling import mean_2x2, mean_3x3
 
 
 class Stack(nn.Module):
-    """Candidates with the same blocks, trained side by side.
+    """Candidates with the same kinds of blocks, trained together.
 
-    Its forward pass takes images [image, channel, row, column] and returns the pooled features [candidate, image, width] and
+    The forward pass takes images [image, channel, row, column] and returns the pooled features [candidate, image, width] and
     the logits [candidate, image, class].
 
     Args:
-        networks: the candidates, on one device; the stack starts with copies of their weights.
+        networks: candidates on one device; the stack copies their weights.
 
     Raises:
         ValueError: there is no network, or their blocks, classes or input channels differ.
@@ -40,15 +41,7 @@ class Stack(nn.Module):
         super().__init__()
         if not networks:
             raise ValueError("expected at least one network, got none")
-        kinds = {
-            (
-                tuple(type(block) for block in network.cells),
-                network.classifier.out_features,
-                _plain(network.stem[0], nn.Conv2d).in_channels,
-            )
-            for network in networks
-        }
-        if len(kinds) > 1:
+        if len({_kinds(network) for network in networks}) > 1:
             raise ValueError("the networks of a stack must have the same kinds of blocks, classes and input channels")
         widths = [_widths(network) for network in networks]
         padded = [max(of_block) for of_block in zip(*widths, strict=True)]
@@ -69,13 +62,14 @@ class Stack(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         x = images.permute(1, 2, 3, 0)[None]  # [1, channel, row, column, image]
-        weight = self.stem.weight.flatten(0, 1)[None]  # all candidates see the same images: one convolution, many outputs
-        x = _conv3x3(x.contiguous(), weight, 1)
-        x = self.stem_norm(x.view(self.candidates, -1, *x.shape[2:]))
+        weight = self.stem.weight.flatten(0, 1)[None]  # the input is common: one convolution with the outputs of all candidates
+        x = _conv3x3(x.contiguous(), weight, 1)  # [1, candidate * channel, row, column, image]
+        x = self.stem_norm(x.view(self.candidates, -1, *x.shape[2:]))  # [candidate, channel, row, column, image]
         for block in self.blocks:
             x = block(x)
         features = self.last_norm(x).relu().mean(dim=(2, 3)).transpose(1, 2)  # [candidate, image, width]
-        return features, torch.baddbmm(self.bias[:, None], features, self.weight.transpose(1, 2))
+        logits = torch.baddbmm(self.bias[:, None], features, self.weight.transpose(1, 2))  # [candidate, image, class]
+        return features, logits
 
 
 def _plain(module: Any, kind: type[Any]) -> Any:
@@ -83,8 +77,14 @@ def _plain(module: Any, kind: type[Any]) -> Any:
     return module
 
 
+def _kinds(network: CellNetwork) -> tuple[Any, ...]:
+    """Return the properties that all networks of a stack have in common."""
+    blocks = tuple(type(block) for block in network.cells)
+    return blocks, network.classifier.out_features, _plain(network.stem[0], nn.Conv2d).in_channels
+
+
 def _widths(network: CellNetwork) -> list[int]:
-    """The channels that each block of a network puts out."""
+    """Return the output channels of each block of a network."""
     widths = [_plain(network.stem[0], nn.Conv2d).out_channels]
     for block in network.cells:
         if isinstance(block, ReductionBlock):
@@ -96,12 +96,12 @@ def _widths(network: CellNetwork) -> list[int]:
 
 
 def _stacked(values: Sequence[Tensor], shape: Sequence[int], together: int = 1) -> nn.Parameter:
-    """Parameters as one [candidate, *shape], each in a corner of its own, with zeros around.
+    """Return parameters padded with zeros and stacked as [candidate, *shape].
 
     Args:
-        values: [candidate], or [target, candidate] one after the other.
-        shape: of a corner, channels of the output first.
-        together: number of targets; the channels of a candidate's outputs then stand side by side.
+        values: parameters [candidate], or [target, candidate] flattened.
+        shape: padded shape of a parameter, output channels first.
+        together: number of targets; their output channels are concatenated for each candidate.
     """
     stacked = values[0].new_zeros(len(values), *shape)
     with torch.no_grad():
@@ -114,7 +114,7 @@ def _stacked(values: Sequence[Tensor], shape: Sequence[int], together: int = 1) 
 
 
 class _Norm(nn.Module):
-    """Batch normalisations of some candidates."""
+    """Batch normalisations of several candidates."""
 
     running_mean: Tensor
     running_var: Tensor
@@ -129,7 +129,7 @@ class _Norm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = functional.batch_norm(
-            x.reshape(1, x.shape[0] * x.shape[1], -1),
+            x.reshape(1, x.shape[0] * x.shape[1], -1),  # [1, candidate * channel, row * column * image]
             self.running_mean,
             self.running_var,
             self.weight.flatten(),
@@ -142,7 +142,7 @@ class _Norm(nn.Module):
 
 
 class _Convolution(nn.Module):
-    """Convolutions of some candidates, without bias: 3x3 of any stride, or 1x1."""
+    """Convolutions of several candidates without bias: 3x3 with any stride, or 1x1 with stride 1."""
 
     def __init__(self, layers: Sequence[nn.Conv2d], c_in: int, c_out: int, together: int = 1) -> None:
         super().__init__()
@@ -153,13 +153,15 @@ class _Convolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.weight.shape[-1] == 3:
             return _conv3x3(x, self.weight, self.stride)
-        return torch.bmm(self.weight.flatten(2), x.reshape(*x.shape[:2], -1)).view(x.shape[0], -1, *x.shape[2:])
+        flat = x.reshape(*x.shape[:2], -1)  # [candidate, c_in, row * column * image]
+        out = torch.bmm(self.weight.flatten(2), flat)  # [candidate, c_out, row * column * image]
+        return out.view(x.shape[0], -1, *x.shape[2:])  # [candidate, c_out, row, column, image]
 
 
 class _ConvNorm(nn.Module):
-    """`ReLUConvBN` of some candidates without its ReLU: that is done once for all operations on a node.
+    """`ReLUConvBN` of several candidates without its ReLU, which is shared by all operations on a node.
 
-    Those on several targets can be one of many channels: what it copies of the node it copies once.
+    Convolutions to several targets may be one convolution with the channels of all: the node is copied once.
     """
 
     def __init__(
@@ -179,71 +181,32 @@ def _relu_conv_norm(layers: Sequence[ReLUConvBN], c_in: int, c_out: int, togethe
     return _ConvNorm(convolutions, norms, c_in, c_out, together)
 
 
-class _Pool(nn.Module):
-    """The mean of the pixels that exist in each window: 3x3 around every pixel, or 2x2 side by side (the last may be cut off)."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.sums = Sums3x3 if size == 3 else _Sums2x2
-
-    def forward(self, x: Tensor) -> Tensor:
-        pixels: Tensor = self.sums.apply(x.new_ones(1, 1, *x.shape[2:4], 1))  # type: ignore[no-untyped-call]
-        sums: Tensor = self.sums.apply(x)  # type: ignore[no-untyped-call]
-        return sums * pixels.reciprocal()
-
-
-class Sums3x3(torch.autograd.Function):
-    """Sums over the 3x3 pixels around each pixel: along columns, then along rows."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        for axis in (2, 3):
-            length, out = x.shape[axis] - 1, x.clone()
-            out.narrow(axis, 1, length).add_(x.narrow(axis, 0, length))
-            out.narrow(axis, 0, length).add_(x.narrow(axis, 1, length))
-            x = out
-        return x
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return Sums3x3.forward(ctx, gradient)  # a pixel is around those that are around it
-
-
-class _Sums2x2(torch.autograd.Function):
-    """Sums over squares of 2x2 pixels."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.image = rows, columns = x.shape[2:4]
-        x = functional.pad(x, (0, 0, 0, columns % 2, 0, rows % 2)) if rows % 2 or columns % 2 else x
-        x = x[:, :, ::2] + x[:, :, 1::2]
-        return x[:, :, :, ::2] + x[:, :, :, 1::2]
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        k, c, rows, columns, images = gradient.shape
-        spread = gradient[:, :, :, None, :, None].expand(k, c, rows, 2, columns, 2, images)
-        return spread.reshape(k, c, 2 * rows, 2 * columns, images)[:, :, : ctx.image[0], : ctx.image[1]]
-
-
 class _Resize(nn.Module):
-    """Identity between equal widths that are padded differently."""
+    """Identity or mean pooling between equal widths with different padding.
 
-    def __init__(self, c_in: int, c_out: int) -> None:
+    Args:
+        c_in: padded channels of the input.
+        c_out: padded channels of the output.
+        pool: whether to apply 3x3 mean pooling.
+    """
+
+    def __init__(self, c_in: int, c_out: int, pool: bool) -> None:
         super().__init__()
-        self.c_in, self.c_out = c_in, c_out
+        self.c_in, self.c_out, self.pool = c_in, c_out, pool
 
     def forward(self, x: Tensor) -> Tensor:
+        x = mean_3x3(x) if self.pool else x
         if self.c_in == self.c_out:
             return x
-        return functional.pad(x, (0, 0) * 3 + (0, self.c_out - self.c_in)) if self.c_in < self.c_out else x[:, : self.c_out]
+        padding = (0, 0) * 3 + (0, self.c_out - self.c_in)
+        return functional.pad(x, padding) if self.c_in < self.c_out else x[:, : self.c_out]
 
 
 # -- a 3x3 convolution with the batch innermost ------------------------------------------------------------------------------
 
 
 def _columns(x: Tensor, stride: int) -> Tensor:
-    """Each pixel's left and right neighbours beside it: [candidate, channel * 3, row + 2, column / stride, image], copied."""
+    """Copy each pixel with its left and right neighbour: [candidate, channel * 3, row + 2, column / stride, image]."""
     k, c, rows, columns, images = x.shape
     padded = functional.pad(x, (0, 0, 1, 1, 1, 1))
     shape = (k, c, 3, rows + 2, (columns - 1) // stride + 1, images)
@@ -252,34 +215,34 @@ def _columns(x: Tensor, stride: int) -> Tensor:
 
 
 def _rows(columns: Tensor, row: int, stride: int) -> Tensor:
-    """What one row of the kernel sees: [candidate, channel * 3, row / stride * column * image]. A view where stride is 1."""
+    """Return the input of one row of the kernel: [candidate, channel * 3, row / stride * column * image]; a view at stride 1."""
     rows = (columns.shape[2] - 3) // stride + 1
     return columns[:, :, row : row + (rows - 1) * stride + 1 : stride].flatten(2)
 
 
 def _convolve(columns: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """The convolution of what `_columns` has prepared, one row of the kernel after another."""
+    """Convolve the output of `_columns`, one row of the kernel after another."""
     shape = ((columns.shape[2] - 3) // stride + 1, *columns.shape[3:])
     kernel = weight.permute(3, 0, 1, 2, 4).flatten(3)  # [row of the kernel, candidate, output, input * 3]
-    out = torch.bmm(kernel[0], _rows(columns, 0, stride))
+    out = torch.bmm(kernel[0], _rows(columns, 0, stride))  # [candidate, output, row * column * image]
     for row in (1, 2):
         out.baddbmm_(kernel[row], _rows(columns, row, stride))
-    return out.view(*out.shape[:2], *shape)
+    return out.view(*out.shape[:2], *shape)  # [candidate, output, row, column, image]
 
 
 def _conv3x3(x: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """Convolutions [candidate, output, input, 3, 3] of x [candidate, input, row, column, image], zero-padded by one pixel."""
+    """Convolve x [candidate, input, row, column, image], zero-padded, with weights [candidate, output, input, 3, 3]."""
     out: Tensor = _Conv3x3.apply(x, weight, stride)  # type: ignore[no-untyped-call]
     return out
 
 
 def _spread(gradient: Tensor, weight: Tensor, stride: int, image: Sequence[int], shape: Sequence[int]) -> Tensor:
-    """The gradient of a convolution's input: what each window wants, added up.
+    """Return the gradient of a convolution's input: the sum of the gradients of all windows.
 
     Args:
-        gradient: of the output [candidate, output, row * column * image].
-        weight: [candidate, output, input, 3, 3].
-        stride: of the convolution.
+        gradient: gradient of the output [candidate, output, row * column * image].
+        weight: weights [candidate, output, input, 3, 3].
+        stride: stride of the convolution.
         image: rows and columns of the input.
         shape: rows, columns and images of the output.
     """
@@ -287,13 +250,16 @@ def _spread(gradient: Tensor, weight: Tensor, stride: int, image: Sequence[int],
     padded = gradient.new_zeros(k, c_in, image[0] + 2, image[1] + 2, shape[2])
     rows, columns = (stride * (length - 1) + 1 for length in shape[:2])
     for row in range(3):
-        wanted = torch.bmm(weight[..., row, :].flatten(2).transpose(1, 2), gradient).view(k, c_in, 3, *shape)
+        kernel = weight[..., row, :].flatten(2).transpose(1, 2)  # [candidate, input * 3, output]
+        of_row = torch.bmm(kernel, gradient).view(k, c_in, 3, *shape)  # [candidate, input, 3, row, column, image]
         for column in range(3):
-            padded[:, :, row : row + rows : stride, column : column + columns : stride] += wanted[:, :, column]
+            padded[:, :, row : row + rows : stride, column : column + columns : stride] += of_row[:, :, column]
     return padded[:, :, 1:-1, 1:-1]
 
 
 class _Conv3x3(torch.autograd.Function):
+    """3x3 convolution of `_conv3x3`; it recomputes the copied columns for the backward pass instead of keeping them."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, stride: int) -> Tensor:
         columns = _columns(x, stride)
@@ -306,9 +272,9 @@ class _Conv3x3(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         columns = _columns(x, ctx.stride)
         k, c_out, c_in = weight.shape[:3]
-        flat = gradient.reshape(k, c_out, -1)
+        flat = gradient.reshape(k, c_out, -1)  # [candidate, output, row * column * image]
         of_rows = [torch.bmm(flat, _rows(columns, row, ctx.stride).transpose(1, 2)) for row in range(3)]
-        of_weight = torch.stack([of_row.view(k, c_out, c_in, 3) for of_row in of_rows], dim=3)
+        of_weight = torch.stack([of_row.view(k, c_out, c_in, 3) for of_row in of_rows], dim=3)  # [k, c_out, c_in, 3, 3]
         if not ctx.needs_input_grad[0]:
             return None, of_weight, None
         if ctx.stride > 1:
@@ -320,29 +286,28 @@ class _Conv3x3(torch.autograd.Function):
 
 
 class _Reduction(nn.Module):
-    """`ReductionBlock`s."""
+    """`ReductionBlock`s of several candidates."""
 
     def __init__(self, blocks: Sequence[Any], c_in: int, c_out: int) -> None:
         super().__init__()
         self.conv_a = _relu_conv_norm([block.conv_a for block in blocks], c_in, c_out)
         self.conv_b = _relu_conv_norm([block.conv_b for block in blocks], c_out, c_out)
-        self.pool = _Pool(2)
         self.shortcut = _Convolution([block.downsample[1] for block in blocks], c_in, c_out)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.shortcut(self.pool(x)) + self.conv_b(self.conv_a(x.relu()).relu())
+        out: Tensor = self.shortcut(mean_2x2(x)) + self.conv_b(self.conv_a(x.relu()).relu())  # rows and columns are halved
         return out
 
 
-class _Piece(nn.Module):
+class _SharedOperation(nn.Module):
     """One kind of operation on one node, for all candidates and edges that have it.
 
     Args:
-        module: what it does.
-        relu: whether it wants the node after ReLU.
-        uses: (target node, candidate) for each, by target, then candidate.
+        module: the operation.
+        relu: whether its input is the node after ReLU.
+        uses: (target node, candidate) of each use, sorted.
         candidates: number of candidates of the stack.
-        together: of how many targets `module` puts the channels side by side.
+        together: number of targets whose channels `module` concatenates.
     """
 
     candidates: Tensor
@@ -359,16 +324,16 @@ class _Piece(nn.Module):
         self.register_buffer("candidates", torch.tensor(rows, dtype=torch.int64))
 
     def forward(self, node: Tensor) -> list[tuple[int, Tensor, Tensor]]:
-        """(target node, candidates, their terms of its sum)."""
+        """Return, for each target node: its number, candidates, and their terms of its sum."""
         if self.together > 1:
-            of_targets = self.module(node).unflatten(1, (self.together, -1)).unbind(1)
+            of_targets = self.module(node).unflatten(1, (self.together, -1)).unbind(1)  # each as `node`
             return list(zip(self.targets, torch.split(self.candidates, self.counts), of_targets, strict=True))
         terms: Tensor = self.module(node if self.all else node.index_select(0, self.candidates))
         return list(zip(self.targets, torch.split(self.candidates, self.counts), torch.split(terms, self.counts), strict=True))
 
 
 class _Cell(nn.Module):
-    """`Cell`s, each with operations of its own."""
+    """`Cell`s of several candidates, which may have different operations."""
 
     def __init__(self, cells: Sequence[Any], c_in: int, c_out: int) -> None:
         super().__init__()
@@ -382,54 +347,66 @@ class _Cell(nn.Module):
         self.sources = nn.ModuleList(nn.ModuleList() for _ in range(3))
         for (source, kind), found in sorted(uses.items(), key=lambda item: item[0]):
             found.sort(key=lambda use: use[:2])
-            layers: list[Any] = [layer for _, _, layer in found]
-            width = c_in if source == 0 else c_out
-            module: nn.Module
-            together = 1
-            match kind:
-                case "conv1" | "conv3":
-                    targets = len({target for target, _, _ in found})
-                    together = targets if len(found) == targets * len(cells) else 1
-                    module = _relu_conv_norm(layers, width, c_out, together)
-                case "project":
-                    module = _ConvNorm([layer.conv for layer in layers], [layer.bn for layer in layers], width, c_out)
-                case "pool":
-                    module = nn.Sequential(_Pool(3), _Resize(width, c_out))
-                case _:
-                    module = _Resize(width, c_out)
-            pieces = self.sources[source]
-            assert isinstance(pieces, nn.ModuleList)
-            pieces.append(_Piece(module, kind.startswith("conv"), [use[:2] for use in found], len(cells), together))
+            operations = self.sources[source]
+            assert isinstance(operations, nn.ModuleList)
+            operations.append(_shared_operation(kind, found, len(cells), c_in if source == 0 else c_out, c_out))
 
     def forward(self, x: Tensor) -> Tensor:
-        terms: list[list[tuple[Tensor, Tensor]]] = [[] for _ in range(4)]  # of each node's sum
+        terms: list[list[tuple[Tensor, Tensor]]] = [[] for _ in range(4)]  # [node][term]: candidates and their values
         node = x
-        for source, pieces in enumerate(self.sources):
-            assert isinstance(pieces, nn.ModuleList)
+        for source, operations in enumerate(self.sources):
+            assert isinstance(operations, nn.ModuleList)
             if source:
                 node = self._sum(terms[source], x)
-            positive = node.relu() if any(piece.relu for piece in pieces) else node
-            for piece in pieces:
-                for target, candidates, of_target in piece(positive if piece.relu else node):
+            rectified = node.relu() if any(operation.relu for operation in operations) else node
+            for operation in operations:
+                for target, candidates, of_target in operation(rectified if operation.relu else node):
                     terms[target].append((candidates, of_target))
         return self._sum(terms[3], x)
 
     def _sum(self, terms: Sequence[tuple[Tensor, Tensor]], x: Tensor) -> Tensor:
-        """A node: zeros, and to each candidate its terms."""
-        complete = [term for _, term in terms if len(term) == len(x)]  # a target has each candidate once per source and kind
+        """Return a node: the sum of the terms of each candidate, zeros without terms."""
+        complete = [term for _, term in terms if len(term) == len(x)]  # a term has each candidate at most once
         partial = [(candidates, term) for candidates, term in terms if len(term) < len(x)]
         out = sum(complete[1:], start=complete[0]) if complete else None
         if out is None:
             out = x.new_zeros(x.shape[0], self.c_out, *x.shape[2:])
         elif partial:
-            out = out.clone()  # it may be a node or be needed by a backward pass
+            out = out.clone()  # the term may be another node, or saved for a backward pass
         for candidates, term in partial:
             out = out.index_add_(0, candidates, term)
         return out
 
 
+def _shared_operation(
+    kind: str, found: Sequence[tuple[int, int, nn.Module]], candidates: int, c_in: int, c_out: int
+) -> _SharedOperation:
+    """Return the operation of one kind on one node.
+
+    Args:
+        kind: kind of operation, see `_kind`.
+        found: (target, candidate, layer) of each use, sorted by target, then candidate.
+        candidates: number of candidates of the stack.
+        c_in: padded channels of the node.
+        c_out: padded channels of the targets.
+    """
+    layers: list[Any] = [layer for _, _, layer in found]
+    module: nn.Module
+    together = 1
+    match kind:
+        case "conv1" | "conv3":
+            targets = len({target for target, _, _ in found})
+            together = targets if len(found) == targets * candidates else 1
+            module = _relu_conv_norm(layers, c_in, c_out, together)
+        case "project":
+            module = _ConvNorm([layer.conv for layer in layers], [layer.bn for layer in layers], c_in, c_out)
+        case _:
+            module = _Resize(c_in, c_out, pool=kind == "pool")
+    return _SharedOperation(module, kind.startswith("conv"), [use[:2] for use in found], candidates, together)
+
+
 def _live(cell: Cell) -> set[int]:
-    """The nodes of a cell on which its output depends."""
+    """Return the nodes of a cell that affect its output."""
     live = {3}
     for (target, source), layer in reversed(list(zip(EDGES, cell.layers, strict=True))):
         if target in live and not isinstance(layer, Zero):
@@ -438,6 +415,7 @@ def _live(cell: Cell) -> set[int]:
 
 
 def _kind(layer: nn.Module) -> str:
+    """Return the kind of an operation: conv1, conv3, project (a skip connection that changes the width), pool or skip."""
     match layer:
         case ReLUConvBN():
             return f"conv{_plain(layer.op[1], nn.Conv2d).kernel_size[0]}"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, fields
@@ -19,23 +21,69 @@ from algorithms.one_shot.fbnetv2 import FBNetV2
 from algorithms.one_shot.search import Batch, Execution, OneShotSearch, Task
 from algorithms.one_shot.supernets.topology import SuperCell, WidthRule
 from benchmark_api.spaces import EDGES, Architecture, SizeSpace, TopologySpace
-from benchmark_api.training.build import Plan, Protocol, measure_speed, one_thread
+from benchmark_api.training.build import Trainer
 from benchmark_api.training.datasets import Dataset, Distortion, Split
-from benchmark_api.training.networks import Skeleton
+from benchmark_api.training.devices import one_thread
+from benchmark_api.training.networks import CellNetwork, Skeleton, build_network
+from benchmark_api.training.plan import Plan
+from benchmark_api.training.stacks import Stack
+from benchmark_api.training.train import Recipe, initial_weights, train
 from experiments.bench.rows import Effort, Figure, Row
 
 
 def bench_builder(effort: Effort) -> Iterator[Row]:
     """CPU time of a candidate's training in a stack, as a build trains, beside the loop that trains one after the other."""
-    protocol, distortion = Protocol(epochs=1, batch=32), Distortion(copies=2)
+    recipe, distortion = Recipe(epochs=1, batch=32), Distortion(copies=2)
     plans = {
-        "topology, C = 2, N = 2": Plan(TopologySpace(), "digits", protocol, 1, 2, 2, distortion, stack=effort.stack),
-        "size, widths 1 to 8": Plan(SizeSpace(range(1, 9)), "digits", protocol, 1, distortion=distortion, stack=effort.stack),
+        "topology, C = 2, N = 2": Plan(TopologySpace(), "digits", recipe, 1, 2, 2, distortion, stack=effort.stack),
+        "size, widths 1 to 8": Plan(SizeSpace(range(1, 9)), "digits", recipe, 1, distortion=distortion, stack=effort.stack),
     }
     for name, planned in plans.items():
         speeds = [measure_speed(planned) for _ in range(min(effort.repeats, 3))]
         stacked, plain = (Figure.of([getattr(speed, of) for speed in speeds]) for of in ("stacked", "plain"))
         yield Row(f"builder, one epoch of candidates, {name}", "candidates/min", stacked, plain, "one candidate at a time")
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Candidates per minute of CPU time, in one process.
+
+    Attributes:
+        stacked: candidates trained in stacks, as in a build.
+        plain: candidates trained one at a time, as `networks.CellNetwork`.
+    """
+
+    stacked: float
+    plain: float
+
+
+def measure_speed(plan: Plan, stacks: int = 1, candidates: int = 2, root: str | os.PathLike[str] | None = None) -> Speed:
+    """Train the first stacks of a plan (they are in random order), and some of their candidates one at a time; one trial each.
+
+    Args:
+        plan: settings of the table.
+        stacks: number of stacks to train.
+        candidates: number of candidates of each stack to train one at a time.
+        root: folder of the data set's files; digits need none.
+    """
+    trainer = Trainer(plan, None if root is None else Path(root), "cpu")
+    seed = plan.seeds[0]
+    stacked = plain = 0.0
+    trained = alone = 0
+
+    def candidate(index: int) -> CellNetwork:
+        return build_network(plan.space, plan.space.architecture(index), trainer.skeleton, initial_weights(seed, index))
+
+    with one_thread():
+        for indices in plan.stacks(trainer.skeleton)[:stacks]:
+            start = time.process_time()
+            train(Stack([candidate(index) for index in indices]), trainer.dataset, plan.recipe, seed)
+            stacked, trained = stacked + time.process_time() - start, trained + len(indices)
+            for index in indices[:: max(1, len(indices) // candidates)][:candidates]:
+                start = time.process_time()
+                train(candidate(index), trainer.dataset, plan.recipe, seed)
+                plain, alone = plain + time.process_time() - start, alone + 1
+    return Speed(60 * trained / stacked, 60 * alone / plain)
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from algorithms.one_shot.search import EpochFigures, Execution, OneShotSearch, T
 from benchmark_api.jobs.files import whole_file
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.tables.table import Table
-from benchmark_api.training.build import enough_memory, one_thread
 from benchmark_api.training.datasets import Distortion, load_dataset
+from benchmark_api.training.devices import enough_memory, one_thread
 from benchmark_api.training.networks import Skeleton
 from experiments import store
 from experiments.provenance import code_version, environment

@@ -10,17 +10,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from benchmark_api.spaces import EDGES, OPERATIONS, SearchSpace
 from benchmark_api.tables.table import Table
 from experiments.analysis import MIN_RUNS, by_epoch, final_architectures, final_values, operation_counts
 from experiments.report import full_training_accuracy, ranked
 from experiments.store import ONE_SHOT_RUNS, OneShotExperiment, SupernetRanking
-from plots.panels.cell import plot_cell
 from plots.panels.epochs import Reference, plot_epochs
 from plots.panels.inherited import plot_inherited
 from plots.panels.operations import plot_operations
 from plots.figures.black_box import COLUMNS, Cell, Entry, new_figure, wrapped
-from plots.panels.style import MUTED_COLOR, OPERATION_COLORS, REFERENCE_COLOR, Series
+from plots.panels.style import MUTED_COLOR, REFERENCE_COLOR, Series
 from plots.panels.weights import plot_weights
 
 DRAWN_CELLS = 3
@@ -38,8 +36,9 @@ def one_shot_figures(table: Table, cell: Cell, rankings: Sequence[SupernetRankin
     figures = {"epochs": epochs_figure(table, cell)}
     if any(np.ptp(entry.experiment.arch_weights) > 0 for entry in cell.one_shot):
         figures["weights"] = weights_figure(table, cell)
-    if table.space.name == "topology":
+    if table.space.operation_colors:
         figures["operations"] = operations_figure(table, cell)
+    if table.space.drawable:
         figures["cells"] = cells_figure(table, cell)
     if rankings:
         figures["ranking"] = ranking_figure(table, cell, rankings)
@@ -82,11 +81,11 @@ def operations_figure(table: Table, cell: Cell) -> Figure:
     for axes, entry in zip(panels, cell.one_shot, strict=True):
         indices = by_epoch(entry.experiment)
         counts = operation_counts([table.space.architecture(int(index)) for index in indices.ravel()])
-        plot_operations(axes, counts.reshape(*indices.shape, -1))
+        plot_operations(axes, counts.reshape(*indices.shape, -1), table.space.operation_colors)
         axes.set_title(_panel_title(entry, 3.0))
     _label_epochs(panels)
     figure.supylabel("edges, mean over runs", fontsize="small")
-    handles = [Patch(color=OPERATION_COLORS[name], label=name) for name in OPERATIONS]
+    handles = [Patch(color=color, label=name) for name, color in table.space.operation_colors.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
 
@@ -104,7 +103,7 @@ def weights_figure(table: Table, cell: Cell) -> Figure:
         last = experiment.offsets[1:] - 1
         weights = experiment.arch_weights[last].reshape(len(last), len(space.cardinalities), -1)
         chosen = np.array([space.architecture(int(index)) for index in final_architectures(experiment)])
-        plot_weights(axes, weights, chosen, decision_names(space), space.choices(0))
+        plot_weights(axes, weights, chosen, space.decision_names, space.choices(0))
         axes.set_title(_panel_title(entry, width))
     _annotate(figure, "choice", "decision", "numbers: mean probability over n runs; dots: as many runs chose this")
     return figure
@@ -124,7 +123,7 @@ def cells_figure(table: Table, cell: Cell) -> Figure:
                 axes.set_axis_off()
                 continue
             index = int(chosen[column])
-            plot_cell(axes, table.space.architecture(index))
+            table.space.draw(axes, table.space.architecture(index))
             seed = entry.experiment.seeds[column]
             axes.set_title(f"{entry.name}, seed {seed}\n{index}: {test[index]:.2f} %", fontsize=8.5)
     _annotate(figure, "", "", "official index and test accuracy; dotted: none")
@@ -149,13 +148,6 @@ def ranking_figure(table: Table, cell: Cell, rankings: Sequence[SupernetRanking]
 def _ranked_by(experiment: OneShotExperiment, ranking: SupernetRanking) -> bool:
     """Whether a ranking is by the supernets of an experiment."""
     return all(getattr(experiment, name) == getattr(ranking, name) for name in ONE_SHOT_RUNS.fields)
-
-
-def decision_names(space: SearchSpace) -> list[str]:
-    """A short name for each decision."""
-    if space.name == "topology":
-        return [f"{target} ← {source}" for target, source in EDGES]
-    return [f"layer {layer}" for layer in range(len(space.cardinalities))]
 
 
 def _panel_title(entry: Entry[OneShotExperiment], width: float) -> str:

@@ -55,15 +55,6 @@ _GREY, _ORANGE, _SKY, _GREEN = "#7f7f7f", "#e69f00", "#56b4e9", "#009e73"
 _BLUE, _VERMILLION, _PURPLE = "#0072b2", "#d55e00", "#cc79a7"
 _MARKERS = "osD^vPX*"
 
-OPERATION_COLORS: Mapping[str, str] = {
-    "none": "#c8c8c8",
-    "skip_connect": _ORANGE,
-    "nor_conv_1x1": _SKY,
-    "nor_conv_3x3": _BLUE,
-    "avg_pool_3x3": _GREEN,
-}
-"""Colour of each operation of the topology space."""
-
 
 @dataclass(frozen=True)
 class AlgorithmStyle:

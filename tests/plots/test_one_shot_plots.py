@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 import plots.__main__
-from benchmark_api.spaces import OPERATIONS
+from benchmark_api.spaces import OPERATIONS, TopologySpace
 from benchmark_api.tables.table import Table
 from experiments.__main__ import main
 from experiments.analysis import MIN_RUNS, bootstrap_mean_interval
@@ -20,18 +20,16 @@ from plots.__main__ import draw
 from plots.figures.black_box import Cell, cells, cost_figure, final_figure
 from plots.figures.one_shot import (
     cells_figure,
-    decision_names,
     epochs_figure,
     one_shot_figures,
     operations_figure,
     ranking_figure,
     weights_figure,
 )
-from plots.panels.cell import plot_cell
 from plots.panels.epochs import Reference, plot_epochs
 from plots.panels.inherited import plot_inherited
 from plots.panels.operations import plot_operations
-from plots.panels.style import OPERATION_COLORS, Series, style_of
+from plots.panels.style import Series, style_of
 from plots.panels.weights import plot_weights
 from tests.helpers.synthetic import condition, store_ranking, store_runs
 
@@ -76,12 +74,12 @@ def test_many_runs_have_a_mean_and_its_interval(axes: Axes) -> None:
 
 def test_operations_are_stacked(axes: Axes) -> None:
     counts = np.array([[[6, 0, 0, 0, 0], [0, 0, 0, 6, 0]], [[0, 6, 0, 0, 0], [0, 0, 0, 6, 0]]])  # [run, epoch, operation]
-    plot_operations(axes, counts)
+    plot_operations(axes, counts, TopologySpace.operation_colors)
     bars = dict(zip(OPERATIONS, axes.containers, strict=True))
     assert [bar.get_height() for bar in bars["none"]] == [3, 0]
     assert [(bar.get_y(), bar.get_height()) for bar in bars["skip_connect"]] == [(3, 3), (0, 0)]
     assert [(bar.get_y(), bar.get_height()) for bar in bars["nor_conv_3x3"]] == [(6, 0), (0, 6)]
-    assert to_hex(bars["skip_connect"][0].get_facecolor()) == OPERATION_COLORS["skip_connect"]
+    assert to_hex(bars["skip_connect"][0].get_facecolor()) == TopologySpace.operation_colors["skip_connect"]
 
 
 def test_weights_are_the_mean_and_choices_are_marked(axes: Axes) -> None:
@@ -96,15 +94,6 @@ def test_the_correlation_stands_beside_the_points(axes: Axes) -> None:
     plot_inherited(axes, np.array([1.0, 2.0]), np.array([3.0, 4.0]), style_of("rsps"), 0.25, 0.5)
     np.testing.assert_array_equal(axes.lines[0].get_xydata(), [[1, 3], [2, 4]])
     assert texts(axes) == ["τ = 0.25, ρ = 0.50"]
-
-
-def test_a_cell_is_a_graph(axes: Axes) -> None:
-    plot_cell(axes, (3, 0, 2, 1, 4, 0))
-    written = [text for text in texts(axes) if text]
-    assert written == ["3×3", "1×1", "skip", "pool", "in", "1", "2", "out"]
-    arrows = [text.arrow_patch for text in axes.texts if getattr(text, "arrow_patch", None) is not None]
-    colors = [to_hex(arrow.get_edgecolor()) for arrow in arrows]
-    assert colors == [OPERATION_COLORS[OPERATIONS[choice]] for choice in (3, 0, 2, 1, 4, 0)]
 
 
 # -- whole figures -------------------------------------------------------------------------------------------------------------
@@ -177,7 +166,7 @@ def test_weights_and_rankings(digits_table: Table, cell: Cell, results: Path) ->
     gdas = cell.one_shot[2].experiment
     shown = weights.axes[2].images[0].get_array()
     np.testing.assert_allclose(shown, gdas.arch_weights[[2, 5, 8]].reshape(3, 6, 5).mean(axis=0))
-    assert decision_names(digits_table.space)[:2] == ["1 ← 0", "2 ← 0"]
+    assert digits_table.space.decision_names[:2] == ("1 ← 0", "2 ← 0")
     figure = ranking_figure(digits_table, cell, load(results, RANKINGS))
     (axes,) = figure.axes
     test = digits_table.accuracy(np.array([10, 20, 30, 40]), "digits", "3", "x-test")

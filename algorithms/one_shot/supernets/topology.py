@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from benchmark_api.spaces import EDGES, OPERATIONS, SIZE_CELL, Architecture, SearchSpace, SizeSpace, TopologySpace
 from benchmark_api.training.networks import Cell, ReductionBlock, Skeleton, initialize, make_operation
-from benchmark_api.training.stacks import Sums3x3
+from benchmark_api.training.pooling import mean_3x3
 
 _OUTGOING = tuple(tuple(edge for edge, (_, source) in enumerate(EDGES) if source == node) for node in range(3))
 
@@ -83,7 +83,7 @@ class SuperCell(nn.Module):
                     outputs = _convolve(rectified, [operations[edge][choice].op for edge in edges], scales)
                 else:
                     # Neither has weights: the same on all edges.
-                    output = _pool(node) if name == "avg_pool_3x3" and node.is_cpu else operations[edges[0]][choice](node)
+                    output = mean_3x3(node) if name == "avg_pool_3x3" and node.is_cpu else operations[edges[0]][choice](node)
                     outputs = [output] * len(edges) if scales is None else [scale * output for scale in scales]
                 for edge, output in zip(edges, outputs, strict=True):
                     terms[EDGES[edge][0]].append(output)
@@ -94,13 +94,6 @@ def _sum(terms: Sequence[Tensor], like: Tensor) -> Tensor:
     """A node: the sum of its terms, of which all may be numbers."""
     total = reduce(torch.add, terms) if terms else like.new_zeros(())
     return total if total.dim() else torch.zeros_like(like) + total
-
-
-def _pool(x: Tensor) -> Tensor:
-    """`avg_pool_3x3`, in a fifth of the time that PyTorch takes on a CPU."""
-    sums: Tensor = Sums3x3.apply(x)  # type: ignore[no-untyped-call]
-    pixels: Tensor = Sums3x3.apply(x.new_ones(1, 1, *x.shape[2:]))  # type: ignore[no-untyped-call]
-    return sums * pixels.reciprocal()
 
 
 def _convolve(x: Tensor, layers: Sequence[Any], scales: list[Tensor] | None) -> Sequence[Tensor]:

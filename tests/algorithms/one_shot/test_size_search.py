@@ -20,9 +20,11 @@ from algorithms.one_shot.supernets.topology import SizeSupernet, WidthRule, buil
 from algorithms.one_shot.tas import Tas
 from algorithms.one_shot.tunas import RewardAverage, TuNas
 from benchmark_api.spaces import SizeSpace
-from benchmark_api.training.build import generator
+from benchmark_api.training.costs import space_costs
 from benchmark_api.training.datasets import Split, load_dataset
-from benchmark_api.training.networks import Skeleton, build_network, count_params, space_costs
+from benchmark_api.training.devices import generator
+from benchmark_api.training.networks import Skeleton, build_network
+from tests.helpers.counting import count_params
 
 SPACE = SizeSpace((2, 3, 5), 5)
 METHODS: list[type[SizeSearch]] = [Tas, FBNetV2, TuNas]

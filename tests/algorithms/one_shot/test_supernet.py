@@ -12,8 +12,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from algorithms.one_shot.supernets.topology import Rule, SuperCell, Supernet, build_supernet
 from benchmark_api.spaces import EDGES, OPERATIONS, Architecture, SizeSpace, TopologySpace
-from benchmark_api.training.networks import ReductionBlock, Skeleton, build_network, count_params, initialize, make_operation
+from benchmark_api.training.networks import ReductionBlock, Skeleton, build_network, initialize, make_operation
 from experiments.bench.training import JointStep, Supernets, cell_by_definition
+from tests.helpers.counting import count_params
 
 SPACE = TopologySpace()
 SKELETON = Skeleton(classes=3, input_channels=2, channels=3, cells=1)

@@ -7,6 +7,8 @@ from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 from scipy.stats import chisquare
 
 from benchmark_api.spaces import (
@@ -23,7 +25,7 @@ from benchmark_api.spaces import (
 TOPOLOGY = TopologySpace()
 SIZE = SizeSpace()
 SMALL = SizeSpace(widths=(4, 8, 12), layers=3)
-SPACES = pytest.mark.parametrize("space", [TOPOLOGY, SIZE, SMALL], ids=["topology", "size", "small"])
+EVERY_SPACE = pytest.mark.parametrize("space", [TOPOLOGY, SIZE, SMALL], ids=["topology", "size", "small"])
 
 # A chi-square test fails below this p-value: for a correct sampler and a fresh seed, once in a million runs. The seeds here
 # are fixed, so a test that passes once passes always.
@@ -66,7 +68,7 @@ def test_official_indices(space: SearchSpace, index: int, text: str) -> None:
     assert space.index(space.from_string(text)) == index
 
 
-@SPACES
+@EVERY_SPACE
 def test_every_string_and_index_round_trips(space: SearchSpace) -> None:
     strings = set()
     for index in range(len(space)):
@@ -78,7 +80,7 @@ def test_every_string_and_index_round_trips(space: SearchSpace) -> None:
     assert len(strings) == len(space)
 
 
-@SPACES
+@EVERY_SPACE
 def test_all_architectures_lists_each_one_once(space: SearchSpace) -> None:
     listed = list(all_architectures(space))
     assert len(listed) == len(set(listed)) == len(space)
@@ -123,7 +125,7 @@ def test_is_connected_follows_the_edges() -> None:
     assert not TOPOLOGY.is_connected((conv, conv, conv, none, none, none))  # nothing enters the output
 
 
-@SPACES
+@EVERY_SPACE
 def test_neighbors_are_all_that_differ_in_one_decision(space: SearchSpace) -> None:
     architecture = space.architecture(len(space) // 3)
     neighbors = list(space.neighbors(architecture))
@@ -148,7 +150,7 @@ def expected_mutations(space: SearchSpace, parent: Architecture, redraw: bool) -
     return expected
 
 
-@SPACES
+@EVERY_SPACE
 @pytest.mark.parametrize("redraw", [False, True])
 def test_mutations_have_the_reference_distribution(space: SearchSpace, redraw: bool) -> None:
     parent, draws = space.architecture(7), 20_000
@@ -161,7 +163,7 @@ def test_mutations_have_the_reference_distribution(space: SearchSpace, redraw: b
     assert chisquare(observed, [draws * p for p in expected.values()]).pvalue > FALSE_FAILURE_RATE
 
 
-@SPACES
+@EVERY_SPACE
 def test_samples_are_uniform_in_every_decision(space: SearchSpace) -> None:
     rng = np.random.default_rng(2)
     samples = [space.check(space.sample(rng)) for _ in range(10_000)]
@@ -175,7 +177,7 @@ def test_samples_are_uniform_over_architectures() -> None:
     assert chisquare(counts).pvalue > FALSE_FAILURE_RATE
 
 
-@SPACES
+@EVERY_SPACE
 def test_same_seed_same_draws_and_no_global_state(space: SearchSpace) -> None:
     def draws(seed: int) -> list[Architecture]:
         rng = np.random.default_rng(seed)
@@ -194,7 +196,7 @@ def test_same_seed_same_draws_and_no_global_state(space: SearchSpace) -> None:
     assert random.getstate() == state
 
 
-@SPACES
+@EVERY_SPACE
 def test_architectures_are_tuples_of_plain_ints(space: SearchSpace) -> None:
     rng = np.random.default_rng(4)
     sampled = space.sample(rng)
@@ -254,14 +256,14 @@ def test_wrong_number_of_widths(text: str) -> None:
         SIZE.from_string(text)
 
 
-@SPACES
+@EVERY_SPACE
 @pytest.mark.parametrize("text", [None, 3, b"8:8:8", ("8",)])
 def test_strings_must_be_str(space: SearchSpace, text: object) -> None:
     with pytest.raises(ValueError, match=f"expected a str, got {type(text).__name__}"):
         space.from_string(text)  # type: ignore[arg-type]
 
 
-@SPACES
+@EVERY_SPACE
 def test_out_of_range(space: SearchSpace) -> None:
     for index in (-1, len(space)):
         with pytest.raises(ValueError, match=f"index {index} is out of range"):
@@ -300,7 +302,7 @@ def test_a_single_width_has_nothing_to_mutate_to() -> None:
     assert list(space.neighbors((0, 0))) == []
 
 
-@SPACES
+@EVERY_SPACE
 def test_spec_round_trips(space: SearchSpace) -> None:
     again = space_from_spec(space.spec())
     assert again == space
@@ -326,3 +328,35 @@ def test_spaces_with_different_choices_differ() -> None:
 def test_unknown_spec(spec: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="unknown search space"):
         space_from_spec(spec)
+
+
+# -- networks and figures ------------------------------------------------------------------------------------------------------
+
+
+def test_the_networks_of_a_space() -> None:
+    assert TOPOLOGY.cell((3, 0, 2, 1, 4, 0)) == (3, 0, 2, 1, 4, 0)
+    assert TOPOLOGY.block_widths((0,) * 6, channels=2, cells=1) == (2, 4, 4, 8, 8)
+    assert TOPOLOGY.block_widths((0,) * 6) == TOPOLOGY.block_widths((1,) * 6, **TOPOLOGY.skeleton_defaults)
+    assert TOPOLOGY.index(SMALL.cell((0, 1, 2))) == 9930
+    assert SMALL.block_widths((0, 1, 2)) == (4, 8, 12)
+    with pytest.raises(ValueError, match="decide channels and cells"):
+        SMALL.block_widths((0, 1, 2), cells=1)
+    with pytest.raises(ValueError, match="channels must be at least 1"):
+        TOPOLOGY.block_widths((0,) * 6, channels=0)
+
+
+def test_decisions_have_names() -> None:
+    assert TOPOLOGY.decision_names == ("1 ← 0", "2 ← 0", "2 ← 1", "3 ← 0", "3 ← 1", "3 ← 2")
+    assert SMALL.decision_names == ("layer 0", "layer 1", "layer 2")
+
+
+def test_a_cell_is_drawn_as_a_graph() -> None:
+    axes = Figure().subplots()
+    TOPOLOGY.draw(axes, (3, 0, 2, 1, 4, 0))
+    written = [text.get_text() for text in axes.texts if text.get_text()]
+    assert written == ["3×3", "1×1", "skip", "pool", "in", "1", "2", "out"]
+    arrows = [text.arrow_patch for text in axes.texts if getattr(text, "arrow_patch", None) is not None]
+    colors = [to_hex(arrow.get_edgecolor()) for arrow in arrows]
+    assert colors == [TOPOLOGY.operation_colors[OPERATIONS[choice]] for choice in (3, 0, 2, 1, 4, 0)]
+    assert TOPOLOGY.drawable
+    assert not SIZE.drawable

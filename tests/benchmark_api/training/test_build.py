@@ -1,10 +1,12 @@
-"""Training candidates in stacks, and building tables of them."""
+"""Building tables."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,179 +17,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+import tyro
 
 import benchmark_api.training.build as build_module
-from benchmark_api.__main__ import main
-from benchmark_api.spaces import Architecture, SearchSpace, SizeSpace, TopologySpace
+from benchmark_api.__main__ import Build, main
+from benchmark_api.spaces import SizeSpace, TopologySpace
 from benchmark_api.tables.evaluation import Query
 from benchmark_api.tables.evaluator import Accounting, simulated_evaluator
 from benchmark_api.tables.table import Table
-from benchmark_api.training.build import Plan, Protocol, StackPiece, build, initial_weights, measure_speed, train
-from benchmark_api.training.datasets import Dataset, Distortion, Split, load_dataset
-from benchmark_api.training.networks import CellNetwork, Skeleton, build_network, space_costs
-from benchmark_api.training.stacks import Stack, _conv3x3, _Pool
+from benchmark_api.training.build import StackPiece, build
+from benchmark_api.training.costs import space_costs
+from benchmark_api.training.datasets import load_dataset
+from benchmark_api.training.networks import Skeleton, build_network
+from benchmark_api.training.plan import Plan
+from benchmark_api.training.train import Recipe, initial_weights, train
 
 TOPOLOGY = TopologySpace()
-SIZE = SizeSpace((2, 3, 5), 5)
 TINY = SizeSpace((1, 2), 2)  # four architectures: reduction blocks only
-PLAN = Plan(TINY, "digits", Protocol(2, 128), trials=2, stack=2)
+PLAN = Plan(TINY, "digits", Recipe(2, 128), trials=2, stack=2)
 TINY_COMMAND = (
     *("build", "--space", "size", "--widths", "1", "2", "--layers", "2"),
     *("--epochs", "2", "--batch", "128", "--trials", "2", "--stack", "2"),
 )
 """The plan as a command."""
-
-
-def small_digits(images: int) -> Dataset:
-    digits = load_dataset("digits")
-    return replace(digits, splits={name: Split(x.images[:images], x.labels[:images]) for name, x in digits.splits.items()})
-
-
-# -- the stacked form computes what the plain one does -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("stride", "size"), [(1, (5, 4)), (2, (6, 4)), (2, (5, 7)), (1, (1, 2)), (2, (1, 1))])
-def test_convolution(stride: int, size: tuple[int, int]) -> None:
-    draw = torch.Generator().manual_seed(0)
-    x = torch.randn(2, 2, *size, 3, dtype=torch.float64, generator=draw, requires_grad=True)  # [candidate, channel, y, x, image]
-    weight = torch.randn(2, 3, 2, 3, 3, dtype=torch.float64, generator=draw, requires_grad=True)
-    out = _conv3x3(x, weight, stride)
-    for k in range(2):
-        expected = torch.nn.functional.conv2d(x[k].permute(3, 0, 1, 2), weight[k], stride=stride, padding=1)
-        torch.testing.assert_close(out[k].permute(3, 0, 1, 2), expected)
-    assert torch.autograd.gradcheck(lambda a, b: _conv3x3(a, b, stride), (x, weight), fast_mode=True)
-
-
-@pytest.mark.parametrize("size", [(8, 8), (5, 4), (1, 3)])
-def test_pooling(size: tuple[int, int]) -> None:
-    x = torch.randn(2, 3, *size, 4, generator=torch.Generator().manual_seed(0))
-    images = x.permute(4, 0, 1, 2, 3).flatten(1, 2)
-    three = torch.nn.functional.avg_pool2d(images, 3, 1, 1, count_include_pad=False)
-    torch.testing.assert_close(_Pool(3)(x).permute(4, 0, 1, 2, 3).flatten(1, 2), three)
-    two = torch.nn.functional.avg_pool2d(images, 2, 2, ceil_mode=True)
-    torch.testing.assert_close(_Pool(2)(x).permute(4, 0, 1, 2, 3).flatten(1, 2), two)
-    double = torch.randn(1, 2, *size, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
-    for window in (2, 3):
-        assert torch.autograd.gradcheck(_Pool(window), (double,), fast_mode=True)
-
-
-def _random(space: SearchSpace, count: int) -> list[Architecture]:
-    rng = np.random.default_rng(1)
-    return [space.sample(rng) for _ in range(count)]
-
-
-STACKS: dict[str, tuple[SearchSpace, Skeleton, list[Architecture]]] = {
-    "random topologies": (TOPOLOGY, Skeleton(10, 1, channels=3, cells=1), _random(TOPOLOGY, 9)),
-    "odd topologies": (
-        TOPOLOGY,
-        Skeleton(10, 1, channels=2, cells=2),
-        [(0,) * 6, (1,) * 6, (4,) * 6, (3,) * 6, (0, 3, 3, 0, 3, 0), (0, 0, 0, 0, 3, 1), (1, 1, 1, 0, 0, 2)],
-    ),
-    "equal topologies": (TOPOLOGY, Skeleton(10, 1, channels=2, cells=1), [(3, 1, 2, 4, 0, 3)] * 3),
-    "no cells": (TOPOLOGY, Skeleton(10, 1, channels=2, cells=0), [(3,) * 6] * 2),
-    "sizes": (SIZE, Skeleton(10, 1), [*_random(SIZE, 6), (1,) * 5, (0, 0, 0, 2, 2), (2, 2, 2, 0, 0), (0, 2, 2, 1, 1)]),
-    "one size": (SIZE, Skeleton(10, 1), [(2, 0, 1, 1, 2)]),
-}
-
-
-@pytest.mark.parametrize("name", STACKS)
-def test_a_stack_trains_as_the_plain_loop_does(name: str) -> None:
-    """Same initial weights and batches, the whole trajectory. In double precision: training amplifies rounding errors."""
-    space, skeleton, architectures = STACKS[name]
-    dataset, protocol = small_digits(40), Protocol(2, 24)
-
-    def networks() -> list[CellNetwork]:
-        return [build_network(space, a, skeleton, torch.Generator().manual_seed(i)).double() for i, a in enumerate(architectures)]
-
-    stacked = train(Stack(networks()), dataset, protocol, seed=3)
-    for row, network in enumerate(networks()):
-        plain = train(network, dataset, protocol, seed=3)
-        for split in ("train", "x-valid", "x-test"):
-            assert plain.loss[split].shape == (1, 2)
-            np.testing.assert_allclose(stacked.loss[split][row], plain.loss[split][0], rtol=1e-6)
-            np.testing.assert_allclose(stacked.accuracy[split][row], plain.accuracy[split][0], atol=1e-9)
-
-
-def test_single_precision_is_as_near_as_it_can_be() -> None:
-    space, skeleton, architectures = STACKS["random topologies"]
-    connected = [a for a in architectures if space.is_connected(a)]
-    dataset, protocol = small_digits(64), Protocol(1, 32)
-    made = [build_network(space, a, skeleton, torch.Generator().manual_seed(0)) for a in connected]
-    stacked = train(Stack(made), dataset, protocol, seed=3)
-    plain = [train(network, dataset, protocol, seed=3).loss["train"][0] for network in made]
-    np.testing.assert_allclose(stacked.loss["train"], plain, rtol=2e-3)  # sums in another order, and two steps that amplify it
-
-
-def test_absent_channels_stay_zero() -> None:
-    networks = [
-        build_network(SIZE, a, Skeleton(10, 1), torch.Generator().manual_seed(0)) for a in [(0, 0, 0, 0, 0), (2, 2, 2, 2, 2)]
-    ]
-    stack = Stack(networks)
-    train(stack, small_digits(64), Protocol(2, 32), seed=0)
-    assert stack.stem.weight.shape == (2, 5, 1, 3, 3)
-    assert torch.count_nonzero(stack.stem.weight[0, 2:]) == 0
-    assert torch.count_nonzero(stack.weight[0, :, 2:]) == 0
-    assert torch.count_nonzero(stack.weight[1]) == stack.weight[1].numel()
-
-
-def test_a_candidate_that_diverges_disturbs_no_other() -> None:
-    networks = [build_network(SIZE, (1,) * 5, Skeleton(10, 1), torch.Generator().manual_seed(i)) for i in range(2)]
-    alone = train(Stack(networks[1:]), small_digits(64), Protocol(1, 32), seed=0)
-    with torch.no_grad():
-        networks[0].classifier.weight.fill_(float("nan"))
-    curves = train(Stack(networks), small_digits(64), Protocol(1, 32), seed=0)
-    assert np.isnan(curves.loss["train"][0]).all()
-    np.testing.assert_allclose(curves.loss["train"][1], alone.loss["train"][0], rtol=2e-3)
-
-
-def test_networks_that_do_not_fit_make_no_stack() -> None:
-    def network(cells: int, classes: int, channels: int) -> CellNetwork:
-        return build_network(TOPOLOGY, (3,) * 6, Skeleton(classes, channels, 2, cells), torch.Generator())
-
-    for other in (network(2, 10, 1), network(1, 9, 1), network(1, 10, 3)):
-        with pytest.raises(ValueError, match="same kinds of blocks"):
-            Stack([network(1, 10, 1), other])
-    with pytest.raises(ValueError, match="at least one"):
-        Stack([])
-
-
-# -- training --------------------------------------------------------------------------------------------------------------
-
-
-def test_training_follows_the_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
-    rates = []
-    original = torch.optim.SGD.step
-
-    def step(self: torch.optim.SGD) -> None:
-        group = self.param_groups[0]
-        rates.append(group["lr"])
-        assert (group["momentum"], group["nesterov"], group["weight_decay"]) == (0.9, True, 5e-4)
-        original(self)
-
-    monkeypatch.setattr(torch.optim.SGD, "step", step)
-    network = build_network(TINY, (0, 0), Skeleton(10, 1), torch.Generator())
-    curves = train(network, small_digits(40), Protocol(4, 16), seed=0)
-    expected = [0.05 * (1 + np.cos(np.pi * epoch / 4)) for epoch in range(4) for _ in range(3)]
-    np.testing.assert_allclose(rates, expected)
-    assert set(curves.seconds) == {"train", "x-valid", "x-test"}
-    assert all(value > 0 for value in curves.seconds.values())
-
-
-def test_training_leaves_the_global_generator_alone() -> None:
-    state = torch.get_rng_state()
-    network = build_network(TINY, (0, 0), Skeleton(10, 1), initial_weights(1, 2))
-    train(network, small_digits(40), Protocol(1, 16), seed=0)
-    assert torch.equal(torch.get_rng_state(), state)
-
-
-@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"batch": 0}, {"rate": 0.0}, {"momentum": 1.0}, {"decay": -1.0}])
-def test_a_protocol_must_make_sense(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="at least 1 epoch"):
-        Protocol(**{"epochs": 1, **wrong})  # type: ignore[arg-type]
-
-
-# -- tables ----------------------------------------------------------------------------------------------------------------
 
 
 def figures(table: Table) -> dict[str, np.ndarray]:
@@ -218,7 +70,7 @@ def test_a_table_has_what_the_plain_loop_measures(tiny: Table) -> None:
     dataset = load_dataset("digits")
     for index, seed in ((1, 777), (2, 888)):
         network = build_network(TINY, TINY.architecture(index), Skeleton(10, 1), initial_weights(seed, index))
-        curves = train(network, dataset, PLAN.protocol, seed)
+        curves = train(network, dataset, PLAN.recipe, seed)
         for epoch in range(2):
             for split in ("train", "x-valid", "x-test"):
                 loss = tiny.loss(index, "digits", "2", split, epoch=epoch, seed=seed)
@@ -328,7 +180,7 @@ def test_a_finished_table_is_not_built_again(tiny: Table, monkeypatch: pytest.Mo
     [
         (replace(PLAN, trials=1), "trials: 2, asked 1"),
         (replace(PLAN, half=True), "half: false, asked true"),
-        (replace(PLAN, trials=3, protocol=Protocol(3, 128)), r'protocol: .*"epochs": 2.*, asked .*"epochs": 3.*'),
+        (replace(PLAN, trials=3, recipe=Recipe(3, 128)), r'protocol: .*"epochs": 2.*, asked .*"epochs": 3.*'),
         (replace(PLAN, trials=3, space=SizeSpace((1, 3), 2)), r"widths: \[1, 2\], asked \[1, 3\]"),
     ],
 )
@@ -340,7 +192,7 @@ def test_a_table_of_another_plan_is_not_overwritten(tiny: Table, plan: Plan, mes
 
 
 def test_isomorphic_topologies_are_trained_once(tmp_path: Path) -> None:
-    plan = Plan(TOPOLOGY, "digits", Protocol(1, 256), trials=1, channels=1, cells=1, sample=12, half=True)
+    plan = Plan(TOPOLOGY, "digits", Recipe(1, 256), trials=1, channels=1, cells=1, sample=12, half=True)
     table = build(plan, tmp_path / "t", jobs=1, progress=False)
     seeds = table.seeds("digits", "1")[:, 0]
     trained = {index for index in range(len(TOPOLOGY)) if seeds[index] == 777}
@@ -357,12 +209,12 @@ def test_isomorphic_topologies_are_trained_once(tmp_path: Path) -> None:
 
 
 def test_all_candidates_are_in_one_stack_each() -> None:
-    stacks = Plan(TOPOLOGY, "digits", Protocol(1), channels=4, cells=1).stacks(Skeleton(10, 1, 4, 1))
+    stacks = Plan(TOPOLOGY, "digits", Recipe(1), channels=4, cells=1).stacks(Skeleton(10, 1, 4, 1))
     indices = [index for stack in stacks for index in stack]
     assert len(indices) == len(set(indices)) == 6466
     assert max(map(len, stacks)) == 32
     space = SizeSpace(range(2, 17, 2))
-    stacks = Plan(space, "digits", Protocol(1)).stacks(Skeleton(10, 1))
+    stacks = Plan(space, "digits", Recipe(1)).stacks(Skeleton(10, 1))
     assert sorted(index for stack in stacks for index in stack) == list(range(len(space)))
     for stack in stacks:
         assert len(stack) % 8 == 0
@@ -391,17 +243,12 @@ def test_what_cannot_be_built(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_speed_is_measured() -> None:
-    speed = measure_speed(Plan(TINY, "digits", Protocol(1, 256), trials=1, distortion=Distortion(copies=1)), 1, 1)
-    assert speed.stacked > speed.plain > 0
-
-
 # -- stacks as pieces of work --------------------------------------------------------------------------------------------------
 
 
 def test_a_piece_is_small(tiny: Table) -> None:
     """It goes to a worker without what its plan has worked out."""
-    plan = Plan(TOPOLOGY, "digits", Protocol(1, 256), channels=1, cells=1)
+    plan = Plan(TOPOLOGY, "digits", Recipe(1, 256), channels=1, cells=1)
     stacks = plan.stacks(Skeleton(10, 1, 1, 1))
     piece = StackPiece(plan, None, "cpu", 0, tuple(stacks[0]), 0, results=Path("t.build"))
     assert len(pickle.dumps(piece)) < 2_000
@@ -427,6 +274,17 @@ def test_a_failing_stack_is_reported_and_the_others_finish(
     assert main([*TINY_COMMAND, "--out", str(out), "--jobs", str(jobs)]) == 0
     assert_same(Table(out), tiny)
     assert not first.parent.exists()
+
+
+@pytest.mark.parametrize("name", ["digits-topology", "digits-size"])
+def test_the_embedded_tables_have_the_settings_of_their_commands(name: str) -> None:
+    """Later versions accept the tables of earlier ones, to which trials can be added."""
+    source = Table(name).metadata["source"]
+    words = shlex.split(source["command"])
+    command = tyro.cli(Build, args=words[words.index("build") + 1 :])
+    settings = json.dumps(command.plan().describe(), sort_keys=True)
+    assert settings == source["settings"]
+    assert hashlib.sha256(settings.encode()).hexdigest() == source["fingerprint"]
 
 
 # -- the command -------------------------------------------------------------------------------------------------------------
@@ -467,4 +325,4 @@ def test_build_command_after_ctrl_c(tmp_path: Path, capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit) as stop:
         main(["build", "--out", str(tmp_path / "t"), "--space", "topology", "--epochs", "1"])
     assert stop.value.code == 130
-    assert "the same command goes on" in capsys.readouterr().err
+    assert "the same command continues" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmark_api.spaces import EDGES, OPERATIONS, SIZE_CELL, Architecture, SearchSpace, SizeSpace, TopologySpace
+from benchmark_api.training.costs import space_costs
 from benchmark_api.training.networks import (
     Cell,
     CellNetwork,
@@ -21,12 +22,10 @@ from benchmark_api.training.networks import (
     ReLUConvBN,
     Skeleton,
     build_network,
-    count_flops,
-    count_params,
     initialize,
     make_operation,
-    space_costs,
 )
+from tests.helpers.counting import count_flops, count_params
 
 TOPOLOGY, SIZE = TopologySpace(), SizeSpace()
 cached_costs = cache(space_costs)

@@ -1,0 +1,344 @@
+"""Data sets in local files: CIFAR-10, CIFAR-100 and ImageNet16 in their original formats, and NumPy files of other images.
+
+The files are read as data; no code in them is run. A NumPy file KEY.npz has the arrays "SPLIT/images" [image, channel, height,
+width], uint8 or float32, and "SPLIT/labels" [image], integers from 0, for each of the splits train, x-valid and x-test; and
+optionally "flip" (true if training images may be mirrored) and "padding" (pixels by which training images may be shifted).
+
+Sources: NATS-Bench (Dong et al., TPAMI 2021, arXiv 2009.00437), sections 3.3 and 4; Krizhevsky, Learning Multiple Layers of
+Features from Tiny Images, 2009; Chrabaszcz et al., A Downsampled Variant of ImageNet, 2017, arXiv 1707.08819.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from benchmark_api.importers.official import pickles
+from benchmark_api.training.images import SEARCHED_SPLITS, Dataset, DatasetError, split_of
+
+FILE_LIMIT = 256 << 20
+"""Largest size of an official file, in bytes; the largest one has 155 million."""
+
+NUMPY_LIMIT = 16 << 30
+"""Largest size of all arrays of a NumPy file, in bytes."""
+
+
+# -- official files ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Official files of a data set.
+
+    Attributes:
+        folder: name of the folder.
+        origin: where to get the folder.
+        train: MD5 of each file with training images, by name.
+        test: MD5 of each file with test images, by name.
+        label_key: name of the labels in a file.
+        labels: first and last label in the files.
+        used: first and last label of the images to keep; the first becomes class 0.
+        size: height and width of the images, in pixels.
+        mean: mean of the training images per channel, as used by NATS-Bench.
+        std: standard deviation of the training images per channel, as used by NATS-Bench.
+        padding: zero pixels on each side for random crops, as in NATS-Bench.
+    """
+
+    folder: str
+    origin: str
+    train: Mapping[str, str]
+    test: Mapping[str, str]
+    label_key: str
+    labels: tuple[int, int]
+    used: tuple[int, int]
+    size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    padding: int
+
+
+@dataclass(frozen=True)
+class _SplitFile:
+    """Split file of NATS-Bench: file name, official MD5, and the name of the list of each split."""
+
+    name: str
+    md5: str
+    lists: Mapping[str, str]
+
+
+# The checksums of CIFAR are those of torchvision, the checksums of ImageNet16 those of the NATS-Bench authors (AutoDL-Projects).
+_SOURCES = {
+    "cifar10": _Source(
+        folder="cifar-10-batches-py",
+        origin="unpack cifar-10-python.tar.gz (the Python version of CIFAR-10, from its home page)",
+        train={
+            "data_batch_1": "c99cafc152244af753f735de768cd75f",
+            "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+            "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+            "data_batch_4": "634d18415352ddfa80567beed471001a",
+            "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+        },
+        test={"test_batch": "40351d587109b95175f43aff81a1287e"},
+        label_key="labels",
+        labels=(0, 9),
+        used=(0, 9),
+        size=32,
+        mean=(125.3, 123.0, 113.9),
+        std=(63.0, 62.1, 66.7),
+        padding=4,
+    ),
+    "cifar100": _Source(
+        folder="cifar-100-python",
+        origin="unpack cifar-100-python.tar.gz (the Python version of CIFAR-100, from its home page)",
+        train={"train": "16019d7e3df5f24257cddd939b257f8d"},
+        test={"test": "f0ef6b0ae62326f3e7ffdfab6717acfc"},
+        label_key="fine_labels",
+        labels=(0, 99),
+        used=(0, 99),
+        size=32,
+        mean=(129.3, 124.1, 112.4),
+        std=(68.2, 65.4, 70.4),
+        padding=4,
+    ),
+    "ImageNet16": _Source(
+        folder="ImageNet16",
+        origin="put the folder ImageNet16 (ImageNet at 16x16 pixels, as the authors of NATS-Bench share it)",
+        train={
+            "train_data_batch_1": "27846dcaa50de8e21a7d1a35f30f0e91",
+            "train_data_batch_2": "c7254a054e0e795c69120a5727050e3f",
+            "train_data_batch_3": "4333d3df2e5ffb114b05d2ffc19b1e87",
+            "train_data_batch_4": "1620cdf193304f4a92677b695d70d10f",
+            "train_data_batch_5": "348b3c2fdbb3940c4e9e834affd3b18d",
+            "train_data_batch_6": "6e765307c242a1b3d7d5ef9139b48945",
+            "train_data_batch_7": "564926d8cbf8fc4818ba23d2faac7564",
+            "train_data_batch_8": "f4755871f718ccb653440b9dd0ebac66",
+            "train_data_batch_9": "bb6dd660c38c58552125b1a92f86b5d4",
+            "train_data_batch_10": "8f03f34ac4b42271a294f91bf480f29b",
+        },
+        test={"val_data": "3410e3017fdaefba8d5073aaa65e4bd6"},
+        label_key="labels",
+        labels=(1, 1000),
+        used=(1, 120),
+        size=16,
+        mean=(122.68, 116.66, 104.01),
+        std=(63.22, 61.26, 65.09),
+        padding=2,
+    ),
+}
+_SOURCE_OF = {"cifar10-valid": "cifar10", "cifar10": "cifar10", "cifar100": "cifar100", "ImageNet16-120": "ImageNet16"}
+OFFICIAL_SPLITS = {
+    "cifar10-valid": ("train", "x-valid", "ori-test"),
+    "cifar10": ("train", "ori-test"),
+    "cifar100": ("train", "x-valid", "x-test", "ori-test"),
+    "ImageNet16-120": ("train", "x-valid", "x-test", "ori-test"),
+}
+_TEST_HALVES = {"x-valid": "xvalid", "x-test": "xtest"}
+_HALVES = {
+    "cifar10-valid": _SplitFile("cifar-split.txt", "2da7627956f17981dc0b841ab8385f37", {"train": "train", "x-valid": "valid"}),
+    "cifar100": _SplitFile("cifar100-test-split.txt", "16f51963f0ccd95cb6c08c33ca4c1665", _TEST_HALVES),
+    "ImageNet16-120": _SplitFile("imagenet-16-120-test-split.txt", "670c7749b090d2e937e20d10e811be22", _TEST_HALVES),
+}
+
+_Arrays = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]  # images [image, 3, size, size], labels [image]
+
+
+def load_official_files(key: str, root: Path | None, wanted: Sequence[str], device: torch.device, verify: bool) -> Dataset:
+    """Return splits of CIFAR or ImageNet16 from local copies of the official files.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        DatasetError: a file is damaged or not the official one.
+        ValueError: no folder is given.
+    """
+    source = _SOURCES[_SOURCE_OF[key]]
+    if root is None:
+        raise ValueError(f"{key} is read from local files: name as root the folder that has {source.folder} in it")
+    halves = _read_halves(key, root, wanted, verify)
+    parts: dict[str, _Arrays] = {}
+    splits = {}
+    for name in wanted:
+        part = "train" if name == "train" or (key, name) == ("cifar10-valid", "x-valid") else "test"
+        if part not in parts:
+            parts[part] = _read_images(root, source, source.train if part == "train" else source.test, verify)
+        images, labels = parts[part]
+        if key == "cifar10-valid" and part == "train" and not halves:
+            halves = _seeded_halves(len(labels))
+        if name in halves:
+            if max(halves[name]) >= len(labels):
+                raise DatasetError(
+                    f"{root / _HALVES[key].name}: has image {max(halves[name])}, but there are only {len(labels)}: {_hint(key)}"
+                )
+            images, labels = images[halves[name]], labels[halves[name]]
+        splits[name] = split_of(images, labels, device)
+    return Dataset(
+        key=key,
+        classes=source.used[1] - source.used[0] + 1,
+        mean=torch.tensor(source.mean, device=device)[:, None, None],
+        std=torch.tensor(source.std, device=device)[:, None, None],
+        flip=True,
+        padding=source.padding,
+        splits=splits,
+    )
+
+
+def _seeded_halves(count: int) -> dict[str, list[int]]:
+    """Return the halves of the 50,000 training images of CIFAR-10 in cifar-split.txt."""
+    order = list(range(count))
+    random.Random(1021).shuffle(order)
+    return {"train": sorted(order[: count // 2]), "x-valid": sorted(order[count // 2 :])}
+
+
+def _read_halves(key: str, root: Path, wanted: Sequence[str], verify: bool) -> dict[str, list[int]]:
+    """Return the image indices of each split in the key's split file; empty if the file is not needed."""
+    file = _HALVES.get(key)
+    if file is None or not set(file.lists) & set(wanted):
+        return {}
+    path = root / file.name
+    if key == "cifar10-valid" and not path.exists():
+        return {}
+    try:
+        content = json.loads(_read_file(path, file.md5, verify, _hint(key)))
+        halves = {split: [int(index) for index in content[name][1]] for split, name in file.lists.items()}
+    except DatasetError:
+        raise
+    except (ValueError, TypeError, LookupError, RecursionError) as error:
+        raise DatasetError(f"{path}: not a split file of NATS-Bench ({error!r}): {_hint(key)}") from error
+    indices = [index for half in halves.values() for index in half]
+    if min(map(len, halves.values())) == 0 or min(indices) < 0 or len(set(indices)) < len(indices):
+        raise DatasetError(f"{path}: a list is empty, or has an image twice or below 0: {_hint(key)}")
+    return halves
+
+
+def _hint(key: str) -> str:
+    """Return the remedy for a missing or damaged split file."""
+    if key == "cifar10-valid":
+        return "take the file from configs/nas-benchmark of the AutoDL-Projects repository, or remove it: it can be recomputed"
+    return (
+        "put the file from configs/nas-benchmark of the AutoDL-Projects repository there, or load only splits that do not need "
+        "it: train and ori-test"
+    )
+
+
+def _read_images(root: Path, source: _Source, files: Mapping[str, str], verify: bool) -> _Arrays:
+    """Return the used images [image, 3, size, size] and labels [image] of several files, in order."""
+    pixels = 3 * source.size**2
+    (first, last), (first_used, last_used) = source.labels, source.used
+    images, labels = [], []
+    for name, md5 in files.items():
+        path = root / source.folder / name
+        hint = f"in {root}, {source.origin}"
+        data = _read_file(path, md5, verify, hint)
+        try:
+            content = pickles.load_arrays(data, str(path))
+        except ValueError as error:
+            raise DatasetError(f"{error}\nExpected {path} as its authors made it: {hint}") from error
+        match content:
+            case {"data": np.ndarray() as values, source.label_key: list() as numbers}:
+                fits = values.dtype == np.uint8 and values.shape == (len(numbers), pixels)
+                if fits and all(type(number) is int and first <= number <= last for number in numbers):
+                    label = np.array(numbers, dtype=np.int64)
+                    used = (label >= first_used) & (label <= last_used)
+                    images.append(values[used].reshape(-1, 3, source.size, source.size))  # [image, channel, row, column]
+                    labels.append(label[used] - first_used)
+                    continue
+        raise DatasetError(
+            f"{path}: expected uint8 'data' of {pixels} columns and as many {source.label_key!r} of {first} to {last}: {hint}"
+        )
+    return np.concatenate(images), np.concatenate(labels)
+
+
+def _read_file(path: Path, md5: str, verify: bool, hint: str) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        FileNotFoundError: the file is missing.
+        DatasetError: the file is too large, or not the official one.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = file.read(FILE_LIMIT + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(f"{path} is missing: {hint}") from None
+    if len(content) > FILE_LIMIT:
+        raise DatasetError(f"{path}: larger than {FILE_LIMIT >> 20} MiB, which no official file is: {hint}")
+    if verify and (found := hashlib.md5(content, usedforsecurity=False).hexdigest()) != md5:
+        raise DatasetError(f"{path}: damaged, or not the official file (MD5 {found}, expected {md5}): {hint}")
+    return content
+
+
+# -- NumPy files -------------------------------------------------------------------------------------------------------------
+
+
+def load_numpy_file(key: str, root: Path, wanted: Sequence[str], device: torch.device) -> Dataset:
+    """Return splits of the data set in a file KEY.npz on a device.
+
+    Raises:
+        FileNotFoundError: the file is missing.
+        DatasetError: the file has other content than described above.
+    """
+    path = root / f"{key}.npz"
+    needed = ", ".join(f"{split}/{part}" for split in SEARCHED_SPLITS for part in ("images", "labels"))
+    hint = f"expected a NumPy file, as np.savez writes it, with {needed}"
+    try:
+        with np.load(path) as file:  # NumPy refuses pickles by default
+            if (size := sum(member.file_size for member in file.zip.infolist())) > NUMPY_LIMIT:
+                raise DatasetError(
+                    f"{path}: {size >> 30} GiB of arrays, more than {NUMPY_LIMIT >> 30}; a whole data set is kept in memory"
+                )
+            arrays = {name: _checked_split(file[f"{name}/images"], file[f"{name}/labels"]) for name in {*wanted, "train"}}
+            flip, padding = (bool(file["flip"]) if "flip" in file else False), (int(file["padding"]) if "padding" in file else 0)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path} is missing: {hint}") from None
+    except DatasetError:
+        raise
+    except (ValueError, TypeError, LookupError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        raise DatasetError(f"{path}: {error}: {hint}") from error
+    images, labels = arrays["train"]
+    classes = int(labels.max()) + 1
+    for name, (of_split, its_labels) in arrays.items():
+        if of_split.shape[1:] != images.shape[1:] or its_labels.max() >= classes or padding < 0:
+            raise DatasetError(
+                f"{path}: {name} has images {of_split.shape[1:]} and labels up to {its_labels.max()}, train {images.shape[1:]} "
+                f"and up to {classes - 1}, padding is {padding}; expected equal shapes, no other labels, and padding of 0 or more"
+            )
+    mean, std = (getattr(images, name)(axis=(0, 2, 3), dtype=np.float64).reshape(-1, 1, 1) for name in ("mean", "std"))
+    return Dataset(
+        key=key,
+        classes=classes,
+        mean=torch.tensor(mean, dtype=torch.float32, device=device),
+        std=torch.tensor(np.where(std > 0, std, 1.0), dtype=torch.float32, device=device),
+        flip=flip,
+        padding=padding,
+        splits={name: split_of(*arrays[name], device) for name in wanted},
+    )
+
+
+def _checked_split(images: npt.NDArray[Any], labels: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """Return the arrays of a split after checking them.
+
+    Raises:
+        ValueError: the arrays are not images and their labels.
+    """
+    if images.ndim != 4 or images.dtype not in (np.uint8, np.float32) or min(images.shape) < 1 or min(images.shape[2:]) < 8:
+        raise ValueError(
+            f"images must be [image, channel, height, width], uint8 or float32, 8 pixels and more, got {_kind(images)}"
+        )
+    if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu" or labels.min() < 0:
+        raise ValueError(f"labels must be integers from 0, one for each of {len(images)} images, got {_kind(labels)}")
+    if not np.isfinite(images).all():
+        raise ValueError("an image has a pixel that is not a finite number")
+    return images, labels.astype(np.int64)
+
+
+def _kind(array: npt.NDArray[Any]) -> str:
+    return f"{array.dtype} {list(array.shape)}"
