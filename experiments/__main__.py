@@ -375,7 +375,7 @@ def _sweep(pieces: Sequence[ResultsPiece], jobs: int | None, results: Path, engi
     started = time.perf_counter()
     failures = carry_out(pieces, default_jobs() if jobs is None else jobs, engine)
     runs = sum(len(piece.seeds) for piece in pieces)
-    unfinished = {failure.piece.path for failure in failures}
+    unfinished = {failure.job.path for failure in failures}
     failed = sum(len(piece.seeds) for piece in pieces if piece.path in unfinished)
     for failure in failures:
         print(f"\n{failure}", file=sys.stderr, end="")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from algorithms.black_box import BLACK_BOX
-from benchmark_api.jobs.engines import events_of
+from benchmark_api.jobs.job import Failed, events_of
 from experiments import store
 from experiments.provenance import code_version
 from experiments.report import label, tables_of
@@ -105,8 +105,8 @@ def _repeats(experiment: AnyExperiment, run: int, table: Path, data: Path | None
     with tempfile.TemporaryDirectory(prefix="nas-zoo-") as folder:
         piece = _piece(experiment, int(experiment.seeds[run]), table.resolve(), Path(folder), data)
         *_, last = events_of(piece)
-        if last is not None:
-            raise ValueError(f"{experiment.folder()}: seed {experiment.seeds[run]} cannot be made again:\n{last}")
+        if isinstance(last, Failed):
+            raise ValueError(f"{experiment.folder()}: seed {experiment.seeds[run]} cannot be made again:\n{last.reason}")
         kind = store.BLACK_BOX if isinstance(experiment, Experiment) else ONE_SHOT_RUNS
         (again,) = store.load(folder, kind)
         return all(

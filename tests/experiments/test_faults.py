@@ -26,8 +26,9 @@ from algorithms.black_box import BLACK_BOX
 from algorithms.one_shot.checkpoint import read as read_checkpoint
 from benchmark_api.__main__ import main as benchmark_main
 from benchmark_api.importers.official.archive import import_archive
-from benchmark_api.jobs.engines import in_processes
 from benchmark_api.jobs.files import discard_parts, whole_file
+from benchmark_api.jobs.job import Failed, Finished, Progress
+from benchmark_api.jobs.local import in_processes
 from benchmark_api.spaces import SizeSpace
 from benchmark_api.tables.table import Table
 from experiments import store
@@ -190,15 +191,16 @@ def test_a_worker_may_be_killed_between_two_pieces(topology_table: Table, tmp_pa
     condition = sweep.condition_of(rea, rea.Config(), topology_table, "cifar10", budget=1000)
     pieces = sweep.plan(condition, rea.Config(), topology_table, tmp_path, range(75))
     ended = []
-    for piece, event in in_processes(pieces, 1):
-        if isinstance(event, int):
+    for event in in_processes(pieces, 1):
+        if isinstance(event, Progress):
             continue
-        ended.append((piece, event))
+        ended.append(event)
         if len(ended) == 1:
             (worker,) = multiprocessing.active_children()
             worker.kill()
             worker.join()
-    assert ended == [(pieces[0], None), (pieces[1], "the process died with exit code -9\n"), (pieces[2], None)]
+    died = Failed(pieces[1], "the process died with exit code -9\n")
+    assert ended == [Finished(pieces[0]), died, Finished(pieces[2])]
     assert store.stored_seeds(tmp_path, condition) == {*range(25), *range(50, 75)}
 
 
