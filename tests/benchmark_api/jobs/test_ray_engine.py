@@ -21,8 +21,7 @@ import numpy as np
 import pytest
 
 from benchmark_api.jobs.engines import carry_out
-from benchmark_api.jobs.job import Engine, Event, Finished, Progress, Source, failure_path
-from benchmark_api.jobs.job import Job as Work
+from benchmark_api.jobs.job import Engine, Event, Finished, Job, Progress, Source, failure_path
 from benchmark_api.tables.table import Table
 from benchmark_api.training.build import build
 from experiments import store
@@ -76,13 +75,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Troubled(Work):
+class Troubled(Job):
     """A piece that gets into trouble half-way, as often as there are files in a folder."""
 
     unit = "piece"
     forked = False
 
-    piece: Work
+    piece: Job
     troubles: Path
     how: str
 
@@ -113,7 +112,7 @@ class Troubled(Work):
             yield units - 1
 
 
-def troubled(pieces: Sequence[Work], number: int, folder: Path, times: int, how: str) -> list[Work]:
+def troubled(pieces: Sequence[Job], number: int, folder: Path, times: int, how: str) -> list[Job]:
     """The pieces, one of them in trouble so many times."""
     folder.mkdir()
     for time_ in range(times):
