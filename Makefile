@@ -89,11 +89,11 @@ bench: $(VENV)/.installed-dev ## Measure speed and keep it in RESULTS/bench, cou
 bench-check: $(VENV)/.installed-dev ## Measure again and compare with the last kept; fails if a minimum became 1.25 times as long
 	$(SPEED) --benchmark-compare --benchmark-compare-fail=min:25% $(ARGS)
 
-test: $(VENV)/.installed-dev ## Run all tests
-	$(RUN) -m pytest $(ARGS)
+test: $(VENV)/.installed-dev ## Run all tests, in one process for each core
+	$(RUN) -m pytest -n auto --dist loadgroup $(ARGS)
 
 quick: $(VENV)/.installed-dev ## Run the tests that take seconds
-	$(RUN) -m pytest -m 'not slow' $(ARGS)
+	$(RUN) -m pytest -n auto --dist loadgroup -m 'not slow' $(ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style and types
 	$(VENV)/bin/ruff check .

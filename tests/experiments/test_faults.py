@@ -36,6 +36,7 @@ from experiments.__main__ import main as experiments_main
 from experiments.runs import black_box as sweep
 from plots.__main__ import draw
 from tests.helpers import official
+from tests.helpers.processes import group_is_gone
 
 ROOT = Path(__file__).resolve().parents[2]
 MEASURED = {"wall_seconds", "train_seconds", "derive_seconds", "peak_memory"}  # differ from run to run
@@ -115,14 +116,6 @@ def start(module: str, arguments: Sequence[str]) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def group_is_gone(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 # -- killed processes ----------------------------------------------------------------------------------------------------------
@@ -272,7 +265,7 @@ def repeat_with_more_room(disk: Disk, first: int, main: Main, command: Sequence[
         capsys.readouterr()
         if (status := main(command)) == 0:
             break
-        failures, kilobytes = failures + 1, kilobytes * 3 // 2 + 1
+        failures, kilobytes = failures + 1, 2 * kilobytes
         assert_one_line(status, capsys.readouterr().err, disk.path, "make room there, then run the same command again")
         assert [path for path in disk.path.rglob("*") if path.suffix in (".part", ".spool", ".failed")] == []
     assert failures > 0
@@ -457,7 +450,7 @@ def _hold(results: Path, seeds: range, connection: Any) -> None:
 
 
 def test_a_claim_waits_for_those_who_share_a_seed(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
+    context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
 
     def hold(seeds: range) -> Any:
         ours, theirs = context.Pipe()

@@ -24,6 +24,7 @@ from benchmark_api.tables.table import Table
 from experiments import store
 from experiments.runs import black_box as sweep
 from experiments.store import Condition, Experiment
+from tests.helpers.processes import group_is_gone
 
 ROOT = Path(__file__).resolve().parents[3]
 needs_fork = pytest.mark.skipif(sys.platform != "linux", reason="the workers must inherit an algorithm of this file")
@@ -229,14 +230,6 @@ def start(table: Table, results: Path, seeds: int) -> subprocess.Popen[bytes]:
         assert time.monotonic() < deadline
         time.sleep(0.005)
     return process
-
-
-def group_is_gone(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 def assert_resumes(results: Path, uninterrupted: Experiment, table: Table) -> None:
