@@ -9,8 +9,8 @@ RUN     := $(VENV)/bin/python
 
 SPACE   ?= topology
 TABLE   ?=
-DATASET ?= $(if $(filter-out digits-%,$(TABLE)),cifar10,digits)
-SEEDS   ?= 500
+DATASET ?= $(if $(filter-out digits-%,$(TABLE)),,digits)
+SEEDS   ?=
 BUDGET  ?=
 ARCHIVE ?=
 DATA    ?=
@@ -24,21 +24,22 @@ ARGS    ?=
 # Flags that are passed on only where the variable is set.
 flag = $(if $($(1)),--$(2) '$($(1))')
 given = $(if $(filter command environment,$(origin $(1))),--$(2) '$($(1))')
-ALGORITHMS := random rea reinforce local-search successive-halving hyperband bohb bohb-reference
-WIDTHS  := tas fbnetv2 tunas
-ONESHOT := rsps darts-v1 darts-v2 gdas setn enas $(WIDTHS)
+# Each algorithm has a page of documentation named after it.
+ALGORITHMS := $(basename $(notdir $(wildcard docs/algorithms/*.md)))
+# The embedded table of an algorithm: some search one space only.
+embedded = digits-$(if $(filter $(1),$(shell $(RUN) -m experiments list --names size)),size,$(SPACE))
 
-.PHONY: help install dev hpbandster import reproduce $(ALGORITHMS) $(ONESHOT) ranking table plots bench bench-check test quick lint format clean
+.PHONY: help install dev hpbandster import reproduce $(ALGORITHMS) ranking table plots bench bench-check test quick lint format clean
 
 help: ## List the targets and the variables
 	@echo 'Targets:'
-	@grep -hE '^[a-z$$()A-Z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/$$(ALGORITHMS)/ALGORITHM/; s/$$(ONESHOT)/ONESHOT/' | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z$$()A-Z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/$$(ALGORITHMS)/ALGORITHM/' | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 	@echo 'ALGORITHM is one of: $(ALGORITHMS)'
-	@echo 'Variables: TABLE=path (by default the embedded digits-SPACE) SPACE=topology|size ARCHIVE=path SEEDS=500'
-	@echo '           DATASET=cifar10|cifar100|ImageNet16-120 (with TABLE), digits (without)'
-	@echo '           BUDGET=simulated seconds  JOBS=processes  RESULTS=results  FIGURES=plots/figures  PYTHON=python3'
-	@echo 'ONESHOT is one of: $(ONESHOT)'
-	@echo '           SEEDS=3  EPOCHS=epochs of the search  DEVICE=cpu|cuda  DATA=folder of the data set (digits need none)'
+	@echo 'Variables: TABLE=path (by default the embedded digits-SPACE) SPACE=topology|size ARCHIVE=path SEEDS=number of runs'
+	@echo '           DATASET=cifar10|cifar100|ImageNet16-120 (with TABLE), digits (without)  JOBS=processes'
+	@echo '           RESULTS=results  FIGURES=plots/figures  PYTHON=python3'
+	@echo '           black-box searches: BUDGET=simulated seconds'
+	@echo '           one-shot methods: EPOCHS=epochs of the search  DEVICE=cpu|cuda  DATA=folder of the data set (digits need none)'
 	@echo "           ARGS='more flags', for example: make rea TABLE=t ARGS='--population-size 20'"
 
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -64,13 +65,11 @@ import: $(VENV)/.installed ## Import an official archive: make import ARCHIVE=fo
 	$(RUN) -m benchmark_api import '$(ARCHIVE)' '$(or $(TABLE),tables/$(notdir $(ARCHIVE:/=)).safetensors)' $(call flag,JOBS,jobs) $(ARGS)
 
 reproduce: $(VENV)/.installed ## All algorithms, then tables and figures: on the embedded tables, or: make reproduce TABLE=file DATA=folder
-	$(RUN) -m experiments reproduce $(call flag,TABLE,table) $(call given,DATASET,dataset) $(call flag,DATA,data) $(call flag,DEVICE,device) --results '$(RESULTS)' --figures '$(FIGURES)' $(call given,SEEDS,seeds) $(call flag,BUDGET,budget) $(call flag,JOBS,jobs) $(ARGS)
+	$(RUN) -m experiments reproduce $(call flag,TABLE,table) $(call given,DATASET,dataset) $(call flag,DATA,data) $(call flag,DEVICE,device) --results '$(RESULTS)' $(call flag,SEEDS,seeds) $(call flag,BUDGET,budget) $(call flag,JOBS,jobs) $(ARGS)
+	$(RUN) -m plots --results '$(RESULTS)' --out '$(FIGURES)' $(call flag,TABLE,table)
 
-$(ALGORITHMS): $(VENV)/.installed ## Run one algorithm on digits, or on another table: make rea TABLE=file DATASET=cifar10
-	$(RUN) -m experiments run $@ --space $(SPACE) --dataset $(DATASET) --seeds $(SEEDS) --table '$(or $(TABLE),digits-$(SPACE))' --results '$(RESULTS)' $(call flag,BUDGET,budget) $(call flag,JOBS,jobs) $(ARGS)
-
-$(ONESHOT): $(VENV)/.installed ## Run one weight-sharing search on digits, or: make gdas TABLE=file DATASET=cifar10 DATA=folder DEVICE=cuda
-	$(RUN) -m experiments run $@ --table '$(or $(TABLE),digits-$(if $(filter $(WIDTHS),$@),size,topology))' $(call given,DATASET,dataset) $(call given,SEEDS,seeds) $(call flag,EPOCHS,epochs) $(call flag,DEVICE,device) $(call flag,DATA,data) --results '$(RESULTS)' $(call flag,JOBS,jobs) $(ARGS)
+$(ALGORITHMS): $(VENV)/.installed ## Run one algorithm on digits, or: make gdas TABLE=file DATASET=cifar10 DATA=folder DEVICE=cuda
+	$(RUN) -m experiments run $@ --table '$(or $(TABLE),$(call embedded,$@))' $(call flag,DATASET,dataset) $(call flag,SEEDS,seeds) $(call flag,BUDGET,budget) $(call flag,EPOCHS,epochs) $(call flag,DEVICE,device) $(call flag,DATA,data) --results '$(RESULTS)' $(call flag,JOBS,jobs) $(ARGS)
 
 ranking: $(VENV)/.installed ## Print how the supernets in RESULTS rank architectures, beside the table
 	$(RUN) -m experiments ranking --results '$(RESULTS)' $(call flag,TABLE,table) $(call flag,DEVICE,device) $(call flag,DATA,data) $(call flag,JOBS,jobs) $(ARGS)
@@ -81,17 +80,20 @@ table: $(VENV)/.installed ## Print the published table beside what is in RESULTS
 plots: $(VENV)/.installed ## Draw the figures of what is in RESULTS as PNG and PDF
 	$(RUN) -m plots --results '$(RESULTS)' --out '$(FIGURES)' $(call flag,TABLE,table) $(ARGS)
 
-bench: $(VENV)/.installed-dev ## Measure everything beside its counterpart and keep it in RESULTS/bench; also TABLE=file ARCHIVE=folder
-	$(RUN) -m experiments.bench run $(call flag,TABLE,table) $(call flag,ARCHIVE,archive) --history '$(RESULTS)/bench' $(ARGS)
+SPEED = $(RUN) -m pytest tests/speed $(call flag,TABLE,table) $(call flag,ARCHIVE,archive) --benchmark-storage='file://$(RESULTS)/bench' \
+	--benchmark-columns=min,median,iqr,rounds --benchmark-sort=name
 
-bench-check: $(VENV)/.installed-dev ## Compare the last two measurements, or ARGS='OLD NEW'; fails if something became slower
-	$(RUN) -m experiments.bench check --history '$(RESULTS)/bench' $(ARGS)
+bench: $(VENV)/.installed-dev ## Measure speed and keep it in RESULTS/bench, counterparts in one group; also TABLE=file ARCHIVE=folder
+	$(SPEED) --benchmark-autosave $(ARGS)
 
-test: $(VENV)/.installed-dev ## Run all tests
-	$(RUN) -m pytest $(ARGS)
+bench-check: $(VENV)/.installed-dev ## Measure again and compare with the last kept; fails if a minimum became 1.25 times as long
+	$(SPEED) --benchmark-compare --benchmark-compare-fail=min:25% $(ARGS)
+
+test: $(VENV)/.installed-dev ## Run all tests, in one process for each core
+	$(RUN) -m pytest -n auto --dist loadgroup $(ARGS)
 
 quick: $(VENV)/.installed-dev ## Run the tests that take seconds
-	$(RUN) -m pytest -m 'not slow' $(ARGS)
+	$(RUN) -m pytest -n auto --dist loadgroup -m 'not slow' $(ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style and types
 	$(VENV)/bin/ruff check .

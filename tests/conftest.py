@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +14,17 @@ import pytest
 from benchmark_api.spaces import EDGES, OPERATIONS, SearchSpace, SizeSpace, TopologySpace
 from benchmark_api.tables.table import Table, TableWriter
 from experiments.__main__ import main
+
+os.environ["OMP_NUM_THREADS"] = "1"  # in this process, where PyTorch is imported later, and in those that tests start
+RAY = ("test_ray_engine.py", "test_readme.py")
+"""Modules that start Ray nodes, which must not start at the same time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a module, which share fixtures, in one process of pytest-xdist."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("ray" if item.path.name in RAY else item.path.stem))
+
 
 SPLITS = {
     "cifar10-valid": ("train", "x-valid", "ori-test"),

@@ -1,1 +1,1 @@
-"""Jobs: resumable pieces of work, run in local processes or on a Ray cluster."""
+"""Jobs: resumable work whose results are files, run in this process, in local processes or on a Ray cluster."""

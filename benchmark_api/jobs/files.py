@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic writes: a file appears under its name when it is complete, or not at all."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from typing import IO
 
 
 class WriteError(OSError):
-    """A folder that cannot be written; the message names it, and says what to do."""
+    """A folder cannot be written. The message names it and says what to do."""
 
 
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-"""What the system answers to writing alone, whatever else is done besides."""
+"""System error numbers that only a write can cause."""
 
 
 @contextmanager
 def writing_in(folder: Path, *errors: int) -> Iterator[None]:
-    """Make errors of writing in a folder say so.
+    """Turn system errors into errors that name the folder.
 
     Args:
         folder: the folder.
-        *errors: the system's numbers of those errors; none for all.
+        *errors: system error numbers to turn; none for all.
 
     Raises:
-        WriteError: instead of the system's error.
+        WriteError: in place of the system error.
     """
     try:
         yield
@@ -45,9 +45,9 @@ def writing_in(folder: Path, *errors: int) -> Iterator[None]:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write that appears under its name when all of it is on the disk, or not at all.
+    """Open a file for writing that appears under its name when all of it is on the disk, or not at all.
 
-    Until then it has a temporary name, which ends in ".part". What killed writers left in the folder is removed.
+    Until then it has a temporary name that ends in ".part". Such files of killed writers are removed from the folder.
 
     Raises:
         WriteError: the folder cannot be written, or the disk is full.
@@ -70,18 +70,18 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _locked_part(path: Path) -> IO[bytes]:
-    """A new temporary file, locked as long as it is open: that tells `discard_parts` that its writer lives."""
+    """Return a new temporary file, locked while it is open; `discard_parts` keeps locked files."""
     while True:
         part = tempfile.NamedTemporaryFile(prefix=f".{path.name}.", suffix=".part", dir=path.parent, delete=False)  # noqa: SIM115
         with suppress(OSError):  # a file system without locks
             fcntl.flock(part, fcntl.LOCK_EX)
-        if os.fstat(part.fileno()).st_nlink:  # nobody took it for a dead writer's before it was locked
+        if os.fstat(part.fileno()).st_nlink:  # not removed by `discard_parts` before it was locked
             return part
         part.close()
 
 
 def discard_parts(folder: Path) -> None:
-    """Remove what writers left in a folder that were killed; where the file system has no locks, leave it."""
+    """Remove the temporary files of killed writers from a folder; keep all where the file system has no locks."""
     for part in folder.glob(".*.part"):
         with suppress(OSError), open(part, "r+b") as file:  # it may be locked, or gone
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

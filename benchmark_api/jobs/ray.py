@@ -1,8 +1,8 @@
-"""Ray as an engine: the same pieces of work, on the processors and GPUs of a cluster.
+"""Engine on Ray: jobs on the processors and GPUs of a cluster.
 
-A worker reads a piece's source and writes its results where the driver does, if it sees these paths. A node that does not see
-the source gets it once, through Ray's object store; a worker that does not see the results folder sends what it has written to
-the driver, which puts it where it belongs. The project must be installed on every node, and data sets lie in the same place.
+A worker reads a job's source and writes its results at the driver's paths, if it sees them. A node that does not see the source
+gets it once, through Ray's object store. A worker that does not see the results folder sends its files to the driver, which
+writes them. The project must be installed on every node, and data sets have the same path everywhere.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmark_api.jobs.engines import COPIES, Event, Source, Work, events_of
-from benchmark_api.jobs.files import WriteError, whole_file, writing_in
+from benchmark_api.jobs.files import whole_file, writing_in
+from benchmark_api.jobs.job import Event, Failed, Finished, Job, Progress, Source, events_of
+from benchmark_api.plugins import load_plugins
 
 try:
     import ray
@@ -29,147 +30,188 @@ except ImportError as error:
 
 
 _PATIENCE = 5.0
-"""After so many seconds without an event the driver looks whether its own node is alive."""
+"""Seconds without an event after which the driver checks that its own node is alive."""
 
 
 @dataclass(frozen=True)
 class _SourceWanted:
-    """What a worker says that does not see a piece's source."""
+    """Message of a worker that does not see a job's source."""
 
 
 @dataclass(frozen=True)
 class _Files:
-    """What a worker has written out of the driver's sight: contents by path, relative to the results folder."""
+    """Files that a worker has written where the driver does not see them: contents by path relative to the results folder."""
 
     contents: dict[Path, bytes]
 
 
+_Message = Event | _SourceWanted | _Files
+"""Message of a worker; the units of its `Progress` are the total since the attempt began."""
+
+
 @dataclass(frozen=True)
 class RayEngine:
-    """Spreads pieces over Ray workers, see `benchmark_api.jobs.engines.Engine`.
+    """Runs jobs on Ray workers, see `benchmark_api.jobs.job.Engine`.
 
-    A piece whose worker or node dies is tried again, on another one; a one-shot search then goes on from its checkpoint if its
-    results folder is shared. A piece that fails by its own error is not.
+    A job whose worker or node dies is retried on another one; a one-shot search then continues from its checkpoint if its
+    results folder is shared. A job that fails by an error of its code is not retried.
 
     Attributes:
-        address: of the cluster; "auto" for the one that this machine belongs to; None to start Ray here, for these pieces only.
-        gpus: GPUs for each piece, also a fraction of one.
-        retries: how often a piece is tried again.
+        address: address of the cluster; "auto" for the one that this machine belongs to; None to start Ray here for one call.
+        gpus: GPUs for each job, also a fraction of one.
+        retries: maximum number of retries of a job.
     """
 
     address: str | None = None
     gpus: float = 0.0
     retries: int = 3
 
-    def __call__(self, pieces: Sequence[Work], jobs: int) -> Generator[Event, None, None]:
-        """Run pieces; yields events as they happen. `jobs` is the number of processors of a Ray that is started here.
+    def __call__(self, jobs: Sequence[Job], processes: int) -> Generator[Event, None, None]:
+        """Run jobs; yield events as they happen.
+
+        Args:
+            jobs: jobs in the order to start them.
+            processes: number of processors of a Ray that is started here.
 
         Raises:
             ConnectionError: there is no such cluster, or the Ray node of this machine has died.
             ValueError: the number of GPUs is out of range, or more than there are.
         """
         task = ray.remote(num_cpus=1, num_gpus=self.gpus, max_retries=0, num_returns="streaming")(_work)
-        self._connect(jobs)
-        marker = _Marker(pieces)
-        sources: dict[Path, Any] = {}  # in the object store, where a node has asked for it
-        running: dict[Any, Work] = {}
-        attempts: dict[Path, int] = {}
-        done: dict[Path, int] = {}  # units of each piece that have been told
-        queue = iter(pieces)
-        resources = ray.cluster_resources()
-        window = max(jobs, 2 * int(resources.get("CPU", 1)))
-
-        def start(piece: Work) -> None:
-            copies = [sources[piece.source.path]] if piece.source is not None and piece.source.path in sources else []
-            running[task.remote(replace(piece, results=piece.results.absolute()), marker.name, copies)] = piece
-
+        self._connect(processes)
+        marker = _Marker(jobs)
+        driver = _Driver(jobs, task, marker.name, self.retries)
         try:
+            resources = ray.cluster_resources()
             if self.gpus > resources.get("GPU", 0):
-                raise ValueError(f"gpus is {self.gpus} for each piece of work, but all of Ray has {resources.get('GPU', 0):g}")
-            while True:
-                while len(running) < window and (piece := next(queue, None)) is not None:
-                    start(piece)
-                if not running:
-                    return
-                some, _ = ray.wait(list(running), num_returns=1, timeout=_PATIENCE)
-                if not some:
-                    _check_node()
-                    continue
-                (ready,) = some
-                piece = running[ready]
-                try:
-                    event = ray.get(next(ready))
-                except StopIteration:  # what it said last was said before
-                    del running[ready]
-                    continue
-                except LocalRayletDiedError as error:
-                    raise ConnectionError(_NODE_DIED) from error
-                except RayTaskError as error:  # not the piece's own error, which is an event
-                    event = str(error)
-                except RayError as error:  # the worker or its node is gone
-                    del running[ready]
-                    piece.discard_parts()
-                    attempts[piece.path] = attempts.get(piece.path, 0) + 1
-                    if attempts[piece.path] <= self.retries:
-                        start(piece)
-                    else:
-                        yield piece, f"its worker died {attempts[piece.path]} times, the last time so: {error}\n"
-                    continue
-                match event:
-                    case _SourceWanted():
-                        del running[ready]
-                        assert piece.source is not None
-                        if piece.source.path not in sources:
-                            sources[piece.source.path] = ray.put(np.fromfile(piece.source.path, dtype=np.uint8))
-                        start(piece)
-                    case _Files():
-                        for path, content in event.contents.items():
-                            with whole_file(piece.results / path) as file:
-                                file.write(content)
-                    case int():  # so many since the attempt began; what an earlier attempt has told is not told again
-                        told = done.get(piece.path, 0)
-                        done[piece.path] = max(told, event)
-                        if event > told:
-                            yield piece, event - told
-                    case _:
-                        yield piece, event
+                raise ValueError(f"gpus is {self.gpus} for each job, but all of Ray has {resources.get('GPU', 0):g}")
+            yield from driver.run(window=max(processes, 2 * int(resources.get("CPU", 1))))
         finally:
             marker.remove()
-            for generator in running:
-                ray.cancel(generator, force=True)
+            driver.cancel()
             ray.shutdown()
-            for piece in running.values():
-                piece.discard_parts()
+            driver.discard_parts()
 
-    def _connect(self, jobs: int, attempts: int = 3) -> None:
-        """Connect to the cluster, or start Ray here; on a busy machine that may take longer than Ray waits: try again."""
-        own = {"num_cpus": jobs, "include_dashboard": False} if self.address is None else {}
+    def _connect(self, processes: int, attempts: int = 3) -> None:
+        """Connect to the cluster, or start Ray here, which on a busy machine may take several attempts."""
+        own = {"num_cpus": processes, "include_dashboard": False} if self.address is None else {}
         try:
             ray.init(self.address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
         except Exception as error:  # Ray's are of many types, the type Exception among them
             ray.shutdown()
             if own and attempts > 1:
-                return self._connect(jobs, attempts - 1)
+                return self._connect(processes, attempts - 1)
             reason = str(error).strip().partition("\n")[0]
             raise ConnectionError(f"no connection to Ray at {self.address or 'this machine'}: {reason}") from error
+
+
+class _Driver:
+    """Jobs of one call: which are running, and what has been reported of each.
+
+    Args:
+        jobs: jobs in the order to start them.
+        task: `_work` as a remote function.
+        marker: name of the file that marks results folders.
+        retries: maximum number of retries of a job.
+    """
+
+    def __init__(self, jobs: Sequence[Job], task: Any, marker: str, retries: int) -> None:
+        self._queue = iter(jobs)
+        self._task, self._marker, self._retries = task, marker, retries
+        self._running: dict[Any, Job] = {}  # by the stream of messages of its worker
+        self._sources: dict[Path, Any] = {}  # reference in the object store, once a node has asked for the source
+        self._deaths: dict[Path, int] = {}  # workers that died, by the job's path
+        self._reported: dict[Path, int] = {}  # units, by the job's path
+
+    def run(self, window: int) -> Iterator[Event]:
+        """Run all jobs, at most `window` at a time; yield events as they happen."""
+        while True:
+            while len(self._running) < window and (job := next(self._queue, None)) is not None:
+                self._start(job)
+            if not self._running:
+                return
+            ready, _ = ray.wait(list(self._running), num_returns=1, timeout=_PATIENCE)
+            if ready:
+                yield from self._collect(ready[0])
+            else:
+                _check_node()
+
+    def _start(self, job: Job) -> None:
+        copies = [self._sources[job.source.path]] if job.source is not None and job.source.path in self._sources else []
+        self._running[self._task.remote(replace(job, results=job.results.absolute()), self._marker, copies)] = job
+
+    def _collect(self, stream: Any) -> Iterator[Event]:
+        """Receive one message of a worker; yield the event that follows from it, if any."""
+        job = self._running[stream]
+        try:
+            message: _Message = ray.get(next(stream))
+        except StopIteration:  # its last message was received before
+            del self._running[stream]
+        except LocalRayletDiedError as error:
+            raise ConnectionError(_NODE_DIED) from error
+        except RayTaskError as error:  # not raised by the job, whose errors are events
+            yield Failed(job, str(error))
+        except RayError as error:  # the worker or its node is dead
+            del self._running[stream]
+            yield from self._retry(job, error)
+        else:
+            yield from self._receive(stream, job, message)
+
+    def _retry(self, job: Job, error: RayError) -> Iterator[Event]:
+        job.discard_parts()
+        deaths = self._deaths[job.path] = self._deaths.get(job.path, 0) + 1
+        if deaths <= self._retries:
+            self._start(job)
+        else:
+            yield Failed(job, f"its worker died {deaths} times, the last time so: {error}\n")
+
+    def _receive(self, stream: Any, job: Job, message: _Message) -> Iterator[Event]:
+        match message:
+            case _SourceWanted():
+                del self._running[stream]
+                assert job.source is not None
+                if job.source.path not in self._sources:
+                    self._sources[job.source.path] = ray.put(np.fromfile(job.source.path, dtype=np.uint8))
+                self._start(job)
+            case _Files():
+                for path, content in message.contents.items():
+                    with whole_file(job.results / path) as file:
+                        file.write(content)
+            case Progress():  # units that an earlier attempt has reported are not reported again
+                reported = self._reported.get(job.path, 0)
+                if message.units > reported:
+                    self._reported[job.path] = message.units
+                    yield Progress(job, message.units - reported)
+            case Finished() | Failed():
+                yield replace(message, job=job)
+
+    def cancel(self) -> None:
+        """Stop all workers."""
+        for stream in self._running:
+            ray.cancel(stream, force=True)
+
+    def discard_parts(self) -> None:
+        """Remove the unfinished files of jobs that were cancelled."""
+        for job in self._running.values():
+            job.discard_parts()
 
 
 _NODE_DIED = "the Ray node of this machine has died; what is finished is stored: the same command goes on"
 
 
 def _check_node() -> None:
-    """Raise where the node has died through which this process speaks to Ray: it would wait forever."""
+    """Raise if the node through which this process speaks to Ray is dead; `ray.wait` would wait forever."""
     here = ray.get_runtime_context().get_node_id()
     if not any(node["Alive"] for node in ray.nodes() if node["NodeID"] == here):
         raise ConnectionError(_NODE_DIED)
 
 
 class _Marker:
-    """A file in the results folder, by which workers know that they see the driver's."""
+    """File in the results folders by which a worker finds out whether it sees the driver's folder."""
 
-    def __init__(self, pieces: Sequence[Work]) -> None:
+    def __init__(self, jobs: Sequence[Job]) -> None:
         self.name = f".driver-{uuid.uuid4().hex}"
-        self._paths = [folder / self.name for folder in {piece.results for piece in pieces}]
+        self._paths = [folder / self.name for folder in {job.results for job in jobs}]
         for path in self._paths:
             with writing_in(path.parent):
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -185,43 +227,45 @@ class _Marker:
 # -- on a worker -----------------------------------------------------------------------------------------------------------
 
 
-def _work(piece: Work, marker: str, copies: Sequence[Any]) -> Iterator[Any]:
-    """Run a piece; yields units done since its start, and what the second part of an `Event` says, or one of the above.
+def _work(job: Job, marker: str, copies: Sequence[Any]) -> Iterator[_Message]:
+    """Run a job and yield messages.
 
     Args:
-        piece: the piece.
-        marker: the file that its results folder has if this process sees the driver's.
-        copies: of its source in the object store, if there is one.
+        job: the job.
+        marker: name of the file that is in its results folder if this process sees the driver's.
+        copies: reference to its source in the object store, if it is there.
     """
-    if piece.source is not None and not piece.source.path.exists():
+    load_plugins()
+    if job.source is not None and not job.source.path.exists():
         if not copies:
             yield _SourceWanted()
             return
-        COPIES[piece.source.path] = _copy(piece.source, copies[0])
-    if (piece.results / marker).exists():
-        yield from _cumulated(piece)
+        job = replace(job, source_copy=_copy(job.source, copies[0]))
+    if (job.results / marker).exists():
+        yield from _cumulated(job)
         return
     with tempfile.TemporaryDirectory(prefix="nas-zoo-") as folder:
         results = Path(folder)
-        for event in _cumulated(replace(piece, results=results)):
-            if event is None:
+        for event in _cumulated(replace(job, results=results)):
+            if isinstance(event, Finished):
                 files = [path for path in results.rglob("[!.]*") if path.is_file()]
                 yield _Files({path.relative_to(results): path.read_bytes() for path in files})
             yield event
 
 
-def _cumulated(piece: Work) -> Iterator[int | str | WriteError | None]:
+def _cumulated(job: Job) -> Iterator[Event]:
+    """Run a job; yield its events, with the total instead of the difference as units of progress."""
     total = 0
-    for event in events_of(piece):
-        if isinstance(event, int):
-            total += event
-            yield total
+    for event in events_of(job):
+        if isinstance(event, Progress):
+            total += event.units
+            yield Progress(job, total)
         else:
             yield event
 
 
 def _copy(source: Source, content: Any) -> Path:
-    """This node's copy of a source; the first worker that needs it makes it."""
+    """Return this node's copy of a source; the first worker that needs it writes it."""
     path = place_of_copy(source)
     if not path.exists():
         with whole_file(path) as file:
@@ -230,5 +274,5 @@ def _copy(source: Source, content: Any) -> Path:
 
 
 def place_of_copy(source: Source) -> Path:
-    """Where a node keeps its copy of a source."""
+    """Return the path of a node's copy of a source."""
     return Path(tempfile.gettempdir(), f"nas-zoo-{os.getuid()}", source.fingerprint)

@@ -153,7 +153,7 @@ class BuildFailed(RuntimeError):
     """
 
     def __init__(self, failures: Sequence[Failure], candidates: int) -> None:
-        failed = sum(failure.piece.units for failure in failures)
+        failed = sum(failure.job.units for failure in failures)
         super().__init__(f"{failed} of {candidates} candidates failed; the same command tries them again")
         self.failures = failures
 

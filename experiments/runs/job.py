@@ -60,7 +60,7 @@ class ResultsPiece(Work):
         Raises:
             ValueError: its fingerprint is not that of the plan.
         """
-        path = self.source.find()
+        path = self.source_path
         table = _open_table(path, path.stat().st_mtime_ns)
         if table.fingerprint != (planned := self.condition.table_fingerprint):
             raise ValueError(f"{self.table_path} has changed: fingerprint {table.fingerprint}, was {planned}")

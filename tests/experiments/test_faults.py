@@ -26,8 +26,9 @@ from algorithms.black_box import BLACK_BOX
 from algorithms.one_shot.checkpoint import read as read_checkpoint
 from benchmark_api.__main__ import main as benchmark_main
 from benchmark_api.importers.official.archive import import_archive
-from benchmark_api.jobs.engines import in_processes
 from benchmark_api.jobs.files import discard_parts, whole_file
+from benchmark_api.jobs.job import Failed, Finished, Progress
+from benchmark_api.jobs.local import in_processes
 from benchmark_api.spaces import SizeSpace
 from benchmark_api.tables.table import Table
 from experiments import store
@@ -35,6 +36,7 @@ from experiments.__main__ import main as experiments_main
 from experiments.runs import black_box as sweep
 from plots.__main__ import draw
 from tests.helpers import official
+from tests.helpers.processes import group_is_gone
 
 ROOT = Path(__file__).resolve().parents[2]
 MEASURED = {"wall_seconds", "train_seconds", "derive_seconds", "peak_memory"}  # differ from run to run
@@ -116,14 +118,6 @@ def start(module: str, arguments: Sequence[str]) -> subprocess.Popen[str]:
     )
 
 
-def group_is_gone(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return True
-    return False
-
-
 # -- killed processes ----------------------------------------------------------------------------------------------------------
 
 
@@ -190,15 +184,16 @@ def test_a_worker_may_be_killed_between_two_pieces(topology_table: Table, tmp_pa
     condition = sweep.condition_of(rea, rea.Config(), topology_table, "cifar10", budget=1000)
     pieces = sweep.plan(condition, rea.Config(), topology_table, tmp_path, range(75))
     ended = []
-    for piece, event in in_processes(pieces, 1):
-        if isinstance(event, int):
+    for event in in_processes(pieces, 1):
+        if isinstance(event, Progress):
             continue
-        ended.append((piece, event))
+        ended.append(event)
         if len(ended) == 1:
             (worker,) = multiprocessing.active_children()
             worker.kill()
             worker.join()
-    assert ended == [(pieces[0], None), (pieces[1], "the process died with exit code -9\n"), (pieces[2], None)]
+    died = Failed(pieces[1], "the process died with exit code -9\n")
+    assert ended == [Finished(pieces[0]), died, Finished(pieces[2])]
     assert store.stored_seeds(tmp_path, condition) == {*range(25), *range(50, 75)}
 
 
@@ -270,7 +265,7 @@ def repeat_with_more_room(disk: Disk, first: int, main: Main, command: Sequence[
         capsys.readouterr()
         if (status := main(command)) == 0:
             break
-        failures, kilobytes = failures + 1, kilobytes * 3 // 2 + 1
+        failures, kilobytes = failures + 1, 2 * kilobytes
         assert_one_line(status, capsys.readouterr().err, disk.path, "make room there, then run the same command again")
         assert [path for path in disk.path.rglob("*") if path.suffix in (".part", ".spool", ".failed")] == []
     assert failures > 0
@@ -455,7 +450,7 @@ def _hold(results: Path, seeds: range, connection: Any) -> None:
 
 
 def test_a_claim_waits_for_those_who_share_a_seed(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
+    context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
 
     def hold(seeds: range) -> Any:
         ours, theirs = context.Pipe()

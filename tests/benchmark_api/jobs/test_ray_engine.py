@@ -19,16 +19,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-import test_build
-from test_sweep import assert_same, condition_of, pieces_of
 
-from benchmark_api.jobs import engines
-from benchmark_api.jobs.engines import Engine, Event, Source, Work, carry_out, failure_path
+from benchmark_api.jobs.engines import carry_out
+from benchmark_api.jobs.job import Engine, Event, Finished, Job, Progress, Source, failure_path
 from benchmark_api.tables.table import Table
 from benchmark_api.training.build import build
 from experiments import store
 from experiments.runs import black_box as sweep
 from experiments.store import Experiment
+from tests.benchmark_api.training import test_build
+from tests.experiments.runs.test_sweep import assert_same, condition_of, pieces_of
 from tests.helpers.ray_nodes import ENVIRONMENT, RayNodes
 
 ray = pytest.importorskip("ray")
@@ -75,13 +75,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Troubled(Work):
+class Troubled(Job):
     """A piece that gets into trouble half-way, as often as there are files in a folder."""
 
     unit = "piece"
     forked = False
 
-    piece: Work
+    piece: Job
     troubles: Path
     how: str
 
@@ -108,11 +108,11 @@ class Troubled(Work):
                     os.kill(os.getppid(), signal.SIGKILL)
                     time.sleep(3600)  # it takes its workers with it
             raise RuntimeError("something is wrong")
-        for units in replace(self.piece, results=self.results).run():
+        for units in replace(self.piece, results=self.results, source_copy=self.source_copy).run():
             yield units - 1
 
 
-def troubled(pieces: Sequence[Work], number: int, folder: Path, times: int, how: str) -> list[Work]:
+def troubled(pieces: Sequence[Job], number: int, folder: Path, times: int, how: str) -> list[Job]:
     """The pieces, one of them in trouble so many times."""
     folder.mkdir()
     for time_ in range(times):
@@ -164,7 +164,7 @@ def test_a_piece_is_tried_again_where_its_worker_or_node_dies(
     (experiment,) = store.load(tmp_path / "ray")
     assert_same(experiment, local)
     for piece in work:  # what the killed worker had told is not told again
-        assert sum(event for other, event in events if other.path == piece.path and isinstance(event, int)) == piece.units
+        assert sum(event.units for event in events if isinstance(event, Progress) and event.job.path == piece.path) == piece.units
     assert files_in(tmp_path / "ray") == {piece.path.name for piece in pieces}
     assert not list((tmp_path / "troubles").iterdir())
 
@@ -178,7 +178,7 @@ def test_a_failing_piece_is_reported_and_the_others_finish(
 ) -> None:
     work = troubled(pieces, 0, tmp_path / "troubles", times, how)
     (failure,) = carry_out(work, 2, RayEngine(cluster.address, retries=1))
-    assert failure.piece is work[0]
+    assert failure.job is work[0]
     assert message in failure.reason
     assert failure_path(work[0].path).read_text() == failure.reason
     assert list((tmp_path / "ray").rglob("*.parquet")) == sorted(piece.path for piece in work[1:])
@@ -266,7 +266,7 @@ def test_a_build_goes_on_after_the_death_of_the_drivers_node(tmp_path: Path, bui
 
 @pytest.mark.slow
 def test_more_graphics_cards_than_there_are(pieces: list[sweep.Piece], cluster: Cluster) -> None:
-    with pytest.raises(ValueError, match=r"^gpus is 0\.5 for each piece of work, but all of Ray has 0$"):
+    with pytest.raises(ValueError, match=r"^gpus is 0\.5 for each job, but all of Ray has 0$"):
         carry_out(pieces, 1, RayEngine(cluster.address, gpus=0.5))
     assert files_in(pieces[0].results) == set()
 
@@ -276,7 +276,8 @@ def test_more_graphics_cards_than_there_are(pieces: list[sweep.Piece], cluster: 
 
 def test_a_worker_without_the_results_folder_sends_its_files(pieces: list[sweep.Piece]) -> None:
     *units, files, last = ray_engine._work(pieces[0], "a marker that is nowhere", [])
-    assert (units, last) == ([25], None)
+    assert [event.units for event in units] == [25]
+    assert isinstance(last, Finished)
     assert not pieces[0].results.exists()
     ((path, content),) = files.contents.items()
     assert pieces[0].results / path == pieces[0].path
@@ -295,14 +296,12 @@ def test_a_worker_without_the_table_asks_for_it(
     assert list(ray_engine._work(elsewhere, "marker", [])) == [ray_engine._SourceWanted()]
     monkeypatch.setattr(ray_engine.tempfile, "gettempdir", lambda: str(tmp_path / "node"))
     monkeypatch.setattr(ray_engine.ray, "get", lambda reference: np.fromfile(reference, dtype=np.uint8))
-    try:
-        assert list(ray_engine._work(elsewhere, "marker", [topology_table.path])) == [25, None]
-        copy = tmp_path / "node" / f"nas-zoo-{os.getuid()}" / topology_table.fingerprint
-        assert copy.read_bytes() == topology_table.path.read_bytes()
-        monkeypatch.setattr(ray_engine.ray, "get", lambda reference: pytest.fail("the node has a copy"))
-        shutil.rmtree(elsewhere.path.parent)
-        assert list(ray_engine._work(elsewhere, "marker", [topology_table.path])) == [25, None]
-    finally:
-        engines.COPIES.clear()
+    copy = tmp_path / "node" / f"nas-zoo-{os.getuid()}" / topology_table.fingerprint
+    expected = [Progress(copied := replace(elsewhere, source_copy=copy), 25), Finished(copied)]
+    assert list(ray_engine._work(elsewhere, "marker", [topology_table.path])) == expected
+    assert copy.read_bytes() == topology_table.path.read_bytes()
+    monkeypatch.setattr(ray_engine.ray, "get", lambda reference: pytest.fail("the node has a copy"))
+    shutil.rmtree(elsewhere.path.parent)
+    assert list(ray_engine._work(elsewhere, "marker", [topology_table.path])) == expected
     (experiment,) = store.load(pieces[0].results)
     assert experiment.table_path == str(elsewhere.table_path)

@@ -17,13 +17,15 @@ import numpy as np
 import pytest
 
 from algorithms.black_box import BLACK_BOX, BlackBoxSearch, Evaluation, Query
-from benchmark_api.jobs import engines
+from benchmark_api.jobs import run_jobs as driver
 from benchmark_api.jobs.engines import carry_out
+from benchmark_api.jobs.job import Event, Failed, Finished, Progress
 from benchmark_api.tables.table import Table
 from experiments import store
 from experiments.runs import black_box as sweep
 from experiments.settings import RunSettings
 from experiments.store import Condition, Experiment
+from tests.helpers.processes import group_is_gone
 
 ROOT = Path(__file__).resolve().parents[3]
 needs_fork = pytest.mark.skipif(sys.platform != "linux", reason="the workers must inherit an algorithm of this file")
@@ -112,7 +114,7 @@ def test_a_failing_piece_is_reported_and_the_others_finish(
     failing.trouble = staticmethod(raise_error)
     condition = condition_of("failing", topology_table)
     failures = carry_out(pieces_of(condition, topology_table, tmp_path, range(100)), jobs)
-    failed = {failure.piece.path for failure in failures}
+    failed = {failure.job.path for failure in failures}
     stored = set(tmp_path.rglob("*.parquet"))
     assert 0 < len(failed) < 4
     assert len(stored) == 4 - len(failed)
@@ -120,7 +122,7 @@ def test_a_failing_piece_is_reported_and_the_others_finish(
     for failure in failures:
         assert "Traceback" in failure.reason
         assert "something is wrong" in failure.reason
-        assert store.failure_path(failure.piece.path).read_text() == failure.reason
+        assert store.failure_path(failure.job.path).read_text() == failure.reason
 
     failing.trouble = staticmethod(lambda: None)  # repaired: the same sweep again does what is left
     left = pieces_of(condition, topology_table, tmp_path, range(100))
@@ -162,10 +164,10 @@ def test_a_changed_table_is_refused(topology_table: Table, size_table: Table, tm
 def test_any_engine_will_do(topology_table: Table, tmp_path: Path) -> None:
     """A piece is a value with a method: here they are run backwards, as something remote might."""
 
-    def backwards(pieces: Any, jobs: int) -> Iterator[engines.Event]:
+    def backwards(pieces: Any, jobs: int) -> Iterator[Event]:
         for piece in reversed(pieces):
             assert sum(pickle.loads(pickle.dumps(piece)).run()) == len(piece.seeds)
-            yield piece, None
+            yield Finished(piece)
 
     condition = condition_of("random", topology_table)
     assert carry_out(pieces_of(condition, topology_table, tmp_path, range(60)), 3, backwards) == []
@@ -176,18 +178,19 @@ def test_the_bar_ends_where_all_work_is_done(topology_table: Table, tmp_path: Pa
     """Whether pieces tell of progress, fail on the way, or neither."""
     updates: list[int] = []
 
-    class Bar(engines._Bar):
+    class Bar(driver._Bar):
         def update(self, n: float = 1) -> None:
             updates.append(int(n))
 
-    monkeypatch.setattr(engines, "_Bar", Bar)
+    monkeypatch.setattr(driver, "_Bar", Bar)
     first, second, third = pieces_of(condition_of("random", topology_table), topology_table, tmp_path, range(75))
 
-    def engine(pieces: Any, jobs: int) -> Iterator[engines.Event]:
-        yield from [(first, 20), (second, 10), (second, "no luck"), (first, 5), (first, None), (third, None)]
+    def engine(pieces: Any, jobs: int) -> Iterator[Event]:
+        yield from [Progress(first, 20), Progress(second, 10), Failed(second, "no luck")]
+        yield from [Progress(first, 5), Finished(first), Finished(third)]
 
     (failure,) = carry_out([first, second, third], 1, engine)
-    assert failure == engines.Failure(second, "no luck")
+    assert failure == Failed(second, "no luck")
     assert updates == [20, 10, 15, 5, 0, 25]
 
 
@@ -225,14 +228,6 @@ def start(table: Table, results: Path, seeds: int) -> subprocess.Popen[bytes]:
         assert time.monotonic() < deadline
         time.sleep(0.005)
     return process
-
-
-def group_is_gone(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 def assert_resumes(results: Path, uninterrupted: Experiment, table: Table) -> None:
