@@ -24,8 +24,8 @@ from benchmark_api.jobs.engines import Engine, Spread, carry_out, default_jobs
 from benchmark_api.tables.evaluator import Charge, Noise, Repeats
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
-from experiments.analysis import Protocol
-from experiments.report import FORMATS, label, make_report, ranking_table, tables_of
+from experiments.analysis import Readout
+from experiments.report import FORMATS, make_report, ranking_table, tables_of
 from experiments.runs.black_box import ResultsPiece, condition_of, plan
 from experiments.store import AnyExperiment
 
@@ -181,7 +181,7 @@ class TableCommand:
     """Only this dataset."""
     format: Literal["markdown", "latex", "csv"] = "markdown"
     """How the table is written."""
-    protocol: Protocol = "step"
+    protocol: Readout = "step"
     """The incumbent at the budget, or what the paper's script read off (see `experiments.analysis.final_values`)."""
     table: Path | None = None
     """The table that the runs were made on; by default where it was then."""
@@ -230,11 +230,11 @@ class StatusCommand:
             missing = store.missing_pieces(experiment.seeds.tolist(), range(self.seeds))
             state = f"missing {_ranges(missing)}" if missing else "complete"
             # The table may be elsewhere: the schedule counts as the default.
-            name = label(experiment, experiment.schedule)
+            name = experiment.label(experiment.schedule)
             print(f"{experiment.space} {experiment.dataset} {name}: {len(experiment.seeds)} runs, {state}")
         for trained in store.load(self.results, store.ONE_SHOT_RUNS):
             seeds = ", ".join(map(str, trained.seeds))
-            print(f"{trained.space} {trained.dataset} {label(trained, '')}: {len(trained.seeds)} runs, seeds {seeds}")
+            print(f"{trained.space} {trained.dataset} {trained.label('')}: {len(trained.seeds)} runs, seeds {seeds}")
         for path in sorted(self.results.rglob(f"*{store.SUPERNET_SUFFIX}")):
             if not Path(str(path).removesuffix(store.SUPERNET_SUFFIX) + ".parquet").exists():
                 print(f"under way: {path}")

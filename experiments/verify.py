@@ -16,7 +16,7 @@ from algorithms.black_box import BLACK_BOX
 from benchmark_api.jobs.engines import events_of
 from experiments import store
 from experiments.provenance import code_version
-from experiments.report import label, tables_of
+from experiments.report.lookup import tables_of
 from experiments.runs.black_box import Piece, ResultsPiece
 from experiments.store import ONE_SHOT_RUNS, AnyExperiment, Experiment, OneShotExperiment, Stored
 
@@ -75,7 +75,7 @@ def verify(
     draw = np.random.default_rng(seed)
     for opened, group in tables_of(experiments, table):
         for experiment in group:
-            name = f"{experiment.space} {experiment.dataset} {label(experiment, opened.search_schedule)}"
+            name = f"{experiment.space} {experiment.dataset} {experiment.label(opened.search_schedule)}"
             yield from _provenance(name, experiment)
             again = isinstance(experiment, Experiment) or one_shot
             chosen = np.sort(draw.permutation(len(experiment.seeds))[: sample if again else 0]).tolist()

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import operator
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from math import prod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 Architecture = tuple[int, ...]
 
@@ -29,6 +32,7 @@ class SearchSpace(ABC):
 
     name: ClassVar[str]
     ordinal: ClassVar[bool]
+    operation_colors: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, cardinalities: Sequence[int]) -> None:
         self.cardinalities: tuple[int, ...] = tuple(int(c) for c in cardinalities)
@@ -142,6 +146,20 @@ class SearchSpace(ABC):
     def canonical(self, architecture: Architecture) -> Architecture:
         """The representative of the architecture's isomorphism class: the member with the lowest official index."""
         return architecture
+
+    @property
+    def decision_names(self) -> tuple[str, ...]:
+        """A short name for each decision."""
+        return tuple(f"layer {layer}" for layer in range(len(self.cardinalities)))
+
+    @property
+    def drawable(self) -> bool:
+        """Whether the space defines `draw`."""
+        return type(self).draw is not SearchSpace.draw
+
+    def draw(self, axes: Axes, architecture: Architecture) -> None:
+        """Draw an architecture as a graph on empty axes."""
+        raise NotImplementedError(f"{type(self).__name__} has no drawing")
 
     def is_connected(self, architecture: Architecture) -> bool:
         """Whether the output depends on the input."""

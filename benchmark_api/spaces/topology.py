@@ -8,17 +8,26 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from benchmark_api.spaces.base import Architecture, SearchSpace, below
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 """The five operations of the topology space, in the official order (the order is part of the index)."""
 
 EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
 """The six edges (target node, source node) of the topology cell, in the order of the decisions."""
+
+
+# How a cell is drawn.
+_NODES = ((0.0, 0.0), (1.5, 1.0), (1.5, -1.0), (3.0, 0.0))  # positions of input, both inner nodes and output
+_LABELS = ("", "skip", "1×1", "3×3", "pool")  # on an edge, in the order of OPERATIONS
+_LABEL_AT = {(3, 0): 0.3, (2, 1): 0.3}  # fraction of the edge where its label is, for the two edges that cross; others 0.5
 
 
 class TopologySpace(SearchSpace):
@@ -36,8 +45,14 @@ class TopologySpace(SearchSpace):
     def spec(self) -> dict[str, Any]:
         return {"space": self.name}
 
+    operation_colors: ClassVar = dict(zip(OPERATIONS, ("#c8c8c8", "#e69f00", "#56b4e9", "#0072b2", "#009e73"), strict=True))
+
     def choices(self, decision: int) -> tuple[str, ...]:
         return OPERATIONS
+
+    @property
+    def decision_names(self) -> tuple[str, ...]:
+        return tuple(f"{target} ← {source}" for target, source in EDGES)
 
     # The official index is the position in a list that was shuffled once with a fixed seed: Python's own Mersenne Twister,
     # seed 88, over the product in which the last edge varies fastest.
@@ -130,6 +145,28 @@ class TopologySpace(SearchSpace):
         for (target, source), choice in zip(EDGES, architecture, strict=True):
             reached[target] |= reached[source] and OPERATIONS[choice] != "none"
         return reached[3]
+
+    def draw(self, axes: Axes, architecture: Architecture) -> None:
+        """Draw the four nodes, and each edge in the colour of its operation with a label; `none` is a dotted line."""
+        for (target, source), choice in zip(EDGES, architecture, strict=True):
+            (x0, y0), (x1, y1), name = _NODES[source], _NODES[target], OPERATIONS[choice]
+            line = {"arrowstyle": "-|>", "linewidth": 1.8}
+            if name == "none":
+                line = {"arrowstyle": "-", "linestyle": (0, (1, 2.5)), "linewidth": 0.9}
+            arrow = {"color": self.operation_colors[name], "shrinkA": 8, "shrinkB": 8, **line}
+            axes.annotate("", (x1, y1), (x0, y0), arrowprops=arrow)
+            at = _LABEL_AT.get((target, source), 0.5)
+            if _LABELS[choice]:
+                axes.text(
+                    x0 + at * (x1 - x0), y0 + at * (y1 - y0), _LABELS[choice], ha="center", va="center", fontsize="small",
+                    color="#222222", bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
+                )  # fmt: skip
+        for (x, y), name in zip(_NODES, ("in", "1", "2", "out"), strict=True):
+            axes.plot(x, y, "o", markersize=15, color="white", markeredgecolor="#6e6e6e")
+            axes.text(x, y, name, ha="center", va="center", fontsize="x-small")
+        axes.set_xlim(-0.4, 3.4)
+        axes.set_ylim(-1.4, 1.4)
+        axes.set_axis_off()
 
 
 def isomorphism_string(nodes: Iterable[Iterable[tuple[str, int]]], zero_aware: bool | None = True) -> str:

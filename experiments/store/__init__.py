@@ -51,21 +51,22 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cached_property, partial
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from algorithms.black_box import BLACK_BOX as SEARCHES
 from benchmark_api.jobs.engines import failure_path
 from benchmark_api.jobs.files import whole_file, writing_in
 from experiments.provenance import environment
-from experiments.runs.run import RunSettings
+from experiments.runs.run import DEFAULT_BUDGETS, RunSettings
 
 SCHEMA_VERSION = 1
 PIECE_SEEDS = 25
@@ -109,6 +110,40 @@ class Condition(RunSettings):
         if str(self.noise).isdigit():  # a trial's seed, stored as text as the other values are
             object.__setattr__(self, "noise", int(self.noise))
 
+    @property
+    def kind(self) -> Kind[Any, Any]:
+        """The kind of experiments."""
+        return _kind_of(self)
+
+    def settings(self) -> dict[str, object]:
+        """Settings besides the hyperparameters."""
+        names = ("schedule", "budget", "charge", "repeats", "noise", "max_queries", "incumbent_rule")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
+
+    def config_values(self) -> dict[str, Any]:
+        """The hyperparameters."""
+        values: dict[str, Any] = json.loads(self.hyperparameters)
+        return values
+
+    def search_class(self) -> Any:
+        """The registered search, or None."""
+        return SEARCHES.get(self.algorithm)
+
+    def deviations(self, search_schedule: str) -> dict[str, object]:
+        """Settings and hyperparameters that are not the defaults; `search_schedule` is the table's."""
+        usual = {field.name: field.default for field in fields(RunSettings) if field.default is not MISSING}
+        usual["schedule"] = search_schedule
+        usual["budget"] = DEFAULT_BUDGETS.get((self.space, self.dataset))
+        search = SEARCHES.get(self.algorithm)
+        return {
+            **{name: getattr(self, name) for name, value in usual.items() if getattr(self, name) != value},
+            **_others(json.loads(self.hyperparameters), asdict(search.Config()) if search else {}),
+        }
+
+    def label(self, search_schedule: str) -> str:
+        """The search's name and, in brackets, its deviations."""
+        return _label(self.algorithm, self.deviations(search_schedule))
+
     def folder(self) -> Path:
         """Where pieces of this experiment lie, relative to the results folder."""
         return Path(self.space, self.dataset, f"{self.algorithm}-{BLACK_BOX.digest(self)}")
@@ -144,6 +179,43 @@ class OneShotCondition:
         """Where pieces of this experiment lie, relative to the results folder."""
         return Path(self.space, self.dataset, f"{self.algorithm}-{ONE_SHOT_RUNS.digest(self)}")
 
+    schedule: ClassVar[str] = ""
+    budget: ClassVar[float] = float("inf")
+    incumbent_rule: ClassVar[str] = "last"
+
+    @property
+    def kind(self) -> Kind[Any, Any]:
+        """The kind of experiments."""
+        return _kind_of(self)
+
+    def settings(self) -> dict[str, object]:
+        """Settings besides the hyperparameters."""
+        return {**json.loads(self.execution), **json.loads(self.setting)}
+
+    def config_values(self) -> dict[str, Any]:
+        """The hyperparameters."""
+        values: dict[str, Any] = json.loads(self.hyperparameters)
+        return values
+
+    def search_class(self) -> Any:
+        """The registered search, or None."""
+        from algorithms.one_shot import ONE_SHOT
+
+        return ONE_SHOT.get(self.algorithm)
+
+    def deviations(self, search_schedule: str) -> dict[str, object]:
+        """Hyperparameters and execution settings that are not the defaults."""
+        from algorithms.one_shot.search import Execution  # PyTorch takes seconds to import
+        from experiments.runs.one_shot import default_config
+
+        search = self.search_class()
+        defaults = asdict(default_config(search, self.dataset)) if search else {}
+        return _others(json.loads(self.hyperparameters), defaults) | _others(json.loads(self.execution), asdict(Execution()))
+
+    def label(self, search_schedule: str) -> str:
+        """The search's name and, in brackets, its deviations."""
+        return _label(self.algorithm, self.deviations(search_schedule))
+
 
 @dataclass(frozen=True, kw_only=True)
 class RankingCondition(OneShotCondition):
@@ -166,6 +238,21 @@ class RankingCondition(OneShotCondition):
         return Path(self.space, self.dataset, f"{self.algorithm}-ranking-{RANKINGS.digest(self)}")
 
 
+SAME_RESULT = {"device", "channels_last", "compile"}
+"""Execution settings that do not make a different configuration."""
+
+
+def _others(values: Mapping[str, object], defaults: Mapping[str, object]) -> dict[str, object]:
+    plain = json.loads(json.dumps(defaults))
+    different = {name: value for name, value in values.items() if name not in plain or plain[name] != value}
+    return different | {name: "unknown" for name in plain if name not in values}
+
+
+def _label(algorithm: str, different: Mapping[str, object]) -> str:
+    listed = ", ".join(f"{name}={value}" for name, value in different.items())
+    return f"{algorithm} ({listed})" if different else algorithm
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Stored:
     """What all stored runs of one condition have; the entries of run i are offsets[i] to offsets[i + 1] of the others.
@@ -185,6 +272,12 @@ class Stored:
     code_versions: tuple[str, ...]
     machines: tuple[tuple[tuple[str, str], ...], ...]
     table_path: str
+
+    @property
+    def columns(self) -> Mapping[str, npt.NDArray[Any]]:
+        """All lists."""
+        lists: Mapping[str, npt.NDArray[Any]] = self.__dict__["_lists"]()
+        return lists
 
     if not TYPE_CHECKING:
 
@@ -210,6 +303,18 @@ class Experiment(Condition, Stored):
     architecture: npt.NDArray[np.int32]
     epochs: npt.NDArray[np.int16]
     accuracy: npt.NDArray[np.float64]
+    incumbent: npt.NDArray[np.int64] | None = None
+    peak_memory: ClassVar[float] = float("nan")
+
+    @property
+    def clock(self) -> npt.NDArray[np.float64]:
+        """Simulated seconds [entry]."""
+        return self.seconds
+
+    @property
+    def spent_seconds(self) -> npt.NDArray[np.float64]:
+        """Simulated seconds up to the budget [run]."""
+        return np.minimum(self.seconds[self.offsets[1:] - 1], self.budget)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -238,7 +343,22 @@ class OneShotExperiment(OneShotCondition, Stored):
     entropy: npt.NDArray[np.float64]
     train_seconds: npt.NDArray[np.float64]
     derive_seconds: npt.NDArray[np.float64]
-    peak_memory: npt.NDArray[np.int64]
+    incumbent: ClassVar[None] = None
+
+    @property
+    def peak_memory(self) -> float:
+        """Bytes."""
+        return float(self._lists()["peak_memory"].max())  # type: ignore[attr-defined]
+
+    @property
+    def clock(self) -> npt.NDArray[np.float64]:
+        """Wall seconds [entry]."""
+        return (self.train_seconds + self.derive_seconds).reshape(len(self.seeds), -1).cumsum(axis=1).ravel()
+
+    @property
+    def spent_seconds(self) -> npt.NDArray[np.float64]:
+        """Wall seconds [run]."""
+        return self.wall_seconds
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -286,6 +406,16 @@ class Kind(Generic[ConditionT, ExperimentT]):
     experiment: type[ExperimentT]
     lists: Mapping[str, pa.DataType]
     numbers: Mapping[str, pa.DataType]
+
+    @property
+    def simulated(self) -> bool:
+        """Whether time is simulated."""
+        return self.name == "black-box"
+
+    @property
+    def order(self) -> int:
+        """Reading order."""
+        return list(_KINDS).index(self.name)
 
     @cached_property
     def fields(self) -> tuple[str, ...]:
