@@ -438,7 +438,7 @@ class Kind(Generic[ConditionT, ExperimentT]):
 
 
 _FLOAT, _INDEX = pa.float64(), pa.int32()
-BLACK_BOX = Kind(
+BLACK_BOX = BLACK_BOX_RUNS = Kind(
     "black-box",
     Condition,
     Experiment,

@@ -18,9 +18,9 @@ import algorithms
 import plots.__main__
 from algorithms.black_box import BLACK_BOX
 from benchmark_api.tables.table import EMBEDDED, Table
-from experiments import report, store
+from experiments import store
 from experiments.__main__ import main
-from experiments.report import published
+from experiments.report import numbers, published
 from experiments.runs import one_shot
 from experiments.runs.run import DEFAULT_BUDGETS, Run
 from experiments.store import Experiment
@@ -234,13 +234,13 @@ def test_mixed_code_versions_warn_in_one_line(results: Path, topology_table: Tab
 
 
 def test_a_figure_that_the_table_lacks_is_named(results: Path, topology_table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    valid, test = report.full_training_accuracy(topology_table, "cifar10")
+    valid, test = numbers.full_training_accuracy(topology_table, "cifar10")
     loaded = store.load(results, algorithm="random")
     test = test.copy()
     test[best_by_hand(loaded[0])[4]] = np.nan
-    monkeypatch.setattr(report, "full_training_accuracy", lambda table, dataset: (valid, test))
+    monkeypatch.setattr(numbers, "full_training_accuracy", lambda table, dataset: (valid, test))
     with pytest.raises(ValueError, match=r"no full-training accuracy on cifar10 of architecture \d+, chosen by random"):
-        report.make_report(topology_table, loaded)
+        numbers.make_report(topology_table, loaded)
 
 
 def test_published_rows_are_found_by_registry_name() -> None:

@@ -151,7 +151,7 @@ def test_correlations_are_written_into_the_cells(axes: Axes) -> None:
     assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "b"]
 
 
-# -- one-shot searches  ----------------------------------------------------------------------------------------------------
+# -- one-shot searches ----------------------------------------------------------------------------------------------------
 
 
 def test_few_runs_are_drawn_one_by_one(axes: Axes) -> None:
