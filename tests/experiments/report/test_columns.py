@@ -46,7 +46,7 @@ from experiments.report import FORMATS, make_report, tables_of
 from experiments.report.html import write_page
 
 load_plugins()
-[(table, experiments)] = tables_of(store.load(sys.argv[1], store.ONE_SHOT_RUNS if sys.argv[2] == "one-shot" else store.BLACK_BOX_RUNS), None)
+[(table, experiments)] = tables_of(store.load(sys.argv[1], getattr(store, sys.argv[2])), None)
 report = make_report(table, experiments)
 print(FORMATS[sys.argv[3]]([report]))
 write_page(sys.argv[4], [report], {})
@@ -69,10 +69,10 @@ def test_a_file_adds_a_column_to_every_format(digits_table: Table, tmp_path: Pat
     plugins.mkdir()
     (plugins / "worst_run.py").write_text(PLUGIN)
     test = digits_table.accuracy(np.array([2, 4]), "digits", "3", "x-test")
-    text, _, _ = run(results, "one-shot", "csv", plugins)
+    text, _, _ = run(results, "ONE_SHOT_RUNS", "csv", plugins)
     (row,) = csv.DictReader(io.StringIO(text.strip()))
     assert float(row["worst_test"]) == pytest.approx(test.min(), abs=1e-4)
-    text, _, page = run(results, "one-shot", "markdown", plugins)
+    text, _, page = run(results, "ONE_SHOT_RUNS", "markdown", plugins)
     assert f" {test.min():.2f} " in next(
         line for line in text.splitlines() if line.startswith("| digits  | gdas ") and "wall" in line
     )
@@ -92,7 +92,7 @@ def test_columns_without_values_and_their_notes_are_left_out(digits_table: Table
 
 def test_names_of_columns_are_unique() -> None:
     assert len(COLUMNS) == len({column.name for column in COLUMNS.values()})
-    with pytest.raises(ValueError, match="two entries .* 'test_regret'"):
+    with pytest.raises(ValueError, match=r"two entries .* 'test_regret'"):
         COLUMNS.register(Column(name="test_regret", value=lambda dataset, row: 0.0))
 
 
@@ -102,6 +102,6 @@ def test_a_report_of_black_box_runs_needs_neither_pytorch_nor_matplotlib(size_ta
     common = ["--table", size_table.path, "--results", tmp_path / "results", "--budget", 500, "--jobs", 1, "--seeds", 2]
     assert main(["run", "random", *map(str, common)]) == 0
     (tmp_path / "none").mkdir()
-    text, imported, _ = run(tmp_path / "results", "black-box", "markdown", tmp_path / "none")
+    text, imported, _ = run(tmp_path / "results", "BLACK_BOX_RUNS", "markdown", tmp_path / "none")
     assert "| random" in text
     assert imported == "[]\n"
