@@ -28,10 +28,10 @@ def incumbent_steps(experiment: AnyExperiment) -> IntArray:
     rule, offsets = experiment.incumbent_rule, experiment.offsets
     if rule == "last":
         return np.arange(len(experiment.architecture))
+    assert isinstance(experiment, Experiment)
     if rule == "own":
         assert experiment.incumbent is not None
-        return np.repeat(offsets[:-1], np.diff(offsets)) + experiment.incumbent
-    assert isinstance(experiment, Experiment)
+        return np.asarray(np.repeat(offsets[:-1], np.diff(offsets)) + experiment.incumbent)
     accuracy, fidelity = experiment.accuracy, experiment.epochs
     if rule == "any-fidelity":
         fidelity = np.zeros_like(fidelity)

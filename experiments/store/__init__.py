@@ -343,7 +343,6 @@ class OneShotExperiment(OneShotCondition, Stored):
     entropy: npt.NDArray[np.float64]
     train_seconds: npt.NDArray[np.float64]
     derive_seconds: npt.NDArray[np.float64]
-    incumbent: ClassVar[None] = None
 
     @property
     def peak_memory(self) -> float:

@@ -102,7 +102,10 @@ def ranks_figure(table: Table, groups: Sequence[Group]) -> Figure:
         plot_ranks(axes, ranking, styles)
         p = "" if math.isnan(ranking.p) else f", Friedman's test p {'< 0.001' if ranking.p < 0.001 else f'= {ranking.p:.3f}'}"
         axes.set_title(group.title + p, loc="left")
-    explain(figure, "a bar joins searches that do not differ significantly (Nemenyi's test, 5 %); a block is one run of each, n blocks")
+    explain(
+        figure,
+        "a bar joins searches that do not differ significantly (Nemenyi's test, 5 %); a block is one run of each, n blocks",
+    )
     return figure
 
 

@@ -71,7 +71,9 @@ def groups_of(report: Report) -> list[Group]:
         one_shot = [entry for entry in entries if not entry.experiment.kind.simulated]
         settings = sorted({(e.schedule, e.budget) for e in (row.experiment for row in dataset.rows) if e.kind.simulated})
         for schedule, budget in settings:
-            here = [e for e in entries if e not in one_shot and (e.experiment.schedule, e.experiment.budget) == (schedule, budget)]
+            here = [
+                e for e in entries if e not in one_shot and (e.experiment.schedule, e.experiment.budget) == (schedule, budget)
+            ]
             title, slug = dataset_title(dataset.dataset), dataset.dataset
             if len(settings) > 1:
                 title, slug = f"{title}, {schedule} epochs, {budget:,.0f} s", f"{slug}-{schedule}-{budget:.0f}"
