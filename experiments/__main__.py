@@ -24,7 +24,7 @@ from benchmark_api.jobs.engines import Engine, Spread, carry_out, default_jobs
 from benchmark_api.tables.evaluator import Charge, Noise, Repeats
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
-from experiments.analysis import Readout
+from experiments.analysis.trajectories import Readout
 from experiments.report import FORMATS, make_report, ranking_table, tables_of
 from experiments.runs.black_box import ResultsPiece, condition_of, plan
 from experiments.store import AnyExperiment

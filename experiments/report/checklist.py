@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
-from experiments.analysis import MIN_RUNS
-from experiments.report.numbers import DatasetReport, Report, Row
+from experiments.analysis.statistics import MIN_RUNS
+from experiments.report.numbers import Report, Row
 from experiments.store import AnyExperiment
 
 
@@ -33,35 +32,14 @@ class Item:
     evidence: str
 
 
-@dataclass(frozen=True, eq=False)
 class Evidence:
-    """What practices are checked on.
+    """Stored runs as practices need them: datasets and rows of some reports, black-box experiments, and one-shot rows."""
 
-    Attributes:
-        reports: one for each table.
-    """
-
-    reports: Sequence[Report]
-
-    @cached_property
-    def datasets(self) -> list[DatasetReport]:
-        """Datasets of all reports."""
-        return [dataset for report in self.reports for dataset in report.datasets]
-
-    @cached_property
-    def rows(self) -> list[Row]:
-        """Rows of all datasets."""
-        return [row for report in self.reports for row in report.rows]
-
-    @cached_property
-    def black_box(self) -> list[AnyExperiment]:
-        """Experiments with a simulated clock and a budget."""
-        return [row.experiment for row in self.rows if row.experiment.kind.simulated]
-
-    @cached_property
-    def one_shot(self) -> list[Row]:
-        """Rows whose runs trained a network."""
-        return [row for row in self.rows if not row.experiment.kind.simulated]
+    def __init__(self, reports: Sequence[Report]) -> None:
+        self.datasets = [dataset for report in reports for dataset in report.datasets]
+        self.rows = [row for dataset in self.datasets for row in dataset.rows]
+        self.black_box = [row.experiment for row in self.rows if row.experiment.kind.simulated]
+        self.one_shot = [row for row in self.rows if not row.experiment.kind.simulated]
 
 
 @dataclass(frozen=True)
@@ -151,7 +129,7 @@ def _no_special_regularisation(evidence: Evidence) -> tuple[None, str]:
 
 
 def _looked_up(evidence: Evidence) -> tuple[None, str]:
-    return None, f"all accuracies are of {', '.join(sorted({report.table.title for report in evidence.reports}))}"
+    return None, f"all accuracies are of {', '.join(sorted({dataset.table.title for dataset in evidence.datasets}))}"
 
 
 def _cost(evidence: Evidence) -> tuple[None, str]:

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from benchmark_api.registry import Registry
-from experiments.analysis import MIN_RUNS, Summary, interquartile_mean
+from experiments.analysis.statistics import MIN_RUNS, Summary, interquartile_mean
 from experiments.report import published
 from experiments.report.numbers import NAN, DatasetReport, Row
 
@@ -253,10 +253,7 @@ _add(
     Column(name="valid_optimum", value=lambda dataset, _: dataset.optimum[0]),
     Column(name="test_optimum", value=lambda dataset, _: dataset.optimum[1]),
     Column(
-        name="simulated_seconds",
-        title="simulated time [s]",
-        value=lambda _, row: _seconds(row, simulated=True),
-        format=whole,
+        name="simulated_seconds", title="simulated time [s]", value=lambda _, row: _seconds(row, simulated=True), format=whole
     ),
     Column(
         name="wall_seconds",

@@ -9,21 +9,18 @@ from functools import cached_property
 import numpy as np
 
 from benchmark_api.tables.table import Table
-from experiments.analysis import (
+from experiments.analysis.statistics import (
     MIN_RUNS,
     Comparison,
     FloatArray,
     IntArray,
-    Readout,
     Summary,
     compare_all,
-    final_architectures,
-    final_values,
     rank_all,
-    seconds_to_reach,
     standard_errors_apart,
     summarize,
 )
+from experiments.analysis.trajectories import Readout, final_architectures, final_values, seconds_to_reach
 from experiments.report import published
 from experiments.report.lookup import full_training_accuracy
 from experiments.store import SAME_RESULT, AnyCondition, AnyExperiment

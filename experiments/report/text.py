@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from benchmark_api.tables.table import Table
-from experiments.analysis import MIN_RUNS
+from experiments.analysis.statistics import MIN_RUNS
 from experiments.report.columns import COLUMNS, Value
 from experiments.report.notes import conventions, findings
 from experiments.report.numbers import DatasetReport, Report

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from benchmark_api.tables.table import FloatArray, Table
-from experiments.analysis import MIN_RUNS, Distribution, anytime, pareto_front, rank_all, rank_correlations
+from experiments.analysis.statistics import MIN_RUNS, Distribution, pareto_front, rank_all, rank_correlations
+from experiments.analysis.trajectories import anytime
 from experiments.report import full_training_accuracy
 from experiments.store import AnyExperiment
 from plots.figures.groups import Group, label_of

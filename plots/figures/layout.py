@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmark_api.tables.table import Table
-from experiments.analysis import MIN_RUNS
+from experiments.analysis.statistics import MIN_RUNS
 from plots.panels.style import MUTED_COLOR
 
 COLUMNS = 3

@@ -10,7 +10,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from benchmark_api.tables.table import FloatArray, Table
-from experiments.analysis import MIN_RUNS, Distribution, by_epoch, operation_counts
+from experiments.analysis.cells import operation_counts
+from experiments.analysis.statistics import MIN_RUNS, Distribution
+from experiments.analysis.trajectories import by_epoch
 from experiments.report import correlations
 from experiments.store import ONE_SHOT_RUNS, AnyExperiment, SupernetRanking
 from plots.figures.groups import Entry, Group

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from benchmark_api.tables.table import FloatArray
-from experiments.analysis import IntArray
+from experiments.analysis.statistics import IntArray
 from plots.panels.style import REFERENCE_COLOR, note
 
 LARGEST = 160.0

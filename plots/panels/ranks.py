@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 
-from experiments.analysis import Ranking
+from experiments.analysis.statistics import Ranking
 from plots.panels.style import MUTED_COLOR, REFERENCE_COLOR, AlgorithmStyle
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from matplotlib.axes import Axes
 
 from algorithms.black_box import BLACK_BOX
-from experiments.analysis import Distribution
+from experiments.analysis.statistics import Distribution
 
 RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same figure on every machine

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from benchmark_api.tables.table import FloatArray
-from experiments.analysis import IntArray
+from experiments.analysis.statistics import IntArray
 
 
 def plot_weights(axes: Axes, weights: FloatArray, runs: IntArray, decisions: Sequence[str], choices: Sequence[str]) -> Axes:

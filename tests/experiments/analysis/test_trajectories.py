@@ -10,7 +10,7 @@ import pytest
 
 from algorithms.black_box import BlackBoxSearch, Query
 from benchmark_api.spaces import SizeSpace
-from experiments import analysis
+from experiments.analysis import trajectories
 from experiments.store import Experiment
 
 HIGHEST, ANY = "highest-fidelity", "any-fidelity"
@@ -62,8 +62,8 @@ TWO_RUNS = [
 
 
 def test_incumbents_by_hand() -> None:
-    assert analysis.incumbent_steps(make_experiment(TWO_RUNS, HIGHEST)).tolist() == [0, 1, 1, 1, 4, 5, 6]
-    assert analysis.incumbent_steps(make_experiment(TWO_RUNS, ANY)).tolist() == [0, 0, 2, 2, 4, 5, 6]
+    assert trajectories.incumbent_steps(make_experiment(TWO_RUNS, HIGHEST)).tolist() == [0, 1, 1, 1, 4, 5, 6]
+    assert trajectories.incumbent_steps(make_experiment(TWO_RUNS, ANY)).tolist() == [0, 0, 2, 2, 4, 5, 6]
 
 
 class Scripted(BlackBoxSearch):
@@ -104,13 +104,13 @@ def test_incumbents_are_those_of_the_search(rule: Literal["highest-fidelity", "a
             ]
         )
     experiment = make_experiment(runs, rule)
-    assert experiment.architecture[analysis.incumbent_steps(experiment)].tolist() == expected
+    assert experiment.architecture[trajectories.incumbent_steps(experiment)].tolist() == expected
 
 
 def test_step_functions_are_right_continuous_and_not_extrapolated() -> None:
     experiment = make_experiment(TWO_RUNS, HIGHEST)
     values = 10.0 * np.arange(8)
-    curve = analysis.anytime(experiment, [0, 9.999, 10, 29.9, 30, 60, 100, 100.1, 120, 121], values)
+    curve = trajectories.anytime(experiment, [0, 9.999, 10, 29.9, 30, 60, 100, 100.1, 120, 121], values)
     nan = float("nan")
     np.testing.assert_array_equal(
         curve,
@@ -121,42 +121,42 @@ def test_step_functions_are_right_continuous_and_not_extrapolated() -> None:
 def test_at_equal_times_the_later_evaluation_counts() -> None:
     """Free repeats cost nothing, so that evaluations can end at the same time."""
     experiment = make_experiment([[(10, 1, 12, 50.0), (10, 2, 12, 60.0)]])
-    assert analysis.at_times(experiment, [10.0]).tolist() == [[1]]
+    assert trajectories.at_times(experiment, [10.0]).tolist() == [[1]]
 
 
 def test_final_architectures_are_those_at_the_budget() -> None:
-    assert analysis.final_architectures(make_experiment(TWO_RUNS, ANY, budget=100)).tolist() == [3, 7]
-    assert analysis.final_architectures(make_experiment(TWO_RUNS, ANY, budget=99.9)).tolist() == [3, 6]
-    assert analysis.final_architectures(make_experiment(TWO_RUNS, HIGHEST, budget=100)).tolist() == [2, 7]
+    assert trajectories.final_architectures(make_experiment(TWO_RUNS, ANY, budget=100)).tolist() == [3, 7]
+    assert trajectories.final_architectures(make_experiment(TWO_RUNS, ANY, budget=99.9)).tolist() == [3, 6]
+    assert trajectories.final_architectures(make_experiment(TWO_RUNS, HIGHEST, budget=100)).tolist() == [2, 7]
     # The second run ended before this budget and keeps its last incumbent.
-    assert analysis.final_architectures(make_experiment(TWO_RUNS, ANY, budget=1000)).tolist() == [3, 7]
+    assert trajectories.final_architectures(make_experiment(TWO_RUNS, ANY, budget=1000)).tolist() == [3, 7]
 
 
 def test_a_run_without_an_evaluation_in_its_budget_is_named() -> None:
     with pytest.raises(ValueError, match="seed 1 "):
-        analysis.final_architectures(make_experiment(TWO_RUNS, budget=15))
+        trajectories.final_architectures(make_experiment(TWO_RUNS, budget=15))
 
 
 def test_reference_protocol_by_hand() -> None:
     values = np.array([0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0])
     # First run: nearest to 100 are 120 and 40, incumbents 3 and 3. Second: 100 itself and 60.
     experiment = make_experiment(TWO_RUNS, ANY, budget=100)
-    assert analysis.final_values(experiment, values, "reference").tolist() == [3.0, 8.0]
+    assert trajectories.final_values(experiment, values, "reference").tolist() == [3.0, 8.0]
     # At 75: 40 and 120 are 35 and 45 away. Between 60 (value 6) and 100 (8): 6 + 15 / 40 * 2.
     experiment = make_experiment(TWO_RUNS, ANY, budget=75)
-    assert analysis.final_values(experiment, values, "reference")[1] == pytest.approx(6.75)
+    assert trajectories.final_values(experiment, values, "reference")[1] == pytest.approx(6.75)
     # At 10: nearest are 20 (5) and 60 (6); the line is followed beyond them: 5 - 10 / 40.
     experiment = make_experiment(TWO_RUNS[1:], ANY, budget=10)
-    assert analysis.final_values(experiment, values, "reference").tolist() == [pytest.approx(4.75)]
+    assert trajectories.final_values(experiment, values, "reference").tolist() == [pytest.approx(4.75)]
     one = make_experiment([[(50, 7, 12, 1.0)]])
-    assert analysis.final_values(one, values, "reference").tolist() == [8.0]
+    assert trajectories.final_values(one, values, "reference").tolist() == [8.0]
 
 
 def test_step_protocol_and_unknown_protocol() -> None:
     experiment = make_experiment(TWO_RUNS, ANY)
-    assert analysis.final_values(experiment, np.arange(8.0)).tolist() == [3.0, 7.0]
+    assert trajectories.final_values(experiment, np.arange(8.0)).tolist() == [3.0, 7.0]
     with pytest.raises(ValueError, match="protocol"):
-        analysis.final_values(experiment, np.arange(8.0), "nearest")  # type: ignore[arg-type]
+        trajectories.final_values(experiment, np.arange(8.0), "nearest")  # type: ignore[arg-type]
 
 
 def test_many_runs_keep_apart() -> None:
@@ -173,7 +173,7 @@ def test_many_runs_keep_apart() -> None:
     )
     best = experiment.accuracy.reshape(runs, length).argmax(1)
     expected = experiment.architecture.reshape(runs, length)[np.arange(runs), best]
-    assert np.array_equal(analysis.final_architectures(experiment), expected)
+    assert np.array_equal(trajectories.final_architectures(experiment), expected)
 
 
 def test_incumbents_that_the_search_named_are_those_of_the_report() -> None:
@@ -186,27 +186,29 @@ def test_incumbents_that_the_search_named_are_those_of_the_report() -> None:
         "incumbent": np.array([0, 1, 1, 0, 0]),
     }
     experiment = from_lists(np.array([0, 3, 5]), lists, rule="own")
-    assert analysis.incumbent_steps(experiment).tolist() == [0, 1, 1, 3, 3]
-    assert analysis.final_architectures(experiment).tolist() == [6, 8]
-    assert analysis.final_architectures(from_lists(np.array([0, 3, 5]), lists)).tolist() == [7, 9]
+    assert trajectories.incumbent_steps(experiment).tolist() == [0, 1, 1, 3, 3]
+    assert trajectories.final_architectures(experiment).tolist() == [6, 8]
+    assert trajectories.final_architectures(from_lists(np.array([0, 3, 5]), lists)).tolist() == [7, 9]
 
 
 def test_first_time_of_a_median() -> None:
     nan = float("nan")
     curves = [[nan, 50.0, 80.0, 80.0], [nan, nan, 60.0, 90.0], [10.0, 70.0, 70.0, 60.0]]
     times = [1.0, 2.0, 4.0, 8.0]  # medians: nothing, 50, 70, 80
-    assert [analysis.first_reaching(curves, times, target) for target in (50.0, 51.0, 70.0, 80.0)] == [2.0, 4.0, 4.0, 8.0]
-    assert analysis.first_reaching(curves, times, 80.5) == float("inf")
+    assert [trajectories.first_reaching(curves, times, target) for target in (50.0, 51.0, 70.0, 80.0)] == [2.0, 4.0, 4.0, 8.0]
+    assert trajectories.first_reaching(curves, times, 80.5) == float("inf")
 
 
 def test_time_to_reach_by_hand() -> None:
     values = np.array([0.0, 50.0, 80.0, 0.0, 0.0, 0.0, 60.0, 70.0])
-    reached = [analysis.seconds_to_reach(make_experiment(TWO_RUNS), values, target) for target in (25.0, 40.0, 70.0, 75.0, 76.0)]
+    reached = [
+        trajectories.seconds_to_reach(make_experiment(TWO_RUNS), values, target) for target in (25.0, 40.0, 70.0, 75.0, 76.0)
+    ]
     assert reached == [20.0, 30.0, 60.0, 100.0, float("inf")]
     late = make_experiment(TWO_RUNS, budget=90.0)
-    assert analysis.seconds_to_reach(late, values, 75.0) == float("inf")
+    assert trajectories.seconds_to_reach(late, values, 75.0) == float("inf")
 
 
 def test_a_run_that_has_ended_keeps_its_incumbent() -> None:
     early = make_experiment([[(10.0, 1, 12, 50.0)], [(20.0, 2, 12, 50.0), (90.0, 3, 12, 60.0)]])
-    assert analysis.seconds_to_reach(early, [0.0, 80.0, 60.0, 80.0], 80.0) == 90.0
+    assert trajectories.seconds_to_reach(early, [0.0, 80.0, 60.0, 80.0], 80.0) == 90.0

@@ -16,7 +16,8 @@ from algorithms.one_shot.search import Execution
 from benchmark_api.spaces import OPERATIONS
 from benchmark_api.tables.table import Table
 from experiments import store
-from experiments.analysis import by_epoch, final_architectures, final_values, operation_counts, parameter_free
+from experiments.analysis.cells import operation_counts, parameter_free
+from experiments.analysis.trajectories import by_epoch, final_architectures, final_values
 from experiments.report import full_training_accuracy, make_report
 from experiments.report.checklist import checklist
 from experiments.store import ONE_SHOT_RUNS, OneShotExperiment

@@ -11,7 +11,7 @@ from scipy.stats import kendalltau, spearmanr
 from benchmark_api.tables.table import Table
 from experiments import store
 from experiments.__main__ import main
-from experiments.analysis import rank_correlation
+from experiments.analysis.statistics import rank_correlation
 from experiments.report import correlations, full_training_accuracy, ranking_table
 from experiments.runs import one_shot
 from experiments.runs.one_shot import sample_architectures

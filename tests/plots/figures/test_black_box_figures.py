@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from algorithms.black_box import BLACK_BOX
 from benchmark_api.jobs.engines import carry_out
 from benchmark_api.tables.table import Table
-from experiments.analysis import MIN_RUNS
+from experiments.analysis.statistics import MIN_RUNS
 from experiments.report import Report, make_report
 from experiments.runs.black_box import condition_of, plan
 from experiments.store import load

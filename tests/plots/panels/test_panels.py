@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from benchmark_api.spaces import OPERATIONS, TopologySpace
-from experiments.analysis import MIN_RUNS, Distribution, bootstrap_mean_interval, pareto_front
+from experiments.analysis.statistics import MIN_RUNS, Distribution, bootstrap_mean_interval, pareto_front
 from plots.panels.anytime import plot_anytime
 from plots.panels.correlation import plot_correlations
 from plots.panels.cost import plot_cost
