@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmark_api.spaces import OPERATIONS, Architecture
-from experiments.analysis.statistics import FloatArray, IntArray
+from benchmark_api.types import FloatArray, IntArray
 
 PARAMETER_FREE = ("none", "skip_connect")
 """Operations that compute nothing: a cell that has no other has collapsed."""

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
+from benchmark_api.types import FloatArray, IntArray
 
 MIN_RUNS = 5
 """Smallest number of runs for an interval, a test or a rank; of fewer runs, reports print the number."""

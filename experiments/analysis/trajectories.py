@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from experiments.analysis.statistics import FloatArray, IntArray
+from benchmark_api.types import FloatArray, IntArray
 from experiments.store import AnyExperiment, Experiment
 
 Readout = Literal["step", "reference"]

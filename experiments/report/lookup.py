@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from benchmark_api.tables.table import EMBEDDED, Table
-from experiments.analysis.statistics import FloatArray
+from benchmark_api.types import FloatArray
 from experiments.store import AnyExperiment, Experiment, OneShotExperiment, SupernetRanking
 
 LookedUp = TypeVar("LookedUp", Experiment, OneShotExperiment, AnyExperiment, SupernetRanking)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from benchmark_api.tables.table import Table
+from benchmark_api.types import IntArray
 from experiments.analysis.cells import PARAMETER_FREE, operation_counts, parameter_free
-from experiments.analysis.statistics import IntArray
 from experiments.report import published
 from experiments.report.numbers import DatasetReport, Report, Row
 

@@ -9,17 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from benchmark_api.tables.table import Table
-from experiments.analysis.statistics import (
-    MIN_RUNS,
-    Comparison,
-    FloatArray,
-    IntArray,
-    Summary,
-    compare_all,
-    rank_all,
-    standard_errors_apart,
-    summarize,
-)
+from benchmark_api.types import FloatArray, IntArray
+from experiments.analysis.statistics import MIN_RUNS, Comparison, Summary, compare_all, rank_all, standard_errors_apart, summarize
 from experiments.analysis.trajectories import Readout, final_architectures, final_values, seconds_to_reach
 from experiments.report import published
 from experiments.report.lookup import full_training_accuracy

@@ -8,7 +8,8 @@ from itertools import pairwise
 import numpy as np
 
 from benchmark_api.tables.table import Table
-from experiments.analysis.statistics import FloatArray, rank_correlation, summarize
+from benchmark_api.types import FloatArray
+from experiments.analysis.statistics import rank_correlation, summarize
 from experiments.report.columns import spread, whole
 from experiments.report.lookup import full_training_accuracy
 from experiments.report.numbers import reading_order

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from benchmark_api.tables.table import FloatArray, Table
+from benchmark_api.tables.table import Table
+from benchmark_api.types import FloatArray
 from experiments.analysis.cells import operation_counts
 from experiments.analysis.statistics import MIN_RUNS, Distribution
 from experiments.analysis.trajectories import by_epoch

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 
-from benchmark_api.tables.table import FloatArray
-from experiments.analysis.statistics import IntArray
+from benchmark_api.types import FloatArray, IntArray
 from plots.panels.style import REFERENCE_COLOR, note
 
 LARGEST = 160.0

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from benchmark_api.tables.table import FloatArray
+from benchmark_api.types import FloatArray
 
 
 def plot_operations(axes: Axes, counts: FloatArray, colors: Mapping[str, str]) -> Axes:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from benchmark_api.tables.table import FloatArray
-from experiments.analysis.statistics import IntArray
+from benchmark_api.types import FloatArray, IntArray
 
 
 def plot_weights(axes: Axes, weights: FloatArray, runs: IntArray, decisions: Sequence[str], choices: Sequence[str]) -> Axes:
