@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from benchmark_api.tables.table import Table
-from benchmark_api.types import FloatArray, IntArray
+from benchmark_api.types import BoolArray, FloatArray, IntArray
 from experiments.analysis.statistics import MIN_RUNS, Comparison, Summary, compare_all, rank_all, standard_errors_apart, summarize
 from experiments.analysis.trajectories import Readout, final_architectures, final_values, seconds_to_reach
 from experiments.report import published
@@ -173,10 +173,8 @@ def _dataset_report(table: Table, dataset: str, experiments: Sequence[AnyExperim
     return DatasetReport(table, dataset, readout, valid, test, tuple(rows), tuple(comparisons))
 
 
-def _check_measured(
-    table: Table, experiment: AnyExperiment, chosen: IntArray, unknown: np.ndarray[tuple[int], np.dtype[np.bool_]]
-) -> None:
-    """Raise where a chosen architecture [run] has no full-training accuracy."""
+def _check_measured(table: Table, experiment: AnyExperiment, chosen: IntArray, unknown: BoolArray) -> None:
+    """Raise where the architecture that a run chose [run] has no full-training accuracy."""
     if unknown.any():
         raise ValueError(
             f"{table.path}: no full-training accuracy on {experiment.dataset} of architecture {chosen[unknown][0]}, "

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from experiments.report import DatasetReport, Report, Row
 from experiments.store import AnyExperiment
 from plots.figures.layout import dataset_title
-from plots.panels.style import AlgorithmStyle, reading_order, style_of
+from plots.panels.style import AlgorithmStyle, legend_order, style_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,23 +64,21 @@ def groups_of(report: Report) -> list[Group]:
     configurations: defaultdict[str, set[str]] = defaultdict(set)
     for row in report.rows:
         configurations[row.experiment.algorithm].add(_configuration(row.experiment))
-    with_budget, alone = [], []
+    groups = []
     for dataset in sorted(report.datasets, key=lambda dataset: (dataset.dataset.casefold(), dataset.dataset)):
         entries = [_entry(row, configurations[row.experiment.algorithm]) for row in dataset.rows]
-        entries.sort(key=lambda entry: (reading_order(entry.experiment.algorithm), entry.name))
+        entries.sort(key=lambda entry: (legend_order(entry.experiment.algorithm), entry.name))
         one_shot = [entry for entry in entries if not entry.experiment.kind.simulated]
-        settings = sorted({(e.schedule, e.budget) for e in (row.experiment for row in dataset.rows) if e.kind.simulated})
-        for schedule, budget in settings:
-            here = [
-                e for e in entries if e not in one_shot and (e.experiment.schedule, e.experiment.budget) == (schedule, budget)
-            ]
+        searched: dict[tuple[str, float], list[Entry]] = {} if len(one_shot) < len(entries) else {("", 0.0): []}
+        for entry in entries:
+            if entry.experiment.kind.simulated:
+                searched.setdefault((entry.experiment.schedule, entry.experiment.budget), []).append(entry)
+        for (schedule, budget), black_box in sorted(searched.items(), key=lambda item: item[0]):
             title, slug = dataset_title(dataset.dataset), dataset.dataset
-            if len(settings) > 1:
+            if len(searched) > 1:
                 title, slug = f"{title}, {schedule} epochs, {budget:,.0f} s", f"{slug}-{schedule}-{budget:.0f}"
-            with_budget.append(Group(dataset, title, slug, here, one_shot))
-        if not settings:
-            alone.append(Group(dataset, dataset_title(dataset.dataset), dataset.dataset, [], one_shot))
-    return with_budget + alone
+            groups.append(Group(dataset, title, slug, black_box, one_shot))
+    return sorted(groups, key=lambda group: not group.black_box)
 
 
 def _configuration(experiment: AnyExperiment) -> str:

@@ -105,7 +105,7 @@ def style_of(algorithm: str, variant: int = 0) -> AlgorithmStyle:
 
 
 def _look_of(algorithm: str) -> Look:
-    kind, position, _ = reading_order(algorithm)
+    kind, position, _ = legend_order(algorithm)
     looks = (_BLACK_BOX_LOOKS, _ONE_SHOT_LOOKS, ())[kind]
     if position < len(looks):
         return looks[position]
@@ -113,7 +113,7 @@ def _look_of(algorithm: str) -> Look:
     return *_FREE[checksum % len(_FREE)], _MARKERS[checksum % len(_MARKERS)]
 
 
-def reading_order(algorithm: str) -> tuple[int, int, str]:
+def legend_order(algorithm: str) -> tuple[int, int, str]:
     """Sort key of searches in legends and rows: kind, position in its registry, name; unregistered names come last."""
     if algorithm in BLACK_BOX:
         return 0, list(BLACK_BOX).index(algorithm), algorithm
