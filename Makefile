@@ -105,4 +105,4 @@ format: $(VENV)/.installed-dev ## Format the code
 	$(VENV)/bin/ruff format .
 
 clean: ## Remove .venv, caches and figures; results and tables stay
-	rm -rf $(VENV) $(FIGURES) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(FIGURES)/*.png $(FIGURES)/*.pdf build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""`python -m plots`: draw the figures of what is stored in a results folder, as PNG and PDF."""
+"""`python -m plots`: draw the figures of a results folder as PNG and PDF, and write its report page."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ import matplotlib
 import tyro
 from matplotlib.figure import Figure
 
-from benchmark_api.tables.table import Table
-from experiments.report import make_report, tables_of
-from experiments.report.checklist import checklist
+from benchmark_api.plugins import load_plugins
+from experiments.report import Report, make_report, tables_of
 from experiments.report.html import write_page
-from experiments.store import ONE_SHOT_RUNS, RANKINGS, AnyExperiment, Experiment, OneShotExperiment, load
-from plots.figures.black_box import anytime_figure, cells, correlation_figure, cost_figure, final_figure, rankable, ranks_figure
+from experiments.store import ONE_SHOT_RUNS, RANKINGS, AnyExperiment, load
+from plots.figures.black_box import anytime_figure, correlation_figure, cost_figure, final_figure, rankable, ranks_figure
+from plots.figures.groups import groups_of
 from plots.figures.one_shot import one_shot_figures
-from plots.panels.style import RC, save
+from plots.files import picture, save
+from plots.panels.style import RC
 
 
 def draw(
     results_dir: str | os.PathLike[str], out_dir: str | os.PathLike[str], tables: Sequence[str | os.PathLike[str]] = ()
 ) -> list[Path]:
-    """Draw all figures of the experiments in a results folder, and write the page that has them all, `report.html`, there.
+    """Draw all figures of the experiments in a results folder, and write the page with all of them, `report.html`, there.
 
     Args:
-        results_dir: the folder.
-        out_dir: where the figures go; made if it is missing.
+        results_dir: the results folder.
+        out_dir: folder of the figures; made if it is missing.
         tables: the tables that the experiments were run on, experiments of other tables are left out; none for every table,
             found where it was when the experiments were run.
 
@@ -43,54 +44,53 @@ def draw(
     groups = [group for table in tables for group in tables_of(experiments, Path(table))] or tables_of(experiments, None)
     if not groups:
         raise ValueError(f"nothing to draw: {results_dir} holds no run")
-    files, drawn = [], {}
+    files, pictures = [], {}
     reports = [make_report(opened, group) for opened, group in groups]
     with matplotlib.rc_context(RC):
-        for opened, group in groups:
-            drawn[opened.fingerprint] = figures_of(opened, group, results_dir)
-            for what, figure in drawn[opened.fingerprint].items():
-                files += save(figure, Path(out_dir, f"{opened.path.stem}-{what}"))
-        page = write_page(Path(results_dir, "report.html"), reports, drawn, checklist(reports))
-    return [page, *files]
+        for report in reports:
+            figures = figures_of(report, results_dir)
+            for what, figure in figures.items():
+                files += save(figure, Path(out_dir, f"{report.table.path.stem}-{what}"))
+            pictures[report.table.fingerprint] = {what: picture(figure) for what, figure in figures.items()}
+    return [write_page(Path(results_dir, "report.html"), reports, pictures), *files]
 
 
-def figures_of(table: Table, experiments: Sequence[AnyExperiment], results_dir: str | os.PathLike[str]) -> dict[str, Figure]:
-    """All figures of a table's experiments, by what they show.
+def figures_of(report: Report, results_dir: str | os.PathLike[str]) -> dict[str, Figure]:
+    """All figures of a report, by what they show.
 
     Args:
-        table: the table.
-        experiments: what was run on it.
-        results_dir: where rankings by supernets are stored.
+        report: the report.
+        results_dir: the folder with stored rankings by supernets.
     """
-    one_shot = [experiment for experiment in experiments if isinstance(experiment, OneShotExperiment)]
-    found = cells([experiment for experiment in experiments if isinstance(experiment, Experiment)], one_shot)
-    searched = [cell for cell in found if cell.entries]
+    table, groups = report.table, groups_of(report)
+    searched = [group for group in groups if group.black_box]
     figures = {"anytime": anytime_figure(table, searched)} if searched else {}
-    figures["final"] = final_figure(table, found)
-    if ranked := [cell for cell in searched if rankable(cell)]:
+    figures["final"] = final_figure(table, groups)
+    if ranked := [group for group in searched if rankable(group)]:
         figures["ranks"] = ranks_figure(table, ranked)
-    for cell in found:
-        figures[f"{cell.slug}-flops"] = cost_figure(table, cell, "flops")
-        figures[f"{cell.slug}-params"] = cost_figure(table, cell, "params")
+    for group in groups:
+        figures[f"{group.slug}-flops"] = cost_figure(table, group, "flops")
+        figures[f"{group.slug}-params"] = cost_figure(table, group, "params")
     figures["correlation"] = correlation_figure(table)
-    for cell in {cell.dataset: cell for cell in reversed(found) if cell.one_shot}.values():
-        rankings = load(results_dir, RANKINGS, dataset=cell.dataset, table_fingerprint=table.fingerprint)
-        for what, figure in one_shot_figures(table, cell, rankings).items():
-            figures[f"{cell.dataset}-{what}"] = figure
+    for dataset, group in {group.report.dataset: group for group in reversed(groups) if group.one_shot}.items():
+        rankings = load(results_dir, RANKINGS, dataset=dataset, table_fingerprint=table.fingerprint)
+        for what, figure in one_shot_figures(table, group, rankings).items():
+            figures[f"{dataset}-{what}"] = figure
     return figures
 
 
 def main(results: Path = Path("results"), out: Path = Path("plots/figures"), table: Path | None = None) -> None:
-    """Draw the figures of what is stored, as PNG and PDF.
+    """Draw the figures of a results folder as PNG and PDF, and write its report page.
 
     Args:
         results: the results folder.
-        out: where the figures go.
-        table: the table that the runs were made on; by default where it was then.
+        out: folder of the figures.
+        table: the table that the runs were made on; by default at its path at run time.
     """
     try:
+        load_plugins()
         files = draw(results, out, () if table is None else (table,))
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     print("\n".join(str(path) for path in files))

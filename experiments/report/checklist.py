@@ -1,4 +1,4 @@
-"""The field's lists of best practice, filled from what the stored runs really did.
+"""The field's best practices, checked on the stored runs.
 
 Sources: Lindauer & Hutter, Best Practices for Scientific Research on NAS, JMLR 21(243), 2020, arXiv 1909.02453 [L]; Yang et al.,
 NAS Evaluation is Frustratingly Hard, ICLR 2020, arXiv 1912.12522 [Y]; Li & Talwalkar, Random Search and Reproducibility for
@@ -7,22 +7,22 @@ NAS, UAI 2019, arXiv 1902.07638 [R]; Dong & Yang, NAS-Bench-201, ICLR 2020, arXi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.analysis import MIN_RUNS
-from experiments.report import Report, Row, deviations
-from experiments.store import Experiment, OneShotExperiment
+from experiments.analysis.statistics import MIN_RUNS
+from experiments.report.numbers import Report, Row
+from experiments.store import AnyExperiment
 
 
 @dataclass(frozen=True)
 class Item:
-    """One line of the list.
+    """One line of the checklist.
 
     Attributes:
-        practice: what is asked for, and by whom.
+        practice: the practice and its sources.
         followed: whether the runs follow it; None where it holds for every run of this project.
         evidence: what the runs did.
     """
@@ -32,102 +32,138 @@ class Item:
     evidence: str
 
 
+class Evidence:
+    """Stored runs as practices need them: datasets and rows of some reports, black-box experiments, and one-shot rows."""
+
+    def __init__(self, reports: Sequence[Report]) -> None:
+        self.datasets = [dataset for report in reports for dataset in report.datasets]
+        self.rows = [row for dataset in self.datasets for row in dataset.rows]
+        self.black_box = [row.experiment for row in self.rows if row.experiment.kind.simulated]
+        self.one_shot = [row for row in self.rows if not row.experiment.kind.simulated]
+
+
+@dataclass(frozen=True)
+class Practice:
+    """A best practice.
+
+    Attributes:
+        title: the practice and its sources.
+        check: whether the runs follow it (None: every run of this project does), and what they did.
+    """
+
+    title: str
+    check: Callable[[Evidence], tuple[bool | None, str]]
+
+
 def checklist(reports: Sequence[Report]) -> list[Item]:
-    """The list for all experiments of some reports."""
-    return list(_items(reports))
+    """Check all practices on the experiments of some reports."""
+    evidence = Evidence(reports)
+    return [Item(practice.title, *practice.check(evidence)) for practice in PRACTICES]
 
 
-def _items(reports: Sequence[Report]) -> Iterator[Item]:
-    rows = [row for report in reports for dataset in report.datasets for row in dataset.rows]
-    few = [row for row in rows if row.test.runs < MIN_RUNS]
-    runs = [row.test.runs for row in rows]
-    yield Item(
-        "Several runs with different seeds, and their number reported [L, N]",
-        not any(run < 2 for run in runs),
-        f"{min(runs)} to {max(runs)} runs of each method, seeds {_ranges(rows)}; fewer than {MIN_RUNS} runs, so neither interval "
-        f"nor test: {_names(few) or 'none'}",
+def _several_seeds(evidence: Evidence) -> tuple[bool, str]:
+    runs = [row.test.runs for row in evidence.rows]
+    few = [row for row in evidence.rows if row.test.runs < MIN_RUNS]
+    return min(runs) > 1, (
+        f"{min(runs)} to {max(runs)} runs of each method, seeds {_ranges(evidence.rows)}; fewer than {MIN_RUNS} runs, so neither "
+        f"interval nor test: {_names(few) or 'none'}"
     )
-    black_box = [row.experiment for row in rows if isinstance(row.experiment, Experiment)]
-    cells: dict[tuple[str, str, str], set[float]] = {}
-    for experiment in black_box:
-        cells.setdefault((experiment.space, experiment.dataset, experiment.table_title), set()).add(experiment.budget)
-    yield Item(
-        "The same budget for all methods that are compared [L, Y]",
-        all(len(budgets) == 1 for budgets in cells.values()),
-        "; ".join(
-            f"{space}, {dataset}: {' or '.join(f'{budget:,.0f}' for budget in sorted(budgets))} simulated seconds"
-            for (space, dataset, _), budgets in cells.items()
-        )
-        or "no black-box run",
+
+
+def _same_budget(evidence: Evidence) -> tuple[bool, str]:
+    budgets: dict[tuple[str, str, str], set[float]] = {}
+    for experiment in evidence.black_box:
+        budgets.setdefault((experiment.space, experiment.dataset, experiment.table_title), set()).add(experiment.budget)
+    texts = [
+        f"{space}, {dataset}: {' or '.join(f'{budget:,.0f}' for budget in sorted(found))} simulated seconds"
+        for (space, dataset, _), found in budgets.items()
+    ]
+    return all(len(found) == 1 for found in budgets.values()), "; ".join(texts) or "no black-box run"
+
+
+def _budget_kept(evidence: Evidence) -> tuple[bool, str]:
+    bound = [e for e in evidence.black_box if not getattr(e.search_class(), "ignores_budget", False)]
+    late = sum(map(_evaluations_past_the_budget, bound))
+    return not late, f"{late} such evaluations; searches published without a budget (bohb-reference) are cut at it"
+
+
+def _validation_only(evidence: Evidence) -> tuple[bool, str]:
+    splits = {dataset.table.test_split(dataset.dataset, dataset.table.report_schedule) for dataset in evidence.datasets}
+    return all("x-valid" not in split for split in splits), (
+        f"searches are given x-valid alone; reported on {' and '.join(sorted(splits))}"
     )
-    overshoot = [_evaluations_past_the_budget(e) for e in black_box if e.algorithm != "bohb-reference"]
-    yield Item(
-        "No evaluation begins after the budget is spent",
-        not any(overshoot),
-        f"{sum(overshoot)} such evaluations; a run of bohb-reference goes on, as published, and is cut at the budget",
-    )
-    splits = {report.table.test_split(d.dataset, report.table.report_schedule) for report in reports for d in report.datasets}
-    yield Item(
-        "Chosen by validation accuracy, test accuracy looked up once at the end [L]",
-        all("x-valid" not in split for split in splits),
-        f"searches are given x-valid alone; reported on {' and '.join(sorted(splits))}",
-    )
+
+
+def _two_schedules(evidence: Evidence) -> tuple[None, str]:
     schedules = {
-        f"{d.dataset}: searched at {report.table.search_schedule}, reported at {report.table.report_schedule} epochs"
-        for report in reports
-        for d in report.datasets
+        f"{dataset.dataset}: searched at {dataset.table.search_schedule}, reported at {dataset.table.report_schedule} epochs"
+        for dataset in evidence.datasets
     }
-    yield Item("The schedule of the search told apart from that of the report [L]", None, "; ".join(sorted(schedules)))
-    with_random = [any(row.experiment.algorithm == "random" for row in d.rows) for report in reports for d in report.datasets]
-    yield Item(
-        "Compared with random search and with the mean architecture [Y, R]",
-        all(with_random),
-        f"random search on {sum(with_random)} of {len(with_random)} datasets; the space's mean is a row of every table",
-    )
+    return None, "; ".join(sorted(schedules))
+
+
+def _random_search(evidence: Evidence) -> tuple[bool, str]:
+    present = [any(row.experiment.algorithm == "random" for row in dataset.rows) for dataset in evidence.datasets]
+    return all(present), (f"random search on {sum(present)} of {len(present)} datasets; the space's mean is a row of every table")
+
+
+def _hyperparameters(evidence: Evidence) -> tuple[bool, str]:
     changed = {
         row.label
-        for report in reports
-        for d in report.datasets
-        for row in d.rows
-        if deviations(row.experiment, report.table.search_schedule)
+        for dataset in evidence.datasets
+        for row in dataset.rows
+        if row.experiment.deviations(dataset.table.search_schedule)
     }
-    one_shot = [row for row in rows if isinstance(row.experiment, OneShotExperiment)]
-    told = "defaults, which are the sources' and stand in docs/algorithms"
+    text = "defaults, which are the sources' and are listed in docs/algorithms"
     if changed:
-        told += f", but for: {', '.join(sorted(changed))}"
-    if any(row.experiment.dataset == "digits" for row in one_shot):
-        told += "; weight sharing on digits has short schedules of its own, chosen on other seeds (docs/weight-sharing.md)"
-    yield Item("Hyperparameters stated, none tuned on the reported runs [L]", not changed, told)
-    yield Item(
-        "No regularisation for a particular operation [N]",
-        None,
-        "weight decay is the same for all weights, and there is no other regularisation"
-        if one_shot
-        else "no method trains a network here",
+        text += f", except: {', '.join(sorted(changed))}"
+    if any(row.experiment.dataset == "digits" for row in evidence.one_shot):
+        text += "; one-shot searches on digits have shorter schedules, chosen on other seeds (docs/weight-sharing.md)"
+    return not changed, text
+
+
+def _no_special_regularisation(evidence: Evidence) -> tuple[None, str]:
+    if evidence.one_shot:
+        return None, "weight decay is the same for all weights, and there is no other regularisation"
+    return None, "no method trains a network here"
+
+
+def _looked_up(evidence: Evidence) -> tuple[None, str]:
+    return None, f"all accuracies are of {', '.join(sorted({dataset.table.title for dataset in evidence.datasets}))}"
+
+
+def _cost(evidence: Evidence) -> tuple[None, str]:
+    return None, (f"simulated seconds for {len(evidence.black_box)} rows, measured wall seconds for {len(evidence.one_shot)}")
+
+
+def _same_machine(evidence: Evidence) -> tuple[bool, str]:
+    machines = {machine for row in evidence.rows for machine in row.experiment.machines}
+    timed = {machine for row in evidence.one_shot for machine in row.experiment.machines}
+    return len(timed) <= 1, f"{len(machines)} combinations of machine and libraries, listed under environment"
+
+
+def _released(evidence: Evidence) -> tuple[bool, str]:
+    versions = sorted({version for row in evidence.rows for version in row.experiment.code_versions})
+    return not any("not installed" in version for version in versions), (
+        f"this project; code versions {', '.join(versions)}, stored with every run as are seed, configuration and table"
     )
-    yield Item(
-        "Accuracies looked up in the table, not trained anew with other settings [N]",
-        None,
-        f"all accuracies are of {', '.join(sorted({report.table.title for report in reports}))}",
-    )
-    yield Item(
-        "Cost reported, simulated and measured time apart [L]",
-        None,
-        f"simulated seconds for {len(rows) - len(one_shot)} rows, measured wall seconds for {len(one_shot)}",
-    )
-    machines = {machine for row in rows for machine in row.experiment.machines}
-    mixed = any(len(row.experiment.machines) > 1 for row in one_shot)
-    yield Item(
-        "The same hardware and software for what is compared by time [L]",
-        not mixed and len({m for row in one_shot for m in row.experiment.machines}) <= 1,
-        f"{len(machines)} combinations of machine and libraries, listed under environment",
-    )
-    versions = sorted({version for row in rows for version in row.experiment.code_versions})
-    yield Item(
-        "Code and seeds released [L]",
-        not any("not installed" in version for version in versions),
-        f"this project; code versions {', '.join(versions)}, stored with every run as are seed, configuration and table",
-    )
+
+
+PRACTICES = (
+    Practice("Several runs with different seeds, and their number reported [L, N]", _several_seeds),
+    Practice("The same budget for all methods that are compared [L, Y]", _same_budget),
+    Practice("No evaluation begins after the budget is spent", _budget_kept),
+    Practice("Chosen by validation accuracy, test accuracy looked up once at the end [L]", _validation_only),
+    Practice("Schedule of the search distinguished from that of the report [L]", _two_schedules),
+    Practice("Compared with random search and with the mean architecture [Y, R]", _random_search),
+    Practice("Hyperparameters stated, none tuned on the reported runs [L]", _hyperparameters),
+    Practice("No regularisation for a particular operation [N]", _no_special_regularisation),
+    Practice("Accuracies looked up in the table, not trained anew with other settings [N]", _looked_up),
+    Practice("Cost reported, simulated and measured time separately [L]", _cost),
+    Practice("The same hardware and software for what is compared by time [L]", _same_machine),
+    Practice("Code and seeds released [L]", _released),
+)
+"""The checklist, in its order on the page."""
 
 
 def _names(rows: Iterable[Row]) -> str:
@@ -135,7 +171,7 @@ def _names(rows: Iterable[Row]) -> str:
 
 
 def _ranges(rows: Iterable[Row]) -> str:
-    """The seeds of all rows: "0 to 499; 777, 888, 999"."""
+    """Seeds of all rows as text: "0 to 499; 777, 888, 999"."""
     found = set()
     for row in rows:
         seeds = row.experiment.seeds.tolist()
@@ -144,8 +180,8 @@ def _ranges(rows: Iterable[Row]) -> str:
     return "; ".join(sorted(found))
 
 
-def _evaluations_past_the_budget(experiment: Experiment) -> int:
-    """How many evaluations of all runs began when the budget was spent already."""
-    starts = np.concatenate([[0.0], experiment.seconds[:-1]])
+def _evaluations_past_the_budget(experiment: AnyExperiment) -> int:
+    """Number of evaluations of all runs that began when the budget was already spent."""
+    starts = np.concatenate([[0.0], experiment.clock[:-1]])
     starts[experiment.offsets[:-1]] = 0.0
     return int((starts >= experiment.budget).sum())

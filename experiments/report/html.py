@@ -1,28 +1,22 @@
-"""One HTML page with everything a reader needs: tables, figures, settings, environment, provenance, and the field's checklist.
+"""HTML page of reports: tables, figures, settings, environment, provenance, and the field's checklist.
 
-The page is one file without scripts and without anything from elsewhere; figures are SVG inside it.
+The page is one file that loads nothing from elsewhere and has no scripts; figures are SVG inside it.
 """
 
 from __future__ import annotations
 
 import base64
-import io
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-import matplotlib
-from matplotlib.figure import Figure
-
 from benchmark_api.jobs.files import whole_file
-from experiments.report import Report, Row, TextTable, text_tables
-from experiments.report.checklist import Item
-from experiments.store import Experiment, OneShotExperiment
-
-RASTER_DPI = 96
-"""Of what is drawn as pixels, thousands of points in a panel: they would make most of the page's size."""
+from experiments.report.checklist import Item, checklist
+from experiments.report.numbers import Report, Row
+from experiments.report.text import TextTable, text_tables
 
 _STYLE = """
 :root { color-scheme: light; --line: #d9d9d9; --muted: #5c5c5c; --accent: #0072b2; }
@@ -53,26 +47,31 @@ figure img { display: block; width: 100%; height: auto; }
 """
 
 
-def write_page(
-    path: str | os.PathLike[str], reports: Sequence[Report], figures: Mapping[str, Mapping[str, Figure]], items: Sequence[Item]
-) -> Path:
-    """Write the page; a page that was there stays until the new one is complete.
+@dataclass(frozen=True)
+class Picture:
+    """A figure for the page.
 
-    Args:
-        path: the file.
-        reports: one for each table.
-        figures: the figures of each report's table, by the table's fingerprint and by what they show.
-        items: the checklist.
-
-    Returns:
-        The file.
+    Attributes:
+        svg: the file.
+        width: CSS pixels.
     """
+
+    svg: bytes
+    width: int
+
+
+Pictures = Mapping[str, Mapping[str, Picture]]
+"""The figures of each report's table, by the table's fingerprint and by what they show."""
+
+
+def write_page(path: str | os.PathLike[str], reports: Sequence[Report], pictures: Pictures) -> Path:
+    """Write the page of some reports, one for each table; an existing page stays until the new one is complete."""
     with whole_file(Path(path)) as file:
-        file.write("\n".join(_document(reports, figures, items)).encode())
+        file.write("\n".join(_document(reports, pictures)).encode())
     return Path(path)
 
 
-def _document(reports: Sequence[Report], figures: Mapping[str, Mapping[str, Figure]], items: Sequence[Item]) -> Iterator[str]:
+def _document(reports: Sequence[Report], pictures: Pictures) -> Iterator[str]:
     sections = {f"table-{number}": report.table.title for number, report in enumerate(reports, start=1)}
     sections |= {"checklist": "Checklist", "settings": "Settings", "environment": "Environment", "provenance": "Provenance"}
     yield "<!doctype html>"
@@ -82,24 +81,24 @@ def _document(reports: Sequence[Report], figures: Mapping[str, Mapping[str, Figu
     links = "".join(f'<li><a href="#{anchor}">{escape(title)}</a></li>' for anchor, title in sections.items())
     yield f"<nav><ul>{links}</ul></nav></header><main>"
     for number, report in enumerate(reports, start=1):
-        yield from _report(f"table-{number}", report, figures.get(report.table.fingerprint, {}))
-    rows = [row for report in reports for dataset in report.datasets for row in dataset.rows]
-    yield from _checklist(items)
+        yield from _report(f"table-{number}", report, pictures.get(report.table.fingerprint, {}))
+    rows = [row for report in reports for row in report.rows]
+    yield from _checklist(checklist(reports))
     yield from _settings(rows)
     yield from _environment(rows)
     yield from _provenance(reports)
     yield "</main></body></html>"
 
 
-def _report(anchor: str, report: Report, figures: Mapping[str, Figure]) -> Iterator[str]:
+def _report(anchor: str, report: Report, pictures: Mapping[str, Picture]) -> Iterator[str]:
     table = report.table
     yield f'<section id="{anchor}"><h2>{escape(table.space.name.capitalize())} space: {escape(table.title)}</h2>'
     if table.notice:
         yield f'<p class="notice">{escape(table.notice)}</p>'
     for text in text_tables(report):
         yield from _table(text)
-    for what, figure in figures.items():
-        yield _figure(f"{table.title}: {what}", figure)
+    for what, picture in pictures.items():
+        yield _figure(f"{table.title}: {what}", picture)
     yield "</section>"
 
 
@@ -114,19 +113,15 @@ def _row(cell: str, texts: Sequence[str]) -> str:
     return "<tr>" + "".join(f"<{cell}>{escape(text)}</{cell}>" for text in texts) + "</tr>"
 
 
-def _figure(title: str, figure: Figure) -> str:
-    """A figure as an image with its own SVG inside: identifiers of several figures cannot meet."""
-    buffer = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "nas-zoo", "svg.fonttype": "path"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None}, dpi=RASTER_DPI)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    width = round(figure.get_figwidth() * 96)
-    return f'<figure><img alt="{escape(title)}" style="max-width: {width}px" src="data:image/svg+xml;base64,{data}"></figure>'
+def _figure(title: str, picture: Picture) -> str:
+    """A figure as an image with its own SVG inside, so that identifiers of several figures cannot collide."""
+    source = f"data:image/svg+xml;base64,{base64.b64encode(picture.svg).decode()}"
+    return f'<figure><img alt="{escape(title)}" style="max-width: {picture.width}px" src="{source}"></figure>'
 
 
 def _checklist(items: Sequence[Item]) -> Iterator[str]:
     yield '<section id="checklist"><h2>Checklist</h2>'
-    yield '<p class="note">Practices that the field asks for, and what these runs did. '
+    yield '<p class="note">Best practices of the field, checked on these runs. '
     yield "Sources: Lindauer &amp; Hutter (JMLR 2020) [L], Yang et al. (ICLR 2020) [Y], Li &amp; Talwalkar (UAI 2019) [R], "
     yield "Dong &amp; Yang (ICLR 2020) [N].</p>"
     yield '<div class="wide"><table><thead>' + _row("th", ("practice", "followed", "what the runs did")) + "</thead><tbody>"
@@ -143,26 +138,16 @@ def _settings(rows: Sequence[Row]) -> Iterator[str]:
         experiment = row.experiment
         seeds = experiment.seeds.tolist()
         some = f"{seeds[0]} to {seeds[-1]}, {len(seeds)} seeds" if len(seeds) > 5 else ", ".join(map(str, seeds))
-        yield _row(
-            "td",
-            (
-                experiment.space, experiment.dataset, experiment.algorithm, some, _how(experiment),
-                _pairs(experiment.hyperparameters) or "none",
-            ),
-        )  # fmt: skip
+        settings, hyperparameters = _pairs(experiment.settings()), _pairs(experiment.config_values())
+        about = (experiment.space, experiment.dataset, experiment.algorithm, some, settings, hyperparameters or "none")
+        yield _row("td", about)
     yield "</tbody></table></div></section>"
 
 
-def _how(experiment: Experiment | OneShotExperiment) -> str:
-    if isinstance(experiment, OneShotExperiment):
-        return f"{_pairs(experiment.execution)}; trained on {_pairs(experiment.setting)}"
-    names = ("schedule", "budget", "charge", "repeats", "noise", "max_queries", "incumbent_rule")
-    return ", ".join(f"{name} {value}" for name in names if (value := getattr(experiment, name)) is not None)
-
-
-def _pairs(text: str) -> str:
-    """A JSON object as text."""
-    return ", ".join(f"{name} {json.dumps(value)}" for name, value in json.loads(text).items())
+def _pairs(values: Mapping[str, object]) -> str:
+    """Names and values as text."""
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+    return ", ".join(f"{name} {text}" for name, text in texts.items())
 
 
 def _environment(rows: Sequence[Row]) -> Iterator[str]:

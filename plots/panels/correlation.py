@@ -1,4 +1,4 @@
-"""Rank correlation: does one dataset, schedule or split order the architectures as another does?"""
+"""Rank correlations between datasets, schedules and splits."""
 
 from __future__ import annotations
 
@@ -7,35 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from benchmark_api.tables.table import FloatArray
-from experiments.analysis import rank_correlation
-
-
-def rank_correlations(accuracies: FloatArray) -> FloatArray:
-    """Spearman's rho below the diagonal, Kendall's tau-b above it, NaN on it.
-
-    Args:
-        accuracies: [measurement, architecture]; a pair is compared over the architectures that both have measured.
-
-    Returns:
-        [measurement, measurement]; NaN where fewer than two architectures are shared or all of them tie.
-    """
-    correlations = np.full((len(accuracies),) * 2, np.nan)
-    for row in range(len(accuracies)):
-        for column in range(row):
-            shared = ~np.isnan(accuracies[[row, column]]).any(axis=0)
-            pair = accuracies[row, shared], accuracies[column, shared]
-            correlations[column, row], correlations[row, column] = rank_correlation(*pair)
-    return correlations
+from benchmark_api.types import FloatArray
 
 
 def plot_correlations(axes: Axes, correlations: FloatArray, labels: Sequence[str]) -> Axes:
     """Draw an annotated heat map of `rank_correlations`.
 
     Args:
-        axes: where to draw.
+        axes: axes to draw on.
         correlations: [measurement, measurement], in [-1, 1], NaN where there is none.
-        labels: the measurements' names.
+        labels: names of the measurements.
     """
     lowest = min(0.0, float(np.nanmin(correlations)))
     axes.imshow(correlations, cmap="Blues", vmin=lowest, vmax=1.0)

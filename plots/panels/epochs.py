@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from experiments.analysis import MIN_RUNS, bootstrap_mean_interval
 from plots.panels.style import Series
 
 
@@ -23,23 +22,22 @@ class Reference(NamedTuple):
 
 
 def plot_epochs(axes: Axes, series: Series, references: Sequence[Reference]) -> Axes:
-    """Draw the mean over runs with its 95 % bootstrap interval; with fewer than `MIN_RUNS` runs every run by itself.
+    """Draw the mean over runs with its 95 % bootstrap interval; few runs, which have no interval, one by one.
 
     Args:
-        axes: where to draw.
+        axes: axes to draw on.
         series: values [run, epoch], percent; the first epoch is 1.
-        references: lines across.
+        references: horizontal lines.
     """
-    epochs = np.arange(1, series.values.shape[1] + 1)
-    color = series.style.color
-    if len(series.values) < MIN_RUNS:
-        for values in series.values:
-            axes.plot(epochs, values, color=color, linewidth=1.0, drawstyle="steps-mid")
-            axes.plot(epochs[-1], values[-1], series.style.marker, color=color, markersize=4.5, clip_on=False)
+    values, interval, color = series.runs.values, series.runs.interval, series.style.color
+    epochs = np.arange(1, values.shape[1] + 1)
+    if interval is None:
+        for of_run in values:
+            axes.plot(epochs, of_run, color=color, linewidth=1.0, drawstyle="steps-mid")
+            axes.plot(epochs[-1], of_run[-1], series.style.marker, color=color, markersize=4.5, clip_on=False)
     else:
-        low, high = bootstrap_mean_interval(series.values)
-        axes.fill_between(epochs, low, high, step="mid", color=color, alpha=0.22, linewidth=0)
-        axes.plot(epochs, series.values.mean(axis=0), color=color, drawstyle="steps-mid")
+        axes.fill_between(epochs, interval[0], interval[1], step="mid", color=color, alpha=0.22, linewidth=0)
+        axes.plot(epochs, series.runs.mean, color=color, drawstyle="steps-mid")
     for _, accuracy, of_reference, linestyle in references:
         axes.axhline(accuracy, color=of_reference, linewidth=0.9, linestyle=linestyle, zorder=1)
     axes.set_xlim(0.5, epochs[-1] + 0.5)

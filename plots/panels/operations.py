@@ -1,30 +1,30 @@
-"""One-shot search: which operations the derived cell has, against the epoch. A collapse to skip connections is seen here."""
+"""One-shot search: operations of the derived cell against the epoch; shows a collapse to skip connections."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from benchmark_api.types import FloatArray
 
-def plot_operations(axes: Axes, counts: npt.NDArray[np.integer], colors: Mapping[str, str]) -> Axes:
-    """Draw the mean over runs of the number of edges that have each operation, stacked; one bar for each epoch.
+
+def plot_operations(axes: Axes, counts: FloatArray, colors: Mapping[str, str]) -> Axes:
+    """Draw the number of edges that have each operation, stacked; one bar for each epoch.
 
     Args:
-        axes: where to draw.
-        counts: [run, epoch, operation].
+        axes: axes to draw on.
+        counts: [epoch, operation], mean over runs.
         colors: colour of each operation, by name.
     """
-    mean = counts.mean(axis=0)  # [epoch, operation]
-    epochs = np.arange(1, len(mean) + 1)
-    bottom = np.zeros(len(mean))
+    epochs = np.arange(1, len(counts) + 1)
+    bottom = np.zeros(len(counts))
     for number, (name, color) in enumerate(colors.items()):
-        axes.bar(epochs, mean[:, number], 1.0, bottom=bottom, color=color, linewidth=0, label=name)
-        bottom += mean[:, number]
-    axes.set_xlim(0.5, len(mean) + 0.5)
-    axes.set_ylim(0, int(counts[0, 0].sum()))
+        axes.bar(epochs, counts[:, number], 1.0, bottom=bottom, color=color, linewidth=0, label=name)
+        bottom += counts[:, number]
+    axes.set_xlim(0.5, len(counts) + 0.5)
+    axes.set_ylim(0, round(counts[0].sum()))  # edges of the cell
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     return axes

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 
-from experiments.analysis import Ranking
+from experiments.analysis.statistics import Ranking
 from plots.panels.style import MUTED_COLOR, REFERENCE_COLOR, AlgorithmStyle
 
 
@@ -16,9 +16,9 @@ def plot_ranks(axes: Axes, ranking: Ranking, styles: Mapping[str, AlgorithmStyle
     The diagram of Demšar (JMLR 7, 2006, figure 1). The better half is labelled on the left, the others on the right.
 
     Args:
-        axes: where to draw.
-        ranking: what to draw.
-        styles: the look of each of the ranking's labels.
+        axes: axes to draw on.
+        ranking: average ranks, best first.
+        styles: style of each of the ranking's labels.
     """
     count = len(ranking.labels)
     left = (count + 1) // 2

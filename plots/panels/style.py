@@ -1,19 +1,16 @@
-"""One look for all figures: sizes, the colour and line style of every algorithm, and files whose bytes repeat."""
+"""Common look of all figures: settings, colours, and the style of every search."""
 
 from __future__ import annotations
 
-import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
-import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from benchmark_api.jobs.files import whole_file
+from algorithms.black_box import BLACK_BOX
+from experiments.analysis.statistics import Distribution
 
 RC: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same figure on every machine
@@ -37,10 +34,10 @@ RC: dict[Any, Any] = {
 """Settings to draw under: `with matplotlib.rc_context(RC): ...`."""
 
 REFERENCE_COLOR = "#222222"
-"""Colour of what is no algorithm's: the optimum, the Pareto front."""
+"""Colour of the optimum and the Pareto front."""
 
 MUTED_COLOR = "#6e6e6e"
-"""Colour of notes and of the space's mean."""
+"""Colour of notes and of the space mean."""
 
 _DASHES: Mapping[str, Any] = {
     "solid": "-",
@@ -49,98 +46,97 @@ _DASHES: Mapping[str, Any] = {
     "dashdot": (0, (6, 1.6, 1.2, 1.6)),
 }
 
-# The colours of Okabe & Ito (2008), which the colour-blind tell apart, without yellow (too light for a line) and with grey in
-# place of black (kept for the optimum). Relatives share a hue and differ in their dashes.
-_GREY, _ORANGE, _SKY, _GREEN = "#7f7f7f", "#e69f00", "#56b4e9", "#009e73"
-_BLUE, _VERMILLION, _PURPLE = "#0072b2", "#d55e00", "#cc79a7"
+# The colours of Okabe & Ito (2008), chosen for colour-blind readers, without yellow (too light for a line) and with grey in
+# place of black (kept for the optimum).
+_COLORS: Mapping[str, str] = {
+    "grey": "#7f7f7f",
+    "orange": "#e69f00",
+    "sky": "#56b4e9",
+    "green": "#009e73",
+    "blue": "#0072b2",
+    "vermillion": "#d55e00",
+    "purple": "#cc79a7",
+}
 _MARKERS = "osD^vPX*"
+
+Look = tuple[str, str, str]  # colour, dashes, marker
+
+# Looks in the order of each registry. The orders are such that relatives, which are neighbours there, share a hue.
+_BLACK_BOX_LOOKS: Sequence[Look] = (
+    *(("grey", "solid", "o"), ("vermillion", "solid", "s"), ("green", "dashed", "D"), ("orange", "dashdot", "^")),
+    *(("purple", "dotted", "v"), ("purple", "solid", "P"), ("blue", "solid", "X"), ("sky", "dashed", "*")),
+)
+_ONE_SHOT_LOOKS: Sequence[Look] = (
+    *(("grey", "dashed", "o"), ("orange", "solid", "s"), ("vermillion", "dashed", "D"), ("green", "solid", "^")),
+    *(("purple", "dashed", "P"), ("blue", "dashed", "X"), ("sky", "solid", "v"), ("orange", "dotted", "*")),
+    ("green", "dashdot", "o"),
+)
+_TAKEN = {look[:2] for look in (*_BLACK_BOX_LOOKS, *_ONE_SHOT_LOOKS)}
+_FREE = [(color, dashes) for dashes in _DASHES for color in _COLORS if (color, dashes) not in _TAKEN]
 
 
 @dataclass(frozen=True)
 class AlgorithmStyle:
-    """How an algorithm looks in every figure.
-
-    Attributes:
-        color: as matplotlib takes it.
-        linestyle: as matplotlib takes it.
-        marker: as matplotlib takes it.
-    """
+    """Style of a search in every figure, in matplotlib's terms."""
 
     color: str
     linestyle: Any
     marker: str
 
 
-_KNOWN: Mapping[str, tuple[str, str, str]] = {
-    "random": (_GREY, "solid", "o"),
-    "rea": (_VERMILLION, "solid", "s"),
-    "reinforce": (_GREEN, "dashed", "D"),
-    "local-search": (_ORANGE, "dashdot", "^"),
-    "successive-halving": (_PURPLE, "dotted", "v"),
-    "hyperband": (_PURPLE, "solid", "P"),
-    "bohb": (_BLUE, "solid", "X"),
-    "bohb-reference": (_SKY, "dashed", "*"),
-    "rsps": (_GREY, "dashed", "o"),
-    "darts-v1": (_ORANGE, "solid", "s"),
-    "darts-v2": (_VERMILLION, "dashed", "D"),
-    "gdas": (_GREEN, "solid", "^"),
-    "setn": (_PURPLE, "dashed", "P"),
-    "enas": (_BLUE, "dashed", "X"),
-    "tas": (_SKY, "solid", "v"),
-    "fbnetv2": (_ORANGE, "dotted", "*"),
-    "tunas": (_GREEN, "dashdot", "o"),
-}
-_FREE = [
-    (color, dashes)
-    for dashes in _DASHES
-    for color in (_GREY, _ORANGE, _SKY, _GREEN, _BLUE, _VERMILLION, _PURPLE)
-    if (color, dashes) not in {(color, dashes) for color, dashes, _ in _KNOWN.values()}
-]
-
-
 def style_of(algorithm: str, variant: int = 0) -> AlgorithmStyle:
-    """The style of an algorithm, the same in all figures and all processes.
+    """Style of a search, the same in all figures and all processes.
 
-    A name that is not of this project gets a free pair of colour and dashes from a checksum of its name, so that its style
-    does not depend on which other algorithms are drawn. (Two such names can meet: there are 11 pairs.)
+    The first searches of each registry have fixed looks by their order. Any other name gets one of the remaining pairs of colour
+    and dashes by a checksum, so that its style does not depend on which other searches are drawn. (Two such names can meet.)
 
     Args:
         algorithm: the registered name.
-        variant: 0 for the first configuration of the algorithm in a figure, 1 for the second, ...: the same colour with the
-            next dashes and marker.
+        variant: 0 for the first configuration of the search in a figure, 1 for the second, ...: the same colour with the next
+            dashes and marker.
     """
-    if algorithm in _KNOWN:
-        color, dashes, marker = _KNOWN[algorithm]
-    else:
-        checksum = zlib.crc32(algorithm.encode())
-        (color, dashes), marker = _FREE[checksum % len(_FREE)], _MARKERS[checksum % len(_MARKERS)]
+    color, dashes, marker = _look_of(algorithm)
     order = list(_DASHES)
     return AlgorithmStyle(
-        color,
+        _COLORS[color],
         _DASHES[order[(order.index(dashes) + variant) % len(order)]],
         _MARKERS[(_MARKERS.index(marker) + variant) % len(_MARKERS)],
     )
 
 
-def reading_order(algorithm: str) -> tuple[int, str]:
-    """Sort key of an algorithm in legends and rows: the baseline first, relatives together, unknown ones last by name."""
-    known = list(_KNOWN)
-    return (known.index(algorithm) if algorithm in known else len(known), algorithm)
+def _look_of(algorithm: str) -> Look:
+    kind, position, _ = legend_order(algorithm)
+    looks = (_BLACK_BOX_LOOKS, _ONE_SHOT_LOOKS, ())[kind]
+    if position < len(looks):
+        return looks[position]
+    checksum = zlib.crc32(algorithm.encode())
+    return *_FREE[checksum % len(_FREE)], _MARKERS[checksum % len(_MARKERS)]
+
+
+def legend_order(algorithm: str) -> tuple[int, int, str]:
+    """Sort key of searches in legends and rows: kind, position in its registry, name; unregistered names come last."""
+    if algorithm in BLACK_BOX:
+        return 0, list(BLACK_BOX).index(algorithm), algorithm
+    from algorithms.one_shot import ONE_SHOT  # PyTorch takes seconds to import
+
+    if algorithm in ONE_SHOT:
+        return 1, list(ONE_SHOT).index(algorithm), algorithm
+    return 2, 0, algorithm
 
 
 @dataclass(frozen=True)
 class Series:
-    """What one algorithm contributes to a figure.
+    """Values that one search contributes to a panel.
 
     Attributes:
         label: its name in legends and on axes.
         style: its style.
-        values: [run, ...]; the figure says what they are.
+        runs: values [run, ...] with their mean and interval.
     """
 
     label: str
     style: AlgorithmStyle
-    values: npt.NDArray[Any]
+    runs: Distribution
 
 
 def note(
@@ -155,32 +151,14 @@ def note(
     """Write small text just above a point and to the right of it (`align` "left") or to the left of it ("right").
 
     Args:
-        axes: where to write.
-        text: what to write.
+        axes: axes to draw on.
+        text: the text.
         point: x and y.
-        coordinates: what x and y are in: "data" or "axes fraction".
-        align: which end of the text is at the point.
-        color: the text's colour.
+        coordinates: coordinate systems of x and y: "data" or "axes fraction".
+        align: the end of the text that is at the point.
+        color: colour of the text.
     """
     axes.annotate(
         text, point, (3 if align == "left" else -3, 2), xycoords=coordinates, textcoords="offset points",
         ha=align, color=color, fontsize="small",
     )  # fmt: skip
-
-
-def save(figure: Figure, path: str | os.PathLike[str]) -> list[Path]:
-    """Save a figure as PNG and PDF; the same figure gives the same bytes whenever it is saved.
-
-    Args:
-        figure: the figure.
-        path: the file's path without an extension; its folder is made.
-
-    Returns:
-        The two files.
-    """
-    metadata = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
-    files = {kind: Path(f"{os.fspath(path)}.{kind}") for kind in metadata}
-    for kind, file in files.items():
-        with whole_file(file) as whole:
-            figure.savefig(whole, format=kind, metadata=metadata[kind])
-    return list(files.values())

@@ -6,7 +6,7 @@ import matplotlib
 import pytest
 from matplotlib.figure import Figure
 
-from experiments.analysis import Ranking
+from experiments.analysis.statistics import Ranking
 from plots.panels.ranks import plot_ranks
 from plots.panels.style import RC, REFERENCE_COLOR, style_of
 

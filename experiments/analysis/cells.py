@@ -1,0 +1,34 @@
+"""Operations in cells: what a search on a space of operations ends in, and whether it has collapsed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmark_api.spaces import OPERATIONS, Architecture
+from benchmark_api.types import FloatArray, IntArray
+
+PARAMETER_FREE = ("none", "skip_connect")
+"""Operations that compute nothing: a cell that has no other has collapsed."""
+
+
+def operation_counts(cells: Sequence[Architecture], operations: Sequence[str] = OPERATIONS) -> IntArray:
+    """Count each operation in each cell.
+
+    Args:
+        cells: architectures; each decision is the number of an operation.
+        operations: the choices of every decision.
+
+    Returns:
+        [cell, operation]; a row sums to the number of edges.
+    """
+    counts: IntArray = (np.asarray(cells)[:, :, None] == np.arange(len(operations))).sum(axis=1)
+    return counts
+
+
+def parameter_free(cells: Sequence[Architecture], operations: Sequence[str] = OPERATIONS) -> FloatArray:
+    """Share of `PARAMETER_FREE` operations in cells [cell]; 1 for a collapsed cell."""
+    counts = operation_counts(cells, operations)
+    free = [number for number, name in enumerate(operations) if name in PARAMETER_FREE]
+    return np.asarray(counts[:, free].sum(axis=1) / counts.sum(axis=1))

@@ -1,0 +1,314 @@
+"""Statistics of samples of runs: summaries, intervals, tests, ranks and correlations. Arrays in, numbers out.
+
+Runs of different algorithms that share a seed are independent (the seed makes different draws in each), so comparisons are
+unpaired throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark_api.types import FloatArray, IntArray
+
+MIN_RUNS = 5
+"""Smallest number of runs for an interval, a test or a rank; of fewer runs, reports print the number."""
+
+
+# -- summaries -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean and spread of one value per run.
+
+    Attributes:
+        runs: number of runs.
+        mean: their mean.
+        std: their standard deviation; NaN where it is not defined.
+        low: lower end of the 95 % interval of the mean; NaN for fewer than `MIN_RUNS` runs.
+        high: upper end.
+    """
+
+    runs: int
+    mean: float
+    std: float
+    low: float
+    high: float
+
+
+def summarize(values: npt.ArrayLike, ddof: int = 1) -> Summary:
+    """Summarize values [run]; `ddof` 0 gives the NATS-Bench paper's standard deviation, 1 the unbiased variance's."""
+    array = np.asarray(values, dtype=np.float64)
+    runs = len(array)
+    std = float(array.std(ddof=ddof)) if runs > ddof else float("nan")
+    low, high = bootstrap_mean_interval(array) if runs >= MIN_RUNS else (np.nan, np.nan)
+    return Summary(runs, float(array.mean()), std, float(low), float(high))
+
+
+@dataclass(frozen=True, eq=False)
+class Distribution:
+    """Values of several runs with their mean and its 95 % bootstrap interval, e.g. curves over time.
+
+    Attributes:
+        values: [run, ...].
+        mean: [...], over runs; NaN where a run has no value.
+        interval: [2, ...], lower and upper end for the mean, NaN where the mean is; None for fewer than `MIN_RUNS` runs.
+    """
+
+    values: FloatArray
+    mean: FloatArray
+    interval: FloatArray | None
+
+    @classmethod
+    def of(cls, values: npt.ArrayLike) -> Distribution:
+        """Compute mean and interval of values [run, ...]."""
+        array = np.asarray(values, dtype=np.float64)
+        mean = np.asarray(array.mean(axis=0))  # [...]
+        if len(array) < MIN_RUNS:
+            return cls(array, mean, None)
+        interval = np.full((2, *mean.shape), np.nan)
+        complete = ~np.isnan(mean)
+        interval[:, complete] = bootstrap_mean_interval(array[:, complete])
+        return cls(array, mean, interval)
+
+    @cached_property
+    def quartiles(self) -> FloatArray:
+        """25th, 50th and 75th percentile over runs [3, ...]."""
+        return np.asarray(np.percentile(self.values, [25, 50, 75], axis=0))
+
+
+def bootstrap_mean_interval(
+    values: npt.ArrayLike, axis: int = 0, seed: int = 0, level: float = 0.95, resamples: int = 2000
+) -> tuple[FloatArray, FloatArray]:
+    """Compute the percentile bootstrap interval of the mean over one axis.
+
+    Whole runs are resampled, the same for all other entries, so that a curve stays a curve.
+
+    Args:
+        values: [..., run, ...], the runs along `axis`.
+        axis: the axis of the runs.
+        seed: of the resampling.
+        level: coverage.
+        resamples: number of bootstrap samples.
+
+    Returns:
+        Lower and upper end, the shape of `values` without `axis`; NaN where any run is NaN.
+
+    Source: Efron & Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3.
+    """
+    runs_first = np.moveaxis(np.asarray(values, dtype=np.float64), axis, 0)
+    runs, shape = runs_first.shape[0], runs_first.shape[1:]
+    flat, counts = runs_first.reshape(runs, -1), _resampled(runs, resamples, seed)
+    some = max(1, 4_000_000 // runs)  # resamples at a time, to bound memory
+    means = np.concatenate([counts[at : at + some] / runs @ flat for at in range(0, resamples, some)])  # [resample, entry]
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low.reshape(shape), high.reshape(shape)
+
+
+@lru_cache(maxsize=4)
+def _resampled(runs: int, resamples: int, seed: int) -> npt.NDArray[np.uint16]:
+    """How often each run is in each bootstrap sample [resample, run]: multinomial, so that means are one matrix product."""
+    rng, counts = np.random.default_rng(seed), np.empty((resamples, runs), dtype=np.uint16)
+    for row in counts:
+        row[:] = rng.multinomial(runs, np.full(runs, 1 / runs))
+    return counts
+
+
+def interquartile_mean(values: npt.ArrayLike) -> float:
+    """Mean of the middle half of values [run] (Agarwal et al., NeurIPS 2021, arXiv 2108.13264).
+
+    Where a quarter of the runs is not a whole number, the runs at the borders count in part.
+    """
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    runs = len(ordered)
+    ends = np.clip(np.arange(runs + 1), runs / 4, 3 * runs / 4)
+    return float(np.diff(ends) @ ordered / (runs / 2))
+
+
+def standard_errors_apart(mean: float, std: float, runs: int, other_mean: float, other_std: float, other_runs: int) -> float:
+    """Difference of two means in units of its standard error; positive where the first is larger.
+
+    NaN where both spreads are zero or unknown.
+    """
+    error = float(np.hypot(std / np.sqrt(runs), other_std / np.sqrt(other_runs)))
+    return (mean - other_mean) / error if error > 0 else float("nan")
+
+
+# -- comparisons -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An unpaired comparison of two samples.
+
+    Attributes:
+        first: label of the first sample.
+        second: label of the second.
+        improvement: probability that a random run of the first is better than one of the second, ties counted half
+            (Vargha & Delaney's A12).
+        p: two-sided p-value of the Mann-Whitney U test after Holm's correction; NaN where a sample has fewer than
+            `MIN_RUNS` runs.
+    """
+
+    first: str
+    second: str
+    improvement: float
+    p: float
+
+
+def compare_all(samples: Sequence[tuple[str, npt.ArrayLike]]) -> list[Comparison]:
+    """Compare every pair of samples; Holm's correction is over all pairs that are tested.
+
+    Args:
+        samples: label and values [run] of each.
+    """
+    arrays = [(label, np.asarray(values, dtype=np.float64)) for label, values in samples]
+    pairs = [(first, second) for i, first in enumerate(arrays) for second in arrays[i + 1 :]]
+    results = [mann_whitney(a, b) for (_, a), (_, b) in pairs]
+    tested = np.array([min(len(a), len(b)) >= MIN_RUNS for (_, a), (_, b) in pairs], dtype=bool)
+    p = np.full(len(pairs), np.nan)
+    p[tested] = holm(np.array([result[1] for result in results])[tested])
+    return [
+        Comparison(first, second, improvement, float(corrected))
+        for ((first, _), (second, _)), (improvement, _), corrected in zip(pairs, results, p, strict=True)
+    ]
+
+
+def mann_whitney(first: npt.ArrayLike, second: npt.ArrayLike) -> tuple[float, float]:
+    """Probability of improvement (A12) and two-sided p-value of two independent samples."""
+    from scipy.stats import mannwhitneyu  # takes more than a second to import
+
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    result: Any = mannwhitneyu(a, b, alternative="two-sided")
+    p = 1.0 if np.ptp(np.concatenate([a, b])) == 0 else float(result.pvalue)  # all tied: no rank differs
+    return float(result.statistic) / (len(a) * len(b)), p
+
+
+def holm(p_values: npt.ArrayLike) -> FloatArray:
+    """p-values [test] after Holm's step-down correction (Scandinavian Journal of Statistics, 1979)."""
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p)
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    corrected = np.empty_like(p)
+    corrected[order] = np.minimum(stepped, 1.0)
+    return corrected
+
+
+# -- ranks -------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Average ranks of several samples, best first (Demšar, JMLR 7, 2006, section 3.2.2).
+
+    Attributes:
+        labels: of the samples.
+        ranks: their average ranks; 1 is best.
+        blocks: number of rankings averaged.
+        p: p-value of Friedman's test that all samples are alike; NaN for fewer than three samples.
+        critical_distance: average ranks that differ by more differ significantly (Nemenyi's test).
+    """
+
+    labels: tuple[str, ...]
+    ranks: tuple[float, ...]
+    blocks: int
+    p: float
+    critical_distance: float
+
+    def alike(self) -> list[tuple[int, int]]:
+        """Positions of the first and the last of every longest series of samples that do not differ significantly."""
+        series: list[tuple[int, int]] = []
+        for first, rank in enumerate(self.ranks):
+            last = max(i for i, other in enumerate(self.ranks) if other - rank <= self.critical_distance)
+            if last > first and (not series or last > series[-1][1]):
+                series.append((first, last))
+        return series
+
+
+def rank_all(samples: Sequence[tuple[str, npt.ArrayLike]], level: float = 0.05) -> Ranking:
+    """Rank samples against each other in blocks: the i-th runs of all of them are the i-th block. Ties share their mean rank.
+
+    Args:
+        samples: label and values [run] of each; larger is better. Runs beyond the smallest sample's number are left out.
+        level: of significance.
+
+    Raises:
+        ValueError: there are fewer than two samples, or one has fewer than `MIN_RUNS` runs.
+    """
+    from scipy.stats import friedmanchisquare, rankdata, studentized_range
+
+    arrays = [np.asarray(values, dtype=np.float64) for _, values in samples]
+    blocks = min(map(len, arrays), default=0)
+    if len(arrays) < 2 or blocks < MIN_RUNS:
+        raise ValueError(f"ranks need 2 samples of {MIN_RUNS} runs and more, got {[len(array) for array in arrays]} runs")
+    values = np.stack([array[:blocks] for array in arrays], axis=1)  # [block, sample]
+    ranks = rankdata(-values, axis=1).mean(axis=0)
+    order = np.argsort(ranks, kind="stable")
+    count = len(arrays)
+    if count < 3:
+        p = float("nan")
+    elif (np.ptp(values, axis=1) == 0).all():
+        p = 1.0
+    else:
+        p = float(friedmanchisquare(*values.T).pvalue)
+    quantile = float(studentized_range.ppf(1 - level, count, np.inf)) / np.sqrt(2)
+    return Ranking(
+        labels=tuple(samples[i][0] for i in order),
+        ranks=tuple(float(ranks[i]) for i in order),
+        blocks=blocks,
+        p=p,
+        critical_distance=float(quantile * np.sqrt(count * (count + 1) / (6 * blocks))),
+    )
+
+
+# -- over architectures ------------------------------------------------------------------------------------------------------
+
+
+def rank_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> tuple[float, float]:
+    """Kendall's tau-b and Spearman's rho of two measurements [architecture]; NaN where all of one tie."""
+    from scipy.stats import kendalltau, spearmanr  # takes more than a second to import
+
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if len(a) < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return float("nan"), float("nan")
+    return float(kendalltau(a, b).statistic), float(spearmanr(a, b).statistic)
+
+
+def rank_correlations(accuracies: FloatArray) -> FloatArray:
+    """Spearman's rho below the diagonal, Kendall's tau-b above it, NaN on it.
+
+    Args:
+        accuracies: [measurement, architecture]; a pair is compared over the architectures that both have measured.
+
+    Returns:
+        [measurement, measurement]; NaN where fewer than two architectures are shared or all of them tie.
+    """
+    correlations = np.full((len(accuracies),) * 2, np.nan)
+    for row in range(len(accuracies)):
+        for column in range(row):
+            shared = ~np.isnan(accuracies[[row, column]]).any(axis=0)
+            pair = accuracies[row, shared], accuracies[column, shared]
+            correlations[column, row], correlations[row, column] = rank_correlation(*pair)
+    return correlations
+
+
+def pareto_front(cost: npt.NDArray[np.floating[Any]], accuracy: FloatArray) -> IntArray:
+    """Indices of the architectures that no other one dominates: as cheap and better, or as good and cheaper.
+
+    Args:
+        cost: [architecture], lower is better; NaN counts as not measured.
+        accuracy: [architecture], higher is better; NaN counts as not measured.
+
+    Returns:
+        Indices by rising cost. Of architectures equal in both, the one with the lowest index.
+    """
+    measured = np.flatnonzero(~np.isnan(cost) & ~np.isnan(accuracy))
+    order = measured[np.lexsort((-accuracy[measured], cost[measured]))]  # a stable sort: the lowest index first on ties
+    best_before = np.maximum.accumulate(np.concatenate(([-np.inf], accuracy[order])))[:-1]
+    return np.asarray(order[accuracy[order] > best_before], dtype=np.int64)

@@ -1,0 +1,200 @@
+"""Trajectories of stored runs: incumbents, values over time, and the architecture that each run chose. Pure functions."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmark_api.types import FloatArray, IntArray
+from experiments.store import AnyExperiment, Experiment
+
+Readout = Literal["step", "reference"]
+"""How the final value of a run is read off its trajectory, see `final_values`."""
+
+
+def incumbent_steps(experiment: AnyExperiment) -> IntArray:
+    """For every entry, the position (in the experiment's columns) of the entry that made its run's incumbent.
+
+    The rule is that of the search: "any-fidelity" compares accuracies, "highest-fidelity" first epochs, then accuracies; the
+    first one stays on ties; NaN is worse than any number. "own": the incumbents that the search named. "last": every entry is
+    the incumbent, as in one-shot runs, whose entries are derived architectures.
+
+    Returns:
+        [entry]
+    """
+    rule, offsets = experiment.incumbent_rule, experiment.offsets
+    if rule == "last":
+        return np.arange(len(experiment.architecture))
+    assert isinstance(experiment, Experiment)
+    if rule == "own":
+        assert experiment.incumbent is not None
+        return np.asarray(np.repeat(offsets[:-1], np.diff(offsets)) + experiment.incumbent)
+    accuracy, fidelity = experiment.accuracy, experiment.epochs
+    if rule == "any-fidelity":
+        fidelity = np.zeros_like(fidelity)
+    steps = np.empty(len(accuracy), dtype=np.int64)
+    first = 0
+    while first < len(experiment.seeds):  # runs with a million evaluations at a time, to bound memory
+        last = max(first + 1, int(np.searchsorted(offsets, offsets[first] + 1_000_000, side="right")) - 1)
+        some = slice(offsets[first], offsets[last])
+        steps[some] = offsets[first] + _incumbent_steps(accuracy[some], fidelity[some], np.diff(offsets[first : last + 1]))
+        first = last
+    return steps
+
+
+def _incumbent_steps(accuracy: FloatArray, fidelity: npt.NDArray[np.int16], lengths: IntArray) -> IntArray:
+    """For every evaluation of some runs of these lengths, the position of the one that made the incumbent."""
+    levels, rank = np.unique(np.where(np.isnan(accuracy), -np.inf, accuracy), return_inverse=True)
+    # One integer orders (run, fidelity, accuracy), so that a single running maximum serves all runs.
+    run = np.repeat(np.arange(len(lengths)), lengths)
+    merit = (run * (int(fidelity.max(initial=0)) + 1) + fidelity) * len(levels) + rank
+    best = np.maximum.accumulate(merit)
+    replaces = np.diff(best, prepend=-1) > 0
+    return np.maximum.accumulate(np.where(replaces, np.arange(len(merit)), 0))
+
+
+def at_times(experiment: AnyExperiment, times: npt.ArrayLike) -> IntArray:
+    """Position of the last entry that had ended at each time: a right-continuous step function.
+
+    Args:
+        experiment: the runs.
+        times: [time], seconds of the experiment's clock.
+
+    Returns:
+        [run, time]; -1 before a run's first entry has ended and after its last one (nothing is extrapolated; a run that
+        ended by its budget has a last evaluation at the budget or later).
+    """
+    grid, clock = np.asarray(times, dtype=np.float64), experiment.clock
+    positions = np.empty((len(experiment.seeds), len(grid)), dtype=np.int64)
+    for row, (start, stop) in zip(positions, pairwise(experiment.offsets), strict=True):
+        seconds = clock[start:stop]
+        ended = np.searchsorted(seconds, grid, side="right")
+        known = (ended > 0) & (grid <= seconds[-1:].max(initial=-np.inf))
+        row[:] = np.where(known, start + ended - 1, -1)
+    return positions
+
+
+def anytime(experiment: AnyExperiment, times: npt.ArrayLike, values_by_architecture: npt.ArrayLike) -> FloatArray:
+    """Value of each run's incumbent at each time.
+
+    Args:
+        experiment: the runs.
+        times: [time], seconds of the experiment's clock.
+        values_by_architecture: [architecture], e.g. full-training test accuracy.
+
+    Returns:
+        [run, time]; NaN where `at_times` has no entry.
+    """
+    values = np.asarray(values_by_architecture, dtype=np.float64)
+    of_incumbent = values[experiment.architecture[incumbent_steps(experiment)]]  # [entry]
+    positions = at_times(experiment, times)
+    return np.where(positions >= 0, of_incumbent[positions], np.nan)
+
+
+def final_architectures(experiment: AnyExperiment) -> IntArray:
+    """Architecture that each run chose: its incumbent at the budget, that of the last entry that had ended by then.
+
+    A run that ended before its budget (by `max_queries`, or because its search was finished) chose its last incumbent. So did
+    a one-shot run, which has no budget: it is the architecture derived after the last epoch.
+
+    Returns:
+        [run], official indices.
+
+    Raises:
+        ValueError: no evaluation of a run had ended by its budget.
+    """
+    steps, clock = incumbent_steps(experiment), experiment.clock
+    finals = np.empty(len(experiment.seeds), dtype=np.int64)
+    for i, (start, stop) in enumerate(pairwise(experiment.offsets)):
+        ended = np.searchsorted(clock[start:stop], experiment.budget, side="right")
+        if ended == 0:
+            raise ValueError(
+                f"{experiment.folder()}: no evaluation of seed {experiment.seeds[i]} had ended by the budget of "
+                f"{experiment.budget:.0f} simulated seconds"
+            )
+        finals[i] = experiment.architecture[steps[start + ended - 1]]
+    return finals
+
+
+def final_values(experiment: AnyExperiment, values_by_architecture: npt.ArrayLike, readout: Readout = "step") -> FloatArray:
+    """Value of the architecture that each run chose.
+
+    Args:
+        experiment: the runs.
+        values_by_architecture: [architecture].
+        readout: "step": value of `final_architectures`. "reference": as in the table of the NATS-Bench paper, for black-box
+            runs the line through the incumbents' values at the two recorded times nearest to the budget, taken at the
+            budget; it may look past the budget and lie outside both values.
+
+    Returns:
+        [run]
+
+    Raises:
+        ValueError: unknown readout, or as for `final_architectures`.
+    """
+    values = np.asarray(values_by_architecture, dtype=np.float64)
+    if readout not in get_args(Readout):
+        raise ValueError(f"protocol must be one of {get_args(Readout)}, got {readout!r}")
+    if readout == "step" or not experiment.kind.simulated:
+        return values[final_architectures(experiment)]
+    of_incumbent = values[experiment.architecture[incumbent_steps(experiment)]]
+    clock, budget = experiment.clock, experiment.budget
+    finals = np.empty(len(experiment.seeds))
+    for i, (start, stop) in enumerate(pairwise(experiment.offsets)):
+        nearest = start + np.argsort(np.abs(clock[start:stop] - budget), kind="stable")[:2]
+        t, value = clock[nearest], of_incumbent[nearest]
+        if len(nearest) == 1 or t[0] == t[1]:  # no line through one time
+            finals[i] = value[-1]
+        else:
+            finals[i] = ((t[1] - budget) * value[0] + (budget - t[0]) * value[1]) / (t[1] - t[0])
+    return finals
+
+
+def by_epoch(experiment: AnyExperiment) -> IntArray:
+    """Architecture derived after each epoch of one-shot runs [run, epoch], official indices."""
+    return experiment.architecture.reshape(len(experiment.seeds), -1).astype(np.int64)
+
+
+# -- time to a target --------------------------------------------------------------------------------------------------------
+
+
+def first_reaching(curves: npt.ArrayLike, times: npt.ArrayLike, target: float) -> float:
+    """First time at which the median over runs is at least a target; infinite if it never is.
+
+    Args:
+        curves: [run, time], as from `anytime`; NaN, where a run has no value yet, is below any target.
+        times: [time], ascending.
+        target: the value to reach.
+    """
+    shown = np.asarray(curves, dtype=np.float64)
+    median = np.median(np.where(np.isnan(shown), -np.inf, shown), axis=0)
+    reached = np.flatnonzero(median >= target)
+    return float(np.asarray(times, dtype=np.float64)[reached[0]]) if len(reached) else float("inf")
+
+
+def seconds_to_reach(experiment: AnyExperiment, values_by_architecture: npt.ArrayLike, target: float) -> float:
+    """First time at which the median over runs of the value of their incumbents is at least a target.
+
+    Args:
+        experiment: the runs.
+        values_by_architecture: [architecture].
+        target: the value to reach.
+
+    Returns:
+        Simulated seconds of black-box runs, where a run that has ended keeps its incumbent; for one-shot runs wall seconds up
+        to the end of an epoch, mean over runs. Infinite if the target is never reached, within the budget.
+    """
+    values = np.asarray(values_by_architecture, dtype=np.float64)
+    runs, clock, steps = len(experiment.seeds), experiment.clock, incumbent_steps(experiment)
+    if not experiment.kind.simulated:  # entries are epochs, the same number in each run
+        of_epoch = values[experiment.architecture[steps]].reshape(runs, -1)  # [run, epoch]
+        return first_reaching(of_epoch, clock.reshape(runs, -1).mean(axis=0), target)
+    changed = np.append(True, steps[1:] != steps[:-1])
+    times = np.unique(clock[changed & (clock <= experiment.budget)])
+    last = experiment.offsets[1:] - 1
+    final = values[experiment.architecture[steps[last]]]
+    ended = times > clock[last][:, None]  # [run, time]
+    return first_reaching(np.where(ended, final[:, None], anytime(experiment, times, values)), times, target)

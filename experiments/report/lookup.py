@@ -1,0 +1,70 @@
+"""Tables behind stored experiments, and the full-training accuracies in them.
+
+Only the reporter reads test accuracies; by then every trajectory is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from benchmark_api.tables.table import EMBEDDED, Table
+from benchmark_api.types import FloatArray
+from experiments.store import AnyExperiment, Experiment, OneShotExperiment, SupernetRanking
+
+LookedUp = TypeVar("LookedUp", Experiment, OneShotExperiment, AnyExperiment, SupernetRanking)
+
+
+def full_training_accuracy(table: Table, dataset: str) -> tuple[FloatArray, FloatArray]:
+    """Validation and test accuracy [architecture] after full training, mean over trials, percent; NaN where not measured.
+
+    Validation accuracy is of the training without the validation images (cifar10-valid for cifar10), test accuracy of the
+    training that is reported.
+
+    Raises:
+        ValueError: the table lacks one of them.
+    """
+    schedule = table.report_schedule
+    valid = table.mean_accuracy(table.search_key(dataset), schedule, "x-valid")
+    test = table.mean_accuracy(dataset, schedule, table.test_split(dataset, schedule))
+    return np.asarray(valid, dtype=np.float64), np.asarray(test, dtype=np.float64)
+
+
+def tables_of(experiments: Sequence[LookedUp], table: Path | None) -> list[tuple[Table, list[LookedUp]]]:
+    """Open the tables that experiments were run on, each with its experiments.
+
+    Args:
+        experiments: loaded experiments.
+        table: use this file and leave out experiments of other tables; None: every table, at its path at run time.
+
+    Raises:
+        FileNotFoundError: a table is no longer at its path.
+        ValueError: nothing was run on the given table, or a table has changed.
+    """
+    groups: dict[str, list[LookedUp]] = {}
+    for experiment in experiments:
+        groups.setdefault(experiment.table_fingerprint, []).append(experiment)
+    if table is not None:
+        opened = Table(table)
+        if opened.fingerprint not in groups:
+            raise ValueError(f"no stored run was made on {table}")
+        return [(opened, groups[opened.fingerprint])]
+    return [
+        (_table_at(Path(group[-1].table_path), fingerprint, group[-1].folder()), group) for fingerprint, group in groups.items()
+    ]
+
+
+def _table_at(path: Path, fingerprint: str, folder: Path) -> Table:
+    """Open the table of an experiment's folder; an embedded one is found by its fingerprint, wherever the project lies."""
+    if not path.exists():
+        embedded = [table for table in map(Table, EMBEDDED) if table.fingerprint == fingerprint]
+        if not embedded:
+            raise FileNotFoundError(f"the table of {folder} is no longer at {path}; name it with --table")
+        return embedded[0]
+    opened = Table(path)
+    if opened.fingerprint != fingerprint:
+        raise ValueError(f"{path} is not the table that {folder} was run on; name that one with --table")
+    return opened

@@ -1,0 +1,95 @@
+"""Notes below the table of accuracies: how to read it, who is better than the references, and which cells collapsed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from benchmark_api.tables.table import Table
+from benchmark_api.types import IntArray
+from experiments.analysis.cells import PARAMETER_FREE, operation_counts, parameter_free
+from experiments.report import published
+from experiments.report.numbers import DatasetReport, Report, Row
+
+
+def conventions(report: Report) -> list[str]:
+    """How accuracies are computed and summarised."""
+    ddof = 0 if report.readout == "reference" else 1
+    notes = [
+        f"Accuracy in percent after {report.table.report_schedule} epochs, mean over trials, of the architecture that each run "
+        f"chose by validation accuracy; mean ± standard deviation (ddof {ddof}) over n seeds."
+    ]
+    if report.readout == "reference":
+        notes.append("Protocol of the paper's table: the line through the two times nearest to the budget, taken at the budget.")
+    trained = {dataset.dataset for dataset in report.datasets if dataset.one_shot_rows}
+    if trained:
+        notes.append("One-shot searches: the architecture derived after the last epoch.")
+    if trained & {"cifar100", "ImageNet16-120"}:
+        notes.append(
+            "On cifar100 and ImageNet16-120, one-shot searches validate on x-valid, one half of the official test images, and "
+            "train on all training images, as in the reference; the test accuracy is of the other half."
+        )
+    return notes
+
+
+def findings(report: Report) -> list[str]:
+    """Comparisons with the references, and operations of the chosen cells, for each dataset."""
+    return [note for dataset in report.datasets for note in (*_verdicts(dataset), *_cells(dataset))]
+
+
+def _verdicts(dataset: DatasetReport) -> list[str]:
+    """Methods that beat the space mean and random search, by the mean test accuracy."""
+    references = [("the space mean", dataset.average[1])]
+    references += [(row.label, row.test.mean) for row in dataset.rows if row.experiment.algorithm == "random"]
+    verdicts = []
+    for name, accuracy in references:
+        others = [row for row in dataset.rows if row.label != name]
+        sides = {
+            "above": [row.label for row in others if row.test.mean > accuracy],
+            "not above": [row.label for row in others if not row.test.mean > accuracy],
+        }
+        text = "; ".join(f"{side}: {', '.join(labels)}" for side, labels in sides.items() if labels)
+        if text:
+            verdicts.append(f"{dataset.dataset}, mean test accuracy against {name} ({accuracy:.2f}): {text}.")
+    return verdicts
+
+
+def _cells(dataset: DatasetReport) -> list[str]:
+    """Operations of the cells that one-shot searches chose; empty for a space whose choices are not operations."""
+    if not set(PARAMETER_FREE) & set(dataset.table.space.choices(0)):
+        return []
+    return [f"{dataset.dataset}, {row.label}: {_operations(dataset, row)}." for row in dataset.one_shot_rows]
+
+
+def _operations(dataset: DatasetReport, row: Row) -> str:
+    """Shares of the operations in the chosen cells, and the runs whose cells collapsed or are not connected."""
+    space = dataset.table.space
+    operations = space.choices(0)
+    cells = [space.architecture(int(index)) for index in row.chosen]
+    shares = operation_counts(cells, operations).mean(axis=0) / len(cells[0])
+    mix = ", ".join(f"{name} {share:.0%}" for name, share in zip(operations, shares, strict=True) if share)
+    text = f"the operations of the chosen cells are {mix}"
+    collapsed = parameter_free(cells, operations) == 1
+    if collapsed.any():
+        text += f"; COLLAPSED to nothing but skip_connect and none in {collapsed.sum()} of {len(cells)} runs"
+        text += f" ({_listed(row.chosen[collapsed])})"
+        text += _collapsed_in_the_literature(dataset.table, dataset.dataset, row.experiment.algorithm)
+    cut = np.array([not space.is_connected(cell) for cell in cells])
+    if cut.any():
+        text += f"; NO PATH from input to output in {cut.sum()} of {len(cells)} runs ({_listed(row.chosen[cut])})"
+    return text
+
+
+def _listed(indices: IntArray) -> str:
+    return ", ".join(map(str, np.unique(indices)))
+
+
+def _collapsed_in_the_literature(table: Table, dataset: str, algorithm: str) -> str:
+    """How many published runs of a search collapsed."""
+    counts = []
+    for (of_algorithm, of_dataset), indices in published.TOPOLOGY_CELLS.items():
+        if of_algorithm == algorithm and (of_dataset == dataset or dataset not in published.DATASETS):
+            free = parameter_free([table.space.architecture(index) for index in indices]) == 1
+            counts.append(f"{free.sum()} of {len(indices)} on {of_dataset}")
+    if not counts:
+        return "; no published cells to compare with"
+    return f"; of the published runs of {algorithm}, {', '.join(counts)} did so too"

@@ -1,0 +1,206 @@
+"""Numbers of a report: full-training accuracies looked up once, and what each experiment reached by them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from benchmark_api.tables.table import Table
+from benchmark_api.types import BoolArray, FloatArray, IntArray
+from experiments.analysis.statistics import MIN_RUNS, Comparison, Summary, compare_all, rank_all, standard_errors_apart, summarize
+from experiments.analysis.trajectories import Readout, final_architectures, final_values, seconds_to_reach
+from experiments.report import published
+from experiments.report.lookup import full_training_accuracy
+from experiments.store import SAME_RESULT, AnyCondition, AnyExperiment
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One experiment in a report; accuracies in percent.
+
+    Attributes:
+        experiment: its runs.
+        label: the search and, in brackets, every setting that is not the default.
+        chosen: [run], official index of the architecture that each run chose.
+        valid_finals: [run], full-training validation accuracy, read off as the report's `readout` says.
+        test_finals: [run], full-training test accuracy.
+        valid: summary of the validation accuracies.
+        test: summary of the test accuracies.
+        rank: average rank among the black-box rows with at least `MIN_RUNS` runs, see `rank_all`; NaN for others.
+        seconds_to_best: first time at which the median run had chosen an architecture with the best row's final median test
+            accuracy, see `seconds_to_reach`; the best row of the same kind.
+        published: the paper's accuracies and number of runs, where it ran this search with these settings.
+    """
+
+    experiment: AnyExperiment
+    label: str
+    chosen: IntArray
+    valid_finals: FloatArray
+    test_finals: FloatArray
+    valid: Summary
+    test: Summary
+    rank: float
+    seconds_to_best: float
+    published: tuple[published.Accuracy, int] | None
+
+    def standard_errors(self) -> tuple[float, float]:
+        """Validation and test mean minus the published ones, in standard errors of the difference."""
+        if self.published is None:
+            return NAN, NAN
+        paper, runs = self.published
+        return (
+            standard_errors_apart(self.valid.mean, self.valid.std, self.valid.runs, paper.valid_mean, paper.valid_std, runs),
+            standard_errors_apart(self.test.mean, self.test.std, self.test.runs, paper.test_mean, paper.test_std, runs),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class DatasetReport:
+    """All experiments on one dataset of one table.
+
+    Attributes:
+        table: the table.
+        dataset: the dataset.
+        readout: how final values were read off, see `final_values`.
+        valid: [architecture], validation accuracy after full training, percent; see `full_training_accuracy`.
+        test: [architecture], test accuracy after full training, percent.
+        rows: one per experiment, those of the published table first.
+        comparisons: of the test accuracies, every pair of rows.
+    """
+
+    table: Table
+    dataset: str
+    readout: Readout
+    valid: FloatArray
+    test: FloatArray
+    rows: tuple[Row, ...]
+    comparisons: tuple[Comparison, ...] = field(repr=False)
+
+    @property
+    def one_shot_rows(self) -> list[Row]:
+        """Rows whose runs trained a network."""
+        return [row for row in self.rows if not row.experiment.kind.simulated]
+
+    @cached_property
+    def optimum(self) -> tuple[float, float]:
+        """Best validation and best test accuracy of the space, each by itself."""
+        return float(np.nanmax(self.valid)), float(np.nanmax(self.test))
+
+    @cached_property
+    def average(self) -> tuple[float, float]:
+        """Mean validation and test accuracy over the space."""
+        return float(np.nanmean(self.valid)), float(np.nanmean(self.test))
+
+    @cached_property
+    def percentile(self) -> FloatArray:
+        """Share of the space that is not better on the test set [architecture], percent; NaN where not measured."""
+        measured = np.sort(self.test[~np.isnan(self.test)])
+        share = np.searchsorted(measured, self.test, side="right") * 100.0 / max(len(measured), 1)
+        return np.where(np.isnan(self.test), np.nan, share)
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """All experiments on one table.
+
+    Attributes:
+        table: the table.
+        readout: how final values were read off, see `final_values`.
+        datasets: one for each dataset with results, in the table's order.
+    """
+
+    table: Table
+    readout: Readout
+    datasets: tuple[DatasetReport, ...]
+
+    @property
+    def rows(self) -> list[Row]:
+        """Rows of all datasets."""
+        return [row for dataset in self.datasets for row in dataset.rows]
+
+
+def make_report(table: Table, experiments: Sequence[AnyExperiment], readout: Readout = "step") -> Report:
+    """Report experiments of one table.
+
+    Raises:
+        ValueError: the table lacks a full-training accuracy of a chosen architecture, or as for `final_values`.
+    """
+    datasets = []
+    for dataset in table.datasets:
+        here = sorted((e for e in experiments if e.dataset == dataset), key=reading_order)
+        if here:
+            datasets.append(_dataset_report(table, dataset, here, readout))
+    return Report(table, readout, tuple(datasets))
+
+
+def reading_order(condition: AnyCondition) -> tuple[int, int, str, str]:
+    """Sort key of experiments: by kind, and within a kind the published ones first."""
+    order = [row.algorithm for row in published.TOPOLOGY]
+    known = order.index(condition.algorithm) if condition.algorithm in order else len(order)
+    return condition.kind.order, known, condition.algorithm, condition.hyperparameters
+
+
+def _dataset_report(table: Table, dataset: str, experiments: Sequence[AnyExperiment], readout: Readout) -> DatasetReport:
+    valid, test = full_training_accuracy(table, dataset)
+    ddof = 0 if readout == "reference" else 1
+    finals = [final_values(experiment, test, readout) for experiment in experiments]  # [experiment][run]
+    ranks, targets = _ranks(experiments, finals), _best_medians(experiments, finals)
+    rows = []
+    for experiment, test_finals, rank in zip(experiments, finals, ranks, strict=True):
+        chosen, valid_finals = final_architectures(experiment), final_values(experiment, valid, readout)
+        _check_measured(table, experiment, chosen, np.isnan(valid_finals) | np.isnan(test_finals))
+        default = experiment.deviations(table.search_schedule).keys() <= SAME_RESULT
+        rows.append(
+            Row(
+                experiment=experiment,
+                label=experiment.label(table.search_schedule),
+                chosen=chosen,
+                valid_finals=valid_finals,
+                test_finals=test_finals,
+                valid=summarize(valid_finals, ddof),
+                test=summarize(test_finals, ddof),
+                rank=rank,
+                seconds_to_best=seconds_to_reach(experiment, test, targets[experiment.kind.name]),
+                published=published.find(table.space.name, dataset, experiment.algorithm) if default else None,
+            )
+        )
+    comparisons = compare_all([(row.label, row.test_finals) for row in rows])
+    return DatasetReport(table, dataset, readout, valid, test, tuple(rows), tuple(comparisons))
+
+
+def _check_measured(table: Table, experiment: AnyExperiment, chosen: IntArray, unknown: BoolArray) -> None:
+    """Raise where the architecture that a run chose [run] has no full-training accuracy."""
+    if unknown.any():
+        raise ValueError(
+            f"{table.path}: no full-training accuracy on {experiment.dataset} of architecture {chosen[unknown][0]}, "
+            f"chosen by {experiment.algorithm} with seed {experiment.seeds[unknown][0]}"
+        )
+
+
+def _ranks(experiments: Sequence[AnyExperiment], finals: Sequence[FloatArray]) -> list[float]:
+    """Average ranks among the black-box experiments with enough runs; NaN for the others."""
+    samples = [
+        (str(number), values)
+        for number, (experiment, values) in enumerate(zip(experiments, finals, strict=True))
+        if experiment.kind.simulated and len(values) >= MIN_RUNS
+    ]
+    ranks = [NAN] * len(experiments)
+    if len(samples) > 1:
+        ranking = rank_all(samples)
+        for number, rank in zip(ranking.labels, ranking.ranks, strict=True):
+            ranks[int(number)] = rank
+    return ranks
+
+
+def _best_medians(experiments: Sequence[AnyExperiment], finals: Sequence[FloatArray]) -> dict[str, float]:
+    """Highest median of final values among the experiments of each kind."""
+    bests: dict[str, float] = {}
+    for experiment, values in zip(experiments, finals, strict=True):
+        kind = experiment.kind.name
+        bests[kind] = max(float(np.median(values)), bests.get(kind, -np.inf))
+    return bests

@@ -1,0 +1,165 @@
+"""Reports as text: Markdown, LaTeX and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from benchmark_api.tables.table import Table
+from experiments.analysis.statistics import MIN_RUNS
+from experiments.report.columns import COLUMNS, Value
+from experiments.report.notes import conventions, findings
+from experiments.report.numbers import DatasetReport, Report
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table of texts, in no format yet."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+
+
+def text_tables(report: Report) -> list[TextTable]:
+    """Tables of accuracies and of merits and costs, then one matrix of comparisons per dataset."""
+    name, about = f"{report.table.space.name} space", title_of(report.table)
+    accuracies = _table_of_columns(report, "accuracies", f"{name}: {about}")
+    accuracies = replace(accuracies, notes=(*conventions(report), *accuracies.notes, *findings(report)))
+    tables = [accuracies, _table_of_columns(report, "merits", f"{name}, merits and costs: {about}")]
+    return tables + [_comparison_matrix(dataset, about) for dataset in report.datasets if len(dataset.rows) > 1]
+
+
+def title_of(table: Table) -> str:
+    """Title of a table with its notice."""
+    return f"{table.title} ({table.notice})" if table.notice else table.title
+
+
+def _table_of_columns(report: Report, table: Literal["accuracies", "merits"], title: str) -> TextTable:
+    """The columns of one text table, without those in which all fields are empty."""
+    rows, filled = [], []
+    for dataset in report.datasets:
+        rows += [(dataset.dataset, row.label) for row in dataset.rows]
+        rows += [(dataset.dataset, "optimum"), (dataset.dataset, "space mean")]
+    columns = [column for column in COLUMNS.values() if column.title and column.table == table]
+    for column in columns:
+        texts = []
+        for dataset in report.datasets:
+            values = [*(column.value(dataset, row) for row in dataset.rows), column.optimum(dataset), column.mean(dataset)]
+            texts += list(map(column.text, values))
+        if any(texts):
+            filled.append((column, texts))
+    return TextTable(
+        title,
+        ("dataset", "algorithm", *(column.title for column, _ in filled)),
+        tuple((*row, *(texts[number] for _, texts in filled)) for number, row in enumerate(rows)),
+        tuple(column.note for column, _ in filled if column.note),
+    )
+
+
+def _comparison_matrix(dataset: DatasetReport, about: str) -> TextTable:
+    labels = [row.label for row in dataset.rows]
+    cells: dict[tuple[str, str], str] = {}
+    for pair in dataset.comparisons:
+        mark = f"n < {MIN_RUNS}" if np.isnan(pair.p) else _stars(pair.p)
+        cells[pair.first, pair.second] = f"{pair.improvement:.2f} {mark}".strip()
+        cells[pair.second, pair.first] = f"{1 - pair.improvement:.2f} {mark}".strip()
+    return TextTable(
+        f"{dataset.dataset}: probability that a run of the row beats one of the column on the test set ({about})",
+        ("", *labels),
+        tuple((first, *(cells.get((first, second), "") for second in labels)) for first in labels),
+        (
+            "Ties count half. Mann-Whitney U, two-sided, Holm's correction over all pairs of the dataset: "
+            "* p < 0.05, ** p < 0.01, *** p < 0.001.",
+        ),
+    )
+
+
+def _stars(p: float) -> str:
+    return "*" * sum(p < threshold for threshold in (0.05, 0.01, 0.001))
+
+
+# -- formats -----------------------------------------------------------------------------------------------------------------
+
+
+def to_csv(reports: Sequence[Report]) -> str:
+    """Reports as one CSV table with a row per experiment; a field without a value is empty."""
+    columns = [column for column in COLUMNS.values() if column.csv]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(column.name for column in columns)
+    for report in reports:
+        for dataset in report.datasets:
+            writer.writerows([_field(column.value(dataset, row)) for column in columns] for row in dataset.rows)
+    return buffer.getvalue()
+
+
+def _field(value: Value) -> str:
+    return value if isinstance(value, str) else "" if np.isnan(value) else f"{value:.4f}"
+
+
+def markdown(table: TextTable) -> str:
+    """A table in Markdown with aligned columns, its notes below."""
+    lines = [table.header, *table.rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(table.header))]
+    padded = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines]
+    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+    text = [f"### {table.title}", "", padded[0], rule, *padded[1:], ""]
+    for note in table.notes:
+        text += [note.replace("*", "\\*"), ""]
+    return "\n".join(text)
+
+
+_LATEX: Mapping[int, str] = str.maketrans(
+    {
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+        "\\": r"\textbackslash{}",
+        "±": r"$\pm$",
+        "Δ": r"$\Delta$",
+        "<": "$<$",
+        ">": "$>$",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+    }
+)
+
+
+def latex(table: TextTable) -> str:
+    """A table in LaTeX (package booktabs), its notes in the caption."""
+
+    def line(cells: Sequence[str]) -> str:
+        return " & ".join(cell.translate(_LATEX) for cell in cells) + r" \\"
+
+    return "\n".join(
+        [
+            r"\begin{table}",
+            rf"\caption{{{' '.join((table.title + '.', *table.notes)).translate(_LATEX)}}}",
+            rf"\begin{{tabular}}{{{'l' * len(table.header)}}}",
+            r"\toprule",
+            line(table.header),
+            r"\midrule",
+            *(line(row) for row in table.rows),
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _all_tables(write: Callable[[TextTable], str]) -> Callable[[Sequence[Report]], str]:
+    return lambda reports: "\n".join(write(table) for report in reports for table in text_tables(report))
+
+
+FORMATS: Mapping[str, Callable[[Sequence[Report]], str]] = {
+    "markdown": _all_tables(markdown),
+    "latex": _all_tables(latex),
+    "csv": to_csv,
+}
+"""Writers of reports, by format."""

@@ -1,0 +1,1 @@
+"""Figures: panels arranged for the report of a table."""

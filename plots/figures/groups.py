@@ -1,0 +1,102 @@
+"""Groups of experiments that share a panel, with the name and style of each."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from experiments.report import DatasetReport, Report, Row
+from experiments.store import AnyExperiment
+from plots.figures.layout import dataset_title
+from plots.panels.style import AlgorithmStyle, legend_order, style_of
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """An experiment with the look it has in every figure.
+
+    Attributes:
+        row: its row in the report.
+        name: title of the search, with the settings that distinguish it from its other configurations.
+        style: colour, dashes and marker.
+    """
+
+    row: Row
+    name: str
+    style: AlgorithmStyle
+
+    @property
+    def experiment(self) -> AnyExperiment:
+        """Its runs."""
+        return self.row.experiment
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Experiments that can be compared with each other: of one dataset, schedule and budget.
+
+    Attributes:
+        report: their dataset's report.
+        title: title of the dataset, with schedule and budget if there are several groups of that dataset.
+        slug: the same, for file names.
+        black_box: black-box searches in reading order.
+        one_shot: one-shot searches, which spend no simulated time: they are in all groups of their dataset.
+    """
+
+    report: DatasetReport
+    title: str
+    slug: str
+    black_box: Sequence[Entry]
+    one_shot: Sequence[Entry]
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """Entries of both kinds."""
+        return [*self.black_box, *self.one_shot]
+
+
+def groups_of(report: Report) -> list[Group]:
+    """Sort one table's experiments into groups; a configuration has the same name and style in all of them.
+
+    A dataset with one-shot experiments alone is a group without black-box searches.
+    """
+    configurations: defaultdict[str, set[str]] = defaultdict(set)
+    for row in report.rows:
+        configurations[row.experiment.algorithm].add(_configuration(row.experiment))
+    groups = []
+    for dataset in sorted(report.datasets, key=lambda dataset: (dataset.dataset.casefold(), dataset.dataset)):
+        entries = [_entry(row, configurations[row.experiment.algorithm]) for row in dataset.rows]
+        entries.sort(key=lambda entry: (legend_order(entry.experiment.algorithm), entry.name))
+        one_shot = [entry for entry in entries if not entry.experiment.kind.simulated]
+        searched: dict[tuple[str, float], list[Entry]] = {} if len(one_shot) < len(entries) else {("", 0.0): []}
+        for entry in entries:
+            if entry.experiment.kind.simulated:
+                searched.setdefault((entry.experiment.schedule, entry.experiment.budget), []).append(entry)
+        for (schedule, budget), black_box in sorted(searched.items(), key=lambda item: item[0]):
+            title, slug = dataset_title(dataset.dataset), dataset.dataset
+            if len(searched) > 1:
+                title, slug = f"{title}, {schedule} epochs, {budget:,.0f} s", f"{slug}-{schedule}-{budget:.0f}"
+            groups.append(Group(dataset, title, slug, black_box, one_shot))
+    return sorted(groups, key=lambda group: not group.black_box)
+
+
+def _configuration(experiment: AnyExperiment) -> str:
+    """Settings that are not the defaults, without those that distinguish groups."""
+    different = experiment.deviations(experiment.schedule).items()
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in different if name != "budget")
+
+
+def _entry(row: Row, configurations: Collection[str]) -> Entry:
+    """Name and style of an experiment among all configurations of its search; the default one has the first style."""
+    search, own = row.experiment.search_class(), _configuration(row.experiment)
+    name = search.title if search else row.experiment.algorithm
+    variants = ["", *sorted(set(configurations) - {""})]
+    return Entry(row, f"{name}, {own}" if own else name, style_of(row.experiment.algorithm, variants.index(own)))
+
+
+def label_of(entry: Entry, groups: Sequence[Group]) -> str:
+    """Name of an entry with the number of runs that entries of this name have in some groups."""
+    entries = [other for group in groups for other in group.entries]
+    runs = sorted({other.row.test.runs for other in entries if other.name == entry.name})
+    return f"{entry.name}, n = {runs[0]}" if len(runs) == 1 else f"{entry.name}, n = {runs[0]} to {runs[-1]}"

@@ -1,0 +1,92 @@
+"""Layout of figures: titles with the table's notice, grids of panels, and texts that fit their width."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmark_api.tables.table import Table
+from experiments.analysis.statistics import MIN_RUNS
+from plots.panels.style import MUTED_COLOR
+
+COLUMNS = 3
+"""Panels side by side."""
+
+MIN_WIDTH = 5.6
+"""Minimum width of a figure for titles and legends, inches."""
+
+CHARACTER = 0.07
+"""Approximate width of a character, inches."""
+
+DATASET_TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
+
+
+def dataset_title(dataset: str) -> str:
+    """Name of a dataset in titles."""
+    return DATASET_TITLES.get(dataset, dataset)
+
+
+def new_figure(
+    table: Table, title: str, panels: int, columns: int, size: tuple[float, float], extra: float, share: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """Make a figure with a title that carries the table's notice.
+
+    Args:
+        table: source of the figure's data.
+        title: what the figure shows.
+        panels: number of axes.
+        columns: maximum number side by side.
+        size: width and height of a panel, inches.
+        extra: height of title and legend, inches.
+        share: whether the panels share their axes.
+
+    Returns:
+        The figure and its axes.
+    """
+    columns = min(columns, panels)
+    rows = math.ceil(panels / columns)
+    width = max(size[0] * columns, MIN_WIDTH)
+    heading = f"{table.space.name.capitalize()} space: {title}"
+    if table.notice:
+        heading += "\n" + wrapped(table.notice, width / 1.2)  # larger letters than elsewhere
+    figure = Figure((width, size[1] * rows + extra + 0.2 * heading.count("\n")), layout="constrained")
+    figure.suptitle(heading, fontsize=10.5)
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share).ravel().tolist()
+    for unused in axes[panels:]:
+        unused.remove()
+    for lowest in axes[panels - columns : panels]:
+        lowest.tick_params(labelbottom=True)
+    return figure, axes[:panels]
+
+
+def wrapped(text: str, width: float) -> str:
+    """Break a text into lines that fit a width in inches."""
+    return textwrap.fill(text, int(width / CHARACTER))
+
+
+def explain(figure: Figure, how: str) -> None:
+    """Write below the panels how to read them."""
+    figure.supxlabel(wrapped(how, figure.get_figwidth()), fontsize="small", color=MUTED_COLOR)
+
+
+def name_axes(figure: Figure, across: str, up: str, how: str = "") -> None:
+    """Name both axes for all panels, and write below how to read them."""
+    below = wrapped(how, figure.get_figwidth()) if how else ""
+    figure.supxlabel("\n".join(line for line in (across, below) if line), fontsize="small")
+    figure.supylabel(up, fontsize="small")
+
+
+def name_epochs(panels: Sequence[Axes]) -> None:
+    """Name the epoch axis below the lowest panels."""
+    for axes in panels[-COLUMNS:]:
+        axes.set_xlabel("epoch")
+
+
+def about_curves(few: bool) -> str:
+    """How to read curves with bands; `few`: whether some have too few runs for a band."""
+    how = "lines: mean over n runs; bands: 95 % bootstrap interval of the mean"
+    return f"{how}; fewer than {MIN_RUNS} runs: each by itself" if few else how
