@@ -114,7 +114,7 @@ class RunOneShot(Spread):
         table = Table(self.table)
         dataset = self.dataset or (table.datasets[0] if len(table.datasets) == 1 else "cifar10")
         given = {name: value for name, value in asdict(self.config).items() if value is not None}
-        config = replace(one_shot.default_config(self.search_class, dataset), **given)
+        config = replace(self.search_class.default_config(dataset), **given)
         condition = one_shot.condition_of(self.search_class, config, table, dataset, self.execution)
         if self.seeds < 1 or min(self.seed_list, default=0) < 0:
             raise ValueError(f"seeds must be at least 1, each of seed-list at least 0, got {self.seeds} and {self.seed_list}")
@@ -150,7 +150,7 @@ class RankingCommand(Spread):
     """Processes, of one thread each; by default one per processor, or one alone on other devices than the CPU."""
 
     def __call__(self) -> int:
-        from experiments.runs import one_shot
+        from experiments.runs.ranking import plan_ranking
 
         filters = {"dataset": self.dataset, "algorithm": self.algorithm}
         filters = {name: value for name, value in filters.items() if value is not None}
@@ -161,7 +161,7 @@ class RankingCommand(Spread):
         pieces: list[ResultsPiece] = []
         for table, experiments in tables:
             for experiment in experiments:
-                pieces += one_shot.plan_ranking(experiment, table, self.results, **sample, device=self.device, root=self.data)
+                pieces += plan_ranking(experiment, table, self.results, **sample, device=self.device, root=self.data)
         status = _sweep(pieces, self.jobs or _one_shot_jobs(self.device), self.results, self.make_engine())
         rankings = store.load(self.results, store.RANKINGS, **filters, **sample)
         for table, found in tables_of(rankings, self.table) if rankings else []:
@@ -344,7 +344,7 @@ class ReproduceCommand(Spread):
         if not self.one_shot_seeds:
             return [], []
         from algorithms.one_shot import ONE_SHOT
-        from algorithms.one_shot.search import Execution
+        from algorithms.one_shot.task import Execution
         from experiments.runs import one_shot
 
         trained: list[Table] = []
@@ -358,7 +358,7 @@ class ReproduceCommand(Spread):
             trained.append(table)
             for search in ONE_SHOT.values():
                 if search.space == table.space.name:
-                    config = one_shot.default_config(search, dataset)
+                    config = search.default_config(dataset)
                     condition = one_shot.condition_of(search, config, table, dataset, execution)
                     seeds = one_shot.seeds_of(self.one_shot_seeds)
                     pieces += one_shot.plan(condition, table, self.results, seeds, self.data)
@@ -407,11 +407,10 @@ def _run_command(one_shot: bool) -> type:
     ]
     if one_shot:
         from algorithms.one_shot import ONE_SHOT
-        from algorithms.one_shot.search import Execution
-        from experiments.runs.one_shot import default_config
+        from algorithms.one_shot.task import Execution
 
         for search in ONE_SHOT.values():
-            usual, small, meaning = asdict(search.Config()), asdict(default_config(search, "digits")), _meanings(search.Config)
+            usual, small, meaning = asdict(search.Config()), asdict(search.default_config("digits")), _meanings(search.Config)
             config = _unchecked(
                 search.Config,
                 *(

@@ -128,7 +128,6 @@ def _piece(experiment: AnyExperiment, seed: int, table: Path, results: Path, dat
     if isinstance(experiment, OneShotExperiment):
         from experiments.runs import one_shot  # PyTorch takes seconds to import
 
-        config = one_shot.config_of(condition)
-        return one_shot.OneShotPiece(condition, config, seeds, table, code_version("one-shot"), data, results=results)
+        return one_shot.piece_of(condition, seeds, Table(table), results, data)
     config = BLACK_BOX[condition.algorithm].Config(**json.loads(condition.hyperparameters))
     return Piece(condition, config, seeds, table, code_version(), results=results)

@@ -297,11 +297,10 @@ def deviations(condition: AnyCondition, search_schedule: str) -> dict[str, objec
 
 def _one_shot_deviations(condition: OneShotCondition) -> dict[str, object]:
     from algorithms.one_shot import ONE_SHOT
-    from algorithms.one_shot.search import Execution  # PyTorch takes seconds to import: only reports of one-shot runs pay
-    from experiments.runs.one_shot import default_config
+    from algorithms.one_shot.task import Execution  # PyTorch takes seconds to import: only reports of one-shot runs pay
 
     search = ONE_SHOT.get(condition.algorithm)
-    defaults = asdict(default_config(search, condition.dataset)) if search else {}
+    defaults = asdict(search.default_config(condition.dataset)) if search else {}
     return _others(json.loads(condition.hyperparameters), defaults) | _others(
         json.loads(condition.execution), asdict(Execution())
     )

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 
 from algorithms.one_shot import ONE_SHOT
-from algorithms.one_shot.search import EpochFigures, Execution, OneShotConfig, OneShotSearch, Task
+from algorithms.one_shot.metrics import EpochMetrics
+from algorithms.one_shot.search import OneShotConfig, OneShotSearch
+from algorithms.one_shot.task import Execution, Task
 from benchmark_api.spaces import Architecture, SizeSpace, TopologySpace
 from benchmark_api.training.datasets import Dataset, Split
 from benchmark_api.training.networks import Skeleton
@@ -64,10 +66,10 @@ def run(search: OneShotSearch) -> list[list[Any]]:
     """Train to the end; all figures of all epochs but times and memory, plain and comparable."""
     while search.epoch < search.config.epochs:
         search.train_epoch()
-    return [plain(figures) for figures in search.figures]
+    return [plain(figures) for figures in search.metrics]
 
 
-def plain(figures: EpochFigures) -> list[Any]:
-    measured = ("seconds", "derive_seconds", "peak_memory")
+def plain(figures: EpochMetrics) -> list[Any]:
+    measured = ("train_seconds", "derive_seconds", "peak_memory")
     values = {**dataclasses.asdict(figures), "arch_weights": figures.arch_weights.tolist()}
     return [value for name, value in values.items() if name not in measured]
