@@ -14,6 +14,7 @@ import numpy as np
 
 from algorithms.black_box import BLACK_BOX
 from benchmark_api.jobs.engines import events_of
+from benchmark_api.tables.table import Table
 from experiments import store
 from experiments.provenance import code_version
 from experiments.report import label, tables_of

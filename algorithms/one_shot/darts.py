@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +40,7 @@ class DartsFirstOrder(AlphaSearch):
         choose_none: bool = True
         """Whether `none` can be chosen, as in the reference; in section 2.4 of the paper it cannot."""
 
-    digits = {"epochs": 12, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
+    digits: ClassVar = {"epochs": 12, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
     config: Config
 
     def most_likely(self) -> Architecture:
@@ -72,7 +72,7 @@ class DartsSecondOrder(DartsFirstOrder):
         perturbation: Annotated[float, positive] = 0.01
         """Step of the finite difference in eq. 8: epsilon is this divided by the norm of its vector."""
 
-    digits = {"epochs": 5, "arch_rate": 0.01}
+    digits: ClassVar = {"epochs": 5, "arch_rate": 0.01}
     config: Config
 
     def _architecture_gradient(self, training: Batch, validation: Batch) -> Tensor:

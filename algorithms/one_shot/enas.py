@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -78,7 +78,7 @@ class Enas(OneShotSearch):
         candidates: Annotated[int, at_least(1)] = 100
         """Architectures sampled from the controller, each evaluated on one batch; the best is chosen."""
 
-    digits = {"epochs": 10, "updates": 5, "batch": 32, "rate": 0.1}
+    digits: ClassVar = {"epochs": 10, "updates": 5, "batch": 32, "rate": 0.1}
     config: Config
     supernet: TopologySupernet
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ class Rsps(OneShotSearch):
         candidates: Annotated[int, at_least(1)] = 100
         """Architectures drawn uniformly without replacement, each evaluated on one batch; the best is chosen."""
 
-    digits = {"epochs": 18, "batch": 32, "rate": 0.1}
+    digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1}
     config: Config
     supernet: TopologySupernet
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
@@ -40,7 +40,7 @@ class Setn(AlphaSearch):
         candidates: Annotated[int, at_least(1)] = 100
         """Most probable architectures, each evaluated on one batch; the best is chosen."""
 
-    digits = {"epochs": 10, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
+    digits: ClassVar = {"epochs": 10, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
     config: Config
     supernet: TopologySupernet
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -31,7 +32,7 @@ class Tas(SizeSearch):
             ValueError: a value is out of range.
         """
 
-    digits = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
+    digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
     config: Config
 
     def _sample(self, purpose: str) -> WidthPairs:

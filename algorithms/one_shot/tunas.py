@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +44,7 @@ class TuNas(SizeSearch):
         baseline_momentum: Annotated[float, between(0, 1, "[)")] = 0.95
         """Momentum of the moving average of the rewards."""
 
-    digits = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
+    digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
     config: Config
 
     def _start(self) -> None:

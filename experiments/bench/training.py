@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, fields
-from functools import partial, reduce
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ import torch
 from algorithms.one_shot import ONE_SHOT
 from algorithms.one_shot.darts import DartsFirstOrder
 from algorithms.one_shot.fbnetv2 import FBNetV2
-from algorithms.one_shot.search import Batch, Execution, OneShotSearch, Task
-from algorithms.one_shot.supernets.topology import SuperCell, WidthRule
+from algorithms.one_shot.search import OneShotSearch
+from algorithms.one_shot.supernets import MixedCell, WidthMasks
+from algorithms.one_shot.task import Batch, Execution, Task
 from benchmark_api.spaces import EDGES, Architecture, SizeSpace, TopologySpace
 from benchmark_api.training.build import Plan, Protocol, measure_speed, one_thread
 from benchmark_api.training.datasets import Dataset, Distortion, Split
@@ -70,7 +71,7 @@ class Supernets:
             plain: compute its cells by their definition.
         """
         if plain:
-            search = type(search.__name__, (CellsByDefinition, search), {})
+            search = type(search.__name__, (search,), {"cell": CellByDefinition})
         draw, device = torch.Generator().manual_seed(0), self.execution.device
         splits = {}
         for name in ("train", "x-valid"):
@@ -90,7 +91,7 @@ class Supernets:
             figures = [running.train_epoch() for _ in range(1 + self.steps)]
         with tempfile.TemporaryDirectory() as folder:
             running.save(checkpoint := Path(folder, "checkpoint"))
-            return Steps([epoch.seconds for epoch in figures[1:]], figures[-1].peak_memory, checkpoint.stat().st_size)
+            return Steps([epoch.train_seconds for epoch in figures[1:]], figures[-1].peak_memory, checkpoint.stat().st_size)
 
 
 @dataclass(frozen=True)
@@ -142,43 +143,33 @@ class WidestStep(FBNetV2):
 
     name = "widest"
 
-    def _weight_rule(self) -> WidthRule:
-        return WidthRule()
+    def _weight_mode(self) -> WidthMasks:
+        return WidthMasks(torch.ones(len(self.supernet.decisions), self.supernet.width))
 
     def _architecture_step(self, training: Batch) -> None:
         pass
 
 
-class CellsByDefinition(OneShotSearch):
-    """Computes the cells of a search of the topology space by their definition."""
+class CellByDefinition(MixedCell):
+    """A cell computed edge by edge, operation by operation."""
 
-    def _start(self) -> None:
-        super()._start()
-        self.supernet.joint_cell = cell_by_definition
-        for block in self.supernet.blocks:
-            if isinstance(block, SuperCell):
-                block.forward = partial(cell_by_definition, block)  # type: ignore[method-assign]
-
-
-def cell_by_definition(
-    cell: SuperCell, x: torch.Tensor, weights: torch.Tensor | None = None, path: Architecture | None = None
-) -> torch.Tensor:
-    """A cell edge by edge, operation by operation; arguments as in `algorithms.one_shot.supernets.topology.Rule`."""
-    nodes: list[torch.Tensor] = [x]
-    for edge, ((target, source), operations) in enumerate(zip(EDGES, cell.edges, strict=True)):
-        assert isinstance(operations, torch.nn.ModuleList)
-        chosen = range(len(operations)) if path is None else [path[edge]]
-        terms = [operations[choice](nodes[source]) for choice in chosen]
-        if weights is not None:
-            terms = [weights[edge, choice] * term for choice, term in zip(chosen, terms, strict=True)]
-            if path is not None:
-                terms.append(weights[edge].sum() - weights[edge, path[edge]])
-        term = reduce(torch.add, terms)
-        if target == len(nodes):
-            nodes.append(term)
-        else:
-            nodes[target] = nodes[target] + term
-    return nodes[-1]
+    def forward(self, x: torch.Tensor, weights: torch.Tensor | None = None, path: Architecture | None = None) -> torch.Tensor:
+        """Return the last node; arguments as for `MixedCell`."""
+        nodes: list[torch.Tensor] = [x]
+        for edge, ((target, source), operations) in enumerate(zip(EDGES, self.edges, strict=True)):
+            assert isinstance(operations, torch.nn.ModuleList)
+            chosen = range(len(operations)) if path is None else [path[edge]]
+            terms = [operations[choice](nodes[source]) for choice in chosen]
+            if weights is not None:
+                terms = [weights[edge, choice] * term for choice, term in zip(chosen, terms, strict=True)]
+                if path is not None:
+                    terms.append(weights[edge].sum() - weights[edge, path[edge]])
+            term = reduce(torch.add, terms)
+            if target == len(nodes):
+                nodes.append(term)
+            else:
+                nodes[target] = nodes[target] + term
+        return nodes[-1]
 
 
 def bench_supernets(supernets: Supernets) -> Iterator[Row]:

@@ -214,9 +214,7 @@ def plan(
     return pieces
 
 
-def piece_of(
-    condition: OneShotCondition, seeds: range, table: Table, results: Path, root: Path | None = None
-) -> OneShotPiece:
+def piece_of(condition: OneShotCondition, seeds: range, table: Table, results: Path, root: Path | None = None) -> OneShotPiece:
     """Return the job that makes the run with a seed; arguments as for `plan`."""
     version, root = code_version("one-shot"), root and root.absolute()
     return OneShotPiece(condition, config_of(condition), seeds, table.path.resolve(), version, root, results=results)

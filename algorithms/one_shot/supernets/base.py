@@ -40,7 +40,7 @@ class Supernet(nn.Module, ABC):
     def mixture(self, weights: Tensor) -> ForwardMode:
         """Return the mode that computes all choices, weighted by `weights` [decision, choice] and summed."""
 
-    def compile_parts(self) -> None:  # noqa: B027 (nothing is compiled by default)
+    def compile_parts(self) -> None:
         """Compile the parts that compute the same at every training step."""
 
 

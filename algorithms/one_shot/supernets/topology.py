@@ -88,9 +88,7 @@ class MixedCell(nn.Module):
                 terms[EDGES[edge][0]] += outputs
         return total(terms[-1], x)
 
-    def mix(
-        self, x: Tensor, edges: Sequence[int], weights: Tensor | None, path: Architecture | None
-    ) -> dict[int, list[Tensor]]:
+    def mix(self, x: Tensor, edges: Sequence[int], weights: Tensor | None, path: Architecture | None) -> dict[int, list[Tensor]]:
         """Return the outputs of edges that leave one node, by edge; an edge's output is the sum of its list.
 
         Args:
