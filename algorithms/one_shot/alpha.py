@@ -18,11 +18,7 @@ from benchmark_api.spaces import Architecture
 
 @dataclass(frozen=True)
 class AlphaConfig(OneShotConfig):
-    """Hyperparameters of searches whose architecture parameters are trained by Adam.
-
-    Raises:
-        ValueError: a value is out of range.
-    """
+    """Hyperparameters of searches whose architecture parameters are trained by Adam."""
 
     arch_rate: Annotated[float, positive] = 3e-4
     """Step size of Adam."""
@@ -43,11 +39,7 @@ class AlphaConfig(OneShotConfig):
 
 @dataclass(frozen=True)
 class TemperedConfig(AlphaConfig):
-    """Hyperparameters of searches whose softmax has a falling temperature.
-
-    Raises:
-        ValueError: a value is out of range.
-    """
+    """Hyperparameters of searches whose softmax has a falling temperature."""
 
     tau_max: Annotated[float, positive] = 10.0
     """Temperature of the softmax in the first epoch."""

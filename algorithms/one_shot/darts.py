@@ -31,11 +31,7 @@ class DartsFirstOrder(AlphaSearch):
 
     @dataclass(frozen=True)
     class Config(AlphaConfig):
-        """Hyperparameters of first-order DARTS.
-
-        Raises:
-            ValueError: a value is out of range.
-        """
+        """Hyperparameters of first-order DARTS."""
 
         choose_none: bool = True
         """Whether `none` can be chosen, as in the reference; in section 2.4 of the paper it cannot."""
@@ -63,11 +59,7 @@ class DartsSecondOrder(DartsFirstOrder):
 
     @dataclass(frozen=True)
     class Config(DartsFirstOrder.Config):
-        """Hyperparameters of second-order DARTS.
-
-        Raises:
-            ValueError: a value is out of range.
-        """
+        """Hyperparameters of second-order DARTS."""
 
         perturbation: Annotated[float, positive] = 0.01
         """Step of the finite difference in eq. 8: epsilon is this divided by the norm of its vector."""

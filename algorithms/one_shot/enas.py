@@ -36,11 +36,7 @@ class Enas(OneShotSearch):
 
     @dataclass(frozen=True)
     class Config(AlphaConfig):
-        """Hyperparameters of ENAS. The settings of Adam are the reference's for ENAS; other methods have other ones.
-
-        Raises:
-            ValueError: a value is out of range.
-        """
+        """Hyperparameters of ENAS. The settings of Adam are the reference's for ENAS; other methods have other ones."""
 
         arch_rate: Annotated[float, positive] = 1e-3
         """Step size of Adam."""

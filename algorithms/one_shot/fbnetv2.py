@@ -21,11 +21,7 @@ class FBNetV2(SizeSearch):
 
     @dataclass(frozen=True)
     class Config(TemperedSizeConfig):
-        """Hyperparameters of FBNetV2.
-
-        Raises:
-            ValueError: a value is out of range.
-        """
+        """Hyperparameters of FBNetV2."""
 
     digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
     config: Config

@@ -28,11 +28,7 @@ class Gdas(AlphaSearch):
 
     @dataclass(frozen=True)
     class Config(TemperedConfig):
-        """Hyperparameters of GDAS.
-
-        Raises:
-            ValueError: a value is out of range.
-        """
+        """Hyperparameters of GDAS."""
 
     digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
     config: Config

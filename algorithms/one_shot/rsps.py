@@ -33,11 +33,7 @@ class Rsps(OneShotSearch):
 
     @dataclass(frozen=True)
     class Config(OneShotConfig):
-        """Hyperparameters of RSPS.
-
-        Raises:
-            ValueError: a value is out of range.
-        """
+        """Hyperparameters of RSPS."""
 
         candidates: Annotated[int, at_least(1)] = 100
         """Architectures drawn uniformly without replacement, each evaluated on one batch; the best is chosen."""

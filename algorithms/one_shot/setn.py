@@ -31,11 +31,7 @@ class Setn(AlphaSearch):
 
     @dataclass(frozen=True)
     class Config(AlphaConfig):
-        """Hyperparameters of SETN.
-
-        Raises:
-            ValueError: a value is out of range.
-        """
+        """Hyperparameters of SETN."""
 
         candidates: Annotated[int, at_least(1)] = 100
         """Most probable architectures, each evaluated on one batch; the best is chosen."""

@@ -20,11 +20,7 @@ from benchmark_api.training.networks import space_costs
 
 @dataclass(frozen=True)
 class SizeConfig(AlphaConfig):
-    """Hyperparameters of searches of the size space.
-
-    Raises:
-        ValueError: a value is out of range.
-    """
+    """Hyperparameters of searches of the size space."""
 
     warmup: Annotated[float, between(0, 1)] = 0.0
     """Share of epochs with random widths, at first mostly the full one, and without updates of alpha; NATS-Bench: 0 or 0.3."""
@@ -129,8 +125,4 @@ class SizeSearch(AlphaSearch):
 
 @dataclass(frozen=True)
 class TemperedSizeConfig(TemperedConfig, SizeConfig):
-    """Hyperparameters of searches of the size space whose softmax has a falling temperature, which falls in a warm-up too.
-
-    Raises:
-        ValueError: a value is out of range.
-    """
+    """Hyperparameters of searches of the size space whose softmax has a falling temperature, which falls in a warm-up too."""

@@ -26,11 +26,7 @@ class Tas(SizeSearch):
 
     @dataclass(frozen=True)
     class Config(TemperedSizeConfig):
-        """Hyperparameters of TAS.
-
-        Raises:
-            ValueError: a value is out of range.
-        """
+        """Hyperparameters of TAS."""
 
     digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
     config: Config

@@ -29,11 +29,7 @@ class TuNas(SizeSearch):
 
     @dataclass(frozen=True)
     class Config(SizeConfig):
-        """Hyperparameters of TuNAS.
-
-        Raises:
-            ValueError: a value is out of range.
-        """
+        """Hyperparameters of TuNAS."""
 
         arch_decay: Annotated[float, at_least(0)] = 0.0
         """Weight decay of the architecture parameters."""

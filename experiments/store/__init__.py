@@ -20,7 +20,7 @@ supernet of a one-shot search. The columns are the fields of the kind's conditio
     epochs          list of int16     training epochs
     accuracy        list of float64   validation accuracy, percent
 
-One-shot, an entry for every epoch of training (see `algorithms.one_shot.search.EpochFigures`):
+One-shot, an entry for every epoch of training (see `algorithms.one_shot.metrics.EpochMetrics`):
 
     architecture    list of int32     official index of the one derived after the epoch
     train_loss, train_accuracy, valid_loss, valid_accuracy
@@ -123,7 +123,7 @@ class OneShotCondition:
         dataset: the dataset searched on, as the table names it.
         algorithm: registry name.
         hyperparameters: all of them, as JSON with sorted keys.
-        execution: how it is computed (`algorithms.one_shot.search.Execution`), as JSON.
+        execution: how it is computed (`algorithms.one_shot.task.Execution`), as JSON.
         setting: the images trained on and what surrounds the cells (`experiments.runs.one_shot.Setting`), as JSON.
         table_fingerprint: of the table that the derived architectures are looked up in, as are the next two.
         table_title: what the table holds.

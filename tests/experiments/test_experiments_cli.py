@@ -17,11 +17,11 @@ import pytest
 import algorithms
 import plots.__main__
 from algorithms.black_box import BLACK_BOX
+from algorithms.one_shot import ONE_SHOT
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import report, store
 from experiments.__main__ import main
 from experiments.report import published
-from experiments.runs import one_shot
 from experiments.runs.run import DEFAULT_BUDGETS, Run
 from experiments.store import Experiment
 
@@ -276,7 +276,7 @@ def test_reproduce_trains_supernets_where_there_are_images(
     draw = create_autospec(plots.__main__.draw, return_value=[])
     monkeypatch.setattr(plots.__main__, "draw", draw)
     monkeypatch.setattr(algorithms, "ONE_SHOT", {name: algorithms.ONE_SHOT[name] for name in ("gdas", "tas")})
-    monkeypatch.setitem(one_shot.DIGITS_DEFAULTS, "gdas", {"epochs": 1, "eval_batch": 16})
+    monkeypatch.setattr(ONE_SHOT["gdas"], "digits", {"epochs": 1, "eval_batch": 16})
     monkeypatch.setitem(DEFAULT_BUDGETS, ("topology", "digits"), 20_000.0)
     command = ("reproduce", "--table", digits_table.path, "--seeds", 2, "--one-shot-seeds", 1, "--jobs", 1)
     folders = ("--results", tmp_path / "results", "--figures", tmp_path / "figures")
