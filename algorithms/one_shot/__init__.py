@@ -1,6 +1,7 @@
 """One-shot searches, in the order of tables, legends and help. They need PyTorch."""
 
 from algorithms.one_shot.search import ONE_SHOT, OneShotSearch, register_one_shot
+from algorithms.one_shot.selection import SELECTIONS, Selection
 from algorithms.one_shot.rsps import Rsps
 from algorithms.one_shot.darts import DartsFirstOrder, DartsSecondOrder
 from algorithms.one_shot.gdas import Gdas
@@ -12,6 +13,7 @@ from algorithms.one_shot.tunas import TuNas
 
 __all__ = [
     "ONE_SHOT",
+    "SELECTIONS",
     "DartsFirstOrder",
     "DartsSecondOrder",
     "Enas",
@@ -19,6 +21,7 @@ __all__ = [
     "Gdas",
     "OneShotSearch",
     "Rsps",
+    "Selection",
     "Setn",
     "Tas",
     "TuNas",

@@ -11,20 +11,96 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor, nn
 
 from benchmark_api.jobs.files import whole_file
 from benchmark_api.tables.safetensors import FormatError, Layout, fingerprint, map_safetensors
 
 Array = npt.NDArray[Any]
+Part = nn.Module | torch.optim.Optimizer
+FORMAT = 1
+
+
+# -- the state of a search -----------------------------------------------------------------------------------------------------
+
+
+def state(draws: Mapping[str, torch.Generator], parts: Mapping[str, Part]) -> dict[str, Array]:
+    """Return a copy of the state of generators, modules and optimizers, as arrays named "PART/NAME".
+
+    Args:
+        draws: generators by purpose.
+        parts: modules and optimizers by name.
+    """
+    tensors = {f"draws/{name}": draw.get_state() for name, draw in draws.items()}
+    for name, part in parts.items():
+        values = part.state_dict() if isinstance(part, nn.Module) else _flat(part)
+        tensors |= {f"{name}/{key}": tensor for key, tensor in values.items()}
+    return {name: tensor.cpu().numpy().copy() for name, tensor in tensors.items()}
+
+
+def restore(arrays: Mapping[str, Array], draws: Mapping[str, torch.Generator], parts: Mapping[str, Part]) -> None:
+    """Give generators, modules and optimizers the state that `state` returned."""
+    for name, draw in draws.items():
+        draw.set_state(torch.from_numpy(arrays[f"draws/{name}"].copy()))
+    for name, part in parts.items():
+        prefix = f"{name}/"
+        values = {key[len(prefix) :]: torch.from_numpy(a.copy()) for key, a in arrays.items() if key.startswith(prefix)}
+        part.load_state_dict(values if isinstance(part, nn.Module) else _nested(part, values))
+
+
+def _flat(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the state of an optimizer by "PARAMETER/NAME", without its settings, which the configuration has."""
+    values_of = optimizer.state_dict()["state"]
+    return {f"{number}/{name}": value for number, values in values_of.items() for name, value in values.items()}
+
+
+def _nested(optimizer: torch.optim.Optimizer, flat: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Return the state dict of an optimizer from the result of `_flat`."""
+    values_of: dict[int, dict[str, Tensor]] = {}
+    for key, value in flat.items():
+        number, name = key.split("/")
+        values_of.setdefault(int(number), {})[name] = value
+    return {"state": values_of, "param_groups": optimizer.state_dict()["param_groups"]}
+
+
+# -- identity ------------------------------------------------------------------------------------------------------------------
+
+
+def require_same(path: str | os.PathLike[str], theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
+    """Check that a checkpoint belongs to this search.
+
+    Args:
+        path: the checkpoint, for the message.
+        theirs: its identity.
+        ours: the search's identity.
+
+    Raises:
+        ValueError: they differ; the message names the first fact that does.
+    """
+    for fact in dict.fromkeys((*ours, *theirs)):
+        if theirs.get(fact) != ours.get(fact):
+            raise ValueError(f"{path} is of another search: its {fact} is {_difference(theirs.get(fact), ours.get(fact))}")
+
+
+def _difference(theirs: Any, ours: Any) -> str:
+    """Describe the difference between a checkpoint's value and this search's; of mappings, only the entries that differ."""
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        names = sorted(name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name))
+        theirs, ours = ({name: values.get(name) for name in names} for values in (theirs, ours))
+    return f"{theirs}, this one's is {ours}"
+
+
+# -- the file ------------------------------------------------------------------------------------------------------------------
 
 
 def write(path: str | os.PathLike[str], arrays: Mapping[str, Array], facts: Mapping[str, Any]) -> None:
-    """Write a checkpoint; a file that was there stays until the new one is complete and on the disk.
+    """Write a checkpoint. An existing file is replaced only once the new one is complete and on the disk.
 
     Args:
-        path: the file to make, or to replace.
-        arrays: what to keep, by name.
-        facts: what to keep besides, as JSON has it.
+        path: the file to make or replace.
+        arrays: arrays by name.
+        facts: JSON-able facts.
     """
     text = json.dumps(facts)
     shapes = {name: (array.dtype, array.shape) for name, array in arrays.items()}
@@ -36,7 +112,7 @@ def write(path: str | os.PathLike[str], arrays: Mapping[str, Array], facts: Mapp
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, Any]]:
-    """The arrays and the facts of a checkpoint.
+    """Return the arrays and the facts of a checkpoint.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -53,5 +129,5 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, Any]
 
 
 def _digest(text: str, arrays: Mapping[str, Array]) -> str:
-    """SHA-256 of all that a checkpoint holds."""
+    """Return the SHA-256 of the content of a checkpoint."""
     return hashlib.sha256(text.encode() + fingerprint(arrays).encode()).hexdigest()

@@ -1,36 +1,27 @@
-"""DARTS, first and second order: all operations at once, weighted by a softmax that learns by gradient descent."""
+"""DARTS, first and second order: all operations at once, weighted by a softmax that is trained by gradient descent."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from algorithms.one_shot.search import AlphaConfig, AlphaSearch, Batch, register_one_shot
-from algorithms.one_shot.supernets.topology import Rule, Supernet, WidthRule
+from algorithms.one_shot.alpha import AlphaConfig, AlphaSearch
+from algorithms.one_shot.search import register_one_shot
+from algorithms.one_shot.task import Batch
+from benchmark_api.bounds import positive
 from benchmark_api.spaces import OPERATIONS, Architecture
-
-
-@dataclass(frozen=True)
-class DartsConfig(AlphaConfig):
-    """Hyperparameters of DARTS.
-
-    Raises:
-        ValueError: a value is out of range.
-    """
-
-    choose_none: bool = True
-    """Whether `none` can be chosen, as in the reference; in section 2.4 of the paper it cannot."""
 
 
 @register_one_shot
 class DartsFirstOrder(AlphaSearch):
-    """Algorithm 1 of the paper with xi = 0: the gradient of the validation loss with the weights as they are.
+    """Algorithm 1 of the paper with xi = 0: alpha descends the gradient of the validation loss at the current weights.
 
-    In each iteration the weights make their step first, then the architecture, as in the reference; the paper has it the other
-    way round.
+    `AlphaSearch` has the mixture of eq. 2 and the alternating steps. In each iteration the weights are updated first, then alpha,
+    as in the reference; the paper has the opposite order.
     """
 
     name = "darts-v1"
@@ -38,51 +29,43 @@ class DartsFirstOrder(AlphaSearch):
     paper = "Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019, arXiv 1806.09055"
     space = "topology"
 
-    Config = DartsConfig
-    config: DartsConfig
+    @dataclass(frozen=True)
+    class Config(AlphaConfig):
+        """Hyperparameters of first-order DARTS."""
 
-    def _weight_rule(self) -> Rule | WidthRule:
-        return self._architecture_rule()  # eq. 2
+        choose_none: bool = True
+        """Whether `none` can be chosen, as in the reference; in section 2.4 of the paper it cannot."""
 
-    def _evaluation_rule(self, architecture: Architecture) -> Rule | WidthRule:
-        return self._architecture_rule()
+    digits: ClassVar = {"epochs": 12, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
+    config: Config
 
-    def _choose(self) -> Architecture:
-        if self.config.choose_none:
-            return super()._choose()
-        some = self.alpha.clone()
-        some[:, OPERATIONS.index("none")] = -torch.inf
-        return tuple(some.argmax(dim=1).tolist())
+    def most_likely(self) -> Architecture:
+        """Return the operation with the highest score on each edge; `none` only if it can be chosen (section 2.4)."""
+        scores = self.architecture_weights()  # [edge, operation]
+        if not self.config.choose_none:
+            scores[:, OPERATIONS.index("none")] = -torch.inf
+        return tuple(scores.argmax(axis=1).tolist())
 
 
 @register_one_shot
 class DartsSecondOrder(DartsFirstOrder):
-    """Algorithm 1 with xi = the learning rate: the gradient of the validation loss at weights that are one step ahead.
+    """Algorithm 1 with xi = the learning rate: the gradient of the validation loss one step of the weights ahead.
 
-    Passes that only look ahead leave running statistics as they are.
+    Passes at other weights than the network's leave running statistics unchanged.
     """
 
     name = "darts-v2"
     title = "DARTS (2nd)"
 
     @dataclass(frozen=True)
-    class Config(DartsConfig):
-        """Hyperparameters of second-order DARTS.
+    class Config(DartsFirstOrder.Config):
+        """Hyperparameters of second-order DARTS."""
 
-        Raises:
-            ValueError: a value is out of range.
-        """
+        perturbation: Annotated[float, positive] = 0.01
+        """Step of the finite difference in eq. 8: epsilon is this divided by the norm of its vector."""
 
-        perturbation: float = 0.01
-        """How far apart from w the finite difference of eq. 8 is taken: epsilon is this divided by the norm of its vector."""
-
-        def __post_init__(self) -> None:
-            super().__post_init__()
-            if not self.perturbation > 0:
-                raise ValueError(f"perturbation must be positive, got {self.perturbation}")
-
+    digits: ClassVar = {"epochs": 5, "arch_rate": 0.01}
     config: Config
-    supernet: Supernet
 
     def _architecture_gradient(self, training: Batch, validation: Batch) -> Tensor:
         xi: float = self.optimizer.param_groups[0]["lr"]
@@ -93,9 +76,9 @@ class DartsSecondOrder(DartsFirstOrder):
         def loss(weights: Sequence[Tensor], batch: Batch) -> Tensor:
             """L(weights, alpha)."""
             state = dict(zip(names, weights, strict=True)) | {name: buffer.clone() for name, buffer in statistics.items()}
-            return nn.functional.cross_entropy(self._logits(batch[0], self._architecture_rule(), state), batch[1])
+            return nn.functional.cross_entropy(self.logits(batch[0], self._architecture_mode(), state), batch[1])
 
-        # w' is what a step of the optimizer would make of w (section 2.3), without Nesterov's look-ahead.
+        # w' is the result of one more optimizer step from w (section 2.3), without Nesterov's look-ahead.
         gradient = torch.autograd.grad(loss(w, training), w)
         momentum = (config.momentum * self.optimizer.state[parameter]["momentum_buffer"] for parameter in w)
         ahead = [
@@ -103,7 +86,7 @@ class DartsSecondOrder(DartsFirstOrder):
             for of_w, of_momentum, of_gradient in zip(w, momentum, gradient, strict=True)
         ]
         direct, *vector = torch.autograd.grad(loss(ahead, validation), (self.alpha, *ahead))
-        # Eq. 8: the second derivatives times the vector, from two gradients a little to both sides of w.
+        # Eq. 8: the second derivatives times the vector, by a central difference of gradients around w.
         epsilon = config.perturbation / torch.stack([part.square().sum() for part in vector]).sum().sqrt()
         above, below = (
             torch.autograd.grad(loss([a.detach() + step * b for a, b in zip(w, vector, strict=True)], training), self.alpha)[0]

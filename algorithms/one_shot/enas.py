@@ -1,15 +1,20 @@
-"""ENAS: a controller, trained by the policy gradient, draws the paths along which the weights learn."""
+"""ENAS: a recurrent controller, trained by the policy gradient, samples the paths along which the weights are trained."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import sqrt
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from algorithms.one_shot.search import AlphaConfig, FloatArray, OneShotSearch, register_one_shot
-from algorithms.one_shot.supernets.topology import Rule, Supernet
+from algorithms.one_shot.alpha import AlphaConfig
+from algorithms.one_shot.search import OneShotSearch, register_one_shot
+from algorithms.one_shot.selection import BestOfN
+from algorithms.one_shot.supernets import Paths, TopologySupernet
+from algorithms.one_shot.task import FloatArray
+from benchmark_api.bounds import at_least, between, positive
 from benchmark_api.spaces import EDGES, OPERATIONS, Architecture
 
 State = list[tuple[Tensor, Tensor]]
@@ -18,75 +23,60 @@ State = list[tuple[Tensor, Tensor]]
 
 @register_one_shot
 class Enas(OneShotSearch):
-    """Section 2.2 of the paper on the cell of NATS-Bench: after each epoch of the weights, the controller has one of its own.
+    """Section 2.2 of the paper on the cell of NATS-Bench: an epoch of the weights and updates of the controller alternate.
 
-    The controller is on the CPU, wherever the network is: its steps are too small for another device, and its draws are the same.
+    The controller is always on the CPU: its steps are too small for another device, and its draws stay equal.
     """
 
     name = "enas"
     title = "ENAS"
     paper = "Pham et al., Efficient Neural Architecture Search via Parameter Sharing, ICML 2018, arXiv 1802.03268"
     space = "topology"
+    default_selection = BestOfN
 
     @dataclass(frozen=True)
     class Config(AlphaConfig):
-        """Hyperparameters of ENAS; the settings of Adam are those that the reference states for it, not those of the others.
+        """Hyperparameters of ENAS. The settings of Adam are the reference's for ENAS; other methods have other ones."""
 
-        Raises:
-            ValueError: a value is out of range.
-        """
-
-        arch_rate: float = 1e-3
+        arch_rate: Annotated[float, positive] = 1e-3
         """Step size of Adam."""
 
-        arch_decay: float = 0.0
+        arch_decay: Annotated[float, at_least(0)] = 0.0
         """Weight decay of the controller."""
 
-        arch_eps: float = 1e-3
-        """What Adam adds to the root of the squared gradients."""
+        arch_eps: Annotated[float, positive] = 1e-3
+        """Added by Adam to the root of the squared gradients."""
 
-        hidden: int = 32
+        hidden: Annotated[int, at_least(1)] = 32
         """Units of each layer of the controller, and of its inputs."""
 
-        temperature: float = 5.0
-        """Divides the controller's logits before tanh."""
+        temperature: Annotated[float, positive] = 5.0
+        """Divisor of the controller's logits before tanh."""
 
-        tanh_scale: float = 2.5
-        """Multiplies them after it: the largest logit there is."""
+        tanh_scale: Annotated[float, positive] = 2.5
+        """Factor of the logits after tanh, and so the largest possible logit."""
 
-        updates: int = 50
+        updates: Annotated[int, at_least(1)] = 50
         """Steps of the controller after each epoch."""
 
-        samples: int = 20
-        """Architectures that are drawn for each of them."""
+        samples: Annotated[int, at_least(1)] = 20
+        """Architectures sampled for each step of the controller."""
 
-        entropy_weight: float = 1e-4
-        """Weight of the entropy in the reward; the accuracy is from 0 to 1."""
+        entropy_weight: Annotated[float, at_least(0)] = 1e-4
+        """Weight of the entropy in the reward, relative to an accuracy in [0, 1]."""
 
-        baseline_decay: float = 0.99
-        """Weight of the mean baseline of the epoch before in the baseline."""
+        baseline_decay: Annotated[float, between(0, 1)] = 0.99
+        """Decay of the reward baseline, applied to the previous epoch's mean baseline."""
 
-        clip: float = 5.0
-        """Norm to which the controller's gradient is cut."""
+        clip: Annotated[float, positive] = 5.0
+        """Largest norm of the controller's gradient; a longer one is scaled down."""
 
-        candidates: int = 100
-        """Architectures drawn from the controller, of which the best on a batch each is chosen."""
+        candidates: Annotated[int, at_least(1)] = 100
+        """Architectures sampled from the controller, each evaluated on one batch; the best is chosen."""
 
-        def __post_init__(self) -> None:
-            super().__post_init__()
-            for field in ("hidden", "updates", "samples", "candidates"):
-                if getattr(self, field) < 1:
-                    raise ValueError(f"{field} must be at least 1, got {getattr(self, field)}")
-            for field in ("temperature", "tanh_scale", "clip"):
-                if not getattr(self, field) > 0:
-                    raise ValueError(f"{field} must be positive, got {getattr(self, field)}")
-            if not self.entropy_weight >= 0:
-                raise ValueError(f"entropy_weight must be at least 0, got {self.entropy_weight}")
-            if not 0 <= self.baseline_decay <= 1:
-                raise ValueError(f"baseline_decay must be in [0, 1], got {self.baseline_decay}")
-
+    digits: ClassVar = {"epochs": 10, "updates": 5, "batch": 32, "rate": 0.1}
     config: Config
-    supernet: Supernet
+    supernet: TopologySupernet
 
     def _start(self) -> None:
         config = self.config
@@ -94,26 +84,22 @@ class Enas(OneShotSearch):
         self.adam = config.adam(self.controller.parameters())
         self._parts |= {"controller": self.controller, "adam": self.adam}
 
-    def _weight_rule(self) -> Rule:
-        return self.supernet.along(self._draw(1)[0])
-
-    def _evaluation_rule(self, architecture: Architecture) -> Rule:
-        return self.supernet.along(architecture)
+    def _weight_mode(self) -> Paths:
+        return self.supernet.along(self._draw(1)[0])  # eq. 1 with M = 1
 
     def _draw(self, count: int, purpose: str = "architecture") -> list[Architecture]:
         with torch.no_grad():
             return self.controller.sample(count, self.draws[purpose]).architectures
 
     def _end_epoch(self) -> None:
-        config, batches = self.config, self._evaluation_batches()
+        config, batches = self.config, self.evaluation_batches()
         previous = self.controller.baseline.item()  # mean of the epoch before; NaN after the first
         baselines = []
         for _ in range(config.updates):
-            # All samples of a step are drawn at once: the controller is the same for them.
+            # All samples of a step come from the same controller, so they are drawn at once.
             drawn = self.controller.sample(config.samples, self.draws["architecture"])
-            with torch.no_grad():
-                accuracy = self._accuracies(drawn.architectures, batches)
-            # The gradient also goes through the entropy in reward and baseline: a quirk of the reference, which is kept.
+            accuracy = self.accuracies(drawn.architectures, batches)  # [sample], in [0, 1]
+            # Reward and baseline are not detached from the entropy, as in the reference.
             reward = accuracy + config.entropy_weight * drawn.entropy
             baseline = accuracy if previous != previous else previous - (1 - config.baseline_decay) * (previous - reward)
             loss = (-drawn.log_probability * (reward - baseline)).mean()  # REINFORCE
@@ -127,18 +113,18 @@ class Enas(OneShotSearch):
     def architecture_weights(self) -> FloatArray:
         return self.controller.marginals()
 
-    def _choose(self) -> Architecture:
-        return self._best(self._draw(self.config.candidates, "evaluation"))
+    def candidates(self) -> list[Architecture]:
+        return self._draw(self.config.candidates, "evaluation")
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Architectures from a controller.
+    """Architectures sampled from a controller.
 
     Attributes:
-        architectures: what was drawn.
-        log_probability: of each [architecture].
-        entropy: sum over its decisions of the entropy of each, given the ones before [architecture].
+        architectures: the samples.
+        log_probability: of each sample [architecture].
+        entropy: sum of the entropies of its decisions, each given the previous ones [architecture], nats.
     """
 
     architectures: list[Architecture]
@@ -147,13 +133,13 @@ class Sample:
 
 
 class Controller(nn.Module):
-    """A recurrent network of two layers that decides edge by edge; what it decided is its next input.
+    """Recurrent network of two layers that decides edge by edge; each decision is its next input.
 
     Args:
         hidden: units of each layer, and of the inputs.
-        temperature: divides the logits before tanh.
-        tanh_scale: multiplies them after it.
-        generator: where initial weights are drawn.
+        temperature: divisor of the logits before tanh.
+        tanh_scale: factor of the logits after tanh.
+        generator: source of the initial weights.
     """
 
     baseline: Tensor
@@ -174,31 +160,31 @@ class Controller(nn.Module):
             nn.init.uniform_(parameter, -bound, bound, generator)
 
     def forward(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Log-probabilities of the next decision [row, operation] from its input [row, unit], and the state after it."""
+        """Return the log-probabilities of a decision [row, operation], given its input x [row, unit], and the state after it."""
         after = []
         for cell, (h, c) in zip(self.cells, state, strict=True):
-            x, c = cell(x, (h, c))
+            x, c = cell(x, (h, c))  # [row, unit] each
             after.append((x, c))
-        logits = self.tanh_scale * torch.tanh(self.linear(x) / self.temperature)
+        logits = self.tanh_scale * torch.tanh(self.linear(x) / self.temperature)  # [row, operation]
         return logits.log_softmax(dim=1), after
 
     def blank(self, rows: int) -> tuple[Tensor, State]:
-        """The first input and the state before it."""
+        """Return the first input [row, unit] and the initial state."""
         zeros = self.start.new_zeros(rows, self.start.shape[1])
         return self.start.expand(rows, -1), [(zeros, zeros)] * len(self.cells)
 
     def sample(self, count: int, generator: torch.Generator) -> Sample:
-        """Draw so many architectures."""
-        x, state = self.blank(count)
+        """Sample `count` architectures."""
+        x, state = self.blank(count)  # [sample, unit]
         choices, log_probabilities, entropies = [], [], []
         for _ in EDGES:
-            log_p, state = self(x, state)
+            log_p, state = self(x, state)  # [sample, operation]
             p = log_p.exp()
-            choice = torch.multinomial(p.detach(), 1, generator=generator)  # [row, 1]
+            choice = torch.multinomial(p.detach(), 1, generator=generator)  # [sample, 1]
             choices.append(choice)
             log_probabilities.append(log_p.gather(1, choice))
             entropies.append(-(p * log_p).sum(dim=1))
-            x = self.embedding(choice[:, 0])
+            x = self.embedding(choice[:, 0])  # [sample, unit]
         return Sample(
             architectures=[tuple(row) for row in torch.cat(choices, dim=1).tolist()],
             log_probability=torch.cat(log_probabilities, dim=1).sum(dim=1),
@@ -207,15 +193,15 @@ class Controller(nn.Module):
 
     @torch.no_grad()
     def marginals(self) -> FloatArray:
-        """The probability of each operation on each edge [edge, operation], over all that may have been decided before."""
+        """Return the exact marginal probability of each operation on each edge [edge, operation]."""
         x, state = self.blank(1)
-        prefixes, rows = torch.ones(1, dtype=torch.float64), []  # probability of everything that may precede
+        prefixes, rows = torch.ones(1, dtype=torch.float64), []  # probability of each sequence of earlier decisions [prefix]
         for _ in EDGES:
             log_p, state = self(x, state)
             joint = prefixes[:, None] * log_p.double().exp()  # [prefix, operation]
             rows.append(joint.sum(dim=0))
             prefixes = joint.flatten()
-            x = self.embedding.weight.repeat(len(joint), 1)
+            x = self.embedding.weight.repeat(len(joint), 1)  # [prefix * operation, unit]
             state = [(h.repeat_interleave(len(OPERATIONS), 0), c.repeat_interleave(len(OPERATIONS), 0)) for h, c in state]
         marginals: FloatArray = torch.stack(rows).numpy()
         return marginals

@@ -1,11 +1,14 @@
-"""FBNetV2: features of the full width, times the mean of the masks of all widths under a Gumbel softmax."""
+"""FBNetV2: features of the full width, times the mean of all widths' masks under a Gumbel softmax."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
 
 from algorithms.one_shot.gdas import gumbel_noise
 from algorithms.one_shot.search import register_one_shot
 from algorithms.one_shot.size_search import SizeSearch, TemperedSizeConfig
-from algorithms.one_shot.supernets.topology import WidthRule
+from algorithms.one_shot.supernets import WidthMasks
 
 
 @register_one_shot
@@ -16,11 +19,15 @@ class FBNetV2(SizeSearch):
     title = "FBNetV2"
     paper = "Wan et al., FBNetV2: Differentiable NAS for Spatial and Channel Dimensions, CVPR 2020, arXiv 2004.05565"
 
-    Config = TemperedSizeConfig
-    config: TemperedSizeConfig
+    @dataclass(frozen=True)
+    class Config(TemperedSizeConfig):
+        """Hyperparameters of FBNetV2."""
 
-    def _sample(self, purpose: str) -> WidthRule:
-        rows = self.alpha[self.decisions]  # [module, width]
+    digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
+    config: Config
+
+    def _sample(self, purpose: str) -> WidthMasks:
+        rows = self.alpha[self.supernet.decisions]  # [module, width]
         noise = gumbel_noise(rows.shape, self.draws[purpose]).to(rows)
-        weights = ((rows + noise) / self.config.tau(self.epoch)).softmax(dim=1)
-        return WidthRule(masks=weights @ self.supernet.candidates.to(weights))
+        weights = ((rows + noise) / self.config.tau(self.epoch)).softmax(dim=1)  # Gumbel softmax [module, width]
+        return WidthMasks(weights @ self.supernet.candidates.to(weights))  # weighted sum of the masks [module, channel]

@@ -1,53 +1,56 @@
-"""GDAS: one operation of each edge, drawn by the Gumbel-max trick, with the gradient of a softmax."""
+"""GDAS: one operation per edge, sampled by the Gumbel-max trick, with the gradient of a softmax."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from algorithms.one_shot.search import AlphaSearch, TemperedConfig, register_one_shot
-from algorithms.one_shot.supernets.topology import Rule, Supernet
+from algorithms.one_shot.alpha import AlphaSearch, TemperedConfig
+from algorithms.one_shot.search import register_one_shot
+from algorithms.one_shot.supernets import Paths, TopologySupernet
 from benchmark_api.spaces import Architecture
 
 
 @register_one_shot
 class Gdas(AlphaSearch):
-    """Differentiable model sampling. Each pass draws one architecture for all cells, also when it is only evaluated."""
+    """Differentiable model sampling (section 3.2 of the paper) on the cell of NATS-Bench.
+
+    Every forward pass samples one architecture shared by all cells, at evaluation too.
+    """
 
     name = "gdas"
     title = "GDAS"
     paper = "Dong & Yang, Searching for a Robust Neural Architecture in Four GPU Hours, CVPR 2019, arXiv 1910.04465"
     space = "topology"
 
-    Config = TemperedConfig
-    config: TemperedConfig
-    supernet: Supernet
+    @dataclass(frozen=True)
+    class Config(TemperedConfig):
+        """Hyperparameters of GDAS."""
 
-    @property
-    def tau(self) -> float:
-        """The temperature of the epoch that comes next, or is under way."""
-        return self.config.tau(self.epoch)
+    digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
+    config: Config
+    supernet: TopologySupernet
 
-    def _weight_rule(self) -> Rule:
-        return self._sample("architecture")
-
-    def _evaluation_rule(self, architecture: Architecture) -> Rule:
+    def _evaluation_mode(self, architecture: Architecture) -> Paths:
         return self._sample("evaluation")
 
-    def _architecture_rule(self) -> Rule:
+    def _architecture_mode(self) -> Paths:
         return self._sample("architecture")
 
-    def _sample(self, purpose: str) -> Rule:
-        """h is a one-hot sample by the Gumbel-max trick, its gradient that of the softmax p at temperature tau."""
-        gumbel = gumbel_noise(self.alpha.shape, self.draws[purpose]).to(self.alpha)
-        p = ((self.alpha.log_softmax(dim=1) + gumbel) / self.tau).softmax(dim=1)
-        chosen = p.argmax(dim=1)
-        h = nn.functional.one_hot(chosen, p.shape[1]) - p.detach() + p
-        return Rule(weights=h, paths=[tuple(chosen.tolist())] * self.supernet.cells)
+    def _sample(self, purpose: str) -> Paths:
+        """Sample h, a one-hot vector per edge by the Gumbel-max trick, with the gradient of the softmax p at temperature tau."""
+        gumbel = gumbel_noise(self.alpha.shape, self.draws[purpose]).to(self.alpha)  # [edge, operation]
+        p = ((self.alpha.log_softmax(dim=1) + gumbel) / self.config.tau(self.epoch)).softmax(dim=1)
+        chosen = p.argmax(dim=1)  # [edge]
+        h = nn.functional.one_hot(chosen, p.shape[1]) - p.detach() + p  # straight-through: value one-hot, gradient of p
+        return Paths([tuple(chosen.tolist())] * self.supernet.cells, weights=h)
 
 
 def gumbel_noise(shape: torch.Size, generator: torch.Generator) -> Tensor:
-    """Standard Gumbel noise, -log of exponential draws; all of it is drawn again if a number is not finite."""
+    """Return standard Gumbel noise, -log of exponential draws; all of it is drawn again if a number is not finite."""
     while True:
         noise = -torch.empty(shape).exponential_(generator=generator).log()
         if noise.isfinite().all():

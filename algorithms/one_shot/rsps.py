@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
 
-from algorithms.one_shot.search import FloatArray, OneShotConfig, OneShotSearch, register_one_shot
-from algorithms.one_shot.supernets.topology import Rule, Supernet
+from algorithms.one_shot.search import OneShotConfig, OneShotSearch, register_one_shot
+from algorithms.one_shot.selection import BestOfN
+from algorithms.one_shot.supernets import Paths, TopologySupernet
+from algorithms.one_shot.task import FloatArray
+from benchmark_api.bounds import at_least
 from benchmark_api.spaces import EDGES, OPERATIONS, Architecture
 
 NONE = OPERATIONS.index("none")
@@ -16,7 +20,7 @@ NONE = OPERATIONS.index("none")
 
 @register_one_shot
 class Rsps(OneShotSearch):
-    """Random search with weight sharing on the cell of NATS-Bench; each cell of each pass has a path of its own, as there.
+    """Random search with weight sharing on the cell of NATS-Bench; as in the reference, each cell of each pass has its own path.
 
     There is no architecture step; the reference's pass over a validation batch, which only logs, is left out.
     """
@@ -25,46 +29,39 @@ class Rsps(OneShotSearch):
     title = "RSPS"
     paper = "Li & Talwalkar, Random Search and Reproducibility for Neural Architecture Search, UAI 2019, arXiv 1902.07638"
     space = "topology"
+    default_selection = BestOfN
 
     @dataclass(frozen=True)
     class Config(OneShotConfig):
-        """Hyperparameters of RSPS.
+        """Hyperparameters of RSPS."""
 
-        Raises:
-            ValueError: a value is out of range.
-        """
+        candidates: Annotated[int, at_least(1)] = 100
+        """Architectures drawn uniformly without replacement, each evaluated on one batch; the best is chosen."""
 
-        candidates: int = 100
-        """Architectures drawn uniformly, without replacement, of which the best on a batch each is chosen."""
-
-        def __post_init__(self) -> None:
-            super().__post_init__()
-            if self.candidates < 1:
-                raise ValueError(f"candidates must be at least 1, got {self.candidates}")
-
+    digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1}
     config: Config
-    supernet: Supernet
+    supernet: TopologySupernet
 
-    def _weight_rule(self) -> Rule:
+    def _weight_mode(self) -> Paths:
         return self._random_paths("architecture")
 
-    def _evaluation_rule(self, architecture: Architecture) -> Rule:
+    def _evaluation_mode(self, architecture: Architecture) -> Paths:
         return self._random_paths("evaluation")
 
-    def _random_paths(self, purpose: str) -> Rule:
-        return Rule(paths=[random_path(self.draws[purpose]) for _ in range(self.supernet.cells)])
+    def _random_paths(self, purpose: str) -> Paths:
+        return Paths([random_path(self.draws[purpose]) for _ in range(self.supernet.cells)])
 
     def architecture_weights(self) -> FloatArray:
         return np.full((len(EDGES), len(OPERATIONS)), 1 / len(OPERATIONS))
 
-    def _choose(self) -> Architecture:
+    def candidates(self) -> list[Architecture]:
         space = self.task.space
         indices = torch.randperm(len(space), generator=self.draws["evaluation"])[: self.config.candidates]
-        return self._best([space.architecture(index) for index in indices.tolist()])
+        return [space.architecture(index) for index in indices.tolist()]
 
 
 def random_path(generator: torch.Generator) -> Architecture:
-    """The operations of one cell: those of a node's edges are drawn uniformly until one of them is not `none`."""
+    """Sample the operations of one cell; those of a node's edges are drawn uniformly until one of them is not `none`."""
     path: list[int] = []
     for incoming in (1, 2, 3):
         drawn = [NONE]

@@ -1,62 +1,62 @@
-"""SETN: weights learn along uniformly drawn paths, the architecture with all operations; its most probable candidates compete."""
+"""SETN: weights are trained along uniform paths, alpha with all operations; the most probable candidates compete."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
 
-from algorithms.one_shot.search import AlphaConfig, AlphaSearch, register_one_shot
-from algorithms.one_shot.supernets.topology import Rule, Supernet
+from algorithms.one_shot.alpha import AlphaConfig, AlphaSearch
+from algorithms.one_shot.search import register_one_shot
+from algorithms.one_shot.selection import BestOfN
+from algorithms.one_shot.supernets import Paths, TopologySupernet
+from benchmark_api.bounds import at_least
 from benchmark_api.spaces import Architecture
 
 
 @register_one_shot
 class Setn(AlphaSearch):
-    """The paper's method on the cell of NATS-Bench. A step has one path for all cells, in which all may be `none`, as there."""
+    """Stochastic training and template network of the paper, on the cell of NATS-Bench.
+
+    Each step samples one path shared by all cells; as in the reference it may contain only `none`.
+    """
 
     name = "setn"
     title = "SETN"
     paper = "Dong & Yang, One-Shot Neural Architecture Search via Self-Evaluated Template Network, ICCV 2019, arXiv 1910.05733"
     space = "topology"
+    default_selection = BestOfN
 
     @dataclass(frozen=True)
     class Config(AlphaConfig):
-        """Hyperparameters of SETN.
+        """Hyperparameters of SETN."""
 
-        Raises:
-            ValueError: a value is out of range.
-        """
+        candidates: Annotated[int, at_least(1)] = 100
+        """Most probable architectures, each evaluated on one batch; the best is chosen."""
 
-        candidates: int = 100
-        """Most probable architectures, of which the best on a batch each is chosen."""
-
-        def __post_init__(self) -> None:
-            super().__post_init__()
-            if self.candidates < 1:
-                raise ValueError(f"candidates must be at least 1, got {self.candidates}")
-
+    digits: ClassVar = {"epochs": 10, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
     config: Config
-    supernet: Supernet
+    supernet: TopologySupernet
 
-    def _weight_rule(self) -> Rule:
+    def _weight_mode(self) -> Paths:
         draw = self.draws["architecture"]
         return self.supernet.along(
             tuple(int(torch.randint(choices, (), generator=draw)) for choices in self.task.space.cardinalities)
         )
 
-    def _evaluation_rule(self, architecture: Architecture) -> Rule:
+    def _evaluation_mode(self, architecture: Architecture) -> Paths:
         return self.supernet.along(architecture)
 
+    def candidates(self) -> list[Architecture]:
+        return self.most_probable(self.config.candidates)
+
     def most_probable(self, count: int) -> list[Architecture]:
-        """So many architectures with the highest probability, the highest first: of log p = sum of log softmax(alpha)."""
-        log_p = self.alpha.detach().double().log_softmax(dim=1).cpu().numpy()
+        """Return the `count` architectures with the highest log p = sum of log softmax(alpha), the highest first."""
+        log_p = self.alpha.detach().double().log_softmax(dim=1).cpu().numpy()  # [edge, operation]
         total = np.zeros(())
         for of_decision in log_p:
-            total = np.add.outer(total, of_decision)
+            total = np.add.outer(total, of_decision)  # one axis more for each decision
         order = np.argsort(-total.ravel(), kind="stable")[:count]
         return [tuple(map(int, np.unravel_index(code, total.shape))) for code in order]
-
-    def _choose(self) -> Architecture:
-        return self._best(self.most_probable(self.config.candidates))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import torch
 
 from algorithms.one_shot.gdas import gumbel_noise
 from algorithms.one_shot.search import register_one_shot
 from algorithms.one_shot.size_search import SizeSearch, TemperedSizeConfig
-from algorithms.one_shot.supernets.topology import WidthRule
+from algorithms.one_shot.supernets import WidthPairs
 
 FLOOR = 1e-7
-"""Added to probabilities, so that two different widths can be drawn whatever they are."""
+"""Added to every probability so that two distinct widths can always be sampled."""
 
 
 @register_one_shot
@@ -21,14 +24,18 @@ class Tas(SizeSearch):
     title = "TAS"
     paper = "Dong & Yang, Network Pruning via Transformable Architecture Search, NeurIPS 2019, arXiv 1905.09717"
 
-    Config = TemperedSizeConfig
-    config: TemperedSizeConfig
+    @dataclass(frozen=True)
+    class Config(TemperedSizeConfig):
+        """Hyperparameters of TAS."""
 
-    def _sample(self, purpose: str) -> WidthRule:
-        rows = self.alpha.log_softmax(dim=1)[self.decisions]  # [module, width]
+    digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
+    config: Config
+
+    def _sample(self, purpose: str) -> WidthPairs:
+        rows = self.alpha.log_softmax(dim=1)[self.supernet.decisions]  # [module, width]
         noise = gumbel_noise(rows.shape, self.draws[purpose]).to(rows)
         logits = (rows + noise) / self.config.tau(self.epoch)  # eq. 3
         p = logits.detach().softmax(dim=1).cpu()
         drawn = torch.multinomial(p + FLOOR, 2, replacement=False, generator=self.draws[purpose])  # [module, 2]
-        weights = logits.gather(1, drawn.to(self.device)).softmax(dim=1)  # eq. 4: over the two that were drawn
-        return WidthRule(pairs=[((first, second), q) for (first, second), q in zip(drawn.tolist(), weights, strict=True)])
+        weights = logits.gather(1, drawn.to(self.device)).softmax(dim=1)  # eq. 4: over the two sampled widths [module, 2]
+        return WidthPairs([((first, second), q) for (first, second), q in zip(drawn.tolist(), weights, strict=True)])

@@ -1,22 +1,26 @@
-"""TuNAS: widths drawn from a policy that learns by REINFORCE, with masks that share the channels of the widest layer."""
+"""TuNAS: widths sampled from a policy trained by REINFORCE, as masks on the channels of the widest layer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from algorithms.one_shot.search import Batch, register_one_shot
+from algorithms.one_shot.search import register_one_shot
 from algorithms.one_shot.size_search import SizeConfig, SizeSearch
-from algorithms.one_shot.supernets.topology import WidthRule
+from algorithms.one_shot.supernets import ForwardMode, WidthMasks
+from algorithms.one_shot.task import Batch
+from benchmark_api.bounds import at_least, between
 
 
 @register_one_shot
 class TuNas(SizeSearch):
     """Sections 3 and 4 of the paper on the widths of NATS-Bench; the reward is the accuracy of a batch.
 
-    With a target of FLOPs the reward is the paper's absolute one: it falls by the distance from the target on either side.
+    With a target of FLOPs the reward is the paper's absolute reward (eq. 2): the distance from the target, on either side, is
+    subtracted.
     """
 
     name = "tunas"
@@ -25,26 +29,18 @@ class TuNas(SizeSearch):
 
     @dataclass(frozen=True)
     class Config(SizeConfig):
-        """Hyperparameters of TuNAS.
+        """Hyperparameters of TuNAS."""
 
-        Raises:
-            ValueError: a value is out of range.
-        """
+        arch_decay: Annotated[float, at_least(0)] = 0.0
+        """Weight decay of the architecture parameters."""
 
-        arch_decay: float = 0.0
-        """Weight decay of the architecture's parameters."""
+        cost_weight: Annotated[float, at_least(0)] = 0.1
+        """Weight of |FLOPs / target - 1|, subtracted from an accuracy in [0, 1] if there is a target: -beta of the paper."""
 
-        cost_weight: float = 0.1
-        """Weight of |FLOPs / target - 1| beside an accuracy from 0 to 1, where there is a target: -beta of the paper."""
+        baseline_momentum: Annotated[float, between(0, 1, "[)")] = 0.95
+        """Momentum of the moving average of the rewards."""
 
-        baseline_momentum: float = 0.95
-        """Weight of the past in the moving average of the rewards."""
-
-        def __post_init__(self) -> None:
-            super().__post_init__()
-            if not 0 <= self.baseline_momentum < 1:
-                raise ValueError(f"baseline_momentum must be in [0, 1), got {self.baseline_momentum}")
-
+    digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
     config: Config
 
     def _start(self) -> None:
@@ -53,44 +49,50 @@ class TuNas(SizeSearch):
         self._parts["average"] = self.average
 
     def _draw(self, purpose: str) -> Tensor:
-        """The choice of each module [module, 1]."""
-        p = self.alpha.detach().softmax(dim=1)[self.decisions].cpu()
+        """Sample a choice for each module [module, 1]."""
+        p = self.alpha.detach().softmax(dim=1)[self.supernet.decisions].cpu()  # [module, width]
         return torch.multinomial(p, 1, generator=self.draws[purpose])
 
-    def _sample(self, purpose: str) -> WidthRule:
-        return WidthRule(masks=self.supernet.candidates[self._draw(purpose)[:, 0]])
+    def _sample(self, purpose: str) -> WidthMasks:
+        return WidthMasks(self.supernet.candidates[self._draw(purpose)[:, 0]])  # [module, channel]
 
     def _architecture_step(self, training: Batch) -> None:
-        if self.warming_up:  # the baseline learns, alpha does not
-            self._reward(self._validation_batch(len(training[1])), self._rule("architecture"), 0.0)
+        if self.warming_up:  # the baseline is updated, alpha is not
+            self._advantage(self.validation_batch(len(training[1])), self._mode("architecture"), 0.0)
         else:
             super()._architecture_step(training)
 
     def _architecture_gradient(self, training: Batch, validation: Batch) -> Tensor:
         drawn = self._draw("architecture")
-        rule = WidthRule(masks=self.supernet.candidates[drawn[:, 0]])
-        advantage = self._reward(validation, rule, self._distance_of(drawn[:, 0].tolist()))
-        log_p = self.alpha.log_softmax(dim=1)[self.decisions].gather(1, drawn.to(self.device)).sum()
-        return torch.autograd.grad(-advantage * log_p, self.alpha)[0]
+        mode = WidthMasks(self.supernet.candidates[drawn[:, 0]])  # [module, channel]
+        advantage = self._advantage(validation, mode, self._distance_of(drawn[:, 0].tolist()))
+        log_p = self.alpha.log_softmax(dim=1)[self.supernet.decisions].gather(1, drawn.to(self.device)).sum()
+        return torch.autograd.grad(-advantage * log_p, self.alpha)[0]  # REINFORCE
 
-    def _reward(self, batch: Batch, rule: WidthRule, distance: float) -> float:
-        """The reward of a rule, percent, less the baseline, which contains it already, as in the reference [Q]."""
+    def _advantage(self, batch: Batch, mode: ForwardMode, distance: float) -> float:
+        """Return the advantage of sampled widths, percent. The baseline already includes this reward, as in the reference.
+
+        Args:
+            batch: validation images.
+            mode: the sampled widths.
+            distance: cost term of the reward, relative to an accuracy in [0, 1].
+        """
         images, labels = batch
         with torch.no_grad():
-            accuracy = (self._logits(images, rule).argmax(dim=1) == labels).double().mean()
+            accuracy = (self.logits(images, mode).argmax(dim=1) == labels).double().mean()
         reward = 100.0 * (float(accuracy) - distance)
         return reward - self.average.updated(reward, self.config.baseline_momentum)
 
     def _distance_of(self, choices: list[int]) -> float:
-        """Eq. 2, its last term: the weighted distance from the target of the FLOPs of what was drawn.
+        """Return the last term of eq. 2: the weighted distance of the sampled widths' FLOPs from the target.
 
-        The stem is no decision of its own: a network has the first block's width there.
+        The first choice, of the stem, is ignored: a network's stem has the width of its first block.
         """
         return 0.0 if self.cost is None else self.config.cost_weight * abs(float(self.cost[tuple(choices[1:])]) - 1)
 
 
 class RewardAverage(nn.Module):
-    """A moving average without the bias of its start: weights of the past sum to one."""
+    """Bias-corrected exponential moving average: the weights of all rewards so far sum to one."""
 
     total: Tensor
     weight: Tensor
@@ -101,7 +103,7 @@ class RewardAverage(nn.Module):
         self.register_buffer("weight", torch.zeros((), dtype=torch.float64))
 
     def updated(self, reward: float, momentum: float) -> float:
-        """The average with a new reward."""
+        """Add a reward and return the average."""
         self.total.mul_(momentum).add_((1 - momentum) * reward)
         self.weight.mul_(momentum).add_(1 - momentum)
         return float(self.total / self.weight)

@@ -18,7 +18,7 @@ import pytest
 
 from algorithms.black_box import BLACK_BOX
 from algorithms.one_shot import ONE_SHOT
-from algorithms.one_shot.search import AlphaConfig
+from algorithms.one_shot.alpha import AlphaConfig
 from benchmark_api.spaces import TopologySpace
 from benchmark_api.tables.table import Table
 from tests.helpers import official

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from functools import partial, reduce
+from functools import reduce
 from typing import Any
 
 import torch
 
 from algorithms.one_shot.darts import DartsFirstOrder
 from algorithms.one_shot.fbnetv2 import FBNetV2
-from algorithms.one_shot.search import Batch, Execution, OneShotSearch, Task
-from algorithms.one_shot.supernets.topology import SuperCell, WidthRule
+from algorithms.one_shot.search import OneShotSearch
+from algorithms.one_shot.supernets import MixedCell, WidthMasks
+from algorithms.one_shot.task import Batch, Execution, Task
 from benchmark_api.spaces import EDGES, Architecture, SizeSpace, TopologySpace
 from benchmark_api.training.datasets import Dataset, Split
 from benchmark_api.training.networks import Skeleton
@@ -31,50 +32,33 @@ class WidestStep(FBNetV2):
 
     name = "widest"
 
-    def _weight_rule(self) -> WidthRule:
-        return WidthRule()
+    def _weight_mode(self) -> WidthMasks:
+        return WidthMasks(torch.ones(len(self.supernet.decisions), self.supernet.width))
 
     def _architecture_step(self, training: Batch) -> None:
         pass
 
 
-class CellsByDefinition(OneShotSearch):
-    """Mixin that computes the cells of a search of the topology space by their definition."""
+class CellByDefinition(MixedCell):
+    """A cell computed edge by edge, operation by operation."""
 
-    def _start(self) -> None:
-        super()._start()
-        self.supernet.joint_cell = cell_by_definition
-        for block in self.supernet.blocks:
-            if isinstance(block, SuperCell):
-                block.forward = partial(cell_by_definition, block)
-
-
-def cell_by_definition(
-    cell: SuperCell, x: torch.Tensor, weights: torch.Tensor | None = None, path: Architecture | None = None
-) -> torch.Tensor:
-    """Compute a cell edge by edge, operation by operation.
-
-    Args:
-        cell: the cell.
-        x: first node [batch, channel, height, width].
-        weights: weight of each operation [edge, operation]; None for unweighted operations.
-        path: operation of each edge; None for all operations.
-    """
-    nodes: list[torch.Tensor] = [x]
-    for edge, ((target, source), operations) in enumerate(zip(EDGES, cell.edges, strict=True)):
-        assert isinstance(operations, torch.nn.ModuleList)
-        chosen = range(len(operations)) if path is None else [path[edge]]
-        terms = [operations[choice](nodes[source]) for choice in chosen]
-        if weights is not None:
-            terms = [weights[edge, choice] * term for choice, term in zip(chosen, terms, strict=True)]
-            if path is not None:
-                terms.append(weights[edge].sum() - weights[edge, path[edge]])
-        term = reduce(torch.add, terms)
-        if target == len(nodes):
-            nodes.append(term)
-        else:
-            nodes[target] = nodes[target] + term
-    return nodes[-1]
+    def forward(self, x: torch.Tensor, weights: torch.Tensor | None = None, path: Architecture | None = None) -> torch.Tensor:
+        """Return the last node [batch, channel, height, width]; arguments as for `MixedCell`."""
+        nodes: list[torch.Tensor] = [x]
+        for edge, ((target, source), operations) in enumerate(zip(EDGES, self.edges, strict=True)):
+            assert isinstance(operations, torch.nn.ModuleList)
+            chosen = range(len(operations)) if path is None else [path[edge]]
+            terms = [operations[choice](nodes[source]) for choice in chosen]
+            if weights is not None:
+                terms = [weights[edge, choice] * term for choice, term in zip(chosen, terms, strict=True)]
+                if path is not None:
+                    terms.append(weights[edge].sum() - weights[edge, path[edge]])
+            term = reduce(torch.add, terms)
+            if target == len(nodes):
+                nodes.append(term)
+            else:
+                nodes[target] = nodes[target] + term
+        return nodes[-1]
 
 
 def by_definition(search: type[OneShotSearch]) -> type[OneShotSearch]:

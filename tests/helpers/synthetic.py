@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from algorithms.one_shot import ONE_SHOT
-from algorithms.one_shot.search import Execution
+from algorithms.one_shot.task import Execution
 from benchmark_api.tables.table import Table
 from experiments import store
-from experiments.runs.one_shot import OneShotRun, RankingRun, condition_of, default_config
+from experiments.runs.one_shot import OneShotRun, condition_of
+from experiments.runs.ranking import RankingRun
 
 
 def condition(
@@ -21,7 +22,7 @@ def condition(
 ) -> store.OneShotCondition:
     """The condition of default runs but for some hyperparameters."""
     search = ONE_SHOT[name]
-    config = search.Config(**{**asdict(default_config(search, dataset)), **hyperparameters})
+    config = search.Config(**{**asdict(search.default_config(dataset)), **hyperparameters})
     return condition_of(search, config, table, dataset, execution or Execution())
 
 

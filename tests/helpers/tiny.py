@@ -1,14 +1,22 @@
-"""A task so small that an epoch of any weight-sharing search takes a fraction of a second, and settings that go with it."""
+"""A task so small that an epoch of any one-shot search takes a fraction of a second, and settings that go with it."""
 
 from __future__ import annotations
 
 import dataclasses
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from algorithms.one_shot import ONE_SHOT
-from algorithms.one_shot.search import EpochFigures, Execution, OneShotConfig, OneShotSearch, Task
+from algorithms.one_shot.checkpoint import read
+from algorithms.one_shot.metrics import EPOCH_METRICS, EpochMetrics
+from algorithms.one_shot.search import OneShotConfig, OneShotSearch
+from algorithms.one_shot.task import Execution, Task
 from benchmark_api.spaces import Architecture, SizeSpace, TopologySpace
 from benchmark_api.training.datasets import Dataset, Split
 from benchmark_api.training.networks import Skeleton
@@ -40,34 +48,52 @@ TASK = Task(TopologySpace(), dataset(), Skeleton(classes=3, input_channels=2, ch
 SIZE_TASK = Task(SizeSpace((1, 2, 4), 5), TASK.dataset, Skeleton(classes=3, input_channels=2))
 
 
+def task_for(search_class: type[OneShotSearch]) -> Task:
+    """Return the task in a method's space."""
+    return next(task for task in (TASK, SIZE_TASK) if search_class.searches(task.space))
+
+
+def small(search_class: type[OneShotSearch], values: Mapping[str, Any]) -> OneShotConfig:
+    """Return a method's configuration with some values; those of hyperparameters that it does not have are ignored."""
+    fields = {field.name for field in dataclasses.fields(search_class.Config)}
+    return search_class.Config(**{name: value for name, value in values.items() if name in fields})
+
+
 def task_of(name: str) -> Task:
-    """The task in a method's space."""
-    return TASK if ONE_SHOT[name].space == "topology" else SIZE_TASK
+    """Return the task in the space of a registered method."""
+    return task_for(ONE_SHOT[name])
 
 
 def some_architecture(name: str) -> Architecture:
-    """An architecture of a method's space, all of whose choices are not the first."""
+    """Return an architecture of a method's space, none of whose choices is the first."""
     return tuple(1 + number % (count - 1) for number, count in enumerate(task_of(name).space.cardinalities))
 
 
 def config(name: str, **changes: Any) -> OneShotConfig:
-    """The small settings of a method, of which some may be changed."""
-    fields = {field.name for field in dataclasses.fields(ONE_SHOT[name].Config)}
-    return ONE_SHOT[name].Config(**{key: value for key, value in SMALL.items() if key in fields} | changes)
+    """Return the small settings of a method, some of them changed."""
+    return small(ONE_SHOT[name], {**SMALL, **changes})
 
 
 def make(name: str, seed: int = 0, execution: Execution | None = None, **changes: Any) -> OneShotSearch:
+    """Return the small search of a registered method."""
     return ONE_SHOT[name](task_of(name), config(name, **changes), seed=seed, execution=execution)
 
 
 def run(search: OneShotSearch) -> list[list[Any]]:
-    """Train to the end; all figures of all epochs but times and memory, plain and comparable."""
+    """Train to the end; return the metrics of all epochs but times and memory, plain and comparable."""
     while search.epoch < search.config.epochs:
         search.train_epoch()
-    return [plain(figures) for figures in search.figures]
+    return [plain(metrics) for metrics in search.metrics]
 
 
-def plain(figures: EpochFigures) -> list[Any]:
-    measured = ("seconds", "derive_seconds", "peak_memory")
-    values = {**dataclasses.asdict(figures), "arch_weights": figures.arch_weights.tolist()}
-    return [value for name, value in values.items() if name not in measured]
+def plain(metrics: EpochMetrics) -> list[Any]:
+    """Return the metrics of an epoch that are equal in equal runs, the number of the epoch and the architecture first."""
+    measured = {metric.name for metric in EPOCH_METRICS if metric.measured}
+    return [value for name, value in metrics.to_json().items() if name not in measured]
+
+
+def state(search: OneShotSearch) -> dict[str, npt.NDArray[np.generic]]:
+    """Return all arrays of a search's checkpoint."""
+    with tempfile.TemporaryDirectory() as folder:
+        search.save(Path(folder, "saved"))
+        return {name: array.copy() for name, array in read(Path(folder, "saved"))[0].items()}

@@ -1,1 +1,20 @@
-"""Supernets: one network that holds all candidates of a space."""
+"""Supernets: one network per space that holds all candidates, with weights that the candidates share."""
+
+from algorithms.one_shot.supernets.base import ForwardMode, Supernet, build_supernet, initialized
+from algorithms.one_shot.supernets.size import SizeSupernet, WidthMasks, WidthPairs, stretch
+from algorithms.one_shot.supernets.topology import MixedCell, Mixture, Paths, TopologySupernet
+
+__all__ = [
+    "ForwardMode",
+    "MixedCell",
+    "Mixture",
+    "Paths",
+    "SizeSupernet",
+    "Supernet",
+    "TopologySupernet",
+    "WidthMasks",
+    "WidthPairs",
+    "build_supernet",
+    "initialized",
+    "stretch",
+]

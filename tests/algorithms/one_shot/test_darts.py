@@ -9,7 +9,7 @@ from torch.func import functional_call
 
 from algorithms.one_shot.darts import DartsSecondOrder
 from algorithms.one_shot.search import OneShotSearch
-from algorithms.one_shot.supernets.topology import Rule
+from algorithms.one_shot.supernets import Mixture
 from tests.helpers import tiny
 
 Batch = tuple[Tensor, Tensor]
@@ -33,14 +33,14 @@ def double(name: str, **changes: object) -> OneShotSearch:
     images, labels = batches(torch.float64)[0]
     for _ in range(2):
         search.optimizer.zero_grad(set_to_none=False)
-        torch.nn.functional.cross_entropy(search.supernet(images, search._weight_rule()), labels).backward()
+        torch.nn.functional.cross_entropy(search.supernet(images, search._weight_mode()), labels).backward()
         search.optimizer.step()
     return search
 
 
 def loss(search: OneShotSearch, weights: dict[str, Tensor], alpha: Tensor, batch: Batch) -> Tensor:
     state = {**weights, **{name: buffer.clone() for name, buffer in search.supernet.named_buffers()}}
-    logits = functional_call(search.supernet, state, (batch[0], Rule(weights=torch.softmax(alpha, dim=1))))
+    logits = functional_call(search.supernet, state, (batch[0], Mixture(torch.softmax(alpha, dim=1))))
     return torch.nn.functional.cross_entropy(logits, batch[1])
 
 

@@ -106,7 +106,7 @@ def test_training_equals_the_formulas(first: bool) -> None:
     search, twin = tiny.make("enas", **changes), tiny.make("enas", **changes)
     previous = float("nan") if first else 0.3
     search.controller.baseline.fill_(previous)
-    of, images = twin.controller, twin._evaluation_batches()
+    of, images = twin.controller, twin.evaluation_batches()
     adam = torch.optim.Adam(of.parameters(), lr=0.05, betas=(0.5, 0.999), eps=1e-3)
     baselines, norms = [], []
     search.supernet.eval()
@@ -150,7 +150,7 @@ def test_it_learns_what_is_rewarded() -> None:
     def accuracies(candidates: list[tuple[int, ...]], batches: object) -> Tensor:
         return torch.tensor([candidate.count(3) / 6 for candidate in candidates])
 
-    search._accuracies = accuracies
+    search.accuracies = accuracies
     before = search.architecture_weights()[:, 3].mean()
     for _ in range(3):
         search._end_epoch()
@@ -173,7 +173,7 @@ def test_the_controller_learns_while_the_weights_rest() -> None:
 
 def test_weights_learn_along_one_drawn_path_for_all_cells() -> None:
     search = tiny.make("enas")
-    rules = [search._weight_rule() for _ in range(50)]
-    assert all(rule.weights is None and len(set(rule.paths)) == 1 for rule in rules)
-    assert len({rule.paths[0] for rule in rules}) > 40
-    assert search._evaluation_rule((1,) * 6) == search.supernet.along((1,) * 6)
+    modes = [search._weight_mode() for _ in range(50)]
+    assert all(mode.weights is None and len(set(mode.paths)) == 1 for mode in modes)
+    assert len({mode.paths[0] for mode in modes}) > 40
+    assert search._evaluation_mode((1,) * 6) == search.supernet.along((1,) * 6)

@@ -1,12 +1,10 @@
-"""The contract of every weight-sharing search: whatever is listed in `ONE_SHOT` is tested here; and the loop that all share."""
+"""The contract of every registered one-shot search, and the loop that all share."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -21,51 +19,28 @@ import safetensors
 import torch
 
 from algorithms.one_shot import ONE_SHOT, register_one_shot
-from algorithms.one_shot.search import Execution, OneShotSearch, Task, checkpoint
+from algorithms.one_shot.task import Execution, Task
 from benchmark_api.spaces import SizeSpace, TopologySpace
 from benchmark_api.training.datasets import load_dataset
 from benchmark_api.training.networks import Skeleton, build_network
+from tests.contracts.one_shot import OneShotContract
 from tests.helpers import tiny
 
 ROOT = Path(__file__).resolve().parents[3]
 every_method = pytest.mark.parametrize("name", ONE_SHOT)
 
 reference = cache(lambda name: tiny.run(tiny.make(name)))
-"""The figures of a method's small run with seed 0."""
+"""The metrics of a method's small run with seed 0."""
+
+
+@pytest.mark.parametrize("search_class", ONE_SHOT.values(), ids=ONE_SHOT)
+class TestRegistered(OneShotContract):
+    without_effect = ("choose_none",)  # it matters once `none` is ahead: test_darts
 
 
 def subprocess_of(program: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, cwd=ROOT)
-
-
-# -- determinism -----------------------------------------------------------------------------------------------------------
-
-
-@every_method
-def test_same_seed_same_search_whatever_the_global_random_state(name: str) -> None:
-    def state() -> list[Any]:
-        return [random.getstate(), np.random.get_state(legacy=False), torch.get_rng_state().tolist()]  # noqa: NPY002
-
-    expected = reference(name)
-    random.seed(1)
-    np.random.seed(1)  # noqa: NPY002
-    torch.manual_seed(1)
-    before = state()
-    assert tiny.run(tiny.make(name)) == expected
-    np.testing.assert_equal(state(), before)
-    assert tiny.plain(tiny.make(name, seed=1).train_epoch())[2:] != expected[0][2:]
-
-
-@pytest.mark.slow
-def test_another_process_makes_the_same_searches() -> None:
-    threads = torch.get_num_threads()
-    program = (
-        f"import json, torch; torch.set_num_threads({threads}); from tests import tiny; "
-        "print(json.dumps({name: tiny.run(tiny.make(name)) for name in tiny.ONE_SHOT}))"
-    )
-    output = subprocess_of(program)
-    assert json.loads(output.stdout) == json.loads(json.dumps({name: reference(name) for name in ONE_SHOT})), output.stderr
 
 
 def test_interleaved_searches_do_not_touch_each_other() -> None:
@@ -75,35 +50,6 @@ def test_interleaved_searches_do_not_touch_each_other() -> None:
             assert tiny.plain(search.train_epoch()) == reference(search.name)[epoch]
 
 
-# -- what an epoch gives ---------------------------------------------------------------------------------------------------
-
-
-@every_method
-def test_figures(name: str) -> None:
-    search = tiny.make(name)
-    figures = [search.train_epoch() for _ in range(2)]
-    assert search.figures == figures
-    assert [epoch.epoch for epoch in figures] == [1, 2]
-    for epoch in figures:
-        assert search.task.space.check(epoch.architecture) == epoch.architecture
-        assert all(type(choice) is int for choice in epoch.architecture)
-        assert all(0 <= accuracy <= 100 for accuracy in (epoch.train_accuracy, epoch.valid_accuracy))
-        assert epoch.train_accuracy * 64 / 100 == pytest.approx(round(epoch.train_accuracy * 64 / 100))  # of 64 images
-        assert epoch.valid_accuracy * 40 / 100 == pytest.approx(round(epoch.valid_accuracy * 40 / 100))  # of 40
-        assert 0 < epoch.train_loss < 5
-        assert 0 < epoch.valid_loss < 5
-        cardinalities = search.task.space.cardinalities
-        assert epoch.arch_weights.shape == (len(cardinalities), cardinalities[0])
-        assert epoch.arch_weights.sum(axis=1) == pytest.approx(1)
-        by_row = [-sum(p * math.log(p) for p in row) for row in epoch.arch_weights.tolist()]
-        assert epoch.entropy == pytest.approx(sum(by_row) / len(cardinalities))
-        assert epoch.seconds > 0
-        assert epoch.derive_seconds > 0
-        assert epoch.peak_memory > 50 << 20
-    with pytest.raises(RuntimeError, match=f"{name}: all 2 epochs are finished"):
-        search.train_epoch()
-
-
 @pytest.mark.parametrize("name", [name for name in ONE_SHOT if name != "darts-v2"])  # its weights learn as those of darts-v1
 def test_it_learns(name: str) -> None:
     """On images that are easy to tell apart. Where a step trains one path only, a few dozen steps do not get far."""
@@ -111,7 +57,7 @@ def test_it_learns(name: str) -> None:
     epochs, gain = (2, 0.2) if name == "darts-v1" else (6, 0.03)
     search = ONE_SHOT[name](task, tiny.config(name, epochs=epochs, rate=0.05))
     tiny.run(search)
-    losses = [figures.train_loss for figures in search.figures]
+    losses = [metrics.train_loss for metrics in search.metrics]
     assert np.mean(losses[-2:] if epochs > 2 else losses[-1:]) < losses[0] - gain
 
 
@@ -128,7 +74,7 @@ def test_cosine_rate_for_each_epoch() -> None:
 def test_weights_off_the_path_decay() -> None:
     """Momentum and decay reach all weights in every step; all `none` leaves the cells without any other gradient."""
     search = tiny.make("setn", epochs=1, momentum=0.5, decay=0.1, rate=0.2, rate_min=0.2)
-    search._weight_rule = lambda: search.supernet.along((0,) * 6)
+    search._weight_mode = lambda: search.supernet.along((0,) * 6)
     parameter = search.supernet.blocks[0].edges[0][3].op[1].weight
     before = parameter.detach().double().clone()
     search.train_epoch()
@@ -140,7 +86,7 @@ def test_weights_off_the_path_decay() -> None:
     torch.testing.assert_close(parameter.double(), expected, rtol=1e-5, atol=1e-7)
 
 
-def test_validation_batches_are_independent_draws_with_replacement(monkeypatch: pytest.MonkeyPatch) -> None:
+def testvalidation_batches_are_independent_draws_with_replacement(monkeypatch: pytest.MonkeyPatch) -> None:
     search = tiny.make("darts-v1")
     asked: list[torch.Tensor] = []
     batch = type(tiny.TASK.dataset).batch
@@ -150,7 +96,7 @@ def test_validation_batches_are_independent_draws_with_replacement(monkeypatch: 
         lambda self, split, indices, augment: (asked.append(indices), batch(self, split, indices, augment))[1],
     )
     for _ in range(100):
-        search._validation_batch(40)
+        search.validation_batch(40)
     counts = np.array([np.bincount(indices, minlength=40) for indices in asked])
     assert counts.shape == (100, 40)
     assert counts.sum(axis=1).tolist() == [40] * 100
@@ -162,23 +108,12 @@ def test_validation_batches_are_independent_draws_with_replacement(monkeypatch: 
 def test_architecture_batches_are_augmented_as_training_batches() -> None:
     """With the same draws, a batch for the architecture step is what the data set's augmentation makes of its images."""
     search, twin = tiny.make("gdas"), tiny.make("gdas")
-    images, labels = search._validation_batch(7)
+    images, labels = search.validation_batch(7)
     indices = torch.randint(40, (7,), generator=twin.draws["validation"])
     expected, expected_labels = tiny.TASK.dataset.batch("x-valid", indices, twin.draws["augment"])
     assert torch.equal(images, expected)
     assert torch.equal(labels, expected_labels)
     assert not torch.equal(images, tiny.TASK.dataset.batch("x-valid", indices)[0])
-
-
-@every_method
-def test_looking_does_not_change_what_is_learnt(name: str) -> None:
-    """Neither `derive` nor `inherited_accuracy` draws from where training draws."""
-    search = tiny.make(name)
-    for _ in range(2):
-        search.derive()
-        search.inherited_accuracy([tiny.some_architecture(name)], images=8)
-        search.train_epoch()
-    assert [figures[2:4] for figures in map(tiny.plain, search.figures)] == [figures[2:4] for figures in reference(name)]
 
 
 def test_inherited_accuracy_is_that_of_the_candidate_with_the_weights_of_the_supernet() -> None:
@@ -212,30 +147,11 @@ def test_inherited_accuracy_is_that_of_the_candidate_with_the_weights_of_the_sup
 # -- checkpoints -----------------------------------------------------------------------------------------------------------
 
 
-def state_of(search: OneShotSearch, path: Path) -> dict[str, Any]:
-    search.save(path)
-    arrays, facts = checkpoint.read(path)
-    figures = [{k: v for k, v in epoch.items() if "seconds" not in k and k != "peak_memory"} for epoch in facts.pop("figures")]
-    return {**{name: array.tolist() for name, array in arrays.items()}, **facts, "figures": figures}
-
-
-@every_method
-def test_a_resumed_search_is_bit_identical(name: str, tmp_path: Path) -> None:
-    search = tiny.make(name)
-    search.train_epoch()
-    search.save(tmp_path / "saved")
-    resumed = tiny.make(name)
-    resumed.load(tmp_path / "saved")
-    assert resumed.epoch == 1
-    assert resumed.figures[0].seconds == search.figures[0].seconds
-    assert tiny.run(resumed) == tiny.run(search) == reference(name)
-    assert state_of(resumed, tmp_path / "a") == state_of(search, tmp_path / "b")
-
-
 def test_a_search_that_was_killed_within_an_epoch_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     path, name = tmp_path / "saved", "enas"  # the one with the most state
     program = f"""
 import os, signal
+from tests.contracts.one_shot import OneShotContract
 from tests.helpers import tiny
 search = tiny.make({name!r})
 search.train_epoch()
@@ -350,7 +266,7 @@ def test_tasks_and_executions_that_do_not_fit() -> None:
         ONE_SHOT["rsps"](Task(SizeSpace(), tiny.TASK.dataset, Skeleton(3, 2)))
     with pytest.raises(ValueError, match="the images must be on meta, got them on cpu"):
         tiny.make("rsps", execution=Execution("meta"))
-    with pytest.raises(ValueError, match="precision must be float32 or bfloat16, got 'half'"):
+    with pytest.raises(ValueError, match="precision must be one of 'float32', 'bfloat16', got 'half'"):
         Execution(precision="half")
     with pytest.raises(ValueError, match="seed must be at least 0, got -1"):
         tiny.make("rsps", seed=-1)
@@ -365,11 +281,10 @@ def test_tasks_and_executions_that_do_not_fit() -> None:
 def test_executions_differ_by_rounding(name: str, execution: Execution, differs: tuple[float, float]) -> None:
     images = tiny.TASK.dataset.batch("train")[0]
     search, other = tiny.make(name), tiny.make(name, execution=execution)
-    logits, others = (each._logits(images, each.supernet.along(tiny.some_architecture(name))) for each in (search, other))
+    logits, others = (each.logits(images, each.supernet.along(tiny.some_architecture(name))) for each in (search, other))
     assert others.dtype == torch.float32
     assert differs[0] <= (logits - others).abs().mean().item() < differs[1]
-    figures = other.train_epoch()
-    assert figures.train_loss == pytest.approx(reference(name)[0][2], abs=0.1)
+    assert other.train_epoch().train_loss == pytest.approx(reference(name)[0][2], abs=0.1)
     assert all(parameter.dtype == torch.float32 for parameter in other.supernet.parameters())
     weight = next(parameter for parameter in other.supernet.blocks.parameters() if parameter.shape[-1:] == (3,))
     assert weight.is_contiguous(memory_format=torch.channels_last) is execution.channels_last
@@ -392,78 +307,6 @@ def test_compiled_parts_compute_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
 
 # -- hyperparameters -------------------------------------------------------------------------------------------------------
 
-OTHER_VALUES: dict[str, Any] = {
-    "epochs": 3,
-    "batch": 16,
-    "eval_batch": 20,
-    "arch_betas": (0.9, 0.99),
-    "batch_norm": "running",
-    "candidates": 60,
-    "clip": 1e-6,
-    "rate_min": 0.02,
-}
-OUT_OF_RANGE: dict[str, list[Any]] = {
-    "epochs": [0],
-    "batch": [0],
-    "eval_batch": [0],
-    "rate": [0.0, math.nan],
-    "rate_min": [-0.1, 0.1, math.nan],
-    "momentum": [0.0, 1.0, math.nan],
-    "decay": [-1.0, math.nan],
-    "batch_norm": ["layer"],
-    "arch_rate": [0.0, math.nan],
-    "arch_betas": [(0.5, 1.0), (-0.1, 0.9)],
-    "arch_decay": [-1.0, math.nan],
-    "arch_eps": [0.0, math.nan],
-    "perturbation": [0.0, math.nan],
-    "choose_none": [],
-    "tau_min": [0.0, 11.0, math.nan],
-    "tau_max": [0.05, math.nan],
-    "candidates": [0],
-    "hidden": [0],
-    "updates": [0],
-    "samples": [0],
-    "temperature": [0.0, math.nan],
-    "tanh_scale": [0.0, math.nan],
-    "clip": [0.0, math.nan],
-    "entropy_weight": [-0.1, math.nan],
-    "baseline_decay": [-0.1, 1.1, math.nan],
-    "baseline_momentum": [-0.1, 1.0, math.nan],
-    "warmup": [-0.1, 1.1, math.nan],
-    "flops_target": [0.0, -1.0, math.nan],
-    "cost_weight": [-1.0, math.nan],
-}
-HYPERPARAMETERS = [
-    pytest.param(name, field.name, id=f"{name}-{field.name}")
-    for name, search in ONE_SHOT.items()
-    for field in dataclasses.fields(search.Config)
-]
-
-
-CHANGING = [of for of in HYPERPARAMETERS if of.values[1] != "choose_none"]  # that matters where none is ahead: test_darts
-
-
-@pytest.mark.parametrize(("name", "field"), CHANGING)
-def test_every_hyperparameter_changes_the_search(name: str, field: str) -> None:
-    value = getattr(tiny.config(name), field)
-    other = OTHER_VALUES.get(
-        field, value + 1 if isinstance(value, int) else 0.6 * value + 1e-3 if isinstance(value, float) else None
-    )
-    assert other not in (None, value)
-    search = tiny.make(name, **{field: other})
-    if field in ("epochs", "rate_min", "tau_min", "baseline_decay"):  # the first epoch is without them
-        assert tiny.plain(search.train_epoch()) == reference(name)[0]
-    assert tiny.plain(search.train_epoch()) != reference(name)[search.epoch - 1]
-
-
-@pytest.mark.parametrize(("name", "field"), HYPERPARAMETERS)
-def test_hyperparameters_are_checked_and_explained(name: str, field: str) -> None:
-    for value in OUT_OF_RANGE[field]:
-        with pytest.raises(ValueError) as error:
-            tiny.config(name, **{field: value})
-        assert field in str(error.value)
-        assert str(value) in str(error.value)
-
 
 @every_method
 def test_defaults_are_those_of_nats_bench(name: str) -> None:
@@ -480,15 +323,6 @@ def test_defaults_are_those_of_nats_bench(name: str) -> None:
         assert config.baseline_momentum == 0.95
     elif name != "rsps":
         assert (config.arch_rate, config.arch_betas, config.arch_decay, config.arch_eps) == (3e-4, (0.5, 0.999), 1e-3, 1e-8)
-
-
-@every_method
-def test_configurations_are_frozen_and_of_the_right_class(name: str) -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        tiny.config(name).epochs = 1
-    other = "gdas" if name == "rsps" else "rsps"
-    with pytest.raises(TypeError, match=f"{name} takes a"):
-        ONE_SHOT[name](tiny.task_of(name), tiny.config(other))
 
 
 # -- the registry ----------------------------------------------------------------------------------------------------------

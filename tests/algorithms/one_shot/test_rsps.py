@@ -35,11 +35,11 @@ def test_paths_are_uniform_but_for_nodes_of_none() -> None:
 
 def test_each_cell_of_each_pass_has_a_path_of_its_own() -> None:
     search = tiny.make("rsps")
-    for rule in (search._weight_rule, lambda: search._evaluation_rule((0,) * 6)):
-        drawn = [tuple(rule().paths) for _ in range(30)]
+    for mode in (search._weight_mode, lambda: search._evaluation_mode((0,) * 6)):
+        drawn = [tuple(mode().paths) for _ in range(30)]
         assert all(len(paths) == 3 for paths in drawn)
         assert len({path for paths in drawn for path in paths}) > 80  # of 90; two alike are rare among 4 * 24 * 124
-        assert rule().weights is None
+        assert mode().weights is None
 
 
 def test_the_best_of_distinct_candidates_is_chosen() -> None:
@@ -60,10 +60,8 @@ def test_the_best_of_distinct_candidates_is_chosen() -> None:
 
 def test_more_candidates_than_there_are() -> None:
     search = tiny.make("rsps", candidates=20_000)
-    asked: list[object] = []
-    search._best = lambda candidates: asked.extend(candidates) or candidates[0]
-    search.derive()
-    assert len(set(asked)) == len(asked) == 15_625
+    candidates = search.candidates()
+    assert len(set(candidates)) == len(candidates) == 15_625
 
 
 def test_there_is_no_architecture_to_learn() -> None:

@@ -1,4 +1,4 @@
-"""SETN: the most probable candidates against brute force, and the rules of its steps."""
+"""SETN: the most probable candidates against brute force, and the forward modes of its steps."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
+from algorithms.one_shot.supernets import Mixture
 from benchmark_api.spaces import all_architectures
 from tests.helpers import tiny
 
@@ -28,7 +29,7 @@ def test_the_most_probable_candidates_compete() -> None:
     search = tiny.make("setn", candidates=9)
     search.alpha.data = torch.randn(6, 5, generator=torch.Generator().manual_seed(9))
     asked: list[object] = []
-    search._best = lambda candidates: asked.extend(candidates) or candidates[4]
+    search.accuracies = lambda candidates, batches: asked.extend(candidates) or torch.eye(9)[4]
     assert search.derive() == search.most_probable(9)[4]
     assert asked == search.most_probable(9)
 
@@ -36,16 +37,16 @@ def test_the_most_probable_candidates_compete() -> None:
 def test_a_step_of_the_weights_has_one_uniform_path_for_all_cells() -> None:
     """Chi-square of each edge over 3,000 draws: with other seeds one of six fails once in 1,700 cases."""
     search = tiny.make("setn")
-    rules = [search._weight_rule() for _ in range(3000)]
-    assert all(rule.weights is None and len(rule.paths) == 3 and len(set(rule.paths)) == 1 for rule in rules)
-    drawn = np.array([rule.paths[0] for rule in rules])
+    modes = [search._weight_mode() for _ in range(3000)]
+    assert all(mode.weights is None and len(mode.paths) == 3 and len(set(mode.paths)) == 1 for mode in modes)
+    drawn = np.array([mode.paths[0] for mode in modes])
     for edge in range(6):
         assert stats.chisquare(np.bincount(drawn[:, edge], minlength=5)).pvalue > 1e-4
 
 
 def test_the_architecture_learns_with_all_operations_and_is_evaluated_alone() -> None:
     search = tiny.make("setn")
-    rule = search._architecture_rule()
-    assert rule.paths is None
-    np.testing.assert_allclose(rule.weights.detach().numpy(), search.architecture_weights(), rtol=1e-6)
-    assert search._evaluation_rule((1, 2, 3, 4, 0, 1)) == search.supernet.along((1, 2, 3, 4, 0, 1))
+    mode = search._architecture_mode()
+    assert isinstance(mode, Mixture)
+    np.testing.assert_allclose(mode.weights.detach().numpy(), search.architecture_weights(), rtol=1e-6)
+    assert search._evaluation_mode((1, 2, 3, 4, 0, 1)) == search.supernet.along((1, 2, 3, 4, 0, 1))

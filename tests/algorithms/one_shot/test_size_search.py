@@ -1,4 +1,4 @@
-"""Weight sharing on the size space: each forward rule and gradient against a slow, literal form of its definition."""
+"""Weight sharing on the size space: each forward mode and gradient against a slow, literal form of its definition."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from torch.nn import functional
 
 from algorithms.one_shot.fbnetv2 import FBNetV2
 from algorithms.one_shot.gdas import gumbel_noise
-from algorithms.one_shot.search import Task
 from algorithms.one_shot.size_search import SizeSearch
-from algorithms.one_shot.supernets.topology import SizeSupernet, WidthRule, build_supernet, stretch
+from algorithms.one_shot.supernets import SizeSupernet, WidthMasks, WidthPairs, build_supernet, initialized, stretch
 from algorithms.one_shot.tas import Tas
+from algorithms.one_shot.task import Task
 from algorithms.one_shot.tunas import RewardAverage, TuNas
 from benchmark_api.spaces import SizeSpace
 from benchmark_api.training.costs import space_costs
@@ -39,7 +39,7 @@ def task() -> Task:
 
 @pytest.fixture
 def supernet() -> SizeSupernet:
-    made = build_supernet(SPACE, Skeleton(10, 1), torch.Generator().manual_seed(0)).double()
+    made = initialized(lambda: build_supernet(SPACE, Skeleton(10, 1)), torch.Generator().manual_seed(0)).double()
     assert isinstance(made, SizeSupernet)
     return made
 
@@ -75,7 +75,7 @@ def assert_same_with_gradients(supernet: SizeSupernet, parameter: Tensor, first:
 
 
 def test_its_size_is_that_of_the_reference() -> None:
-    assert count_params(build_supernet(SizeSpace(), Skeleton(10), torch.Generator())) == 712_522
+    assert count_params(build_supernet(SizeSpace(), Skeleton(10))) == 712_522
 
 
 def test_masks(supernet: SizeSupernet, images: Tensor) -> None:
@@ -89,7 +89,7 @@ def test_masks(supernet: SizeSupernet, images: Tensor) -> None:
             masked = masked + weights[module, choice] * ones[None, :, None, None] * x
         return masked
 
-    ours = supernet(images, WidthRule(masks=weights @ supernet.candidates.double()))
+    ours = supernet(images, WidthMasks(weights @ supernet.candidates.double()))
     assert_same_with_gradients(supernet, weights, ours, literally(supernet, images, narrow))
 
 
@@ -108,7 +108,7 @@ def test_interpolation(supernet: SizeSupernet, images: Tensor) -> None:
             out = out + weight * pooled
         return functional.pad(out, (0, 0, 0, 0, 0, x.shape[1] - c))
 
-    ours = supernet(images, WidthRule(pairs=list(zip(pairs, q, strict=True))))
+    ours = supernet(images, WidthPairs(list(zip(pairs, q, strict=True))))
     assert_same_with_gradients(supernet, q, ours, literally(supernet, images, narrow))
 
 
@@ -122,14 +122,13 @@ def test_stretching_is_adaptive_average_pooling(channels: int, width: int) -> No
 def test_the_widths_of_an_architecture(supernet: SizeSupernet) -> None:
     """The stem has the first block's width; a narrow candidate's features beyond its width are zero."""
     masks = supernet.along((2, 0, 1, 2, 0)).masks
-    assert masks is not None
     assert masks.sum(dim=1).tolist() == [5, 5, 2, 3, 5, 2]
     assert masks[1].tolist() == [1] * 5
     assert masks[2].tolist() == [1, 1, 0, 0, 0]
 
 
 def test_the_widest_architecture_is_the_whole_network(supernet: SizeSupernet, images: Tensor) -> None:
-    torch.testing.assert_close(supernet(images, supernet.along((2,) * 5)), supernet(images, WidthRule()))
+    torch.testing.assert_close(supernet(images, supernet.along((2,) * 5)), literally(supernet, images, lambda x, module: x))
 
 
 def test_its_blocks_are_those_of_a_candidate(supernet: SizeSupernet) -> None:
@@ -147,13 +146,12 @@ def test_what_tas_draws(task: Task) -> None:
         search.alpha.copy_(torch.randn(5, 3, generator=torch.Generator().manual_seed(0)))
     draw = generator(0)
     search.draws["architecture"] = draw
-    rule = search._sample("architecture")
+    mode = search._sample("architecture")
     again = generator(0)
     noise = gumbel_noise(torch.Size((6, 3)), again)
-    assert rule.pairs is not None
     logits = (search.alpha.log_softmax(1)[[0, 0, 1, 2, 3, 4]] + noise) / 10.0  # the first epoch's temperature
     drawn = torch.multinomial(logits.softmax(1) + 1e-7, 2, generator=again)
-    for module, ((first, second), q) in enumerate(rule.pairs):
+    for module, ((first, second), q) in enumerate(mode.pairs):
         assert first != second
         assert [first, second] == drawn[module].tolist()
         torch.testing.assert_close(q, logits[module, [first, second]].softmax(0))
@@ -163,11 +161,11 @@ def test_what_fbnetv2_draws(task: Task) -> None:
     search = FBNetV2(task, FBNetV2.Config(epochs=5, tau_max=4.0, tau_min=2.0), seed=3)
     search.epoch = 2
     search.draws["architecture"] = generator(0)
-    rule = search._sample("architecture")
+    mode = search._sample("architecture")
     noise = gumbel_noise(torch.Size((6, 3)), generator(0))
     weights = ((search.alpha[[0, 0, 1, 2, 3, 4]] + noise) / 3.0).softmax(1)  # half-way between the temperatures
     expected = torch.stack([torch.cat([torch.ones(width), torch.zeros(5 - width)]) for width in SPACE.widths])
-    torch.testing.assert_close(rule.masks, weights @ expected)
+    torch.testing.assert_close(mode.masks, weights @ expected)
 
 
 def test_what_tunas_draws(task: Task) -> None:
@@ -193,14 +191,14 @@ def test_temperatures_fall_linearly(task: Task) -> None:
 
 def test_the_policy_gradient_of_tunas(task: Task) -> None:
     search = TuNas(task, TuNas.Config(epochs=2), seed=5)
-    batch = search._validation_batch(16)
+    batch = search.validation_batch(16)
     search.average.updated(50.0, 0.95)  # a baseline of before
     search.draws["architecture"] = generator(7)
     gradient = search._architecture_gradient(batch, batch)
     drawn = torch.multinomial(search.alpha.detach().softmax(1)[[0, 0, 1, 2, 3, 4]], 1, generator=generator(7))
     with torch.no_grad():
         masks = search.supernet.candidates[drawn[:, 0]]
-        logits = search.supernet(batch[0], WidthRule(masks=masks))
+        logits = search.supernet(batch[0], WidthMasks(masks))
     accuracy = 100.0 * (logits.argmax(1) == batch[1]).double().mean().item()
     baseline = (0.95 * 0.05 * 50.0 + 0.05 * accuracy) / (0.95 * 0.05 + 0.05)  # it contains the current reward
     expected = torch.zeros(5, 3, dtype=torch.float64)
@@ -246,8 +244,8 @@ def test_alpha_rests_while_warming_up(method: type[SizeSearch], task: Task) -> N
 def test_widths_while_warming_up(task: Task) -> None:
     search = Tas(task, Tas.Config(epochs=10, warmup=0.8), seed=1)
     search.epoch = 4  # full width with probability one half, else one of three widths, one of which is the full one
-    masks = [search._rule("architecture").masks for _ in range(1000)]
-    widths = torch.stack([mask for mask in masks if mask is not None]).sum(dim=2)  # [pass, module]
+    masks = [search._mode("architecture").masks for _ in range(1000)]
+    widths = torch.stack(masks).sum(dim=2)  # [pass, module]
     shares = [(widths == width).double().mean().item() for width in SPACE.widths]
     assert shares == pytest.approx([1 / 6, 1 / 6, 4 / 6], abs=0.03)  # 6000 draws
 
@@ -264,7 +262,7 @@ def test_what_is_found_meets_the_target(method: type[SizeSearch], task: Task) ->
     for search in (free, bound):
         search.train_epoch()
         search.train_epoch()
-    assert flops[SPACE.index(bound.figures[-1].architecture)] <= target
+    assert flops[SPACE.index(bound.metrics[-1].architecture)] <= target
     expected = [float(search.architecture_weights().ravel() @ np.tile(SPACE.widths, 5)) for search in (free, bound)]
     assert expected[1] < expected[0]  # alpha has moved to smaller widths, not the choice alone
 

@@ -1,4 +1,4 @@
-"""The supernet against a plain one, edge by edge, operation by operation, written from the definitions of its rules."""
+"""The supernet against a plain one, edge by edge, operation by operation, written from the definitions of its modes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from algorithms.one_shot.supernets.topology import Rule, SuperCell, Supernet, build_supernet
+from algorithms.one_shot.supernets import ForwardMode, MixedCell, Mixture, Paths, TopologySupernet, build_supernet, initialized
 from benchmark_api.spaces import EDGES, OPERATIONS, Architecture, SizeSpace, TopologySpace
 from benchmark_api.training.networks import ReductionBlock, Skeleton, build_network, initialize, make_operation
 from tests.helpers.counting import count_params
-from tests.helpers.supernet_steps import JointStep, by_definition, cell_by_definition, on_random_images
+from tests.helpers.supernet_steps import JointStep, by_definition, CellByDefinition, on_random_images
 
 SPACE = TopologySpace()
 SKELETON = Skeleton(classes=3, input_channels=2, channels=3, cells=1)
@@ -46,7 +46,7 @@ class PlainSupernet(nn.Module):
         self.norm = nn.BatchNorm2d(4 * channels, affine=False, track_running_stats=tracked)
         self.classifier = nn.Linear(4 * channels, classes)
 
-    def forward(self, images: Tensor, rule: Rule) -> Tensor:
+    def forward(self, images: Tensor, mode: Mixture | Paths) -> Tensor:
         x = self.stem(images)
         cell = 0
         for block in self.blocks:
@@ -58,20 +58,20 @@ class PlainSupernet(nn.Module):
                 total = torch.zeros_like(x)
                 for source in range(node):
                     edge = EDGES.index((node, source))
-                    total = total + self.edge(block, nodes[source], edge, rule, cell)
+                    total = total + self.edge(block, nodes[source], edge, mode, cell)
                 nodes.append(total)
             x, cell = nodes[3], cell + 1
         x = torch.relu(self.norm(x))
         return self.classifier(nn.functional.adaptive_avg_pool2d(x, 1).flatten(1))
 
-    def edge(self, block: nn.ModuleList, x: Tensor, edge: int, rule: Rule, cell: int) -> Tensor:
+    def edge(self, block: nn.ModuleList, x: Tensor, edge: int, mode: Mixture | Paths, cell: int) -> Tensor:
         operations = block[5 * edge : 5 * edge + 5]
-        if rule.paths is None:
-            return sum(rule.weights[edge, o] * operations[o](x) for o in range(5))
-        k = rule.paths[cell][edge]
-        if rule.weights is None:
+        if isinstance(mode, Mixture):
+            return sum(mode.weights[edge, o] * operations[o](x) for o in range(5))
+        k = mode.paths[cell][edge]
+        if mode.weights is None:
             return operations[k](x)
-        h = rule.weights[edge]
+        h = mode.weights[edge]
         return h[k] * operations[k](x) + sum(h[o] for o in range(5) if o != k)
 
 
@@ -79,9 +79,9 @@ def draw(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def both(tracked: bool = False, dtype: torch.dtype = torch.float64) -> tuple[Supernet, PlainSupernet]:
+def both(tracked: bool = False, dtype: torch.dtype = torch.float64) -> tuple[TopologySupernet, PlainSupernet]:
     """The supernet and the plain one, initialised with the same seed and apart from each other."""
-    supernet = build_supernet(SPACE, SKELETON, draw(1), track_running_stats=tracked)
+    supernet = initialized(lambda: build_supernet(SPACE, SKELETON, tracked), draw(1))
     plain = PlainSupernet(3, 1, 3, 2, tracked)
     initialize(plain, draw(1))
     return supernet.to(dtype), plain.to(dtype)
@@ -95,17 +95,17 @@ def weights(dtype: torch.dtype = torch.float64) -> Tensor:
     return torch.randn(6, 5, generator=draw(3), dtype=torch.float64).to(dtype).requires_grad_()
 
 
-RULES: dict[str, Callable[[Tensor], Rule]] = {"joint": lambda w: Rule(weights=w)}
+MODES: dict[str, Callable[[Tensor], ForwardMode]] = {"joint": Mixture}
 for _name, _paths in PATHS.items():
-    RULES[_name] = lambda w, paths=_paths: Rule(paths=paths)
-    RULES[f"{_name}, weighted"] = lambda w, paths=_paths: Rule(weights=w, paths=paths)
+    MODES[_name] = lambda w, paths=_paths: Paths(paths)
+    MODES[f"{_name}, weighted"] = lambda w, paths=_paths: Paths(paths, weights=w)
 
 
-def results(net: nn.Module, rule: Callable[[Tensor], Rule]) -> tuple[Tensor, list[Tensor]]:
-    """Logits, and the gradients of a loss: of the images, of the weights of the rule, of every parameter."""
+def results(net: nn.Module, mode: Callable[[Tensor], ForwardMode]) -> tuple[Tensor, list[Tensor]]:
+    """Logits, and the gradients of a loss: of the images, of the weights of the mode, of every parameter."""
     dtype = next(net.parameters()).dtype
     x, w = images(dtype=dtype).requires_grad_(), weights(dtype)
-    logits = net(x, rule(w))
+    logits = net(x, mode(w))
     loss = nn.functional.cross_entropy(logits, torch.tensor([0, 1, 2, 1, 0]))
     inputs = [x, w, *net.parameters()]
     gradients = torch.autograd.grad(loss, inputs, allow_unused=True)
@@ -119,42 +119,42 @@ def compare(ours: tuple[Tensor, list[Tensor]], expected: tuple[Tensor, list[Tens
 
 
 @pytest.mark.parametrize("tracked", [False, True], ids=["batch", "running"])
-@pytest.mark.parametrize("rule", RULES.values(), ids=RULES.keys())
-def test_rules_equal_their_definitions(rule: Callable[[Tensor], Rule], tracked: bool) -> None:
+@pytest.mark.parametrize("mode", MODES.values(), ids=MODES.keys())
+def test_modes_equal_their_definitions(mode: Callable[[Tensor], ForwardMode], tracked: bool) -> None:
     nets = both(tracked)
     for training in (True, False):  # the second with the running statistics that the first leaves
-        compare(*(results(net.train(training), rule) for net in nets), tolerance=1e-6)
+        compare(*(results(net.train(training), mode) for net in nets), tolerance=1e-6)
     buffers, others = ([b for name, b in net.named_buffers() if "num_batches" not in name] for net in nets)
     for buffer, other in zip(buffers, others, strict=True):
         torch.testing.assert_close(buffer, other, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("rule", ["joint", "one path", "a path for each cell, weighted"])
-def test_rules_equal_their_definitions_in_single_precision(rule: str) -> None:
-    compare(*(results(net, RULES[rule]) for net in both(dtype=torch.float32)), tolerance=1e-5)
+@pytest.mark.parametrize("mode", ["joint", "one path", "a path for each cell, weighted"])
+def test_modes_equal_their_definitions_in_single_precision(mode: str) -> None:
+    compare(*(results(net, MODES[mode]) for net in both(dtype=torch.float32)), tolerance=1e-5)
 
 
 def test_initial_weights_are_those_of_the_plain_form() -> None:
     supernet, plain = both()
     for parameter, other in zip(supernet.parameters(), plain.parameters(), strict=True):
         assert torch.equal(parameter, other)
-    other_seed = build_supernet(SPACE, SKELETON, draw(2)).double()
+    other_seed = initialized(lambda: build_supernet(SPACE, SKELETON), draw(2)).double()
     assert not torch.equal(next(other_seed.parameters()), next(supernet.parameters()))
 
 
 def test_global_generator_is_left_alone() -> None:
     before = torch.get_rng_state()
-    build_supernet(SPACE, SKELETON, draw())
+    initialized(lambda: build_supernet(SPACE, SKELETON), draw())
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_parameters_of_the_official_size() -> None:
     """1,692,698 for C = 16, N = 5 and 10 classes, as published; and all but convolutions, stem and reductions have none."""
     with torch.device("meta"):
-        supernet = Supernet((16,) * 5 + (32,) * 6 + (64,) * 6, 10, 3, False)
+        supernet = TopologySupernet((16,) * 5 + (32,) * 6 + (64,) * 6, 10, 3, False)
     assert count_params(supernet) == 1_692_698
     assert supernet.cells == 15
-    norms = [m for block in supernet.blocks if isinstance(block, SuperCell) for m in block.modules() if "Norm" in str(type(m))]
+    norms = [m for block in supernet.blocks if isinstance(block, MixedCell) for m in block.modules() if "Norm" in str(type(m))]
     assert len(norms) == 15 * 6 * 2
     assert not any(norm.affine or norm.track_running_stats for norm in (*norms, supernet.lastact[0]))
     assert supernet.stem[1].affine
@@ -169,7 +169,7 @@ def flops(net: nn.Module, *arguments: object) -> int:
 
 @pytest.mark.parametrize("index", [1462, 1835, 1651, 11472, 9930, 284])
 def test_a_path_costs_what_its_candidate_costs(index: int) -> None:
-    supernet = build_supernet(SPACE, SKELETON, draw())
+    supernet = initialized(lambda: build_supernet(SPACE, SKELETON), draw())
     architecture = SPACE.architecture(index)
     candidate = build_network(SPACE, architecture, SKELETON, draw())
     x = images(dtype=torch.float32)
@@ -178,7 +178,7 @@ def test_a_path_costs_what_its_candidate_costs(index: int) -> None:
 
 def test_operations_on_a_node_are_computed_together() -> None:
     """All operations cost what those of all candidates cost, in two convolutions for each of the three nodes."""
-    cell = SuperCell(4)
+    cell = MixedCell(4)
     x = torch.randn(2, 4, 8, 8, generator=draw())
     with torch.profiler.profile() as profile, torch.no_grad():
         cell(x, torch.ones(6, 5))
@@ -187,17 +187,17 @@ def test_operations_on_a_node_are_computed_together() -> None:
 
 def test_without_running_statistics_evaluation_is_training() -> None:
     for tracked in (False, True):
-        cell = SuperCell(4, tracked)
+        cell = MixedCell(4, tracked)
         x = torch.randn(2, 4, 8, 8, generator=draw())
         outputs = [cell.train(training)(x, None, (3,) * 6) for training in (True, False)]
         assert torch.equal(*outputs) is not tracked
 
 
 def test_the_counterpart_of_the_benchmark_computes_the_same() -> None:
-    cell = SuperCell(3).double()
+    cell = MixedCell(3).double()
     x, w = torch.randn(2, 3, 6, 6, generator=draw(), dtype=torch.float64), weights()
-    for rule in ((w, None), *((of, path) for of in (None, w) for path in ((3, 2, 4, 1, 0, 3), ALL_NONE, ALL_SKIP))):
-        torch.testing.assert_close(cell_by_definition(cell, x, *rule), cell(x, *rule))
+    for arguments in ((w, None), *((of, path) for of in (None, w) for path in ((3, 2, 4, 1, 0, 3), ALL_NONE, ALL_SKIP))):
+        torch.testing.assert_close(CellByDefinition.forward(cell, x, *arguments), cell(x, *arguments))
     losses = [
         on_random_images(search, channels=2, cells=1, size=8, batch=4).train_epoch().train_loss
         for search in (JointStep, by_definition(JointStep))
@@ -207,29 +207,29 @@ def test_the_counterpart_of_the_benchmark_computes_the_same() -> None:
 
 def test_second_derivatives() -> None:
     """The exact second-order gradient, with which DARTS is compared, goes twice through every operation."""
-    cell = SuperCell(2).double()
+    cell = MixedCell(2).double()
     x, w = (torch.randn(shape, generator=draw(), dtype=torch.float64, requires_grad=True) for shape in ((3, 2, 4, 4), (6, 5)))
     assert torch.autograd.gradgradcheck(lambda x, w: cell(x, w).sin(), (x, w), fast_mode=True, atol=1e-4)
 
 
 def test_spaces_and_skeletons_that_do_not_fit() -> None:
     with pytest.raises(ValueError, match="no supernet for 'another space'"):
-        build_supernet("another space", Skeleton(10), draw())
+        build_supernet("another space", Skeleton(10))
     with pytest.raises(ValueError, match="decide channels and cells"):
-        build_supernet(SizeSpace(), Skeleton(10, channels=2), draw())
+        build_supernet(SizeSpace(), Skeleton(10, channels=2))
     with pytest.raises(ValueError, match="channels must be at least 1"):
-        build_supernet(SPACE, Skeleton(10, channels=0), draw())
+        build_supernet(SPACE, Skeleton(10, channels=0))
     with pytest.raises(ValueError, match="at least one cell in each stage, got 0"):
-        build_supernet(SPACE, Skeleton(10, cells=0), draw())
+        build_supernet(SPACE, Skeleton(10, cells=0))
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a compiler")
 def test_a_compiled_cell_computes_the_same() -> None:
-    cell = SuperCell(2).double()
+    cell = MixedCell(2).double()
     x = torch.randn(4, 2, 4, 4, generator=draw(), dtype=torch.float64, requires_grad=True)
     outcomes = []
-    for forward in (SuperCell.forward, torch.compile(SuperCell.forward)):
+    for forward in (MixedCell.forward, torch.compile(MixedCell.forward)):
         out = forward(cell, x, weights := torch.full((6, 5), 0.2, dtype=torch.float64, requires_grad=True))
         outcomes.append((out, list(torch.autograd.grad(out.sin().sum(), (x, weights)))))
     compare(*outcomes, tolerance=1e-6)

@@ -20,7 +20,10 @@ import torch
 
 from algorithms.black_box import BLACK_BOX
 from algorithms.one_shot import ONE_SHOT
-from algorithms.one_shot.search import Execution, OneShotSearch
+from algorithms.one_shot.metrics import EPOCH_METRICS
+from algorithms.one_shot.search import OneShotSearch
+from algorithms.one_shot.selection import BestOfN
+from algorithms.one_shot.task import Execution
 from benchmark_api.tables.table import Table
 from benchmark_api.training.datasets import Distortion
 from experiments import store
@@ -52,7 +55,7 @@ def only(results: Path) -> OneShotExperiment:
     return experiment
 
 
-DETERMINED = ("architecture", "train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "arch_weights", "entropy")
+DETERMINED = ("architecture", *(metric.name for metric in EPOCH_METRICS if not metric.measured))
 
 
 def assert_same(first: OneShotExperiment, second: OneShotExperiment) -> None:
@@ -80,15 +83,37 @@ def test_a_run_is_what_the_search_does(finished: Path, digits_table: Table) -> N
     task = Setting.of(digits_table, "digits").task(digits_table.space, None, "cpu")
     search = ONE_SHOT["rsps"](task, config, seed=888)
     with one_shot.one_thread():
-        figures = [search.train_epoch() for _ in range(4)]
+        metrics = [search.train_epoch() for _ in range(4)]
     second = slice(*experiment.offsets[1:])
-    assert experiment.architecture[second].tolist() == [digits_table.space.index(epoch.architecture) for epoch in figures]
+    assert experiment.architecture[second].tolist() == [digits_table.space.index(epoch.architecture) for epoch in metrics]
     for name in ("train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "entropy"):
-        assert experiment.columns[name][second].tolist() == [getattr(epoch, name) for epoch in figures]
-    assert np.array_equal(experiment.arch_weights[second], [epoch.arch_weights.ravel() for epoch in figures])
+        assert experiment.columns[name][second].tolist() == [getattr(epoch, name) for epoch in metrics]
+    assert np.array_equal(experiment.arch_weights[second], [epoch.arch_weights.ravel() for epoch in metrics])
     assert (experiment.columns["train_seconds"] > 0).all()
     assert (experiment.columns["peak_memory"] > 1e7).all()
     assert experiment.wall_seconds == pytest.approx(experiment.clock[experiment.offsets[1:] - 1])
+
+
+def test_another_selection_is_another_condition(digits_table: Table, tmp_path: Path) -> None:
+    method, execution = ONE_SHOT["darts-v1"], Execution()
+    config = replace(method.default_config("digits"), epochs=2, batch=900)
+
+    def condition(select: str | None) -> store.OneShotCondition:
+        return one_shot.condition_of(method, config, digits_table, "digits", execution, select)
+
+    usual, other = condition(None), condition("best-of-n")
+    assert condition("argmax") == usual
+    assert "select" not in json.loads(usual.hyperparameters)
+    assert json.loads(other.hyperparameters) == {**json.loads(usual.hyperparameters), "select": "best-of-n"}
+    with pytest.raises(ValueError, match="unknown selection 'none'; expected one of argmax, best-of-n"):
+        condition("none")
+    (piece,) = one_shot.plan(other, digits_table, tmp_path, [777])
+    assert list(piece.run()) == [1, 1]
+    search = method(piece.search().task, config, seed=777, selection=BestOfN)
+    with one_shot.one_thread():
+        derived = [search.train_epoch().architecture for _ in range(2)]
+    assert only(tmp_path).architecture.tolist() == [digits_table.space.index(architecture) for architecture in derived]
+    assert only(tmp_path).config() == config
 
 
 def test_what_is_stored_is_not_run_again(experiments: Command, digits_table: Table, tmp_path: Path) -> None:
@@ -246,8 +271,8 @@ def test_a_search_gets_no_test_images(digits_table: Table) -> None:
 
 def test_defaults_are_smaller_on_digits_alone() -> None:
     for search in ONE_SHOT.values():
-        assert one_shot.default_config(search, "cifar10") == search.Config()
-        assert one_shot.default_config(search, "digits").epochs <= 24
+        assert search.default_config("cifar10") == search.Config()
+        assert search.default_config("digits").epochs <= 24
     assert one_shot.seeds_of(4) == [777, 888, 999, 1110]
 
 
@@ -261,7 +286,7 @@ def test_every_search_has_a_subcommand_with_its_hyperparameters(name: str, exper
     for field in (*ONE_SHOT[name].Config.__dataclass_fields__, *Execution.__dataclass_fields__):
         assert "--" + field.replace("_", "-") in out
     said = " ".join(out.replace("│", " ").split())
-    assert f"(default: 100; on digits: {one_shot.DIGITS_DEFAULTS[name]['epochs']})" in said
+    assert f"(default: 100; on digits: {ONE_SHOT[name].digits['epochs']})" in said
 
 
 def test_list_names_every_search(experiments: Command) -> None:

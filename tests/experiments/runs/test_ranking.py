@@ -14,7 +14,7 @@ from experiments.__main__ import main
 from experiments.analysis.statistics import rank_correlation
 from experiments.report import correlations, full_training_accuracy, ranking_table
 from experiments.runs import one_shot
-from experiments.runs.one_shot import sample_architectures
+from experiments.runs.ranking import sample_architectures
 from tests.helpers.synthetic import condition, store_ranking, store_runs
 
 
@@ -59,7 +59,7 @@ def test_the_command(results: Path, digits_table: Table, capsys: pytest.CaptureF
     (ranking,) = store.load(results, store.RANKINGS)
     assert (ranking.seeds.tolist(), ranking.images) == ([777, 888], 100)
 
-    piece = one_shot.OneShotPiece(experiment, experiment.config(), range(888, 889), digits_table.path, "", None, results=results)
+    piece = one_shot.piece_of(experiment, range(888, 889), digits_table, results)
     search = piece.search()
     search.load(piece.checkpoint)
     indices = sample_architectures(digits_table, "digits", 6, 0)

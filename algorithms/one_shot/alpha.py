@@ -1,0 +1,113 @@
+"""Searches with a matrix of architecture parameters, and the relaxations that make weights of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from torch import Tensor, nn
+
+from algorithms.one_shot.search import OneShotConfig, OneShotSearch
+from algorithms.one_shot.supernets.base import ForwardMode
+from algorithms.one_shot.task import Batch, FloatArray
+from benchmark_api.bounds import at_least, between, positive
+from benchmark_api.spaces import Architecture
+
+
+@dataclass(frozen=True)
+class AlphaConfig(OneShotConfig):
+    """Hyperparameters of searches whose architecture parameters are trained by Adam."""
+
+    arch_rate: Annotated[float, positive] = 3e-4
+    """Step size of Adam."""
+
+    arch_betas: tuple[Annotated[float, between(0, 1, "[)")], Annotated[float, between(0, 1, "[)")]] = (0.5, 0.999)
+    """Decays of Adam's averages of the gradients and of the squared gradients."""
+
+    arch_decay: Annotated[float, at_least(0)] = 1e-3
+    """Weight decay of the architecture parameters."""
+
+    arch_eps: Annotated[float, positive] = 1e-8
+    """Added by Adam to the root of the squared gradients."""
+
+    def adam(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Adam:
+        """Return the optimizer of the architecture parameters; the decay is part of its gradient."""
+        return torch.optim.Adam(parameters, self.arch_rate, self.arch_betas, self.arch_eps, self.arch_decay)
+
+
+@dataclass(frozen=True)
+class TemperedConfig(AlphaConfig):
+    """Hyperparameters of searches whose softmax has a falling temperature."""
+
+    tau_max: Annotated[float, positive] = 10.0
+    """Temperature of the softmax in the first epoch."""
+
+    tau_min: Annotated[float, positive] = 0.1
+    """Temperature in the last epoch; it falls linearly."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.tau_min > self.tau_max:
+            raise ValueError(f"tau_min must be at most tau_max, got {self.tau_min} and {self.tau_max}")
+
+    def tau(self, epoch: int) -> float:
+        """Return the temperature of an epoch, counted from 0."""
+        return self.tau_max - (self.tau_max - self.tau_min) * epoch / max(self.epochs - 1, 1)
+
+
+class AlphaSearch(OneShotSearch):
+    """A search with architecture parameters alpha [decision, choice], relaxed to weights of the choices.
+
+    By default weights and alpha are trained in turn with all choices mixed by their weights, each on its own batch: the weights
+    descend the training loss, alpha the validation loss.
+
+    Raises:
+        ValueError: the decisions of the space differ in their number of choices.
+    """
+
+    space = "any"
+
+    def _start(self) -> None:
+        decisions, choices = len(self.task.space.cardinalities), max(self.task.space.cardinalities)
+        if min(self.task.space.cardinalities) < choices:
+            raise ValueError(f"{self.name} needs as many choices for every decision, got {self.task.space.cardinalities}")
+        start = 1e-3 * torch.randn(decisions, choices, generator=self.draws["weights"])
+        self.alpha = nn.Parameter(start.to(self.device))
+        self.adam = self.config.adam([self.alpha])
+        self._parts |= {"alpha": nn.ParameterList([self.alpha]), "adam": self.adam}
+
+    def relax(self, alpha: Tensor) -> Tensor:
+        """Return the weights of the choices [decision, choice] for alpha; a softmax by default."""
+        return alpha.softmax(dim=1)
+
+    def _architecture_mode(self) -> ForwardMode:
+        """Forward mode of the architecture step's validation batch; called once per pass."""
+        mode: ForwardMode = self.supernet.mixture(self.relax(self.alpha))
+        return mode
+
+    def _weight_mode(self) -> ForwardMode:
+        return self._architecture_mode()
+
+    def _evaluation_mode(self, architecture: Architecture) -> ForwardMode:
+        return self._architecture_mode()
+
+    def _architecture_gradient(self, training: Batch, validation: Batch) -> Tensor:
+        """Return the gradient that alpha descends [decision, choice].
+
+        Args:
+            training: the batch of the weights' latest update.
+            validation: the batch that goes with it.
+        """
+        images, labels = validation
+        loss = nn.functional.cross_entropy(self.logits(images, self._architecture_mode()), labels)
+        return torch.autograd.grad(loss, self.alpha)[0]
+
+    def _architecture_step(self, training: Batch) -> None:
+        self.alpha.grad = self._architecture_gradient(training, self.validation_batch(len(training[1])))
+        self.adam.step()
+
+    def architecture_weights(self) -> FloatArray:
+        weights: FloatArray = self.relax(self.alpha.detach().double()).cpu().numpy()
+        return weights
