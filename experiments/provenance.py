@@ -14,6 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from benchmark_api.machine import processor_name
+
 _PROJECT = Path(__file__).resolve().parent.parent
 _PACKAGES = ("algorithms", "benchmark_api", "experiments")
 _NEUTRAL = ("benchmark_api.jobs", "experiments.provenance", "experiments.runs.job", "experiments.settings", "experiments.store")
@@ -123,7 +125,7 @@ def environment(*libraries: str) -> dict[str, str]:
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cpu": _processor(),
+        "cpu": processor_name(),
         **{name: _version(name) for name in ("numpy", "pyarrow", "scipy", *libraries)},
     }
 
@@ -133,12 +135,3 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:  # not Linux
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmark_api.jobs.engines import events_of
+from benchmark_api.jobs.job import Failed, events_of
 from benchmark_api.tables.table import Table
 from experiments import store
 from experiments.report import tables_of
@@ -97,9 +97,9 @@ def _check(experiment: AnyExperiment, table: Table, seeds: Sequence[int], data: 
 def _repeats(experiment: AnyExperiment, seed: int, table: Table, data: Path | None) -> bool:
     """Repeat a run and compare it with the stored one, but for measured columns."""
     with tempfile.TemporaryDirectory(prefix="nas-zoo-") as folder:
-        *_, failure = events_of(_job(experiment, seed, table, Path(folder), data))
-        if failure is not None:
-            raise ValueError(f"{experiment.folder()}: seed {seed} cannot be repeated:\n{failure}")
+        *_, last = events_of(_job(experiment, seed, table, Path(folder), data))
+        if isinstance(last, Failed):
+            raise ValueError(f"{experiment.folder()}: seed {seed} cannot be repeated:\n{last.reason}")
         (again,) = store.load(folder, experiment.kind)
         run = int(np.searchsorted(experiment.seeds, seed))
         entries = slice(experiment.offsets[run], experiment.offsets[run + 1])

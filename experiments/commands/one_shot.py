@@ -8,8 +8,9 @@ from typing import Annotated
 
 import tyro
 
-from algorithms.one_shot.search import Execution
+from algorithms.one_shot.task import Execution
 from benchmark_api.tables.table import Table
+from benchmark_api.training.devices import trial_seeds
 from experiments.commands.options import JobOptions, ResultsOptions
 from experiments.commands.run import Search
 from experiments.runs import one_shot
@@ -29,6 +30,8 @@ class RunOneShot(ResultsOptions):
     """Number of runs; their seeds are 777, 888, 999, 1110, ..."""
     seed_list: tuple[int, ...] = ()
     """Seeds to run instead."""
+    select: str | None = None
+    """Selection that derives the architecture (argmax, best-of-n, or a plugin's); by default the search's."""
     search: Annotated[Search, tyro.conf.arg(name="")]
     execution: Execution = field(default_factory=Execution)
     parallel: JobOptions = field(default_factory=JobOptions)
@@ -41,7 +44,7 @@ class RunOneShot(ResultsOptions):
         table = Table(self.table)
         dataset = self.dataset or (table.datasets[0] if len(table.datasets) == 1 else "cifar10")
         search_class, config = self.search.search_class, self.search.config(dataset)
-        condition = one_shot.condition_of(search_class, config, table, dataset, self.execution)
+        condition = one_shot.condition_of(search_class, config, table, dataset, self.execution, self.select)
         if self.seeds < 1 or min(self.seed_list, default=0) < 0:
             raise ValueError(f"seeds must be at least 1, each of seed-list at least 0, got {self.seeds} and {self.seed_list}")
-        return one_shot.plan(condition, table, self.results, self.seed_list or one_shot.seeds_of(self.seeds), self.data)
+        return one_shot.plan(condition, table, self.results, self.seed_list or trial_seeds(self.seeds), self.data)

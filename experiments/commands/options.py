@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark_api.jobs.engines import Spread, carry_out, default_jobs
-from experiments.runs.black_box import ResultsPiece
+from experiments.runs.job import ResultsPiece
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class JobOptions(Spread):
         jobs = self.jobs if self.jobs is not None else default_jobs() if device == "cpu" else 1
         failures = carry_out(pieces, jobs, self.make_engine())
         runs = sum(len(piece.seeds) for piece in pieces)
-        unfinished = {failure.piece.path for failure in failures}
+        unfinished = {failure.job.path for failure in failures}
         failed = sum(len(piece.seeds) for piece in pieces if piece.path in unfinished)
         for failure in failures:
             print(f"\n{failure}", file=sys.stderr, end="")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,9 @@ from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
 from experiments.commands.options import JobOptions, ResultsOptions, StoredTableOptions, given
 from experiments.commands.results import TableCommand
-from experiments.commands.run import Objective, RunBlackBox, Search
+from experiments.commands.run import ACCOUNTING, RunBlackBox, Search
 from experiments.report import ranking_table, tables_of
-from experiments.runs.black_box import ResultsPiece
+from experiments.runs.job import ResultsPiece
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class RankingCommand(StoredTableOptions):
     parallel: JobOptions = field(default_factory=JobOptions)
 
     def __call__(self) -> int:
-        from experiments.runs import one_shot
+        from experiments.runs.ranking import plan_ranking
 
         filters = given(dataset=self.dataset, algorithm=self.algorithm)
         tables = tables_of(store.load(self.results, store.ONE_SHOT_RUNS, **filters), self.table)
@@ -49,7 +49,7 @@ class RankingCommand(StoredTableOptions):
         pieces: list[ResultsPiece] = []
         for table, experiments in tables:
             for experiment in experiments:
-                pieces += one_shot.plan_ranking(experiment, table, self.results, **sample, device=self.device, root=self.data)
+                pieces += plan_ranking(experiment, table, self.results, **sample, device=self.device, root=self.data)
         status = self.parallel.run(pieces, self.results, self.device)
         rankings = store.load(self.results, store.RANKINGS, **filters, **sample)
         for table, found in tables_of(rankings, self.table) if rankings else []:
@@ -109,7 +109,8 @@ class ReproduceCommand(ResultsOptions):
 
     def _plan_black_box(self, pairs: Sequence[tuple[Table, str]]) -> list[ResultsPiece]:
         """Return the jobs of the black-box runs that are not stored."""
-        options: dict[str, Any] = {"seeds": self.seeds, "objective": Objective(budget=self.budget), "results": self.results}
+        accounting = replace(ACCOUNTING, given={} if self.budget is None else {"budget": self.budget})
+        options: dict[str, Any] = {"seeds": self.seeds, "accounting": accounting, "results": self.results}
         pieces: list[ResultsPiece] = []
         for table, dataset in pairs:
             for search in BLACK_BOX.values():
@@ -121,7 +122,7 @@ class ReproduceCommand(ResultsOptions):
         if not self.one_shot_seeds:
             return [], []
         from algorithms.one_shot import ONE_SHOT
-        from algorithms.one_shot.search import Execution
+        from algorithms.one_shot.task import Execution
         from experiments.commands.one_shot import RunOneShot
         from experiments.runs.one_shot import Setting
 
@@ -137,6 +138,6 @@ class ReproduceCommand(ResultsOptions):
                 continue
             trained.append(table)
             for search in ONE_SHOT.values():
-                if search.space == table.space.name:
+                if search.searches(table.space):
                     pieces += RunOneShot(search=Search.of(search), table=table.path, dataset=dataset, **options).plan()
         return trained, pieces

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from algorithms.black_box import BLACK_BOX
 from experiments import store
-from experiments.analysis import Protocol
+from experiments.analysis.trajectories import Readout
 from experiments.commands.options import ResultsOptions, StoredTableOptions, given
-from experiments.report import FORMATS, label, make_report, tables_of
+from experiments.report import FORMATS, make_report, tables_of
 from experiments.store import AnyExperiment
 
 
@@ -54,7 +54,7 @@ class TableCommand(StoredTableOptions):
     """Only this dataset."""
     format: Literal["markdown", "latex", "csv"] = "markdown"
     """Output format."""
-    protocol: Protocol = "step"
+    protocol: Readout = "step"
     """Final value of a run: the incumbent at the budget (`step`), or the value read by the paper's script (`reference`)."""
 
     def __call__(self) -> int:
@@ -82,11 +82,11 @@ class StatusCommand(ResultsOptions):
             missing = store.missing_pieces(experiment.seeds.tolist(), range(self.seeds))
             state = f"missing {_ranges(missing)}" if missing else "complete"
             # The table may be elsewhere: the schedule counts as the default.
-            name = label(experiment, experiment.schedule)
+            name = experiment.label(experiment.schedule)
             print(f"{experiment.space} {experiment.dataset} {name}: {len(experiment.seeds)} runs, {state}")
         for trained in store.load(self.results, store.ONE_SHOT_RUNS):
             seeds = ", ".join(map(str, trained.seeds))
-            print(f"{trained.space} {trained.dataset} {label(trained, '')}: {len(trained.seeds)} runs, seeds {seeds}")
+            print(f"{trained.space} {trained.dataset} {trained.label('')}: {len(trained.seeds)} runs, seeds {seeds}")
         for path in sorted(self.results.rglob(f"*{store.SUPERNET_SUFFIX}")):
             if not Path(str(path).removesuffix(store.SUPERNET_SUFFIX) + ".parquet").exists():
                 print(f"under way: {path}")
@@ -125,7 +125,7 @@ class VerifyCommand(StoredTableOptions):
         problems = 0
         for finding in verify(self.results, self.sample, self.one_shot, self.seed, self.table, self.data):
             problems += bool(finding.problem)
-            print(f"{finding.what}: {finding.problem or 'ok'}{f' ({finding.said})' if finding.said else ''}")
+            print(f"{finding.what}: {finding.problem or 'ok'}{f' ({finding.checked})' if finding.checked else ''}")
         if problems:
             print(f"error: {problems} problems in {self.results}", file=sys.stderr)
         return 1 if problems else 0

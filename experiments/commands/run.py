@@ -10,11 +10,12 @@ from typing import Annotated, Any
 import tyro
 
 from algorithms.black_box import BLACK_BOX
-from benchmark_api.tables.evaluator import Charge, Noise, Repeats
+from benchmark_api.tables.evaluator import Accounting
 from benchmark_api.tables.table import Table
 from experiments.commands.fields import FieldOptions
 from experiments.commands.options import JobOptions, ResultsOptions
 from experiments.runs import black_box
+from experiments.settings import RunSettings
 
 
 @dataclass(frozen=True)
@@ -41,29 +42,10 @@ class Search:
 
 
 def _default_config(search_class: Any, dataset: str) -> Any:
-    if search_class.name in BLACK_BOX:
-        return search_class.Config()
-    from experiments.runs import one_shot
-
-    return one_shot.default_config(search_class, dataset)
+    return search_class.Config() if search_class.name in BLACK_BOX else search_class.default_config(dataset)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Objective:
-    """Objective, budget and cost accounting."""
-
-    schedule: str | None = None
-    """Training schedule whose validation accuracy is the objective, named by its epochs; by default the table's."""
-    budget: float | None = None
-    """Simulated seconds; by default those of the NATS-Bench paper, or of docs/embedded.md on digits."""
-    charge: Charge = "scratch"
-    """Cost of training an architecture for more epochs: from `scratch`, or only the additional epochs (`resume`)."""
-    repeats: Repeats = "charged"
-    """Cost of a repeated query: that of another training (`charged`), or none (`free`)."""
-    noise: Noise | int = "random"
-    """Trial that answers a query: a random one, the mean of all, or the one with this seed."""
-    max_queries: int | None = None
-    """Maximum number of charged queries per run; by default no limit."""
+ACCOUNTING = FieldOptions(Accounting, {"budget": "that of the NATS-Bench paper, or of docs/embedded.md on digits"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +56,10 @@ class RunBlackBox(ResultsOptions):
     """Table file, or the name of an embedded table (digits-topology, digits-size)."""
     dataset: str = "cifar10"
     """Dataset to search on."""
+    data: Path | None = None
+    """Folder with the dataset's files, for a search that needs images; digits need none."""
+    schedule: str | None = None
+    """Training schedule whose validation accuracy is the objective, named by its epochs; by default the table's."""
     space: str | None = None
     """Search space that the table must have (topology, size); by default any."""
     seeds: int = 500
@@ -81,7 +67,7 @@ class RunBlackBox(ResultsOptions):
     first_seed: int = 0
     """Seed of the first run; the others follow."""
     search: Annotated[Search, tyro.conf.arg(name="")]
-    objective: Objective = field(default_factory=Objective)
+    accounting: FieldOptions = ACCOUNTING
     parallel: JobOptions = field(default_factory=JobOptions)
 
     def __call__(self) -> int:
@@ -94,9 +80,11 @@ class RunBlackBox(ResultsOptions):
             raise ValueError(f"{self.table} is a table of the {table.space.name} space, not of {self.space}")
         if self.seeds < 1 or self.first_seed < 0:
             raise ValueError(f"seeds must be at least 1 and first-seed at least 0, got {self.seeds} and {self.first_seed}")
-        search_class, config = self.search.search_class, self.search.config(self.dataset)
-        condition = black_box.condition_of(search_class, config, table, self.dataset, **vars(self.objective))
-        return black_box.plan(condition, config, table, self.results, range(self.first_seed, self.first_seed + self.seeds))
+        settings = RunSettings.of(table, self.dataset, schedule=self.schedule, **self.accounting.given)
+        config = self.search.config(self.dataset)
+        condition = black_box.condition_of(self.search.search_class, config, table, settings, self.data)
+        seeds = range(self.first_seed, self.first_seed + self.seeds)
+        return black_box.plan(condition, table, self.results, seeds, self.data)
 
 
 def subcommands(command: type, searches: Mapping[str, Any]) -> list[Any]:

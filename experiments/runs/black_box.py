@@ -105,8 +105,8 @@ def piece_of(condition: Condition, seeds: range, table: Table, results: Path, da
         results: the results folder.
         data: folder of the dataset's files, for a search that needs images; digits need none.
     """
-    config = BLACK_BOX[condition.algorithm].Config(**json.loads(condition.hyperparameters))
-    return Piece(condition, config, seeds, table.path.resolve(), code_version(), data and data.absolute(), results=results)
+    version = code_version(run, BLACK_BOX.find(condition.algorithm), type(table.space))
+    return Piece(condition, condition.config(), seeds, table.path.resolve(), version, data and data.absolute(), results=results)
 
 
 def plan(condition: Condition, table: Table, results: Path, seeds: range, data: Path | None = None) -> list[Piece]:

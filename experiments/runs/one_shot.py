@@ -27,6 +27,7 @@ from algorithms.one_shot import ONE_SHOT
 from algorithms.one_shot.metrics import EPOCH_METRICS, EpochMetrics
 from algorithms.one_shot.search import OneShotSearch
 from algorithms.one_shot.selection import SELECTIONS, Selection
+from algorithms.one_shot.supernets import build_supernet
 from algorithms.one_shot.task import VALIDATION, Execution, Task
 from benchmark_api.jobs.files import whole_file
 from benchmark_api.spaces import SearchSpace
@@ -36,7 +37,7 @@ from benchmark_api.training.devices import enough_memory, find_device, one_threa
 from benchmark_api.training.networks import Skeleton
 from experiments import store
 from experiments.provenance import code_version, environment
-from experiments.runs.black_box import ResultsPiece
+from experiments.runs.job import ResultsPiece
 from experiments.store import OneShotCondition
 
 SPLITS = ("train", VALIDATION)
@@ -211,21 +212,20 @@ def plan(
 
 def piece_of(condition: OneShotCondition, seeds: range, table: Table, results: Path, root: Path | None = None) -> OneShotPiece:
     """Return the job that makes the run with a seed; arguments as for `plan`."""
-    version, root = code_version("one-shot"), root and root.absolute()
-    return OneShotPiece(condition, config_of(condition), seeds, table.path.resolve(), version, root, results=results)
+    version, root = version_of(condition, table), root and root.absolute()
+    return OneShotPiece(condition, condition.config(), seeds, table.path.resolve(), version, root, results=results)
 
 
-def config_of(condition: OneShotCondition) -> Any:
-    """Return the hyperparameters of a condition as its algorithm's `Config`."""
-    values = json.loads(condition.hyperparameters)
-    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items() if name != "select"}
-    config: Any = ONE_SHOT[condition.algorithm].Config
-    return config(**plain)
+def version_of(condition: OneShotCondition, table: Table) -> str:
+    """Return the version of the code that determines the runs of a condition."""
+    search_class, space = ONE_SHOT.find(condition.algorithm), type(table.space)
+    selections = filter(None, [selection_of(condition)])
+    return code_version(OneShotPiece, search_class, space, build_supernet.dispatch(space), *selections)
 
 
 def selection_of(condition: OneShotCondition) -> type[Selection] | None:
     """Return the selection of a condition; None for the method's."""
-    name = json.loads(condition.hyperparameters).get("select")
+    name = condition.config_values().get("select")
     return None if name is None else SELECTIONS.find(name)
 
 
@@ -262,7 +262,7 @@ class SupernetPiece(ResultsPiece):
         Raises:
             ValueError: as for `plan`.
         """
-        table, execution = self.open_table(), Execution(**json.loads(self.condition.execution))
+        table, execution = self.open_table(), Execution(**self.condition.execution_values())
         execution = replace(execution, device=device or execution.device)
         find_device(execution.device)
         task = Setting.from_json(self.condition.setting).task(table.space, self.root, execution.device)

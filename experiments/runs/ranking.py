@@ -14,10 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark_api.tables.table import Table
-from benchmark_api.training.build import enough_memory, one_thread
+from benchmark_api.training.devices import enough_memory, find_device, one_thread
 from experiments import store
-from experiments.provenance import code_version
-from experiments.runs.one_shot import LESS_MEMORY, SupernetPiece, config_of, find_device
+from experiments.runs.one_shot import LESS_MEMORY, SupernetPiece, version_of
 from experiments.store import OneShotExperiment, RankingCondition
 
 
@@ -90,7 +89,7 @@ def plan_ranking(
         device=device,
     )
     missing = store.missing_pieces(store.stored_seeds(results, condition), experiment.seeds.tolist(), block=1)
-    config, path, version = config_of(condition), table.path.resolve(), code_version("one-shot")
+    config, path, version = condition.config(), table.path.resolve(), version_of(condition, table)
     root = root and root.absolute()
     pieces = [RankingPiece(condition, config, seeds, path, version, root, results=results) for seeds in missing]
     return [piece for piece in pieces if piece.checkpoint.exists()]

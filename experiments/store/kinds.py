@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.black_box import BLACK_BOX
-from experiments.runs.run import DEFAULT_BUDGETS, RunSettings
+from experiments.settings import RunSettings, default_budget
 from experiments.store.schema import KINDS, AnyCondition, AnyExperiment, Column, Kind, differences, parsed
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Condition(AnyCondition, RunSettings):
     def changed_settings(self, search_schedule: str) -> dict[str, Any]:
         defaults = {field.name: field.default for field in fields(RunSettings) if field.default is not MISSING}
         defaults.pop("budget", None)  # depends on the dataset
-        usual = defaults | {"schedule": search_schedule, "budget": DEFAULT_BUDGETS.get((self.space, self.dataset))}
+        usual = defaults | {"schedule": search_schedule, "budget": default_budget(self.space, self.dataset)}
         return {name: getattr(self, name) for name, value in usual.items() if getattr(self, name) != value}
 
 
@@ -99,7 +99,7 @@ class OneShotCondition(AnyCondition):
     """Everything a one-shot run depends on besides its seed and the version of the code.
 
     Attributes:
-        execution: how it is computed (`algorithms.one_shot.search.Execution`), as JSON.
+        execution: how it is computed (`algorithms.one_shot.task.Execution`), as JSON.
         setting: the images trained on and the skeleton (`experiments.runs.one_shot.Setting`), as JSON.
     """
 
@@ -118,9 +118,7 @@ class OneShotCondition(AnyCondition):
         return ONE_SHOT.get(self.algorithm)
 
     def default_config(self, search_class: type[Any]) -> Any:
-        from experiments.runs.one_shot import default_config
-
-        return default_config(search_class, self.dataset)
+        return search_class.default_config(self.dataset)
 
     def execution_values(self) -> dict[str, Any]:
         """Parse how the run is computed."""
@@ -134,22 +132,9 @@ class OneShotCondition(AnyCondition):
         return self.execution_values() | {f"trained on {name}": value for name, value in self.setting_values().items()}
 
     def deviations(self, search_schedule: str) -> dict[str, Any]:
-        from algorithms.one_shot.search import Execution
+        from algorithms.one_shot.task import Execution
 
         return super().deviations(search_schedule) | differences(self.execution_values(), asdict(Execution()))
-
-
-_EPOCH_METRICS = [
-    *(
-        Column[FloatArray](np.float64, "nats" if "loss" in name else "%", "of the supernet", name=name)
-        for name in ("train_loss", "train_accuracy", "valid_loss", "valid_accuracy")
-    ),
-    Column[FloatArray](np.float64, "", "weights of all choices, decision after decision", name="arch_weights", axis="choice"),
-    Column[FloatArray](np.float64, "nats", "mean over decisions", name="entropy"),
-    Column[FloatArray](np.float64, "s", "wall time of training the epoch", name="train_seconds", measured=True),
-    Column[FloatArray](np.float64, "s", "wall time of deriving", name="derive_seconds", measured=True),
-    Column[FloatArray](np.int64, "bytes", "peak memory", name="peak_memory", measured=True),
-]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -161,7 +146,9 @@ class OneShotExperiment(OneShotCondition, AnyExperiment):
 
     @classmethod
     def declared_columns(cls) -> list[Column[Any]]:
-        return [*super().declared_columns(), *_EPOCH_METRICS]
+        from algorithms.one_shot.metrics import EPOCH_METRICS
+
+        return [*super().declared_columns(), *(Column(**vars(metric)) for metric in EPOCH_METRICS)]
 
     @property
     def arch_weights(self) -> FloatArray:

@@ -22,13 +22,13 @@ import algorithms.one_shot
 from algorithms.black_box import BLACK_BOX
 from algorithms.one_shot import ONE_SHOT
 from benchmark_api.tables.table import EMBEDDED, Table
-from experiments import report, store
+from experiments import store
 from experiments.__main__ import main
 from experiments.commands.reproduce import RankingCommand
 from experiments.commands.run import Search
-from experiments.report import published
-from experiments.runs import one_shot
-from experiments.runs.run import DEFAULT_BUDGETS, Run
+from experiments.report import numbers, published
+from experiments.runs.run import Run
+from experiments.settings import DATASETS
 from experiments.store import Experiment
 
 FIRST_COLUMNS = ["space", "dataset", "algorithm", "seeds", "valid_mean", "valid_std", "test_mean", "test_std"]
@@ -343,13 +343,13 @@ def test_mixed_code_versions_warn_in_one_line(results: Path, topology_table: Tab
 
 
 def test_a_figure_that_the_table_lacks_is_named(results: Path, topology_table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    valid, test = report.full_training_accuracy(topology_table, "cifar10")
+    valid, test = numbers.full_training_accuracy(topology_table, "cifar10")
     loaded = store.load(results, algorithm="random")
     test = test.copy()
     test[best_by_hand(loaded[0])[4]] = np.nan
-    monkeypatch.setattr(report, "full_training_accuracy", lambda table, dataset: (valid, test))
+    monkeypatch.setattr(numbers, "full_training_accuracy", lambda table, dataset: (valid, test))
     with pytest.raises(ValueError, match=r"no full-training accuracy on cifar10 of architecture \d+, chosen by random"):
-        report.make_report(topology_table, loaded)
+        numbers.make_report(topology_table, loaded)
 
 
 def test_published_rows_are_found_by_registry_name() -> None:
@@ -376,8 +376,8 @@ def test_reproduce_trains_supernets_where_there_are_images(
     experiments: Command, digits_table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(algorithms.one_shot, "ONE_SHOT", {name: ONE_SHOT[name] for name in ("gdas", "tas")})
-    monkeypatch.setitem(one_shot.DIGITS_DEFAULTS, "gdas", {"epochs": 1, "eval_batch": 16})
-    monkeypatch.setitem(DEFAULT_BUDGETS, ("topology", "digits"), 20_000.0)
+    monkeypatch.setattr(ONE_SHOT["gdas"], "digits", {"epochs": 1, "eval_batch": 16})
+    monkeypatch.setitem(DATASETS["digits"].budgets, "topology", 20_000.0)
     monkeypatch.setattr(RankingCommand, "architectures", 20)
     options = ("--seeds", 2, "--one-shot-seeds", 1, "--jobs", 1, "--results", tmp_path)
     status, out, err = experiments("reproduce", "--table", digits_table.path, *options)

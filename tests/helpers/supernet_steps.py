@@ -63,7 +63,7 @@ class CellByDefinition(MixedCell):
 
 def by_definition(search: type[OneShotSearch]) -> type[OneShotSearch]:
     """Return the search with cells computed by their definition."""
-    return type(search.__name__, (CellsByDefinition, search), {})
+    return type(search.__name__, (search,), {"cell": CellByDefinition})
 
 
 def on_random_images(

@@ -14,7 +14,7 @@ from algorithms.one_shot.supernets import ForwardMode, MixedCell, Mixture, Paths
 from benchmark_api.spaces import EDGES, OPERATIONS, Architecture, SizeSpace, TopologySpace
 from benchmark_api.training.networks import ReductionBlock, Skeleton, build_network, initialize, make_operation
 from tests.helpers.counting import count_params
-from tests.helpers.supernet_steps import JointStep, by_definition, CellByDefinition, on_random_images
+from tests.helpers.supernet_steps import CellByDefinition, JointStep, by_definition, on_random_images
 
 SPACE = TopologySpace()
 SKELETON = Skeleton(classes=3, input_channels=2, channels=3, cells=1)
