@@ -11,9 +11,9 @@ A search never sees a table, a clock or a test set: the caller owns the loop, th
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from math import isinf
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -128,16 +128,16 @@ class BlackBoxSearch(ABC):
             ValueError: the accuracy is infinite.
         """
         evaluation = accuracy if isinstance(accuracy, Evaluation) else Evaluation(accuracy)
-        if math.isinf(evaluation.accuracy):
-            raise ValueError(f"accuracy must be finite, or NaN for a failed evaluation, got {evaluation.accuracy}")
+        accuracy = evaluation.accuracy
+        if isinf(accuracy):
+            raise ValueError(f"accuracy must be finite, or NaN for a failed evaluation, got {accuracy}")
         try:
             self._pending.remove(query)
         except ValueError:
             asked = ", ".join(map(str, self._pending)) or "nothing"
             raise RuntimeError(f"{self.name}: tell() got {query}, but {asked} was asked for") from None
-        if evaluation.accuracy == evaluation.accuracy and self._improves(query, evaluation):  # not NaN
-            self.incumbent, self.incumbent_accuracy = query.architecture, evaluation.accuracy
-            self.incumbent_number = self._told
+        if accuracy == accuracy and self._improves(query, evaluation):  # not NaN
+            self.incumbent, self.incumbent_accuracy, self.incumbent_number = query.architecture, accuracy, self._told
             self._incumbent_epochs = query.epochs or self.max_epochs
         self._told += 1
         self._observe(query, evaluation)
