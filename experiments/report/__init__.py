@@ -286,6 +286,7 @@ def deviations(condition: AnyCondition, search_schedule: str) -> dict[str, objec
     if isinstance(condition, OneShotCondition):
         return _one_shot_deviations(condition)
     usual = {field.name: field.default for field in fields(RunSettings) if field.default is not MISSING}
+    del usual["budget"]  # it depends on space and dataset
     usual["schedule"] = search_schedule
     usual["budget"] = default_budget(condition.space, condition.dataset)
     search = BLACK_BOX.get(condition.algorithm)

@@ -22,7 +22,8 @@ from experiments import report, store
 from experiments.__main__ import main
 from experiments.report import published
 from experiments.runs import one_shot
-from experiments.runs.run import DEFAULT_BUDGETS, Run
+from experiments.runs.run import Run
+from experiments.settings import DATASETS
 from experiments.store import Experiment
 
 FIRST_COLUMNS = ["space", "dataset", "algorithm", "seeds", "valid_mean", "valid_std", "test_mean", "test_std"]
@@ -277,7 +278,7 @@ def test_reproduce_trains_supernets_where_there_are_images(
     monkeypatch.setattr(plots.__main__, "draw", draw)
     monkeypatch.setattr(algorithms, "ONE_SHOT", {name: algorithms.ONE_SHOT[name] for name in ("gdas", "tas")})
     monkeypatch.setitem(one_shot.DIGITS_DEFAULTS, "gdas", {"epochs": 1, "eval_batch": 16})
-    monkeypatch.setitem(DEFAULT_BUDGETS, ("topology", "digits"), 20_000.0)
+    monkeypatch.setitem(DATASETS["digits"].budgets, "topology", 20_000.0)
     command = ("reproduce", "--table", digits_table.path, "--seeds", 2, "--one-shot-seeds", 1, "--jobs", 1)
     folders = ("--results", tmp_path / "results", "--figures", tmp_path / "figures")
     status, out, err = experiments(*command, *folders)

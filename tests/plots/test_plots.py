@@ -20,6 +20,7 @@ from benchmark_api.jobs.engines import carry_out
 from benchmark_api.tables.table import Table
 from experiments.analysis import MIN_RUNS, bootstrap_mean_interval
 from experiments.runs.black_box import condition_of, plan
+from experiments.settings import RunSettings
 from experiments.store import Experiment, load
 from plots.__main__ import draw, main
 from plots.figures.black_box import anytime_figure, cells, correlation_figure, cost_figure, final_figure
@@ -234,8 +235,8 @@ def store_runs(
 ) -> None:
     search = BLACK_BOX[algorithm]
     config = search.Config(**hyperparameters)
-    condition = condition_of(search, config, table, "cifar10", budget=budget)
-    assert not carry_out(plan(condition, config, table, results, range(runs)), jobs=1)
+    condition = condition_of(search, config, table, RunSettings.of(table, "cifar10", budget=budget))
+    assert not carry_out(plan(condition, table, results, range(runs)), jobs=1)
 
 
 @pytest.fixture(scope="module")
