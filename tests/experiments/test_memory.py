@@ -20,6 +20,7 @@ from benchmark_api.tables.table import Table
 from experiments import store
 from experiments.runs import black_box as sweep
 from experiments.runs.run import run
+from experiments.settings import RunSettings
 from experiments.store import read as reading
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +42,7 @@ def peak_memory(*arguments: str) -> float:
 def store_runs(table: Table, results: Path, dataset: str, name: str, seeds: Sequence[int]) -> None:
     """Store five runs of an algorithm again and again, each time as those of other seeds."""
     config = BLACK_BOX[name].Config()
-    condition = sweep.condition_of(BLACK_BOX[name], config, table, dataset)
+    condition = sweep.condition_of(BLACK_BOX[name], config, table, RunSettings.of(table, dataset))
     runs = [run(BLACK_BOX[name], config, table.search_view(dataset), condition, seed) for seed in range(5)]
     for piece in store.missing_pieces((), seeds):
         repeated = [replace(runs[seed % 5], seed=seed) for seed in piece]

@@ -16,6 +16,7 @@ from experiments import store
 from experiments.__main__ import main
 from experiments.runs import black_box as sweep
 from experiments.runs.run import Run, run
+from experiments.settings import RunSettings
 from experiments.verify import verify
 
 
@@ -24,8 +25,10 @@ def made(topology_table: Table, tmp_path_factory: pytest.TempPathFactory) -> Pat
     folder = tmp_path_factory.mktemp("verify")
     for name in ("rea", "bohb"):
         search = BLACK_BOX[name]
-        condition = sweep.condition_of(search, search.Config(), topology_table, "cifar10", budget=2_000, noise=777)
-        assert carry_out(sweep.plan(condition, search.Config(), topology_table, folder, range(30)), jobs=1) == []
+        condition = sweep.condition_of(
+            search, search.Config(), topology_table, RunSettings.of(topology_table, "cifar10", budget=2_000, noise=777)
+        )
+        assert carry_out(sweep.plan(condition, topology_table, folder, range(30)), jobs=1) == []
     return folder
 
 

@@ -19,6 +19,7 @@ from experiments import store
 from experiments.report import make_report
 from experiments.report.checklist import Item, checklist
 from experiments.runs import black_box as sweep
+from experiments.settings import RunSettings
 from plots.__main__ import draw
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -29,8 +30,10 @@ def results(topology_table: Table, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = tmp_path_factory.mktemp("page") / "results"
     for name, dataset, seeds in (("random", "cifar10", 6), ("rea", "cifar10", 6), ("random", "cifar100", 3)):
         search = BLACK_BOX[name]
-        condition = sweep.condition_of(search, search.Config(), topology_table, dataset, budget=2_000)
-        assert carry_out(sweep.plan(condition, search.Config(), topology_table, folder, range(seeds)), jobs=1) == []
+        condition = sweep.condition_of(
+            search, search.Config(), topology_table, RunSettings.of(topology_table, dataset, budget=2_000)
+        )
+        assert carry_out(sweep.plan(condition, topology_table, folder, range(seeds)), jobs=1) == []
     return folder
 
 
@@ -147,8 +150,10 @@ def test_the_checklist_is_filled_from_the_runs(topology_table: Table, results: P
 def test_the_checklist_notices_what_is_not_done(topology_table: Table, results: Path, tmp_path: Path) -> None:
     search = BLACK_BOX["rea"]
     for budget in (1_000, 2_000):
-        condition = sweep.condition_of(search, search.Config(), topology_table, "cifar10", budget=budget)
-        carry_out(sweep.plan(condition, search.Config(), topology_table, tmp_path, range(1)), jobs=1)
+        condition = sweep.condition_of(
+            search, search.Config(), topology_table, RunSettings.of(topology_table, "cifar10", budget=budget)
+        )
+        carry_out(sweep.plan(condition, topology_table, tmp_path, range(1)), jobs=1)
     found = items(topology_table, store.load(tmp_path))
     assert not found["Several runs with different seeds, and their number reported"].followed
     assert not found["The same budget for all methods that are compared"].followed
