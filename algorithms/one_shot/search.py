@@ -27,7 +27,7 @@ from algorithms.one_shot import checkpoint
 from algorithms.one_shot.metrics import EpochMetrics, mean_entropy
 from algorithms.one_shot.selection import Argmax, Selection
 from algorithms.one_shot.supernets.base import ForwardMode, Supernet, build_supernet, initialized
-from algorithms.one_shot.task import VALIDATION, Batch, Execution, FloatArray, Task, clock, peak_memory
+from algorithms.one_shot.task import VALIDATION, Batch, Execution, FloatArray, Task, peak_memory, wall_clock
 from benchmark_api.bounds import Bounded, at_least, between, positive
 from benchmark_api.registry import Registry
 from benchmark_api.spaces import Architecture, SearchSpace
@@ -232,14 +232,14 @@ class OneShotSearch(ABC):
         self._check_whole()
         self._interrupted = True
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-            start = clock(self.device)
+            start = wall_clock(self.device)
             train_loss, train_accuracy = self._train()
             self.supernet.eval()
             self._end_epoch()
-            trained = clock(self.device)
+            trained = wall_clock(self.device)
             last = self.epoch + 1 == self.config.epochs
             architecture = self.derive() if last or self.selection.every_epoch else self.most_likely()
-            derived = clock(self.device)
+            derived = wall_clock(self.device)
             valid_loss, valid_accuracy = self._validate(architecture)
         self.epoch += 1
         weights = self.architecture_weights()

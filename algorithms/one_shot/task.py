@@ -84,7 +84,7 @@ class Execution(Bounded):
     """Compile the parts of the network that compute the same at every step, with `torch.compile`."""
 
 
-def clock(device: torch.device) -> float:
+def wall_clock(device: torch.device) -> float:
     """Return wall time in seconds, after all work queued on a device."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)

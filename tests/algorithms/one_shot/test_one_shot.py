@@ -19,6 +19,8 @@ import safetensors
 import torch
 
 from algorithms.one_shot import ONE_SHOT, register_one_shot
+from algorithms.one_shot.metrics import EpochMetrics
+from algorithms.one_shot.selection import BestOfN
 from algorithms.one_shot.task import Execution, Task
 from benchmark_api.spaces import SizeSpace, TopologySpace
 from benchmark_api.training.datasets import load_dataset
@@ -144,6 +146,30 @@ def test_inherited_accuracy_is_that_of_the_candidate_with_the_weights_of_the_sup
         search.inherited_accuracy([(5,) * 6])
 
 
+# -- selections ------------------------------------------------------------------------------------------------------------
+
+
+def test_best_of_n_of_a_method_without_candidates_of_its_own() -> None:
+    """100 draws by the scores; the first of the best on one batch each is chosen."""
+    search = ONE_SHOT["darts-v1"](tiny.TASK, tiny.config("darts-v1"), selection=BestOfN)
+    search.alpha.data = torch.tensor([5.0, 0.0, 0.0, 0.0, -9.0]).repeat(6, 1)
+    candidates, asked = search.candidates(), []
+    shares = np.bincount(np.ravel(candidates), minlength=5) / 600
+    assert shares == pytest.approx(search.architecture_weights()[0], abs=0.03)  # of 0.98, three times 0.007, and 0
+    search.accuracies = lambda drawn, batches: asked.extend(drawn) or torch.tensor([0.1, 0.7, 0.7] + 97 * [0.2])
+    assert search.derive() == asked[1]
+    assert len(asked) == 100
+
+
+def test_best_of_n_keeps_to_a_target_of_flops() -> None:
+    free, bound = (tiny.make("tas", flops_target=target) for target in (None, 0.006))
+    assert len(free.candidates()) == 100
+    assert 0 < len(candidates := bound.candidates()) < 100
+    assert all(bound.cost[candidate] <= 1 for candidate in candidates)
+    bound.alpha.data = torch.tensor([0.0, 0.0, 99.0]).repeat(5, 1)  # no draw is within the target
+    assert bound.candidates() == [bound.most_likely()]
+
+
 # -- checkpoints -----------------------------------------------------------------------------------------------------------
 
 
@@ -224,6 +250,13 @@ def test_damaged_checkpoints_are_refused(tmp_path: Path) -> None:
             search.load(path)
     with pytest.raises(FileNotFoundError):
         search.load(tmp_path / "missing")
+
+
+def test_metrics_of_the_first_version_are_read() -> None:
+    metrics = tiny.make("gdas", epochs=1).train_epoch()
+    values = metrics.to_json()
+    values["seconds"] = values.pop("train_seconds")
+    assert EpochMetrics.from_json(values).to_json() == metrics.to_json()
 
 
 def test_checkpoints_of_other_searches_are_refused_and_the_difference_named(tmp_path: Path) -> None:
