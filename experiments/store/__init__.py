@@ -407,6 +407,11 @@ class Kind(Generic[ConditionT, ExperimentT]):
     numbers: Mapping[str, pa.DataType]
 
     @property
+    def columns(self) -> Mapping[str, pa.DataType]:
+        """The columns with a list per run."""
+        return self.lists
+
+    @property
     def simulated(self) -> bool:
         """Whether time is simulated."""
         return self.name == "black-box"
