@@ -22,13 +22,6 @@ MIN_WIDTH = 5.6
 CHARACTER = 0.07
 """Approximate width of a character, inches."""
 
-DATASET_TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
-
-
-def dataset_title(dataset: str) -> str:
-    """Name of a dataset in titles."""
-    return DATASET_TITLES.get(dataset, dataset)
-
 
 def new_figure(
     table: Table, title: str, panels: int, columns: int, size: tuple[float, float], extra: float, share: bool = False
