@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark_api.types import FloatArray, IntArray
-from experiments.store import AnyExperiment, Experiment
+from experiments.store import AnyExperiment
 
 Readout = Literal["step", "reference"]
 """How the final value of a run is read off its trajectory, see `final_values`."""
@@ -28,12 +28,10 @@ def incumbent_steps(experiment: AnyExperiment) -> IntArray:
     rule, offsets = experiment.incumbent_rule, experiment.offsets
     if rule == "last":
         return np.arange(len(experiment.architecture))
-    assert isinstance(experiment, Experiment)
     if rule == "own":
-        assert experiment.incumbent is not None
-        named = np.repeat(offsets[:-1], np.diff(offsets)) + experiment.incumbent
-        return np.where(experiment.incumbent < 0, -1, named)
-    accuracy, fidelity = experiment.accuracy, experiment.epochs
+        number = experiment.columns["incumbent"]  # of the entry within its run
+        return np.where(number < 0, -1, np.repeat(offsets[:-1], np.diff(offsets)) + number)
+    accuracy, fidelity = experiment.columns["accuracy"], experiment.columns["epochs"]
     if rule == "any-fidelity":
         fidelity = np.zeros_like(fidelity)
     steps = np.empty(len(accuracy), dtype=np.int64)

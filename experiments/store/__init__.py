@@ -276,8 +276,10 @@ class Stored:
     @property
     def columns(self) -> Mapping[str, npt.NDArray[Any]]:
         """All lists."""
-        lists: Mapping[str, npt.NDArray[Any]] = self.__dict__["_lists"]()
-        return lists
+        if "_lists" in self.__dict__:
+            lists: Mapping[str, npt.NDArray[Any]] = self.__dict__["_lists"]()
+            return lists
+        return {name: self.__dict__[name] for name in (*_kind_of(self).lists, "incumbent") if name in self.__dict__}
 
     if not TYPE_CHECKING:
 
