@@ -16,7 +16,7 @@ Readout = Literal["step", "reference"]
 
 
 def incumbent_steps(experiment: AnyExperiment) -> IntArray:
-    """For every entry, the position (in the experiment's columns) of the entry that made its run's incumbent.
+    """Position, in the experiment's columns, of the entry that made its run's incumbent, for every entry.
 
     The rule is that of the search: "any-fidelity" compares accuracies, "highest-fidelity" first epochs, then accuracies; the
     first one stays on ties; a failed evaluation (NaN) is never the incumbent. "own": the incumbents that the search named.
@@ -46,7 +46,7 @@ def incumbent_steps(experiment: AnyExperiment) -> IntArray:
 
 
 def _incumbent_steps(accuracy: FloatArray, fidelity: IntArray, lengths: IntArray) -> IntArray:
-    """For every evaluation of some runs of these lengths, the position of the one that made the incumbent, or -1."""
+    """Position of the evaluation that made the incumbent, or -1, for every evaluation of runs of these lengths."""
     levels, rank = np.unique(accuracy, return_inverse=True)
     merit = np.where(np.isnan(accuracy), 0, 1 + fidelity.astype(np.int64) * len(levels) + rank)
     # One integer orders (run, fidelity, accuracy), so that a single running maximum serves all runs.

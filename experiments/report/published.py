@@ -28,9 +28,9 @@ class Published(NamedTuple):
     """One row of the published table.
 
     Attributes:
-        title: the algorithm as the paper names it.
-        algorithm: the registry name of ours that reproduces it.
-        runs: number of runs behind each figure.
+        title: name of the algorithm in the paper.
+        algorithm: registry name of our search that reproduces it.
+        runs: number of runs behind each accuracy.
         accuracies: one for each of `DATASETS`.
     """
 
@@ -83,7 +83,7 @@ TOPOLOGY_CELLS: Mapping[tuple[str, str], tuple[int, ...]] = {
 
 
 def find(space: str, dataset: str, algorithm: str) -> tuple[Accuracy, int] | None:
-    """The published figures of a registered algorithm and the number of runs behind them; None where there are none."""
+    """Return the published accuracies of a registered algorithm and their number of runs; None where there are none."""
     if space != "topology" or dataset not in DATASETS:
         return None
     for row in TOPOLOGY:

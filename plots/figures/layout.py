@@ -62,12 +62,12 @@ def wrapped(text: str, width: float) -> str:
 
 
 def explain(figure: Figure, how: str) -> None:
-    """Write below the panels how to read them."""
+    """Write an explanation below the panels."""
     figure.supxlabel(wrapped(how, figure.get_figwidth()), fontsize="small", color=MUTED_COLOR)
 
 
 def name_axes(figure: Figure, across: str, up: str, how: str = "") -> None:
-    """Name both axes for all panels, and write below how to read them."""
+    """Name both axes for all panels, and write an explanation below."""
     below = wrapped(how, figure.get_figwidth()) if how else ""
     figure.supxlabel("\n".join(line for line in (across, below) if line), fontsize="small")
     figure.supylabel(up, fontsize="small")
@@ -80,6 +80,6 @@ def name_epochs(panels: Sequence[Axes]) -> None:
 
 
 def about_curves(few: bool) -> str:
-    """How to read curves with bands; `few`: whether some have too few runs for a band."""
+    """Explanation of curves with bands; `few`: whether some have too few runs for a band."""
     how = "lines: mean over n runs; bands: 95 % bootstrap interval of the mean"
     return f"{how}; fewer than {MIN_RUNS} runs: each by itself" if few else how
