@@ -65,8 +65,12 @@ TOPOLOGY = (
 )
 # fmt: on
 
-TOPOLOGY_OPTIMUM = {"cifar10": (91.61, 94.37), "cifar100": (73.49, 73.51), "ImageNet16-120": (46.77, 47.31)}
-"""The published best validation and best test accuracy of the space, each on its own."""
+OPTIMUM: Mapping[tuple[str, str], tuple[float, float]] = {
+    ("topology", "cifar10"): (91.61, 94.37),
+    ("topology", "cifar100"): (73.49, 73.51),
+    ("topology", "ImageNet16-120"): (46.77, 47.31),
+}
+"""Published best validation and best test accuracy by space and dataset, each by itself, percent."""
 
 TOPOLOGY_CELLS: Mapping[tuple[str, str], tuple[int, ...]] = {
     ("darts-v1", "cifar10"): (1835, 1835, 1835),
