@@ -1,1 +1,1 @@
-"""Figures from stored results: functions that take axes and arrays and return the axes; `python -m plots` saves them."""
+"""Figures of stored results: `panels` draw arrays on axes, `figures` compose panels, and `python -m plots` saves figures."""

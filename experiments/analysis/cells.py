@@ -1,4 +1,4 @@
-"""Operations in cells: what a search on a space of operations ends in, and whether it has collapsed."""
+"""Operations in chosen cells, and their collapse to parameter-free operations."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def bootstrap_mean_interval(
 
 @lru_cache(maxsize=4)
 def _resampled(runs: int, resamples: int, seed: int) -> npt.NDArray[np.uint16]:
-    """How often each run is in each bootstrap sample [resample, run]: multinomial, so that means are one matrix product."""
+    """Multiplicity of each run in each bootstrap sample [resample, run]: multinomial, so that means are one matrix product."""
     rng, counts = np.random.default_rng(seed), np.empty((resamples, runs), dtype=np.uint16)
     for row in counts:
         row[:] = rng.multinomial(runs, np.full(runs, 1 / runs))

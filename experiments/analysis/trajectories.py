@@ -9,30 +9,29 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark_api.types import FloatArray, IntArray
-from experiments.store import AnyExperiment, Experiment
+from experiments.store import AnyExperiment
 
 Readout = Literal["step", "reference"]
 """How the final value of a run is read off its trajectory, see `final_values`."""
 
 
 def incumbent_steps(experiment: AnyExperiment) -> IntArray:
-    """For every entry, the position (in the experiment's columns) of the entry that made its run's incumbent.
+    """Position, in the experiment's columns, of the entry that made its run's incumbent, for every entry.
 
     The rule is that of the search: "any-fidelity" compares accuracies, "highest-fidelity" first epochs, then accuracies; the
-    first one stays on ties; NaN is worse than any number. "own": the incumbents that the search named. "last": every entry is
-    the incumbent, as in one-shot runs, whose entries are derived architectures.
+    first one stays on ties; a failed evaluation (NaN) is never the incumbent. "own": the incumbents that the search named.
+    "last": every entry is the incumbent, as in one-shot runs, whose entries are derived architectures.
 
     Returns:
-        [entry]
+        [entry]; -1 before the first successful evaluation of a run.
     """
     rule, offsets = experiment.incumbent_rule, experiment.offsets
     if rule == "last":
         return np.arange(len(experiment.architecture))
-    assert isinstance(experiment, Experiment)
     if rule == "own":
-        assert experiment.incumbent is not None
-        return np.asarray(np.repeat(offsets[:-1], np.diff(offsets)) + experiment.incumbent)
-    accuracy, fidelity = experiment.accuracy, experiment.epochs
+        number = experiment.columns["incumbent"]  # of the entry within its run
+        return np.where(number < 0, -1, np.repeat(offsets[:-1], np.diff(offsets)) + number)
+    accuracy, fidelity = experiment.columns["accuracy"], experiment.columns["epochs"]
     if rule == "any-fidelity":
         fidelity = np.zeros_like(fidelity)
     steps = np.empty(len(accuracy), dtype=np.int64)
@@ -40,20 +39,33 @@ def incumbent_steps(experiment: AnyExperiment) -> IntArray:
     while first < len(experiment.seeds):  # runs with a million evaluations at a time, to bound memory
         last = max(first + 1, int(np.searchsorted(offsets, offsets[first] + 1_000_000, side="right")) - 1)
         some = slice(offsets[first], offsets[last])
-        steps[some] = offsets[first] + _incumbent_steps(accuracy[some], fidelity[some], np.diff(offsets[first : last + 1]))
+        found = _incumbent_steps(accuracy[some], fidelity[some], np.diff(offsets[first : last + 1]))
+        steps[some] = np.where(found < 0, -1, offsets[first] + found)
         first = last
     return steps
 
 
-def _incumbent_steps(accuracy: FloatArray, fidelity: npt.NDArray[np.int16], lengths: IntArray) -> IntArray:
-    """For every evaluation of some runs of these lengths, the position of the one that made the incumbent."""
-    levels, rank = np.unique(np.where(np.isnan(accuracy), -np.inf, accuracy), return_inverse=True)
+def _incumbent_steps(accuracy: FloatArray, fidelity: IntArray, lengths: IntArray) -> IntArray:
+    """Position of the evaluation that made the incumbent, or -1, for every evaluation of runs of these lengths."""
+    levels, rank = np.unique(accuracy, return_inverse=True)
+    merit = np.where(np.isnan(accuracy), 0, 1 + fidelity.astype(np.int64) * len(levels) + rank)
     # One integer orders (run, fidelity, accuracy), so that a single running maximum serves all runs.
     run = np.repeat(np.arange(len(lengths)), lengths)
-    merit = (run * (int(fidelity.max(initial=0)) + 1) + fidelity) * len(levels) + rank
-    best = np.maximum.accumulate(merit)
+    best = np.maximum.accumulate(run * (int(merit.max(initial=0)) + 1) + merit)
     replaces = np.diff(best, prepend=-1) > 0
-    return np.maximum.accumulate(np.where(replaces, np.arange(len(merit)), 0))
+    steps = np.maximum.accumulate(np.where(replaces, np.arange(len(merit)), 0))
+    return np.where(merit[steps] == 0, -1, steps)
+
+
+def values_of_incumbents(experiment: AnyExperiment, values_by_architecture: npt.ArrayLike) -> FloatArray:
+    """Value of the incumbent after each entry [entry]; NaN where there is none.
+
+    Args:
+        experiment: the runs.
+        values_by_architecture: [architecture], e.g. full-training test accuracy.
+    """
+    steps, values = incumbent_steps(experiment), np.asarray(values_by_architecture, dtype=np.float64)
+    return np.where(steps < 0, np.nan, values[experiment.architecture[steps]])
 
 
 def at_times(experiment: AnyExperiment, times: npt.ArrayLike) -> IntArray:
@@ -86,10 +98,9 @@ def anytime(experiment: AnyExperiment, times: npt.ArrayLike, values_by_architect
         values_by_architecture: [architecture], e.g. full-training test accuracy.
 
     Returns:
-        [run, time]; NaN where `at_times` has no entry.
+        [run, time]; NaN where `at_times` has no entry, or the entry no incumbent.
     """
-    values = np.asarray(values_by_architecture, dtype=np.float64)
-    of_incumbent = values[experiment.architecture[incumbent_steps(experiment)]]  # [entry]
+    of_incumbent = values_of_incumbents(experiment, values_by_architecture)  # [entry]
     positions = at_times(experiment, times)
     return np.where(positions >= 0, of_incumbent[positions], np.nan)
 
@@ -104,18 +115,19 @@ def final_architectures(experiment: AnyExperiment) -> IntArray:
         [run], official indices.
 
     Raises:
-        ValueError: no evaluation of a run had ended by its budget.
+        ValueError: no successful evaluation of a run had ended by its budget.
     """
     steps, clock = incumbent_steps(experiment), experiment.clock
     finals = np.empty(len(experiment.seeds), dtype=np.int64)
     for i, (start, stop) in enumerate(pairwise(experiment.offsets)):
         ended = np.searchsorted(clock[start:stop], experiment.budget, side="right")
-        if ended == 0:
+        step = steps[start + ended - 1] if ended else -1
+        if step < 0:
             raise ValueError(
-                f"{experiment.folder()}: no evaluation of seed {experiment.seeds[i]} had ended by the budget of "
+                f"{experiment.folder()}: no successful evaluation of seed {experiment.seeds[i]} had ended by the budget of "
                 f"{experiment.budget:.0f} simulated seconds"
             )
-        finals[i] = experiment.architecture[steps[start + ended - 1]]
+        finals[i] = experiment.architecture[step]
     return finals
 
 
@@ -140,7 +152,7 @@ def final_values(experiment: AnyExperiment, values_by_architecture: npt.ArrayLik
         raise ValueError(f"protocol must be one of {get_args(Readout)}, got {readout!r}")
     if readout == "step" or not experiment.kind.simulated:
         return values[final_architectures(experiment)]
-    of_incumbent = values[experiment.architecture[incumbent_steps(experiment)]]
+    of_incumbent = values_of_incumbents(experiment, values)  # [entry]
     clock, budget = experiment.clock, experiment.budget
     finals = np.empty(len(experiment.seeds))
     for i, (start, stop) in enumerate(pairwise(experiment.offsets)):
@@ -187,14 +199,14 @@ def seconds_to_reach(experiment: AnyExperiment, values_by_architecture: npt.Arra
         Simulated seconds of black-box runs, where a run that has ended keeps its incumbent; for one-shot runs wall seconds up
         to the end of an epoch, mean over runs. Infinite if the target is never reached, within the budget.
     """
-    values = np.asarray(values_by_architecture, dtype=np.float64)
-    runs, clock, steps = len(experiment.seeds), experiment.clock, incumbent_steps(experiment)
+    of_incumbent = values_of_incumbents(experiment, values_by_architecture)  # [entry]
+    clock = experiment.clock
     if not experiment.kind.simulated:  # entries are epochs, the same number in each run
-        of_epoch = values[experiment.architecture[steps]].reshape(runs, -1)  # [run, epoch]
-        return first_reaching(of_epoch, clock.reshape(runs, -1).mean(axis=0), target)
+        shape = len(experiment.seeds), -1  # [run, epoch]
+        return first_reaching(of_incumbent.reshape(shape), clock.reshape(shape).mean(axis=0), target)
+    steps, last = incumbent_steps(experiment), experiment.offsets[1:] - 1
     changed = np.append(True, steps[1:] != steps[:-1])
     times = np.unique(clock[changed & (clock <= experiment.budget)])
-    last = experiment.offsets[1:] - 1
-    final = values[experiment.architecture[steps[last]]]
     ended = times > clock[last][:, None]  # [run, time]
-    return first_reaching(np.where(ended, final[:, None], anytime(experiment, times, values)), times, target)
+    curves = np.where(ended, of_incumbent[last][:, None], anytime(experiment, times, values_by_architecture))
+    return first_reaching(curves, times, target)

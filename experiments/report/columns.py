@@ -98,8 +98,7 @@ def _beside_published(row: Row, which: int) -> str:
 
 
 def _published_optimum(dataset: DatasetReport, which: int) -> Value:
-    topology = dataset.table.space.name == "topology"
-    return published.TOPOLOGY_OPTIMUM.get(dataset.dataset, (NAN, NAN))[which] if topology else NAN
+    return published.OPTIMUM.get((dataset.table.space.name, dataset.dataset), (NAN, NAN))[which]
 
 
 _PUBLISHED_NOTE = (

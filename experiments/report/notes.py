@@ -1,4 +1,4 @@
-"""Notes below the table of accuracies: how to read it, who is better than the references, and which cells collapsed."""
+"""Notes below the table of accuracies: conventions, methods that beat the references, and collapsed cells."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from experiments.report.numbers import DatasetReport, Report, Row
 
 
 def conventions(report: Report) -> list[str]:
-    """How accuracies are computed and summarised."""
+    """Conventions of the table: training, summary over seeds, readout, and validation of one-shot searches."""
     ddof = 0 if report.readout == "reference" else 1
     notes = [
         f"Accuracy in percent after {report.table.report_schedule} epochs, mean over trials, of the architecture that each run "
@@ -84,7 +84,7 @@ def _listed(indices: IntArray) -> str:
 
 
 def _collapsed_in_the_literature(table: Table, dataset: str, algorithm: str) -> str:
-    """How many published runs of a search collapsed."""
+    """Count the published runs of a search that collapsed, as text."""
     counts = []
     for (of_algorithm, of_dataset), indices in published.TOPOLOGY_CELLS.items():
         if of_algorithm == algorithm and (of_dataset == dataset or dataset not in published.DATASETS):

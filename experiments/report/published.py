@@ -28,9 +28,9 @@ class Published(NamedTuple):
     """One row of the published table.
 
     Attributes:
-        title: the algorithm as the paper names it.
-        algorithm: the registry name of ours that reproduces it.
-        runs: number of runs behind each figure.
+        title: name of the algorithm in the paper.
+        algorithm: registry name of our search that reproduces it.
+        runs: number of runs behind each accuracy.
         accuracies: one for each of `DATASETS`.
     """
 
@@ -65,8 +65,12 @@ TOPOLOGY = (
 )
 # fmt: on
 
-TOPOLOGY_OPTIMUM = {"cifar10": (91.61, 94.37), "cifar100": (73.49, 73.51), "ImageNet16-120": (46.77, 47.31)}
-"""The published best validation and best test accuracy of the space, each on its own."""
+OPTIMUM: Mapping[tuple[str, str], tuple[float, float]] = {
+    ("topology", "cifar10"): (91.61, 94.37),
+    ("topology", "cifar100"): (73.49, 73.51),
+    ("topology", "ImageNet16-120"): (46.77, 47.31),
+}
+"""Published best validation and best test accuracy by space and dataset, each by itself, percent."""
 
 TOPOLOGY_CELLS: Mapping[tuple[str, str], tuple[int, ...]] = {
     ("darts-v1", "cifar10"): (1835, 1835, 1835),
@@ -83,7 +87,7 @@ TOPOLOGY_CELLS: Mapping[tuple[str, str], tuple[int, ...]] = {
 
 
 def find(space: str, dataset: str, algorithm: str) -> tuple[Accuracy, int] | None:
-    """The published figures of a registered algorithm and the number of runs behind them; None where there are none."""
+    """Return the published accuracies of a registered algorithm and their number of runs; None where there are none."""
     if space != "topology" or dataset not in DATASETS:
         return None
     for row in TOPOLOGY:

@@ -15,9 +15,10 @@ from benchmark_api.types import FloatArray
 from experiments.analysis.statistics import MIN_RUNS, Distribution, pareto_front, rank_all, rank_correlations
 from experiments.analysis.trajectories import anytime
 from experiments.report import full_training_accuracy
+from experiments.settings import dataset_title
 from experiments.store import AnyExperiment
 from plots.figures.groups import Group, label_of
-from plots.figures.layout import CHARACTER, COLUMNS, about_curves, dataset_title, explain, new_figure, wrapped
+from plots.figures.layout import CHARACTER, COLUMNS, about_curves, explain, new_figure, wrapped
 from plots.panels.anytime import plot_anytime
 from plots.panels.correlation import plot_correlations
 from plots.panels.cost import SPACE_COLOR, plot_cost

@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from experiments.report import DatasetReport, Report, Row
+from experiments.settings import dataset_title
 from experiments.store import AnyExperiment
-from plots.figures.layout import dataset_title
 from plots.panels.style import AlgorithmStyle, legend_order, style_of
 
 

@@ -22,13 +22,6 @@ MIN_WIDTH = 5.6
 CHARACTER = 0.07
 """Approximate width of a character, inches."""
 
-DATASET_TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
-
-
-def dataset_title(dataset: str) -> str:
-    """Name of a dataset in titles."""
-    return DATASET_TITLES.get(dataset, dataset)
-
 
 def new_figure(
     table: Table, title: str, panels: int, columns: int, size: tuple[float, float], extra: float, share: bool = False
@@ -69,12 +62,12 @@ def wrapped(text: str, width: float) -> str:
 
 
 def explain(figure: Figure, how: str) -> None:
-    """Write below the panels how to read them."""
+    """Write an explanation below the panels."""
     figure.supxlabel(wrapped(how, figure.get_figwidth()), fontsize="small", color=MUTED_COLOR)
 
 
 def name_axes(figure: Figure, across: str, up: str, how: str = "") -> None:
-    """Name both axes for all panels, and write below how to read them."""
+    """Name both axes for all panels, and write an explanation below."""
     below = wrapped(how, figure.get_figwidth()) if how else ""
     figure.supxlabel("\n".join(line for line in (across, below) if line), fontsize="small")
     figure.supylabel(up, fontsize="small")
@@ -87,6 +80,6 @@ def name_epochs(panels: Sequence[Axes]) -> None:
 
 
 def about_curves(few: bool) -> str:
-    """How to read curves with bands; `few`: whether some have too few runs for a band."""
+    """Explanation of curves with bands; `few`: whether some have too few runs for a band."""
     how = "lines: mean over n runs; bands: 95 % bootstrap interval of the mean"
     return f"{how}; fewer than {MIN_RUNS} runs: each by itself" if few else how

@@ -1,4 +1,4 @@
-"""Critical-difference diagram: average ranks, and which algorithms do not differ significantly."""
+"""Critical-difference diagram: average ranks, and searches that do not differ significantly."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from plots.panels.style import MUTED_COLOR, REFERENCE_COLOR, AlgorithmStyle
 
 
 def plot_ranks(axes: Axes, ranking: Ranking, styles: Mapping[str, AlgorithmStyle]) -> Axes:
-    """Draw average ranks on a line, best to the left; a bar joins algorithms that do not differ significantly.
+    """Draw average ranks on a line, best to the left; a bar joins searches that do not differ significantly.
 
     The diagram of Demšar (JMLR 7, 2006, figure 1). The better half is labelled on the left, the others on the right.
 

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import pytest
+
 from algorithms.black_box import BLACK_BOX
 from algorithms.one_shot import ONE_SHOT
-from plots.panels.style import AlgorithmStyle, style_of
+from plots.panels import style
+from plots.panels.style import AlgorithmStyle, legend_order, style_of
+
+FIXED = [*list(BLACK_BOX)[: len(style._BLACK_BOX_LOOKS)], *list(ONE_SHOT)[: len(style._ONE_SHOT_LOOKS)]]
 
 
-def test_registered_algorithms_look_different() -> None:
-    names = [*BLACK_BOX, *ONE_SHOT]
-    looks = {(style_of(name).color, str(style_of(name).linestyle)) for name in names}
-    assert len(looks) == len(names)
+def look(name: str) -> tuple[str, str]:
+    return style_of(name).color, str(style_of(name).linestyle)
+
+
+def test_searches_with_fixed_looks_differ() -> None:
+    assert len({look(name) for name in FIXED}) == len(FIXED)
     for space in ("topology", "size"):
-        searches = [name for name, search in ONE_SHOT.items() if search.space == space]
+        searches = [name for name in FIXED if name in ONE_SHOT and ONE_SHOT[name].space == space]
         assert len({style_of(name).color for name in searches}) == len(searches)
 
 
-def test_unknown_algorithm_has_the_same_free_style_in_every_process() -> None:
+def test_other_searches_have_the_same_free_style_in_every_process(monkeypatch: pytest.MonkeyPatch) -> None:
     assert style_of("my-search") == AlgorithmStyle("#56b4e9", (0, (6, 1.6, 1.2, 1.6)), "X")
-    known = {(style_of(name).color, str(style_of(name).linestyle)) for name in [*BLACK_BOX, *ONE_SHOT]}
-    for i in range(50):
-        style = style_of(f"search-{i}")
-        assert (style.color, str(style.linestyle)) not in known
+    assert not {look(f"search-{i}") for i in range(50)} & {look(name) for name in FIXED}
+    monkeypatch.setitem(BLACK_BOX._entries, "my-search", BLACK_BOX["rea"])  # registered or not
+    assert style_of("my-search") == AlgorithmStyle("#56b4e9", (0, (6, 1.6, 1.2, 1.6)), "X")
+    assert sorted(["gdas", "somebodys", "my-search", "rsps", "rea"], key=legend_order) == [
+        "rea",
+        "my-search",
+        "rsps",
+        "gdas",
+        "somebodys",
+    ]
 
 
 def test_variants_share_the_colour_only() -> None:
