@@ -58,7 +58,7 @@ def test_an_algorithm_is_one_file(folder: Path) -> None:
     (code,) = (block for block in blocks("python") if block.startswith("# algorithms/"))
     path, source = code.removeprefix("# ").split("\n", 1)
     for package in PACKAGES:
-        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__", "figures"))
+        shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__", "*.png", "*.pdf"))
     (folder / path).write_text(source)
     (command,) = re.findall(r"python (-m experiments run greedy .*)", README)
     arguments = command.replace("--seeds 500", "--seeds 5").split()
@@ -97,8 +97,9 @@ def test_every_command_runs(topology_table: Table, tmp_path: Path) -> None:
     """All commands in the README's order, in a copy of the project; `make test` is what runs this."""
     for package in (*PACKAGES, "results"):
         shutil.copytree(
-            ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "figures", "topology", "size")
+            ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "*.png", "*.pdf", "topology", "size")
         )
+    shutil.copytree(ROOT / "docs" / "algorithms", tmp_path / "docs" / "algorithms")
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "t.safetensors").symlink_to(topology_table.path)
