@@ -26,8 +26,12 @@ flag = $(if $($(1)),--$(2) '$($(1))')
 given = $(if $(filter command environment,$(origin $(1))),--$(2) '$($(1))')
 # Each algorithm has a page of documentation named after it.
 ALGORITHMS := $(basename $(notdir $(wildcard docs/algorithms/*.md)))
-# The embedded table of an algorithm: some search one space only.
-embedded = digits-$(if $(filter $(1),$(shell $(RUN) -m experiments list --names size)),size,$(SPACE))
+# Names from the registries, read when a recipe needs them, once.
+names = $(eval names-$(1) := $(or $(names-$(1)),$(shell $(RUN) -m experiments list --names $(1) 2> /dev/null)))$(names-$(1))
+of-kind = $(filter $(1),$(call names,$(2)))
+black-box-flags = $(call flag,BUDGET,budget)
+one-shot-flags  = $(call flag,EPOCHS,epochs) $(call flag,DEVICE,device) $(call flag,DATA,data)
+embedded = digits-$(if $(call of-kind,$(1),black-box),$(SPACE),$(if $(call of-kind,$(1),size),size,topology))
 
 .PHONY: help install dev hpbandster import reproduce $(ALGORITHMS) ranking table plots bench bench-check test quick lint format clean
 
@@ -69,7 +73,7 @@ reproduce: $(VENV)/.installed ## All algorithms, then tables and figures: on the
 	$(RUN) -m plots --results '$(RESULTS)' --out '$(FIGURES)' $(call flag,TABLE,table)
 
 $(ALGORITHMS): $(VENV)/.installed ## Run one algorithm on digits, or: make gdas TABLE=file DATASET=cifar10 DATA=folder DEVICE=cuda
-	$(RUN) -m experiments run $@ --table '$(or $(TABLE),$(call embedded,$@))' $(call flag,DATASET,dataset) $(call flag,SEEDS,seeds) $(call flag,BUDGET,budget) $(call flag,EPOCHS,epochs) $(call flag,DEVICE,device) $(call flag,DATA,data) --results '$(RESULTS)' $(call flag,JOBS,jobs) $(ARGS)
+	$(RUN) -m experiments run $@ --table '$(or $(TABLE),$(call embedded,$@))' $(call flag,DATASET,dataset) $(call flag,SEEDS,seeds) $(if $(call of-kind,$@,black-box),$(black-box-flags),$(one-shot-flags)) --results '$(RESULTS)' $(call flag,JOBS,jobs) $(ARGS)
 
 ranking: $(VENV)/.installed ## Print how the supernets in RESULTS rank architectures, beside the table
 	$(RUN) -m experiments ranking --results '$(RESULTS)' $(call flag,TABLE,table) $(call flag,DEVICE,device) $(call flag,DATA,data) $(call flag,JOBS,jobs) $(ARGS)

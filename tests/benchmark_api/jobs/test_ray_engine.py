@@ -305,3 +305,11 @@ def test_a_worker_without_the_table_asks_for_it(
     assert list(ray_engine._work(elsewhere, "marker", [topology_table.path])) == expected
     (experiment,) = store.load(pieces[0].results)
     assert experiment.table_path == str(elsewhere.table_path)
+
+
+def test_a_worker_loads_plugins(pieces: list[sweep.Piece], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "plugin_of_test_ray.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("NAS_ZOO_PLUGINS", "plugin_of_test_ray")
+    list(ray_engine._work(pieces[0], "marker", []))
+    assert sys.modules.pop("plugin_of_test_ray")
