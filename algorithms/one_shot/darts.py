@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from algorithms.one_shot.alpha import AlphaConfig, AlphaSearch
 from algorithms.one_shot.search import register_one_shot
-from algorithms.one_shot.task import Batch
+from algorithms.one_shot.task import Batch, FloatArray
 from benchmark_api.bounds import positive
-from benchmark_api.spaces import OPERATIONS, Architecture
+from benchmark_api.spaces import OPERATIONS
 
 
 @register_one_shot
@@ -39,12 +39,11 @@ class DartsFirstOrder(AlphaSearch):
     digits: ClassVar = {"epochs": 12, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
     config: Config
 
-    def most_likely(self) -> Architecture:
-        """Return the operation with the highest score on each edge; `none` only if it can be chosen (section 2.4)."""
-        scores = self.architecture_weights()  # [edge, operation]
+    def selectable_weights(self) -> FloatArray:
+        weights = self.architecture_weights()  # [edge, operation]
         if not self.config.choose_none:
-            scores[:, OPERATIONS.index("none")] = -torch.inf
-        return tuple(scores.argmax(axis=1).tolist())
+            weights[:, OPERATIONS.index("none")] = 0.0  # section 2.4
+        return weights
 
 
 @register_one_shot

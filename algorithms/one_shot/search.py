@@ -209,13 +209,17 @@ class OneShotSearch(ABC):
     def architecture_weights(self) -> FloatArray:
         """Return the scores of the choices [decision, choice], e.g. probabilities. Rows need not sum to one."""
 
+    def selectable_weights(self) -> FloatArray:
+        """Return the scores that selections use [decision, choice]; zero for choices that the method excludes."""
+        return self.architecture_weights()
+
     def most_likely(self) -> Architecture:
         """Return the architecture with the highest scores, of those that the method allows."""
-        return tuple(self.architecture_weights().argmax(axis=1).tolist())
+        return tuple(self.selectable_weights().argmax(axis=1).tolist())
 
     def candidates(self) -> list[Architecture]:
-        """Return the architectures that compete in a best-of-n selection; by default drawn in proportion to their scores."""
-        scores = torch.from_numpy(self.architecture_weights())  # [decision, choice]
+        """Return the architectures that compete in a best-of-n selection; by default drawn in proportion to scores >= 0."""
+        scores = torch.from_numpy(self.selectable_weights())  # [decision, choice]
         drawn = torch.multinomial(scores, CANDIDATES, replacement=True, generator=self.draws["evaluation"])  # [decision, draw]
         return [tuple(architecture) for architecture in drawn.T.tolist()]
 

@@ -137,4 +137,5 @@ def test_none_is_left_out_if_wanted() -> None:
             ]
         )
         assert search.derive() == expected
+        assert any(0 in candidate for candidate in search.candidates()) is choose_none
         assert search.alpha[0, 0] == 9
