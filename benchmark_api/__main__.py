@@ -29,9 +29,11 @@ def import_(
     notice: Annotated[str, tyro.conf.arg(help="a caution that all tables and figures made from it repeat")] = "",
 ) -> None:
     """Make a table of an official NATS-Bench archive. Nothing in the archive is run."""
-    from benchmark_api.importers.official.archive import import_archive
+    from benchmark_api.importers import import_table
+    from benchmark_api.plugins import load_plugins
 
-    table = import_archive(source, out, curves=curves, notice=notice, jobs=jobs, progress=sys.stderr.isatty())
+    load_plugins()
+    table = import_table(source, out, curves=curves, notice=notice, jobs=jobs, progress=sys.stderr.isatty())
     records = table.metadata["source"]["records"]
     print(f"{out}: {table.title}, {records:,} records, {out.stat().st_size / 1e6:,.0f} MB, fingerprint {table.fingerprint[:12]}")
 
@@ -43,7 +45,7 @@ def export(
     jobs: Jobs = None,
 ) -> None:
     """Write a table as a folder in the official format, for the nats_bench package (fast_mode=True)."""
-    from benchmark_api.importers.official.archive import export_archive
+    from benchmark_api.importers.official.exporter import export_archive
     from benchmark_api.tables.table import Table
 
     opened = Table(table)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from typing import Any, ClassVar
 
-from benchmark_api.importers.official import archive
+from benchmark_api.importers.official.read import read_meta, read_record, record_path
 from benchmark_api.nats.errors import InvalidArgument
 from benchmark_api.nats.results import PICKLE_EXT, ArchResults, ResultsCount, mean, pickle_load, pickle_save
 from benchmark_api.nats.sources import (
@@ -218,7 +218,7 @@ class NASBenchMetaAPI:
         self._avaliable_hps = {hp for record in records.values() for hp in record}
 
     def _use_folder(self, folder: str) -> None:
-        self.meta_archs = archive.read_meta(os.path.join(folder, f"meta.{PICKLE_EXT}"))["meta_archs"]
+        self.meta_archs = read_meta(os.path.join(folder, f"meta.{PICKLE_EXT}"))["meta_archs"]
         self.arch2infos_dict = Records({})
         self.evaluated_indexes = set()
         self._source = RecordSource(self.arch2infos_dict)
@@ -390,12 +390,12 @@ class NASBenchMetaAPI:
         folder = archive_root
 
         def read(index: int) -> Record:
-            return results_of(archive.read_record(folder, index))
+            return results_of(read_record(folder, index))
 
         for each in range(len(self)) if index is None else (index,):
             if not 0 <= each < len(self):
                 raise ValueError(f"architecture index must be 0 to {len(self) - 1}, got {each}")
-            if not (path := archive.record_path(folder, each)).is_file():
+            if not (path := record_path(folder, each)).is_file():
                 raise InvalidArgument(f"architecture {each} has no record {path}")
             self.arch2infos_dict.load(each, read)
             self.evaluated_indexes.add(each)

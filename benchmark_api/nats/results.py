@@ -14,7 +14,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from benchmark_api.importers.official import pickles
+from benchmark_api import unpickle
 from benchmark_api.nats.errors import InvalidArgument
 
 PICKLE_EXT = "pickle.pbz2"
@@ -37,7 +37,9 @@ def pickle_load(file_path: str | os.PathLike[str], ext: str = ".pbz2") -> Any:
     """
     path = os.fspath(file_path)
     records: dict[int, Any] = {}
-    content = pickles.load_records(path if os.path.isfile(path) else path + ext, records.__setitem__)
+    path = path if os.path.isfile(path) else path + ext
+    with open(path, "rb") as file:
+        content = unpickle.load_records(file, path, records.__setitem__)
     if records:
         content["arch2infos"] = records
     return content

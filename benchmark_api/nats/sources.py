@@ -13,9 +13,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from benchmark_api.importers.official import archive
+from benchmark_api.importers.official import exporter
 from benchmark_api.nats.results import ArchResults, chosen_trials, mean
-from benchmark_api.tables.table import FloatArray, Table
+from benchmark_api.tables.table import Table
+from benchmark_api.types import FloatArray
 
 Record = Mapping[str, ArchResults]
 """The trainings of one architecture by schedule."""
@@ -284,7 +285,7 @@ def table_records(table: Table, source: TableSource) -> Records:
     """The records of a table's measured architectures, made when asked for."""
 
     def read(index: int) -> Record:
-        return results_of(archive.record(table, index))
+        return results_of(exporter.record(table, index))
 
     measured = np.flatnonzero(np.any(list(source.trained.values()), axis=0))
     return Records(dict.fromkeys(measured.tolist(), read))

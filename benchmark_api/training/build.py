@@ -39,7 +39,7 @@ from torch import Tensor, nn
 from benchmark_api.jobs.engines import Engine, Failure, PieceError, Work, carry_out, default_jobs
 from benchmark_api.jobs.files import whole_file, writing_in
 from benchmark_api.spaces import Architecture, SearchSpace, TopologySpace
-from benchmark_api.tables.table import Table, TableWriter
+from benchmark_api.tables import Table, TableWriter
 from benchmark_api.training.datasets import Dataset, Distortion, load_dataset
 from benchmark_api.training.networks import CellNetwork, Skeleton, build_network, initialize, space_costs
 from benchmark_api.training.stacks import Stack

@@ -36,7 +36,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from benchmark_api.importers.official import pickles
+from benchmark_api import unpickle
 
 KEYS = ("digits", "cifar10-valid", "cifar10", "cifar100", "ImageNet16-120")
 
@@ -562,7 +562,7 @@ def _read_images(root: Path, source: _Source, files: Mapping[str, str], verify: 
         hint = f"in {root}, {source.origin}"
         data = _read_file(path, md5, verify, hint)
         try:
-            content = pickles.load_arrays(data, str(path))
+            content = unpickle.load_images(data, str(path))
         except ValueError as error:
             raise DatasetError(f"{error}\nExpected {path} as its authors made it: {hint}") from error
         match content:

@@ -23,11 +23,12 @@ import numpy as np
 
 from algorithms.black_box import BLACK_BOX, BlackBoxSearch, SearchFinished
 from benchmark_api import nats
-from benchmark_api.importers.official.archive import export_archive, import_archive
+from benchmark_api.importers import import_table
+from benchmark_api.importers.official.exporter import export_archive
 from benchmark_api.jobs.engines import carry_out
 from benchmark_api.spaces import SearchSpace, SizeSpace
+from benchmark_api.tables import Table, TableWriter
 from benchmark_api.tables.safetensors import map_safetensors
-from benchmark_api.tables.table import Table, TableWriter
 from experiments import store
 from experiments.bench.rows import Effort, Figure, Measure, Row, in_turn, measured, seconds
 from experiments.runs.black_box import condition_of, plan
@@ -267,7 +268,7 @@ def bench_importer(subject: Subject, effort: Effort, jobs: int) -> Iterator[Row]
     def rate(processes: int) -> float:
         with tempfile.TemporaryDirectory() as folder:
             return len(indices) / seconds(
-                lambda: import_archive(subject.archive, Path(folder, "t"), jobs=processes, progress=False)
+                lambda: import_table(subject.archive, Path(folder, "t"), jobs=processes, progress=False)
             )
 
     def package() -> float:

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from algorithms.black_box import BLACK_BOX
-from benchmark_api.tables.table import FloatArray, Table
+from benchmark_api.tables.table import Table
+from benchmark_api.types import FloatArray
 from experiments.analysis import MIN_RUNS, anytime, final_architectures, final_values, rank_all
 from experiments.report import deviations, full_training_accuracy
 from experiments.store import AnyExperiment, Experiment, OneShotExperiment

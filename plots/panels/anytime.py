@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from benchmark_api.tables.table import FloatArray
+from benchmark_api.types import FloatArray
 from experiments.analysis import MIN_RUNS, bootstrap_mean_interval
 from plots.panels.style import REFERENCE_COLOR, Series, note
 

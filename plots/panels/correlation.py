@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from benchmark_api.tables.table import FloatArray
+from benchmark_api.types import FloatArray
 from experiments.analysis import rank_correlation
 
 

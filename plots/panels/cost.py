@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
-from benchmark_api.tables.table import FloatArray
+from benchmark_api.types import FloatArray
 from plots.panels.style import REFERENCE_COLOR, Series, note
 
 LARGEST = 160.0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from benchmark_api.tables.table import FloatArray
+from benchmark_api.types import FloatArray
 from experiments.analysis import MIN_RUNS, bootstrap_mean_interval
 from plots.panels.style import MUTED_COLOR, REFERENCE_COLOR, Series, note
 

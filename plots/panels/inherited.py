@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 
-from benchmark_api.tables.table import FloatArray
+from benchmark_api.types import FloatArray
 from plots.panels.style import AlgorithmStyle, note
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 
-from benchmark_api.tables.table import FloatArray
+from benchmark_api.types import FloatArray
 
 
 def plot_weights(

@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmark_api.importers import import_table
 from benchmark_api.importers.official import records
-from benchmark_api.importers.official.archive import import_archive
 from benchmark_api.spaces import SizeSpace
 from tests.helpers import official
 
@@ -64,7 +64,7 @@ def nothing_runs() -> Iterator[None]:
 @pytest.fixture(scope="module", autouse=True)
 def hook(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("first")
-    import_archive(official.write_archive(folder / "archive", SPACE, [0], ["01"]), folder / "table", jobs=1)  # lazy imports
+    import_table(official.write_archive(folder / "archive", SPACE, [0], ["01"]), folder / "table", jobs=1)  # lazy imports
     sys.addaudithook(_watch)  # cannot be removed; outside `nothing_runs` it does nothing
 
 
@@ -185,7 +185,7 @@ def outcome(source: Path, out: Path) -> str:
     started = time.perf_counter()
     try:
         with nothing_runs():
-            table = import_archive(source, out, jobs=1, progress=False)
+            table = import_table(source, out, jobs=1, progress=False)
     except ValueError as error:
         ended, message = type(error).__name__, str(error)
     else:

@@ -15,9 +15,10 @@ import pytest
 from scipy.stats import chisquare
 
 from benchmark_api.spaces import SizeSpace
+from benchmark_api.tables import TableWriter
 from benchmark_api.tables import evaluator as evaluator_module
 from benchmark_api.tables.evaluator import BudgetExhausted, MissingValidation, SimulatedEvaluator
-from benchmark_api.tables.table import Table, TableWriter, ValidationView
+from benchmark_api.tables.table import Table, ValidationView
 
 NAN = float("nan")
 SPACE = SizeSpace(widths=(4, 8), layers=2)  # four architectures

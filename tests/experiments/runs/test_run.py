@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 
 from algorithms.black_box import BLACK_BOX, BlackBoxSearch, Query, SearchFinished
 from benchmark_api.spaces import Architecture
-from benchmark_api.tables.table import Table, TableWriter
+from benchmark_api.tables import Table, TableWriter
 from experiments.runs.run import Run, RunSettings, run
 
 SETTINGS = RunSettings(space="topology", dataset="cifar10", schedule="12", budget=5_000)
