@@ -38,7 +38,7 @@ SIZE_LIMIT = 8 << 20
 MEMORY_LIMIT = 1 << 30
 """Bytes by which reading one pickle may enlarge the process."""
 
-STREAM_MEMORY_LIMIT = 4 << 30
+STREAM_MEMORY_LIMIT = 2 << 30
 """The same for a single-file archive, whose memo takes 4 bytes for each of its hundred million entries."""
 
 _TOO_LARGE = f"more than {SIZE_LIMIT >> 20} MiB unpacked; official records have far less"

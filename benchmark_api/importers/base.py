@@ -42,11 +42,11 @@ class Importer(ABC):
 
     Attributes:
         name: name in the registry.
-        expects: what a source is, for the message that a path is none.
+        refusal: why a source is not of this kind, for the message that no importer recognises it.
     """
 
     name: ClassVar[str]
-    expects: ClassVar[str]
+    refusal: ClassVar[str]
 
     @abstractmethod
     def recognises(self, source: Path) -> bool:
@@ -126,8 +126,8 @@ def _importer_of(source: Path) -> Importer:
     for importer in (kind() for kind in IMPORTERS.values()):
         if importer.recognises(source):
             return importer
-    expected = "; ".join(f"{name}: {importer.expects}" for name, importer in IMPORTERS.items())
-    raise ValueError(f"no importer recognises {source}; expected {expected}")
+    refusals = "; ".join(f"for {name}, {importer.refusal}" for name, importer in IMPORTERS.items())
+    raise ValueError(f"no importer recognises {source}: {refusals}")
 
 
 def _write_table(

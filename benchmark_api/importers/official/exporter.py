@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from benchmark_api.importers.measurements import BLOCK
+from benchmark_api.importers import measurements
 from benchmark_api.importers.official.parallel import in_parallel, worker_count
 from benchmark_api.importers.official.read import META, record_path
 from benchmark_api.jobs.files import DISK_ERRORS, writing_in
@@ -142,7 +142,8 @@ def export_archive(table: Table, out: str | os.PathLike[str], *, jobs: int | Non
     try:
         strings = [table.space.to_string(table.space.architecture(index)) for index in range(len(table))]
         meta = {"meta_archs": strings, "total_archs": len(strings), "arch2infos": None, "evaluated_indexes": set()}
-        blocks = [(table.path, part, indices[start : start + BLOCK]) for start in range(0, len(indices), BLOCK)]
+        size = measurements.BLOCK
+        blocks = [(table.path, part, indices[start : start + size]) for start in range(0, len(indices), size)]
         bar = tqdm(total=len(indices), desc="exporting", unit="record", disable=not progress)
         with writing_in(out.parent, *DISK_ERRORS), bar:
             _save(meta, part / META)

@@ -14,8 +14,9 @@ from typing import Any, BinaryIO, ClassVar
 from tqdm import tqdm
 
 from benchmark_api import unpickle
+from benchmark_api.importers import measurements
 from benchmark_api.importers.base import IMPORTERS, Description, Importer
-from benchmark_api.importers.measurements import BLOCK, Part, Spool
+from benchmark_api.importers.measurements import Part, Spool
 from benchmark_api.importers.official.parallel import WorkerDied, in_parallel, worker_count
 from benchmark_api.importers.official.read import (
     EXTENSION,
@@ -38,7 +39,7 @@ class OfficialImporter(Importer):
     """Archives of NATS-Bench: a folder such as `NATS-tss-v1_0-3ffb9-simple`, or a single file."""
 
     name: ClassVar[str] = "nats-bench"
-    expects: ClassVar[str] = f"a folder that has {META}, or a single file NATS-*{EXTENSION}"
+    refusal: ClassVar[str] = f"it has no {META} and is no bz2-compressed single file"
 
     def recognises(self, source: Path) -> bool:
         if source.is_dir():
@@ -65,7 +66,8 @@ def _read_folder(source: Path, spool: Spool, workers: int, progress: bool) -> tu
     if indices and indices[-1] >= len(space):
         raise ValueError(f"{record_path(source, indices[-1])}: {space!r} has no such index")
     records = [(index, record_path(source, index), strings[index]) for index in indices]
-    blocks = [(records[start : start + BLOCK], spool.folder, spool.curves) for start in range(0, len(records), BLOCK)]
+    size = measurements.BLOCK
+    blocks = [(records[start : start + size], spool.folder, spool.curves) for start in range(0, len(records), size)]
     digest = hashlib.sha256()
     with tqdm(total=len(records), desc="importing", unit="record", disable=not progress) as bar:
         for parts, digests in _in_workers(_convert_records, blocks, workers, spool.folder):
