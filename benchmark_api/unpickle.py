@@ -177,8 +177,9 @@ class _Restricted:
         """Return what a name stands for."""
         full = f"{module_name}.{global_name}"
         if full not in self.names:
-            shown = full[:100] if full.isprintable() else ascii(full[:100])
-            raise UnsafePickleError(f"the global {shown}; {self.kind} need only {', '.join(list(self.names)[:3])}")
+            raise UnsafePickleError(
+                f"the global {_one_line(full[:100])}; {self.kind} need only {', '.join(list(self.names)[:3])}"
+            )
         return self.names[full]
 
 
@@ -251,10 +252,16 @@ def _guarded(read: Callable[[], ResultT], name: str, memory: int) -> ResultT:
     except Exception as error:  # the unpickler raises a dozen types
         if isinstance(error, ValueError) and str(error).startswith(f"{name}: "):
             raise
-        raise ValueError(f"{name}: damaged: {str(error)[:300] or type(error).__name__}") from error
+        raise ValueError(f"{name}: damaged: {_one_line(str(error)) or type(error).__name__}") from error
     finally:
         resource.setrlimit(resource.RLIMIT_AS, unlimited)
     raise ValueError(f"{name}: refused: reading it takes more than {memory >> 20} MiB of memory; official files take far less")
+
+
+def _one_line(text: str) -> str:
+    """Return a short text that may be printed, of one that anybody may have made."""
+    line = " ".join(text.split())[:300]
+    return line if line.isprintable() else ascii(line)
 
 
 def _limit_memory(memory: int, unlimited: tuple[int, int]) -> None:

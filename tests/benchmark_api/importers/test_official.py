@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from benchmark_api.importers import base, import_table, measurements
 from benchmark_api.importers.measurements import Block
-from benchmark_api.importers.official import exporter, importer
+from benchmark_api.importers.official import exporter
 from benchmark_api.importers.official.exporter import export_archive, record
 from benchmark_api.importers.official.parallel import WorkerDied, in_parallel
 from benchmark_api.importers.official.read import read_meta, read_record, recognise_space
