@@ -7,6 +7,7 @@ half-written table stays behind. Most files are read in this process, where the 
 from __future__ import annotations
 
 import bz2
+import faulthandler
 import os
 import pickle
 import random
@@ -259,6 +260,15 @@ HASHED_FOR_EVER = b"\x80\x04})" + b"".join(b"\x94h%c\x86" % at for at in range(2
 HASHED_TOO_DEEP = b"\x80\x04})" + b"\x85" * 5_000_000 + b"Ns."
 
 
+@pytest.fixture
+def quiet_crashes() -> Iterator[None]:
+    """Let a process that crashes print no traceback."""
+    faulthandler.disable()
+    yield
+    faulthandler.enable(sys.__stderr__)
+
+
+@pytest.mark.usefixtures("quiet_crashes")
 @pytest.mark.parametrize("data", [HASHED_FOR_EVER, HASHED_TOO_DEEP], ids=["time", "stack"])
 def test_a_file_that_exhausts_its_reader_is_named(data: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importer, "SECONDS_LIMIT", 0.5)
