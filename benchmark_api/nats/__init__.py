@@ -17,7 +17,8 @@ from typing import Any
 
 from benchmark_api.nats.api_size import NATSsize
 from benchmark_api.nats.api_topology import NATStopology
-from benchmark_api.nats.results import ArchResults, ResultsCount, pickle_load, pickle_save
+from benchmark_api.nats.files import pickle_load, pickle_save
+from benchmark_api.nats.results import ArchResults, ResultsCount
 from benchmark_api.spaces import NATS_WIDTHS, OPERATIONS
 
 __all__ = [

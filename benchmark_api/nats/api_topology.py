@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmark_api.nats.api_utils import ArchResults, NASBenchMetaAPI, Shown, describe
+from benchmark_api.nats.api_utils import ArchResults, NASBenchMetaAPI
+from benchmark_api.nats.describe import Shown, describe
 from benchmark_api.nats.genotype_utils import Node, parse, topology_str2structure
 from benchmark_api.spaces import OPERATIONS
 
