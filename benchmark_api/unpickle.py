@@ -20,7 +20,6 @@ import os
 import pickle
 import resource
 import struct
-from array import array
 from collections.abc import Callable, Iterator, Mapping
 from math import prod
 from typing import Any, ClassVar, NoReturn, Protocol, TypeVar
@@ -30,7 +29,6 @@ import numpy as np
 from benchmark_api.types import AnyArray
 
 ResultT = TypeVar("ResultT")
-_PythonUnpickler: Any = pickle._Unpickler
 
 SIZE_LIMIT = 8 << 20
 """Unpacked bytes of one file, or of one record of a single-file archive; official records have a third of a megabyte."""
@@ -38,10 +36,7 @@ SIZE_LIMIT = 8 << 20
 MEMORY_LIMIT = 1 << 30
 """Bytes by which reading one pickle may enlarge the process."""
 
-STREAM_MEMORY_LIMIT = 2 << 30
-"""The same for a single-file archive, whose memo takes 4 bytes for each of its hundred million entries."""
-
-_TOO_LARGE = f"more than {SIZE_LIMIT >> 20} MiB unpacked; official records have far less"
+TOO_LARGE = f"more than {SIZE_LIMIT >> 20} MiB unpacked; official records have far less"
 _CHUNK = 1 << 20  # bytes read and unpacked at a time
 
 
@@ -59,7 +54,7 @@ class Readable(Protocol):
 # -- what names stand for ------------------------------------------------------------------------------------------------
 
 
-class _Named:
+class Named:
     """A function that a pickle may call by a name; its attributes cannot be set by the pickle.
 
     Args:
@@ -87,7 +82,7 @@ def _refuse_state(name: str) -> NoReturn:
     raise UnsafePickleError(f"a state of {name} that known files do not have")
 
 
-class _Dtype:
+class Dtype:
     """A little-endian NumPy dtype in a pickle: made by a call, then given a state that must describe what it is already."""
 
     __slots__ = ("dtype",)
@@ -121,7 +116,7 @@ class _Array:
 
     def __setstate__(self, state: object) -> None:
         match state:
-            case (int(1), tuple() as shape, _Dtype() as kind, int(0 | 1) as by_column, bytes() as content) if self.array is None:
+            case (int(1), tuple() as shape, Dtype() as kind, int(0 | 1) as by_column, bytes() as content) if self.array is None:
                 plain = len(shape) <= 4 and all(type(size) is int and 0 < size <= len(content) for size in shape)
                 if not plain or prod(shape) * kind.dtype.itemsize != len(content):
                     raise ValueError(f"the sizes of an array do not fit its {len(content)} bytes of {kind.dtype}")
@@ -136,7 +131,7 @@ def _no_items() -> dict[Any, Any]:
 
 
 def _scalar(kind: object, payload: object) -> float:
-    if not (isinstance(kind, _Dtype) and kind.dtype == np.float64 and type(payload) is bytes and len(payload) == 8):
+    if not (isinstance(kind, Dtype) and kind.dtype == np.float64 and type(payload) is bytes and len(payload) == 8):
         raise TypeError
     value: float = struct.unpack("<d", payload)[0]
     return value
@@ -146,12 +141,12 @@ def _text(text: object) -> object:
     return text.decode("latin-1") if isinstance(text, bytes) else text
 
 
-_NDARRAY = _Named("numpy.ndarray", lambda: _refuse_state("numpy.ndarray"))
-_DTYPE = _Named("numpy.dtype", _Dtype)
-_SCALAR = _Named("numpy.core.multiarray.scalar", _scalar)
-_RECONSTRUCT = _Named("numpy.core.multiarray._reconstruct", _Array)
+_NDARRAY = Named("numpy.ndarray", lambda: _refuse_state("numpy.ndarray"))
+_DTYPE = Named("numpy.dtype", Dtype)
+_SCALAR = Named("numpy.core.multiarray.scalar", _scalar)
+_RECONSTRUCT = Named("numpy.core.multiarray._reconstruct", _Array)
 _ARCHIVE_NAMES = {
-    "collections.OrderedDict": _Named("collections.OrderedDict", _no_items),
+    "collections.OrderedDict": Named("collections.OrderedDict", _no_items),
     "numpy.core.multiarray.scalar": _SCALAR,
     "numpy.dtype": _DTYPE,
     "numpy._core.multiarray.scalar": _SCALAR,  # since NumPy 2
@@ -167,8 +162,8 @@ _IMAGE_NAMES = {
 # -- reading pickles -----------------------------------------------------------------------------------------------------
 
 
-class _Restricted:
-    """Looks names up in a table instead of importing them."""
+class Restricted:
+    """Base class of unpicklers that look names up in a table instead of importing them."""
 
     names: ClassVar[Mapping[str, object]] = _ARCHIVE_NAMES
     kind: ClassVar[str] = "official archives"
@@ -183,11 +178,11 @@ class _Restricted:
         return self.names[full]
 
 
-class _ArchiveUnpickler(_Restricted, pickle.Unpickler):
+class _ArchiveUnpickler(Restricted, pickle.Unpickler):
     pass
 
 
-class _ImageUnpickler(_Restricted, pickle.Unpickler):
+class _ImageUnpickler(Restricted, pickle.Unpickler):
     names = _IMAGE_NAMES
     kind = "image files"
 
@@ -236,11 +231,11 @@ def _whole(unpickler: type[pickle.Unpickler], data: bytes, name: str) -> Any:
             raise ValueError("bytes follow the end of the pickle")
         return content
 
-    return _guarded(read, name, MEMORY_LIMIT)
+    return guarded(read, name, MEMORY_LIMIT)
 
 
-def _guarded(read: Callable[[], ResultT], name: str, memory: int) -> ResultT:
-    """Read under a limit of memory, and name the file in errors, of whatever type the unpickler raised them."""
+def guarded(read: Callable[[], ResultT], name: str, memory: int) -> ResultT:
+    """Read under a limit of memory; raise ValueErrors that name the file for whatever type of error the unpickler raises."""
     unlimited = resource.getrlimit(resource.RLIMIT_AS)
     _limit_memory(memory, unlimited)
     try:
@@ -276,159 +271,6 @@ def _limit_memory(memory: int, unlimited: tuple[int, int]) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (size + memory, hard))
 
 
-# -- single-file archives ------------------------------------------------------------------------------------------------
-
-
-def load_records(file: Readable, name: str, consume: Callable[[int, Any], None]) -> Any:
-    """Return the content of a single-file archive, whose records are handed over one by one and forgotten.
-
-    Args:
-        file: a bz2-compressed pickle of a dict with a dict "arch2infos".
-        name: stands for the file in messages.
-        consume: called with index and record for every item of "arch2infos", in the order of the file.
-
-    Returns:
-        The dict, with an empty "arch2infos".
-
-    Raises:
-        ValueError: as `load` does, or as `consume` does.
-    """
-    content = _guarded(_RecordUnpickler(_Stream(unpack(file, name)), consume).load, name, STREAM_MEMORY_LIMIT)
-    records = content.get("arch2infos") if isinstance(content, dict) else None
-    if isinstance(records, dict):
-        for index, record in records.items():
-            if record is not None:  # a record without any schedule: nothing was filled in
-                consume(index, record)
-        content["arch2infos"] = {}
-    return content
-
-
-class _Stream:
-    """Unpacked bytes as a file for an unpickler; at most `SIZE_LIMIT` of them from one call of `allow_more` to the next."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._data = b""
-        self._at = 0
-        self.allow_more()
-
-    def allow_more(self) -> None:
-        self._left = SIZE_LIMIT
-
-    def _fetch(self, size: int) -> None:
-        """Make `size` bytes available, or all that there are."""
-        pieces = [self._data[self._at :]]
-        missing = size - len(pieces[0])
-        while missing > 0 and (chunk := next(self._chunks, None)) is not None:
-            pieces.append(chunk)
-            missing -= len(chunk)
-        self._data, self._at = b"".join(pieces), 0
-
-    def read(self, size: int) -> bytes:
-        self._left -= size
-        if self._left < 0:
-            raise ValueError(_TOO_LARGE)
-        if self._at + size > len(self._data):
-            self._fetch(size)
-        start, self._at = self._at, self._at + size
-        return self._data[start : self._at]
-
-    def readline(self) -> bytes:
-        length = 1
-        while (end := self._data.find(b"\n", self._at)) < 0 and length <= SIZE_LIMIT:
-            length += _CHUNK
-            self._fetch(length)
-        return self.read(end + 1 - self._at if end >= 0 else SIZE_LIMIT)
-
-
-class _Memo:
-    """The memo of a pickle of many records.
-
-    Later records may refer to any text of earlier ones. A full archive has more than a hundred million entries but few
-    different texts, so each entry of a finished record is kept as the number of its text.
-    """
-
-    def __init__(self) -> None:
-        self._recent: list[Any] = []
-        self._frozen = array("I")  # numbers of the entries of finished records
-        self._kept: list[Any] = [None]  # what the numbers stand for: texts, names and dtypes, None for all other objects
-        self._number_of: dict[Any, int] = {}
-
-    def __len__(self) -> int:
-        return len(self._frozen) + len(self._recent)
-
-    def __setitem__(self, index: int, value: Any) -> None:
-        position = index - len(self._frozen)
-        if not 0 <= position <= len(self._recent):  # Python numbers them one after another
-            raise ValueError(f"memo index {index}, expected {len(self)}")
-        self._recent[position : position + 1] = [value]
-
-    def __getitem__(self, index: int) -> Any:
-        if index >= len(self._frozen):
-            return self._recent[index - len(self._frozen)]
-        value = self._kept[self._frozen[index]]
-        if value is None:
-            raise ValueError("a reference from one record to an object of another")
-        return value
-
-    def freeze(self) -> None:
-        """Replace the entries since the last call by numbers."""
-        for value in self._recent:
-            number = 0
-            if type(value) in (str, _Named, _Dtype):
-                number = self._number_of.setdefault(value, len(self._kept))
-                if number == len(self._kept):
-                    self._kept.append(value)
-            self._frozen.append(number)
-        self._recent.clear()
-
-
-class _RecordUnpickler(_Restricted, _PythonUnpickler):  # type: ignore[misc]
-    """Hands over each item of "arch2infos" as soon as it is complete, and keeps nothing of it but memoized text.
-
-    Only the pure-Python twin of `pickle.Unpickler` has its stack within reach. It takes about three times as long.
-    """
-
-    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(_PythonUnpickler.dispatch)
-
-    def __init__(self, stream: _Stream, consume: Callable[[int, Any], None]) -> None:
-        super().__init__(stream, encoding="bytes")
-        self.memo = _Memo()
-        self._stream = stream
-        self._consume = consume
-
-    def load(self) -> Any:
-        content = super().load()
-        if self.read(1) or self._stream.read(1):
-            raise ValueError("bytes follow the end of the pickle")
-        return content
-
-    def _hand_over(self) -> None:
-        """Hand over the dictionary that was just filled if it is a whole record."""
-        if len(self.metastack) == 2:  # one of several items, above a mark
-            owner = self.metastack[1]
-        elif len(self.metastack) == 1:  # a single item
-            owner = self.stack[:-2]
-        else:
-            return
-        if owner[-2:-1] == ["arch2infos"] and len(self.stack) > 1 and type(self.stack[-2]) is int:
-            self._consume(*self.stack[-2:])
-            self.stack[-1] = None
-            self.memo.freeze()
-            self._stream.allow_more()
-
-    def _load_setitem(self) -> None:
-        self.load_setitem()
-        self._hand_over()
-
-    def _load_setitems(self) -> None:
-        self.load_setitems()
-        self._hand_over()
-
-    dispatch[pickle.SETITEM[0]] = _load_setitem
-    dispatch[pickle.SETITEMS[0]] = _load_setitems
-
-
 # -- bz2 -----------------------------------------------------------------------------------------------------------------
 
 
@@ -458,5 +300,5 @@ def unpack_whole(file: Readable, name: str) -> bytes:
     for chunk in unpack(file, name):
         data += chunk
         if len(data) > SIZE_LIMIT:
-            raise ValueError(f"{name}: {_TOO_LARGE}")
+            raise ValueError(f"{name}: {TOO_LARGE}")
     return data

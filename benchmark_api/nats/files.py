@@ -7,7 +7,7 @@ import os
 import pickle
 from typing import Any
 
-from benchmark_api import unpickle
+from benchmark_api.importers.official.single_file import load_records
 
 PICKLE_EXT = "pickle.pbz2"
 
@@ -31,7 +31,7 @@ def pickle_load(file_path: str | os.PathLike[str], ext: str = ".pbz2") -> Any:
     path = path if os.path.isfile(path) else path + ext
     records: dict[int, Any] = {}
     with open(path, "rb") as file:
-        content = unpickle.load_records(file, path, records.__setitem__)
+        content = load_records(file, path, records.__setitem__)
     if records:
         content["arch2infos"] = records
     return content

@@ -197,25 +197,27 @@ class TableRecords(Records):
 class _Row(Results):
     """One architecture under one schedule, from the arrays of a table."""
 
-    __slots__ = ("_index", "_keys")
+    __slots__ = ("_index", "_keys", "_trials")
 
     def __init__(self, keys: Mapping[str, _Trainings], index: int) -> None:
         self._keys = keys
         self._index = index
+        self._trials: dict[str, dict[int, _Trial]] = {}
 
     def get_dataset_seeds(self, dataset: str) -> list[int]:
-        trainings = self._keys[dataset]
-        trials = trainings.trials.item(self._index)
-        if not trials:
-            raise KeyError(dataset)
-        seeds: list[int] = trainings.seeds[self._index, :trials].tolist()  # existing trials come first
-        return seeds
+        return list(self.query(dataset))
 
     def query(self, dataset: str, seed: int | None = None) -> Any:
-        seeds = self.get_dataset_seeds(dataset)
-        if seed is not None:
-            return _Trial(self._keys[dataset], self._index, seeds.index(seed))
-        return {seed: _Trial(self._keys[dataset], self._index, trial) for trial, seed in enumerate(seeds)}
+        trials = self._trials.get(dataset)
+        if trials is None:
+            trainings, index = self._keys[dataset], self._index
+            count = trainings.trials.item(index)
+            if not count:
+                raise KeyError(dataset)
+            seeds = trainings.seeds[index, :count].tolist()  # existing trials come first
+            trials = {seed: _Trial(trainings, index, trial) for trial, seed in enumerate(seeds)}
+            self._trials[dataset] = trials
+        return trials if seed is None else trials[seed]
 
     def get_compute_costs(self, dataset: str) -> dict[str, Any]:
         trainings, index = self._keys[dataset], self._index
@@ -257,7 +259,7 @@ class _Trial:
             iepoch = trainings.epochs - 1
         elif not 0 <= iepoch < trainings.epochs:
             raise ValueError(f"iepoch must be 0 to {trainings.epochs - 1}, got {iepoch}")
-        split = trainings.splits[trainings.split_name(name)]
+        split = trainings.splits.get(name) or trainings.splits[trainings.split_name(name)]
         column = split.column_of[iepoch]
         accuracy = split.accuracy.item(index, trial, column)
         if accuracy != accuracy:

@@ -28,6 +28,7 @@ from benchmark_api.importers.official.read import (
     strings_of,
 )
 from benchmark_api.importers.official.records import named, read_trials
+from benchmark_api.importers.official.single_file import load_records
 from benchmark_api.spaces import SearchSpace
 
 SECONDS_LIMIT = 60.0
@@ -135,7 +136,7 @@ def _convert_single_file(source: Path, folder: Path, curves: bool, progress: boo
         tqdm(total=source.stat().st_size, desc="importing", unit="B", unit_scale=True, disable=not progress) as bar,
     ):
         hashed = _Hashed(file, bar)
-        content = unpickle.load_records(hashed, str(source), consume)
+        content = load_records(hashed, str(source), consume)
     signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
     note.unlink()
     spool.flush()

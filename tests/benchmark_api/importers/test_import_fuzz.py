@@ -27,6 +27,7 @@ from benchmark_api.importers import import_table
 from benchmark_api.importers.official import importer
 from benchmark_api.importers.official.read import read_meta, recognise_space
 from benchmark_api.importers.official.records import read_trials
+from benchmark_api.importers.official.single_file import load_records
 from benchmark_api.spaces import SizeSpace
 from tests.helpers import official
 
@@ -205,7 +206,7 @@ def read_record(path: Path) -> None:
 
 def read_single_file(path: Path) -> None:
     with open(path, "rb") as file:
-        unpickle.load_records(file, str(path), lambda index, record: read_trials(record, index, None) and None)
+        load_records(file, str(path), lambda index, record: read_trials(record, index, None) and None)
 
 
 def read_space(path: Path) -> None:
