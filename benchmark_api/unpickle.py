@@ -34,7 +34,7 @@ SIZE_LIMIT = 8 << 20
 """Unpacked bytes of one file, or of one record of a single-file archive; official records have a third of a megabyte."""
 
 MEMORY_LIMIT = 1 << 30
-"""Bytes by which reading one pickle may enlarge the process."""
+"""Bytes by which reading one pickle, or one record of a single-file archive, may enlarge the process."""
 
 TOO_LARGE = f"more than {SIZE_LIMIT >> 20} MiB unpacked; official records have far less"
 _CHUNK = 1 << 20  # bytes read and unpacked at a time
@@ -225,21 +225,43 @@ def _whole(unpickler: type[pickle.Unpickler], data: bytes, name: str) -> Any:
         raise ValueError(f"{name}: damaged: {what}")
     file = io.BufferedReader(io.BytesIO(data), 1 << 17)
 
-    def read() -> Any:
+    def read(_: MemoryLimit) -> Any:
         content = unpickler(file, encoding="bytes").load()
         if file.read(1):
             raise ValueError("bytes follow the end of the pickle")
         return content
 
-    return guarded(read, name, MEMORY_LIMIT)
+    return guarded(read, name)
 
 
-def guarded(read: Callable[[], ResultT], name: str, memory: int) -> ResultT:
+class MemoryLimit:
+    """Limit of the process's memory, relative to its size; lifted to what it was before."""
+
+    def __init__(self) -> None:
+        self._before = resource.getrlimit(resource.RLIMIT_AS)
+        self.renew()
+
+    def renew(self) -> None:
+        """Let the process grow by `MEMORY_LIMIT` from now on, where the system says how large it is."""
+        try:
+            with open("/proc/self/statm", "rb") as file:
+                limit = int(file.read().split()[0]) * resource.getpagesize() + MEMORY_LIMIT
+        except OSError:
+            return
+        soft, hard = self._before
+        if soft == resource.RLIM_INFINITY or limit < soft:
+            resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+    def lift(self) -> None:
+        """Restore the limit that was there before."""
+        resource.setrlimit(resource.RLIMIT_AS, self._before)
+
+
+def guarded(read: Callable[[MemoryLimit], ResultT], name: str) -> ResultT:
     """Read under a limit of memory; raise ValueErrors that name the file for whatever type of error the unpickler raises."""
-    unlimited = resource.getrlimit(resource.RLIMIT_AS)
-    _limit_memory(memory, unlimited)
+    limit = MemoryLimit()
     try:
-        return read()
+        return read(limit)
     except MemoryError:
         pass  # what was read is freed when this block ends; the message is made with memory at hand
     except UnsafePickleError as error:
@@ -249,26 +271,14 @@ def guarded(read: Callable[[], ResultT], name: str, memory: int) -> ResultT:
             raise
         raise ValueError(f"{name}: damaged: {_one_line(str(error)) or type(error).__name__}") from error
     finally:
-        resource.setrlimit(resource.RLIMIT_AS, unlimited)
-    raise ValueError(f"{name}: refused: reading it takes more than {memory >> 20} MiB of memory; official files take far less")
+        limit.lift()
+    raise ValueError(f"{name}: refused: reading it takes more than {MEMORY_LIMIT >> 20} MiB of memory; official files take less")
 
 
 def _one_line(text: str) -> str:
     """Return a short text that may be printed, of one that anybody may have made."""
     line = " ".join(text.split())[:300]
     return line if line.isprintable() else ascii(line)
-
-
-def _limit_memory(memory: int, unlimited: tuple[int, int]) -> None:
-    """Let the process grow by `memory` bytes at most, where the system says how large it is."""
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            size = int(file.read().split()[0]) * resource.getpagesize()
-    except OSError:
-        return
-    soft, hard = unlimited
-    if soft == resource.RLIM_INFINITY or size + memory < soft:
-        resource.setrlimit(resource.RLIMIT_AS, (size + memory, hard))
 
 
 # -- bz2 -----------------------------------------------------------------------------------------------------------------

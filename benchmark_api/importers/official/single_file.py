@@ -9,9 +9,6 @@ from typing import Any, ClassVar
 
 from benchmark_api import unpickle
 
-MEMORY_LIMIT = 2 << 30
-"""Bytes by which reading may enlarge the process: the memo of an official file takes 4 bytes for each of 100 million entries."""
-
 _PythonUnpickler: Any = pickle._Unpickler
 
 
@@ -29,7 +26,8 @@ def load_records(file: unpickle.Readable, name: str, consume: Callable[[int, Any
     Raises:
         ValueError: as `load` does, or as `consume` does.
     """
-    content = unpickle.guarded(_RecordUnpickler(_Stream(unpickle.unpack(file, name)), consume).load, name, MEMORY_LIMIT)
+    stream = _Stream(unpickle.unpack(file, name))
+    content = unpickle.guarded(lambda limit: _RecordUnpickler(stream, consume, limit).load(), name)
     records = content.get("arch2infos") if isinstance(content, dict) else None
     if isinstance(records, dict):
         for index, record in records.items():
@@ -127,11 +125,12 @@ class _RecordUnpickler(unpickle.Restricted, _PythonUnpickler):  # type: ignore[m
 
     dispatch: ClassVar[dict[int, Callable[[Any], None]]] = dict(_PythonUnpickler.dispatch)
 
-    def __init__(self, stream: _Stream, consume: Callable[[int, Any], None]) -> None:
+    def __init__(self, stream: _Stream, consume: Callable[[int, Any], None], limit: unpickle.MemoryLimit) -> None:
         super().__init__(stream, encoding="bytes")
         self.memo = _Memo()
         self._stream = stream
         self._consume = consume
+        self._limit = limit
 
     def load(self) -> Any:
         content = super().load()
@@ -152,6 +151,7 @@ class _RecordUnpickler(unpickle.Restricted, _PythonUnpickler):  # type: ignore[m
             self.stack[-1] = None
             self.memo.freeze()
             self._stream.allow_more()
+            self._limit.renew()  # the consumer may keep the record
 
     def _load_setitem(self) -> None:
         self.load_setitem()
