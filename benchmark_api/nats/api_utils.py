@@ -1,4 +1,4 @@
-"""What both search spaces of the facade share, with the names of `nats_bench.api_utils`."""
+"""Base class of both search spaces' interfaces, with the names of `nats_bench.api_utils`."""
 
 from __future__ import annotations
 
@@ -40,18 +40,16 @@ nats_is_dir = os.path.isdir
 nats_is_file = os.path.isfile
 
 # Of each dataset key, the groups of `get_more_info` and the splits they come from. Except for the validation of cifar10-valid
-# they may be missing: cifar10 has no validation images of its own, and some splits were measured at the last epoch only.
+# they may be missing: cifar10 has no validation images, and some splits were measured at the last epoch only.
 _GROUPS = {
     "cifar10-valid": (("valid", "x-valid"), ("test", "ori-test")),
     "cifar10": (("valid", "x-valid"), ("test", "ori-test")),
 }
 _OTHER_GROUPS = (("valid", "x-valid"), ("test", "x-test"), ("valtest", "ori-test"))
+_TIMES = "after training on {} for %s epochs. per-time and all-time: seconds of the mean epoch and of all epochs."
 _COMMENTS = {
-    "cifar10-valid": "train-*: the training half of the CIFAR-10 training images; valid-*: the other half; "
-    "test-*: the CIFAR-10 test images; all after training on the training half for {} epochs. "
-    "per-time and all-time: seconds of the mean epoch and of all epochs.",
-    "cifar10": "train-*: all CIFAR-10 training images; test-*: the CIFAR-10 test images; all after training on all training "
-    "images for {} epochs. per-time and all-time: seconds of the mean epoch and of all epochs.",
+    "cifar10-valid": "valid-*: the other half of the training images; test-*: the test images; " + _TIMES.format("one half"),
+    "cifar10": "test-*: the test images; " + _TIMES.format("all training images"),
 }
 
 
@@ -187,8 +185,6 @@ class NASBenchMetaAPI:
         text = arch.tostr() if hasattr(arch, "tostr") else arch
         return self.archstr2index.get(text, -1) if isinstance(text, str) else -1
 
-    # -- records -----------------------------------------------------------------------------------------------------
-
     def _prepare_info(self, index: int) -> None:
         """Load an architecture in fast mode, unless it is loaded."""
         if index in self.arch2infos_dict:
@@ -271,8 +267,6 @@ class NASBenchMetaAPI:
         result: ResultsCount = next(iter(results.query(dataset).values()))
         return result.get_config(None)
 
-    # -- text --------------------------------------------------------------------------------------------------------
-
     def query_info_str_by_arch(self, arch: Any, hp: str | int = "12") -> str | None:
         """Return lines about an architecture under a schedule; None, and a warning, if it is not loaded.
 
@@ -312,7 +306,7 @@ class NASBenchMetaAPI:
                 print("\n".join(describe(results, shown=self._shown)))
             print(f"{'<' * 40}------------{'<' * 40}")
 
-    # -- figures -----------------------------------------------------------------------------------------------------
+    # -- metrics -----------------------------------------------------------------------------------------------------
 
     def get_more_info(
         self, index: Any, dataset: str, iepoch: int | None = None, hp: str | int = "12", is_random: Any = True
@@ -340,7 +334,7 @@ class NASBenchMetaAPI:
             is_random = random.choice(results.get_dataset_seeds(dataset))
         info = _flat("train", results.get_metrics(dataset, "train", iepoch, is_random))
         if dataset in _COMMENTS:
-            info["comment"] = _COMMENTS[dataset].format(hp)
+            info["comment"] = _COMMENTS[dataset] % hp
         for group, setname in _GROUPS.get(dataset, _OTHER_GROUPS):
             optional = (dataset, group) != ("cifar10-valid", "valid")
             with suppress(KeyError, ValueError) if optional else nullcontext():

@@ -1,4 +1,4 @@
-"""Table: one memory-mapped, pickle-free file of measured candidates.
+"""Table: one memory-mapped, pickle-free file of measured architectures.
 
 The file is a safetensors file, so any tool that reads safetensors reads it. Tensor names and shapes, for every dataset key
 ("cifar10-valid"), schedule ("12": named by its epochs) and split ("train", "x-valid", "x-test", "ori-test"):
@@ -24,7 +24,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -35,9 +35,7 @@ from benchmark_api.tables.writer import FORMAT_VERSION
 from benchmark_api.types import AnyArray, FloatArray, IntArray
 
 EMBEDDED = {path.stem: path for path in sorted((Path(__file__).parents[1] / "data").glob("*.safetensors"))}
-"""The tables that come with this project, by name; docs/embedded.md describes them."""
-
-Quantity = Literal["accuracy", "loss"]
+"""Tables that come with this project, by name; docs/embedded.md describes them."""
 
 
 class TableError(ValueError):
@@ -46,12 +44,12 @@ class TableError(ValueError):
 
 @dataclass(frozen=True)
 class ValidationView:
-    """What a search may know of a table: validation accuracies and their price. There is no test accuracy in it.
+    """Validation accuracies of a table and their costs: all that a search may see. There is no test accuracy in it.
 
     Attributes:
         space: the search space.
         dataset: the dataset searched on, e.g. "cifar10".
-        key: the dataset key the figures were read from, e.g. "cifar10-valid".
+        key: the dataset key of the accuracies, e.g. "cifar10-valid".
         schedule: the schedule's name.
         schedule_epochs: its length in epochs.
         epochs: the 0-based epochs with stored validation accuracies, ascending.
@@ -145,26 +143,24 @@ class Table:
         if fingerprint(self._tensors) != self.fingerprint:
             raise TableError(f"{self.path}: the content does not match its fingerprint; the file is damaged, make it again")
 
-    # -- what is in it -----------------------------------------------------------------------------------------------
-
     @cached_property
     def keys(self) -> tuple[str, ...]:
-        """The dataset keys, e.g. ("cifar10-valid", "cifar10", "cifar100", "ImageNet16-120")."""
+        """Dataset keys, e.g. ("cifar10-valid", "cifar10", "cifar100", "ImageNet16-120")."""
         return tuple(dict.fromkeys(key for key, _ in self._splits))
 
     @cached_property
     def datasets(self) -> tuple[str, ...]:
-        """The datasets a search can run on: "cifar10-valid" is how "cifar10" is searched, not a dataset of its own."""
+        """Datasets a search can run on; "cifar10-valid" is not one: it is the key under which "cifar10" is searched."""
         validated = {key for (key, _), splits in self._splits.items() if "x-valid" in splits}
         return tuple(key for key in self.keys if not key.endswith("-valid") and self.search_key(key) in validated)
 
     def search_key(self, dataset: str) -> str:
-        """The dataset key whose training leaves the validation images out: cifar10 is searched on cifar10-valid."""
+        """Return the dataset key trained without the validation images: cifar10 is searched on cifar10-valid."""
         separate = f"{dataset}-valid"
         return separate if separate in self.keys else dataset
 
     def schedules(self, key: str) -> tuple[str, ...]:
-        """The schedules of a dataset key, shortest first.
+        """Return the schedules of a dataset key, shortest first.
 
         Raises:
             ValueError: unknown key.
@@ -175,7 +171,7 @@ class Table:
         return tuple(found)
 
     def splits(self, key: str, schedule: str) -> tuple[str, ...]:
-        """The splits measured for a dataset key and schedule.
+        """Return the splits measured for a dataset key and schedule.
 
         Raises:
             ValueError: unknown key or schedule.
@@ -186,11 +182,11 @@ class Table:
         return splits
 
     def test_split(self, dataset: str, schedule: str) -> str:
-        """The split on which a dataset's test accuracy is reported: x-test, or ori-test where there is no other."""
+        """Return the split of a dataset's reported test accuracy: x-test, or ori-test where there is no other."""
         return "x-test" if "x-test" in self.splits(dataset, schedule) else "ori-test"
 
     def tensor(self, name: str) -> AnyArray:
-        """A read-only view of a tensor by its name in the file.
+        """Return a read-only view of a tensor by its name in the file.
 
         Raises:
             ValueError: no such tensor.
@@ -203,7 +199,7 @@ class Table:
             raise ValueError(f"no {'/'.join(rest)} for {key}/{schedule}; its splits are {', '.join(splits)}") from None
 
     def seeds(self, key: str, schedule: str) -> IntArray:
-        """The trials' seeds [architecture, trial], -1 where there is no trial."""
+        """Return the trials' seeds [architecture, trial], -1 where there is no trial."""
         return self.tensor(f"{key}/{schedule}/seeds")
 
     # -- measurements ------------------------------------------------------------------------------------------------
@@ -234,11 +230,11 @@ class Table:
             schedule: the schedule's name, e.g. "200".
             split: "train", "x-valid", "x-test" or "ori-test".
             epoch: 0-based epoch of the schedule; None for the last.
-            seed: the trial with that seed; None for the mean over all trials that have a figure.
+            seed: the trial with that seed; None for the mean over all trials that have a value.
 
         Raises:
             ValueError: unknown index, key, schedule, split, epoch or seed. For an array of indices, where only some of the
-                architectures have the trial or the figure, the others are NaN; for one architecture that is an error.
+                architectures have the trial or the value, the others are NaN; for one architecture that is an error.
         """
         if type(index) is int:
             return self._of_one("accuracy", index, key, schedule, split, epoch, seed)
@@ -262,15 +258,15 @@ class Table:
         epoch: int | None = None,
         seed: int | None = None,
     ) -> float | FloatArray:
-        """Cross-entropy loss in nats; arguments and errors as for `accuracy`."""
+        """Return cross-entropy loss in nats; arguments and errors as for `accuracy`."""
         if type(index) is int:
             return self._of_one("loss", index, key, schedule, split, epoch, seed)
         return self._of_many("loss", index, key, schedule, split, epoch, seed)
 
     def _of_one(
-        self, quantity: Quantity, index: int, key: str, schedule: str, split: str, epoch: int | None, seed: int | None
+        self, quantity: str, index: int, key: str, schedule: str, split: str, epoch: int | None, seed: int | None
     ) -> float:
-        """Return one figure in microseconds: with plain ints and floats only."""
+        """Return one value in microseconds: with plain ints and floats only."""
         values = self.tensor(f"{key}/{schedule}/{split}/{quantity}")  # [architecture, trial, epoch]
         column = -1 if epoch is None else self.epoch_column(key, schedule, split, epoch)
         if not 0 <= index < len(self.space):
@@ -294,9 +290,9 @@ class Table:
         return value
 
     def _of_many(
-        self, quantity: Quantity, index: npt.ArrayLike, key: str, schedule: str, split: str, epoch: int | None, seed: int | None
+        self, quantity: str, index: npt.ArrayLike, key: str, schedule: str, split: str, epoch: int | None, seed: int | None
     ) -> float | FloatArray:
-        """Return the figures of an array of architectures; a NumPy integer counts as one architecture."""
+        """Return the values of an array of architectures; a NumPy integer counts as one architecture."""
         if isinstance(index, np.integer):
             return self._of_one(quantity, int(index), key, schedule, split, epoch, seed)
         values = self.tensor(f"{key}/{schedule}/{split}/{quantity}")  # [architecture, trial, epoch]
@@ -311,7 +307,7 @@ class Table:
         return np.where(is_trial.any(-1), np.where(is_trial, chosen, 0.0).sum(-1), np.nan)
 
     def _checked(self, index: npt.ArrayLike) -> IntArray:
-        """Architecture indices as an array, all within the table."""
+        """Return architecture indices as an array, all within the table."""
         indices = np.asarray(index)
         if indices.size and not np.issubdtype(indices.dtype, np.integer):
             raise ValueError(f"architecture indices must be integers, got {indices.dtype}")
@@ -322,7 +318,7 @@ class Table:
         return indices.astype(np.int64, copy=False)
 
     def epoch_column(self, key: str, schedule: str, split: str, epoch: int) -> int:
-        """The column of the epoch axis that holds a 0-based epoch.
+        """Return the column of the epoch axis that holds a 0-based epoch.
 
         Raises:
             ValueError: the epoch is outside the schedule, or not stored.
@@ -337,23 +333,23 @@ class Table:
         return column
 
     def seconds(self, key: str, schedule: str, split: str) -> FloatArray:
-        """Seconds [architecture, trial] of one training epoch ("train") or of one evaluation pass (other splits)."""
+        """Return seconds [architecture, trial] of one training epoch ("train") or one evaluation pass (other splits)."""
         return self.tensor(f"{key}/{schedule}/{split}/seconds")
 
     def params(self, key: str, schedule: str | None = None) -> FloatArray:
-        """Trainable parameters [architecture], in millions; of the report schedule unless told otherwise."""
+        """Return trainable parameters [architecture], in millions; by default of the report schedule."""
         return self.tensor(f"{key}/{schedule or self.report_schedule}/params")
 
     def flops(self, key: str, schedule: str | None = None) -> FloatArray:
-        """Multiply-accumulates [architecture] for one image, in millions."""
+        """Return multiply-accumulates [architecture] for one image, in millions."""
         return self.tensor(f"{key}/{schedule or self.report_schedule}/flops")
 
     def latency(self, key: str, schedule: str | None = None) -> FloatArray:
-        """Seconds [architecture] for one batch of 256 images."""
+        """Return seconds [architecture] for one batch of 256 images."""
         return self.tensor(f"{key}/{schedule or self.report_schedule}/latency")
 
     def mean_accuracy(self, key: str, schedule: str, split: str) -> FloatArray:
-        """Last-epoch accuracy [architecture] averaged over trials, percent; NaN where there is no trial. Computed once."""
+        """Return last-epoch accuracy [architecture], mean over trials, percent; NaN without a trial. Computed once."""
         if (key, schedule, split) not in self._means:
             means = nanmean(self.tensor(f"{key}/{schedule}/{split}/accuracy")[:, :, -1])
             means.flags.writeable = False
@@ -363,7 +359,7 @@ class Table:
     def best(
         self, key: str, schedule: str, split: str, *, max_flops: float | None = None, max_params: float | None = None
     ) -> tuple[int, float]:
-        """The architecture with the highest mean last-epoch accuracy within limits; the lowest index on ties.
+        """Return the architecture with the highest mean last-epoch accuracy within limits; the lowest index on ties.
 
         Args:
             key: dataset key.
@@ -392,7 +388,7 @@ class Table:
         return index, float(accuracy[index])
 
     def rank_percentile(self, index: npt.ArrayLike, key: str, schedule: str, split: str) -> FloatArray:
-        """The share of measured architectures that are not better, in percent: 100 for the optimum, NaN for unmeasured ones.
+        """Return the share of measured architectures that are not better, percent: 100 for the optimum, NaN if unmeasured.
 
         Raises:
             ValueError: unknown index, key, schedule or split.
@@ -404,7 +400,7 @@ class Table:
         return np.where(np.isnan(asked), np.nan, rank * 100.0 / max(len(ordered), 1))
 
     def search_view(self, dataset: str, schedule: str | None = None) -> ValidationView:
-        """The search's view: validation accuracies and prices of a dataset and schedule, nothing of the test set.
+        """Return the search's view: validation accuracies and costs of a dataset and schedule, nothing of the test set.
 
         Raises:
             ValueError: unknown dataset or schedule, or one without validation accuracies.
@@ -446,7 +442,7 @@ def _splits_of(tensors: Iterable[str]) -> dict[tuple[str, str], tuple[str, ...]]
 
 
 def nanmean(values: FloatArray) -> FloatArray:
-    """Mean over the last axis of what is not NaN; NaN where nothing is. float64 whatever the table stores."""
+    """Return the mean over the last axis of values that are not NaN, in float64; NaN where all are."""
     present = ~np.isnan(values)
     count = present.sum(-1)
     total = np.where(present, values, 0.0).sum(-1, dtype=np.float64)

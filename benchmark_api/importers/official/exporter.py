@@ -26,7 +26,7 @@ CLASSES = {"cifar10-valid": 10, "cifar10": 10, "cifar100": 100, "ImageNet16-120"
 
 
 def record(table: Table, index: int) -> OrderedDict[str, dict[str, Any]]:
-    """The official record of an architecture: {schedule: state of an `ArchResults`}, of the epochs that the table has.
+    """Return the official record of an architecture: {schedule: state of an `ArchResults`}, of the epochs that the table has.
 
     Schedules and dataset keys without a trial are left out. Numbers are plain floats, where official files have a NumPy scalar
     for params and latency: such a file can be read with any version of NumPy.
@@ -60,23 +60,23 @@ def record(table: Table, index: int) -> OrderedDict[str, dict[str, Any]]:
 
 
 def _trial_state(table: Table, index: int, text: str, key: str, schedule: str, column: int, seed: int) -> dict[str, Any]:
-    """One trial as the state of a `ResultsCount`."""
+    """Return one trial as the state of a `ResultsCount`."""
     stem, length = f"{key}/{schedule}", int(schedule)
-    figures: dict[str, tuple[dict[int, float], dict[int, float], dict[int, float]]] = {}  # accuracy, loss, seconds by epoch
+    measured: dict[str, tuple[dict[int, float], dict[int, float], dict[int, float]]] = {}  # accuracy, loss, seconds by epoch
     for split in table.splits(key, schedule):
         accuracy, loss = (table.tensor(f"{stem}/{split}/{name}")[index, column] for name in ("accuracy", "loss"))
         stored = np.flatnonzero(~np.isnan(accuracy))
         epochs = table.tensor(f"{stem}/{split}/epochs")[stored].tolist()
         seconds = table.seconds(key, schedule, split).item(index, column)
         if epochs:
-            figures[split] = (
+            measured[split] = (
                 dict(zip(epochs, accuracy[stored].tolist(), strict=True)),
                 dict(zip(epochs, loss[stored].tolist(), strict=True)),
                 dict.fromkeys(range(length), seconds) if seconds == seconds else {},
             )
-    train_accuracies, train_losses, train_times = figures.pop("train", ({}, {}, {}))
+    train_accuracies, train_losses, train_times = measured.pop("train", ({}, {}, {}))
     accuracies, losses, times = (
-        {f"{split}@{epoch}": value for split, of_split in figures.items() for epoch, value in of_split[quantity].items()}
+        {f"{split}@{epoch}": value for split, of_split in measured.items() for epoch, value in of_split[quantity].items()}
         for quantity in range(3)
     )
     latency = table.latency(key, schedule).item(index)
@@ -92,7 +92,7 @@ def _trial_state(table: Table, index: int, text: str, key: str, schedule: str, c
         "seed": f"{seed:04d}",
         "epochs": length,
         "latency": [latency] if latency == latency else None,
-        "eval_names": list(figures),
+        "eval_names": list(measured),
         "eval_acc1es": accuracies,
         "eval_times": times,
         "eval_losses": losses,
