@@ -49,10 +49,10 @@ class Import:
     """Notice that all tables and figures made from the table repeat."""
 
     def __call__(self) -> None:
-        from benchmark_api.importers.official.archive import import_archive
+        from benchmark_api.importers import import_table
 
         show = sys.stderr.isatty()
-        table = import_archive(self.source, self.out, curves=self.curves, notice=self.notice, jobs=self.jobs, progress=show)
+        table = import_table(self.source, self.out, curves=self.curves, notice=self.notice, jobs=self.jobs, progress=show)
         records = f"{table.metadata['source']['records']:,} records"
         print(f"{self.out}: {table.title}, {records}, {_megabytes(self.out, 0)}, fingerprint {table.fingerprint[:12]}")
 
@@ -67,7 +67,7 @@ class Export:
     jobs: Jobs = None
 
     def __call__(self) -> None:
-        from benchmark_api.importers.official.archive import export_archive
+        from benchmark_api.importers.official.exporter import export_archive
 
         table = _open(self.table)
         export_archive(table, self.out, jobs=self.jobs, progress=sys.stderr.isatty())

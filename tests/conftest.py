@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from benchmark_api.spaces import EDGES, OPERATIONS, SearchSpace, SizeSpace, TopologySpace
-from benchmark_api.tables.table import Table, TableWriter
+from benchmark_api.tables import Table, TableWriter
 from experiments.__main__ import main
 
 os.environ["OMP_NUM_THREADS"] = "1"  # in this process, where PyTorch is imported later, and in those that tests start

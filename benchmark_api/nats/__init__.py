@@ -5,8 +5,8 @@
     api.get_more_info(1234, "cifar100", hp="200", is_random=False)["test-accuracy"]
 
 Scripts that `import nats_bench` run unchanged after `install()`, or by `python -m benchmark_api.nats script.py`. Archives are
-read without unpickling. Figures, return keys, printed text and draws from Python's global generator are the package's; lines
-marked [Q] say where it is odd, and where this differs.
+read without running anything in them. Numbers, return keys, printed text and draws from Python's global generator are the
+package's; docstrings say where this differs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Any
 
 from benchmark_api.nats.api_size import NATSsize
 from benchmark_api.nats.api_topology import NATStopology
-from benchmark_api.nats.results import ArchResults, ResultsCount, pickle_load, pickle_save
+from benchmark_api.nats.files import pickle_load, pickle_save
+from benchmark_api.nats.results import ArchResults, ResultsCount
 from benchmark_api.spaces import NATS_WIDTHS, OPERATIONS
 
 __all__ = [
@@ -38,7 +39,7 @@ NATS_BENCH_TSS_NAMEs = ("tss", "topology")
 
 
 def version() -> str:
-    """The version of the package whose interface this is."""
+    """Return the version of the package whose interface this is."""
     return "v1.8"
 
 
@@ -62,7 +63,7 @@ def create(file_path_or_dict: Any, search_space: str, fast_mode: bool = False, v
 
 
 def search_space_info(main_tag: str, aux_tag: str | None) -> dict[str, Any]:
-    """What a search space is made of.
+    """Return the operations or widths of a search space, and its size.
 
     Args:
         main_tag: "nats-bench" or "nas-bench-201".
@@ -79,6 +80,6 @@ def search_space_info(main_tag: str, aux_tag: str | None) -> dict[str, Any]:
 
 
 def install() -> None:
-    """Let `import nats_bench` and the imports of its modules mean this package, in this process from now on."""
+    """Make `import nats_bench` and imports of its modules mean this package, in this process from now on."""
     for module in ("", ".api_size", ".api_topology", ".api_utils", ".genotype_utils"):
         sys.modules[f"nats_bench{module}"] = import_module(f"{__name__}{module}")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from benchmark_api.nats.api_utils import ArchResults, NASBenchMetaAPI, Shown, describe
+from benchmark_api.nats.api_utils import ArchResults, NASBenchMetaAPI
+from benchmark_api.nats.describe import Shown, describe
 
 __all__ = ["ALL_BASE_NAMES", "ArchResults", "NATSsize", "print_information"]
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmark_api.nats.api_utils import ArchResults, NASBenchMetaAPI, Shown, describe
+from benchmark_api.nats.api_utils import ArchResults, NASBenchMetaAPI
+from benchmark_api.nats.describe import Shown, describe
 from benchmark_api.nats.genotype_utils import Node, parse, topology_str2structure
 from benchmark_api.spaces import OPERATIONS
 
@@ -31,25 +32,17 @@ class NATStopology(NASBenchMetaAPI):
     _shown = _SHOWN
 
     def get_unique_str(self, arch: Any) -> str:
-        """A string that isomorphic architectures share.
-
-        Args:
-            arch: an architecture, as `query_index_by_arch` takes it.
-        """
+        """Return a string that isomorphic architectures share; `arch` as `query_index_by_arch` takes it."""
         return topology_str2structure(self.meta_archs[self.query_index_by_arch(arch)]).to_unique_str(consider_zero=True)
 
     @staticmethod
     def str2lists(arch_str: str) -> list[Node]:
-        """The (operation, source) pairs of every node.
-
-        Raises:
-            InvalidArgument: malformed.
-        """
+        """Return the (operation, source) pairs of every node; InvalidArgument if the string is malformed."""
         return parse(arch_str)
 
     @staticmethod
     def str2matrix(arch_str: str, search_space: Sequence[str] = OPERATIONS) -> npt.NDArray[np.float64]:
-        """The cell as a matrix [node, source] of positions in `search_space`, 0 where there is no edge.
+        """Return the cell as a matrix [node, source] of positions in `search_space`, 0 where there is no edge.
 
         Raises:
             InvalidArgument: malformed.

@@ -17,7 +17,7 @@ Node = tuple[tuple[str, int], ...]
 
 
 def parse(text: str) -> list[Node]:
-    """The nodes of a string such as `|nor_conv_3x3~0|+|none~0|skip_connect~1|`.
+    """Return the nodes of a string such as `|nor_conv_3x3~0|+|none~0|skip_connect~1|`.
 
     Raises:
         InvalidArgument: not a str, or an edge is not an operation and a number with `~` between them.
@@ -35,7 +35,7 @@ def parse(text: str) -> list[Node]:
 
 
 def topology_str2structure(text: str | TopologyStructure) -> TopologyStructure:
-    """The structure of a string; a structure is returned as it is."""
+    """Return the structure of a string; a structure is returned as it is."""
     return TopologyStructure.str2structure(text)
 
 
@@ -72,7 +72,7 @@ class TopologyStructure:
         return f"TopologyStructure({self.node_num} nodes with {self.tostr()})"
 
     def node(self, index: int) -> Node:
-        """The inputs of a node. [Q] As in the package, `index` is the position in `nodes`, yet 0 is refused.
+        """Return the inputs of a node. As in the package, `index` is the position in `nodes`, yet 0 is refused.
 
         Raises:
             InvalidArgument: `index` is not 1 to the number of nodes.
@@ -83,9 +83,9 @@ class TopologyStructure:
         return self.nodes[index]
 
     def tolist(self, remove_str: str | None) -> tuple[list[Node] | None, bool]:
-        """The nodes with inputs in the order of their sources, without the operation `remove_str`, and True.
+        """Return the nodes without the operation `remove_str`, their inputs in the order of their sources, and True.
 
-        (None, False) if a node has no other input.
+        Return (None, False) if a node has no other input.
         """
         nodes = [
             tuple(edge for edge in sorted(node, key=lambda edge: (edge[1], edge[0])) if edge[0] != remove_str)
@@ -94,7 +94,7 @@ class TopologyStructure:
         return (nodes, True) if all(nodes) else (None, False)
 
     def tostr(self) -> str:
-        """The string that `str2structure` reads."""
+        """Return the string that `str2structure` reads."""
         return "+".join(f"|{'|'.join(f'{operation}~{source}' for operation, source in node)}|" for node in self.nodes)
 
     def check_valid(self) -> bool:
@@ -109,23 +109,19 @@ class TopologyStructure:
         return {operation for node in self.nodes for operation, _ in node} <= set(op_names)
 
     def to_unique_str(self, consider_zero: bool | None = False) -> str:
-        """The string that isomorphic cells share; see `isomorphism_string`."""
+        """Return the string that isomorphic cells share; see `isomorphism_string`."""
         return isomorphism_string(self.nodes, consider_zero)
 
     @staticmethod
     def str2structure(text: str | TopologyStructure) -> TopologyStructure:
-        """The structure of a string; a structure is returned as it is.
-
-        Raises:
-            InvalidArgument: malformed.
-        """
+        """Return the structure of a string (InvalidArgument if malformed); a structure is returned as it is."""
         return text if isinstance(text, TopologyStructure) else TopologyStructure(parse(text))
 
     @staticmethod
     def str2fullstructure(text: str, default_name: str = "none") -> TopologyStructure:
-        """The structure of a string that may leave out edges, with `default_name` on those that are missing.
+        """Return the structure of a string that may leave out edges, with `default_name` on those that are missing.
 
-        [Q] As in the package, a missing edge from the node right before is not filled in.
+        As in the package, a missing edge from the node right before is not filled in.
         """
         nodes = []
         for index, node in enumerate(parse(text)):
@@ -136,9 +132,9 @@ class TopologyStructure:
 
     @staticmethod
     def gen_all(search_space: Sequence[str], num: int, return_ori: bool) -> list[TopologyStructure] | list[list[Node]]:
-        """Every cell of `num` nodes (the input is one of them) that has an operation of `search_space` on every edge.
+        """Return every cell of `num` nodes (the input is one of them) with an operation of `search_space` on every edge.
 
-        [Q] In the package this is a NameError.
+        In the package this is a NameError.
 
         Args:
             search_space: operations.

@@ -1,55 +1,32 @@
-"""The objects of an official archive: `ArchResults` (an architecture under one schedule) and `ResultsCount` (one training).
+"""Objects of an official archive: `ArchResults` (an architecture under one schedule) and `ResultsCount` (one training).
 
 Their attributes are the state that official files hold, so `state_dict` and `create_from_state_dict` are plain copies of it.
+Names, arguments, return keys and exceptions are those of the package.
 """
 
 from __future__ import annotations
 
-import bz2
 import copy
-import os
-import pickle
 import random
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from benchmark_api.importers.official import pickles
 from benchmark_api.nats.errors import InvalidArgument
-
-PICKLE_EXT = "pickle.pbz2"
-
-
-def pickle_save(obj: object, file_path: str | os.PathLike[str], ext: str = ".pbz2", protocol: int = 4) -> None:
-    """Write a bz2-compressed pickle to the path with `ext` appended."""
-    with bz2.open(f"{os.fspath(file_path)}{ext}", "wb") as file:
-        pickle.dump(obj, file, protocol=protocol)
-
-
-def pickle_load(file_path: str | os.PathLike[str], ext: str = ".pbz2") -> Any:
-    """The content of a bz2-compressed pickle of plain data, at the path or, if there is none, the path with `ext` appended.
-
-    Nothing in the file is run: the package unpickles whatever it is given.
-
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: it is damaged, or holds more than the plain data of official archives.
-    """
-    path = os.fspath(file_path)
-    records: dict[int, Any] = {}
-    content = pickles.load_records(path if os.path.isfile(path) else path + ext, records.__setitem__)
-    if records:
-        content["arch2infos"] = records
-    return content
+from benchmark_api.nats.files import pickle_load
 
 
 def mean(values: Sequence[float]) -> float:
-    """The arithmetic mean."""
+    """Return the arithmetic mean."""
     return sum(values) / len(values)
 
 
-def chosen_trials(seeds: Sequence[int], is_random: object) -> Sequence[int]:
-    """The positions of the trials that an `is_random` argument means.
+def _mean_or_none(values: Sequence[Any]) -> Any:
+    return None if None in values else mean(values)
+
+
+def chosen_seeds(seeds: Sequence[int], is_random: object) -> Sequence[int]:
+    """Return the seeds of the trials that an `is_random` argument selects.
 
     Args:
         seeds: the trials' seeds.
@@ -60,29 +37,16 @@ def chosen_trials(seeds: Sequence[int], is_random: object) -> Sequence[int]:
     """
     if isinstance(is_random, bool):
         # Python's global generator is part of this interface: scripts seed it with random.seed and expect the package's draws.
-        return [random.randint(0, len(seeds) - 1)] if is_random else range(len(seeds))
+        return [seeds[random.randint(0, len(seeds) - 1)]] if is_random else seeds
     if not isinstance(is_random, int):
         raise ValueError(f"is_random must be a bool or a trial's seed, got {is_random!r}")
     if is_random not in seeds:
         raise ValueError(f"no trial has seed {is_random}; the seeds are {list(seeds)}")
-    return [seeds.index(is_random)]
+    return [is_random]
 
 
 class ResultsCount:
-    """One training of one architecture. Arguments and attributes have the names that official files use.
-
-    Args:
-        name: dataset key.
-        state_dict: the trained weights, or None.
-        train_accs: top-1 training accuracy by epoch, percent.
-        train_losses: training loss by epoch.
-        params: millions.
-        flop: millions.
-        arch_config: what the network is built from.
-        seed: the seed, an int or zero-padded text.
-        epochs: length of the training.
-        latency: measurements in seconds, one batch; None for none.
-    """
+    """One training of one architecture: accuracies in percent, times and latency in seconds, params and flop in millions."""
 
     def __init__(
         self,
@@ -117,31 +81,25 @@ class ResultsCount:
             f"seed={self.seed}, {len(self.eval_names)} eval-sets: [{', '.join(self.eval_names)}])"
         )
 
-    # -- filling in --------------------------------------------------------------------------------------------------
-
     def update_train_info(self, train_acc1es: Any, train_acc5es: Any, train_losses: Any, train_times: Any) -> None:
-        """Replace the training figures, each {epoch: figure}."""
+        """Replace the training metrics, each {epoch: value}."""
         self.train_acc1es = train_acc1es
         self.train_acc5es = train_acc5es
         self.train_losses = train_losses
         self.train_times = train_times
 
     def reset_pseudo_train_times(self, estimated_per_epoch_time: float) -> None:
-        """Let every training epoch take this many seconds."""
+        """Set the seconds of every training epoch."""
         self.train_times = OrderedDict.fromkeys(range(self.epochs), estimated_per_epoch_time)
 
     def reset_pseudo_eval_times(self, eval_name: str, estimated_per_epoch_time: float) -> None:
-        """Let every pass over an evaluation set take this many seconds.
-
-        Raises:
-            ValueError: there is no such set.
-        """
+        """Set the seconds of every pass over an evaluation set; ValueError if there is no such set."""
         if eval_name not in self.eval_names:
             raise ValueError(f"no evaluation set {eval_name!r}; there are {self.eval_names}")
         self.eval_times.update({f"{eval_name}@{epoch}": estimated_per_epoch_time for epoch in range(self.epochs)})
 
     def reset_eval(self) -> None:
-        """Forget all evaluations."""
+        """Remove all evaluations."""
         self.eval_names: list[str] = []
         self.eval_acc1es: dict[str, float] = {}
         self.eval_times: dict[str, float] = {}
@@ -152,12 +110,7 @@ class ResultsCount:
         self.latency = copy.deepcopy(latency)
 
     def update_eval(self, accs: Mapping[str, float], losses: Mapping[str, float], times: Mapping[str, float]) -> None:
-        """Add evaluations of every epoch, each {"set@epoch": figure}.
-
-        Raises:
-            ValueError: a set has evaluations already.
-            KeyError: an epoch is missing.
-        """
+        """Add evaluations of every epoch, each {"set@epoch": value}; ValueError if a set has evaluations already."""
         for name in dict.fromkeys(key.split("@")[0] for key in accs):
             if name in self.eval_names:
                 raise ValueError(f"{name!r} has evaluations already")
@@ -168,11 +121,7 @@ class ResultsCount:
                 self.eval_times[key] = times[key]
 
     def update_OLD_eval(self, name: str, accs: Mapping[int, float], losses: Mapping[int, float]) -> None:
-        """Add evaluations of one set without times, each {epoch: figure}, of the epochs that have one.
-
-        Raises:
-            InvalidArgument: the set has evaluations already.
-        """
+        """Add evaluations of one set without times, {epoch: value}; InvalidArgument if it has evaluations already."""
         if name in self.eval_names:
             raise InvalidArgument(f"{name!r} has evaluations already")
         self.eval_names.append(name)
@@ -181,29 +130,25 @@ class ResultsCount:
                 self.eval_acc1es[f"{name}@{epoch}"] = accs[epoch]
                 self.eval_losses[f"{name}@{epoch}"] = losses[epoch]
 
-    # -- asking ------------------------------------------------------------------------------------------------------
-
     def get_total_epoch(self) -> int:
-        """Length of the training in epochs."""
+        """Return the length of the training in epochs."""
         return int(self.epochs)
 
     def get_eval_set(self) -> list[str]:
-        """The names of the evaluation sets."""
+        """Return the names of the evaluation sets."""
         return self.eval_names
 
     def get_latency(self) -> float:
-        """Mean latency in seconds; -1 if there is no measurement."""
+        """Return the mean latency in seconds; -1 if there is no measurement."""
         return -1.0 if self.latency is None else mean(self.latency)
 
     def get_times(self) -> dict[str, float | None]:
-        """Seconds of the mean epoch and of all epochs together, for training and for each evaluation set; None where unknown."""
+        """Return seconds of the mean epoch or pass and of all together, for each set; None where unknown."""
         epochs = range(self.epochs)
-        series: dict[str, list[float] | None] = {
-            "train": list(self.train_times.values()) if isinstance(self.train_times, dict) else None
-        }
+        series = {"train": list(self.train_times.values()) if isinstance(self.train_times, dict) else []}
         for name in self.eval_names:
             complete = all(f"{name}@{epoch}" in self.eval_times for epoch in epochs)
-            series[name] = [self.eval_times[f"{name}@{epoch}"] for epoch in epochs] if complete else None
+            series[name] = [self.eval_times[f"{name}@{epoch}"] for epoch in epochs] if complete else []
         times: dict[str, float | None] = {}
         for name, seconds in series.items():
             times[f"T-{name}@epoch"] = mean(seconds) if seconds else None
@@ -211,15 +156,12 @@ class ResultsCount:
         return times
 
     def judge_valid(self, iepoch: int) -> None:
-        """Raise a ValueError unless `iepoch` is an epoch of the training, counted from 0."""
+        """Raise a ValueError unless `iepoch` is a 0-based epoch of the training."""
         if not 0 <= iepoch < self.epochs:
             raise ValueError(f"iepoch must be 0 to {self.epochs - 1}, got {iepoch}")
 
     def get_train(self, iepoch: int | None = None) -> dict[str, Any]:
-        """Loss, accuracy (percent), seconds of this epoch and of all epochs so far, in training.
-
-        Args:
-            iepoch: 0-based epoch; None for the last.
+        """Return loss, accuracy, seconds of this epoch and of all epochs so far, in training; None for the last epoch.
 
         Raises:
             ValueError: no such epoch.
@@ -229,28 +171,18 @@ class ResultsCount:
         if self.train_times is not None:
             current = self.train_times[iepoch]
             total = sum([self.train_times[epoch] for epoch in range(iepoch + 1)])
-        return {
-            "iepoch": iepoch,
-            "loss": self.train_losses[iepoch],
-            "accuracy": self.train_acc1es[iepoch],
-            "cur_time": current,
-            "all_time": total,
-        }
+        accuracy, loss = self.train_acc1es[iepoch], self.train_losses[iepoch]
+        return {"iepoch": iepoch, "loss": loss, "accuracy": accuracy, "cur_time": current, "all_time": total}
 
     def get_eval(self, name: str, iepoch: int | None = None) -> dict[str, Any]:
-        """Loss, accuracy (percent), seconds of this pass and of one pass per epoch so far, on an evaluation set.
-
-        Args:
-            name: "x-valid" (or "valid"), "x-test", "ori-test".
-            iepoch: 0-based epoch; None for the last.
+        """Return loss, accuracy, seconds of this pass and of one pass per epoch so far, on "x-valid", "x-test" or "ori-test".
 
         Raises:
             ValueError: no such epoch, or no such set.
             KeyError: the set was not evaluated at this epoch.
         """
         iepoch = self._epoch(iepoch)
-        if name == "valid":
-            name = "x-valid"
+        name = "x-valid" if name == "valid" else name
         key = f"{name}@{iepoch}"
         current = total = None
         if self.eval_times:
@@ -258,13 +190,8 @@ class ResultsCount:
                 raise ValueError(f"no evaluation set {name!r}; there are {self.eval_names}")
             current = self.eval_times[key]
             total = sum([self.eval_times[f"{name}@{epoch}"] for epoch in range(iepoch + 1)])
-        return {
-            "iepoch": iepoch,
-            "loss": self.eval_losses[key],
-            "accuracy": self.eval_acc1es[key],
-            "cur_time": current,
-            "all_time": total,
-        }
+        loss, accuracy = self.eval_losses[key], self.eval_acc1es[key]
+        return {"iepoch": iepoch, "loss": loss, "accuracy": accuracy, "cur_time": current, "all_time": total}
 
     def _epoch(self, iepoch: int | None) -> int:
         if iepoch is None:
@@ -273,31 +200,23 @@ class ResultsCount:
         return iepoch
 
     def get_net_param(self, clone: bool = False) -> Any:
-        """The trained weights, or a copy of them; None if there are none."""
+        """Return the trained weights, or a copy of them; None if there are none."""
         return copy.deepcopy(self.net_state_dict) if clone else self.net_state_dict
 
     def get_config(self, str2structure: Callable[[str], Any] | None) -> dict[str, Any]:
-        """What the network is built from; the cell as a string, or as what `str2structure` makes of it."""
+        """Return the arguments of the network; the cell as a string, or as `str2structure` parses it."""
         config = self.arch_config
         if config.get("name") == "infer.shape.tiny":
-            genotype = config["genotype"]
-            return {
-                "name": "infer.shape.tiny",
-                "channels": config["channels"],
-                "genotype": str2structure(genotype) if str2structure else genotype,
-                "num_classes": config["class_num"],
-            }
+            genotype = str2structure(config["genotype"]) if str2structure else config["genotype"]
+            shape = {"name": "infer.shape.tiny", "channels": config["channels"], "genotype": genotype}
+            return {**shape, "num_classes": config["class_num"]}
         cell = config["arch_str"]
-        return {
-            "name": "infer.tiny",
-            "C": config["channel"],
-            "N": config["num_cells"],
-            **({"genotype": str2structure(cell)} if str2structure else {"arch_str": cell}),
-            "num_classes": config["class_num"],
-        }
+        structure = {"genotype": str2structure(cell)} if str2structure else {"arch_str": cell}
+        size = {"name": "infer.tiny", "C": config["channel"], "N": config["num_cells"]}
+        return {**size, **structure, "num_classes": config["class_num"]}
 
     def state_dict(self) -> dict[str, Any]:
-        """The attributes by name."""
+        """Return the attributes by name."""
         return dict(vars(self))
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
@@ -306,18 +225,84 @@ class ResultsCount:
 
     @staticmethod
     def create_from_state_dict(state_dict: Mapping[str, Any]) -> ResultsCount:
-        """The training that `state_dict` described."""
+        """Return the training with these attributes."""
         result = ResultsCount(None, None, None, None, None, None, None, None, None, None)
         result.load_state_dict(state_dict)
         return result
 
 
-class ArchResults:
-    """The trainings of one architecture under one schedule.
+class Results:
+    """Trials of one architecture under one schedule: `query` gives each, as a ResultsCount or as a row of a table does."""
 
-    Args:
-        arch_index: official index.
-        arch_str: official string.
+    def get_dataset_seeds(self, dataset: str) -> list[int]:
+        """Return the seeds of the trials on a dataset key (KeyError if there is no such key)."""
+        raise NotImplementedError
+
+    def query(self, dataset: str, seed: int | None = None) -> Any:
+        """Return one trial, or {seed: trial} of all. KeyError if there is none."""
+        raise NotImplementedError
+
+    def get_compute_costs(self, dataset: str) -> dict[str, Any]:
+        """Return FLOPs and parameters (millions), latency (seconds) and the times of `get_times`, means over trials.
+
+        Where trials disagree in FLOPs or parameters by more than 1e-5, the value is that of seed 888: an early version of
+        the training code miscounted the others.
+
+        Raises:
+            KeyError: there is no trial on this dataset key.
+        """
+        trials: dict[int, Any] = self.query(dataset)
+
+        def agreed(values: list[float]) -> float:
+            if len(set(values)) > 1 and len({f"{value:.5f}" for value in values}) > 1:
+                return values[list(trials).index(888)]
+            return mean(values)
+
+        times = defaultdict(list)
+        for trial in trials.values():
+            for name, seconds in trial.get_times().items():
+                times[name].append(seconds)
+        return {
+            "flops": agreed([trial.flop for trial in trials.values()]),
+            "params": agreed([trial.params for trial in trials.values()]),
+            "latency": self.known_latency(dataset),
+            **{name: _mean_or_none(seconds) for name, seconds in times.items()},
+        }
+
+    def known_latency(self, dataset: str) -> float | None:
+        """Return the mean of the measured latencies, seconds; None if there is none."""
+        latencies = [latency for latency in (trial.get_latency() for trial in self.query(dataset).values()) if latency > 0]
+        return mean(latencies) if latencies else None
+
+    def get_metrics(self, dataset: str, setname: str, iepoch: int | None = None, is_random: Any = False) -> dict[str, Any]:
+        """Return loss, accuracy (percent) and seconds on a set.
+
+        Args:
+            dataset: dataset key.
+            setname: "train", or a set of `ResultsCount.get_eval`.
+            iepoch: 0-based epoch; None for the last.
+            is_random: True for a random trial, False for the mean over trials, an int for the trial with that seed.
+
+        Returns:
+            iepoch, loss, accuracy, cur_time (seconds of this epoch or pass), all_time (of all so far).
+
+        Raises:
+            KeyError: there is no trial on this dataset key, or the set was not evaluated at this epoch.
+            ValueError: no such epoch, set or seed.
+        """
+        trials: dict[int, Any] = self.query(dataset)
+        chosen = [trials[seed] for seed in chosen_seeds(list(trials), is_random)]
+        infos = [trial.get_train(iepoch) if setname == "train" else trial.get_eval(setname, iepoch) for trial in chosen]
+        if is_random is False:
+            return {
+                name: _mean_or_none(values) for name, *values in zip(infos[0], *(info.values() for info in infos), strict=True)
+            }
+        info: dict[str, Any] = infos[0]
+        return info
+
+
+class ArchResults(Results):
+    """The trainings of one architecture under one schedule.
 
     Attributes:
         all_results: {(dataset key, seed): ResultsCount}.
@@ -333,97 +318,36 @@ class ArchResults:
         self.clear_net_done = False
 
     def __repr__(self) -> str:
-        return (
-            f"ArchResults(arch-index={self.arch_index}, arch={self.arch_str}, {len(self.all_results)} runs, "
-            f"clear={self.clear_net_done})"
-        )
-
-    # -- asking ------------------------------------------------------------------------------------------------------
+        runs = f"{len(self.all_results)} runs, clear={self.clear_net_done}"
+        return f"ArchResults(arch-index={self.arch_index}, arch={self.arch_str}, {runs})"
 
     def get_dataset_names(self) -> list[str]:
-        """The dataset keys."""
+        """Return the dataset keys."""
         return list(self.dataset_seed)
 
     def get_dataset_seeds(self, dataset: str) -> list[int]:
-        """The seeds of the trials on a dataset key (KeyError if there is no such key)."""
+        """Return the seeds of the trials on a dataset key (KeyError if there is no such key)."""
         return list(self.dataset_seed[dataset])
 
     def arch_idx_str(self) -> str:
-        """The index with six digits, as in file names."""
+        """Return the index with six digits, as in file names."""
         return f"{self.arch_index:06d}"
 
     def query(self, dataset: str, seed: int | None = None) -> Any:
-        """The ResultsCount of one trial, or {seed: ResultsCount} of all. KeyError if there is none."""
+        """Return the ResultsCount of one trial, or {seed: ResultsCount} of all. KeyError if there is none."""
         if seed is None:
             return {seed: self.all_results[dataset, seed] for seed in self.dataset_seed[dataset]}
         return self.all_results[dataset, seed]
 
-    def get_compute_costs(self, dataset: str) -> dict[str, Any]:
-        """FLOPs and parameters (millions), latency (seconds) and the times of `ResultsCount.get_times`, means over trials.
-
-        Where trials disagree in FLOPs or parameters by more than 1e-5, the figure is that of seed 888: an early version of
-        the training code miscounted the others.
-
-        Raises:
-            KeyError: there is no trial on this dataset key.
-        """
-        results = list(self.query(dataset).values())
-        seeds = self.dataset_seed[dataset]
-
-        def agreed(figures: list[float]) -> float:
-            if len({f"{figure:.5f}" for figure in figures}) > 1:
-                return figures[seeds.index(888)]
-            return mean(figures)
-
-        latencies = [latency for latency in (result.get_latency() for result in results) if latency > 0]
-        costs = {
-            "flops": agreed([result.flop for result in results]),
-            "params": agreed([result.params for result in results]),
-            "latency": mean(latencies) if latencies else None,
-        }
-        times = defaultdict(list)
-        for result in results:
-            for name, seconds in result.get_times().items():
-                times[name].append(seconds)
-        return costs | {name: _mean_or_none(seconds) for name, seconds in times.items()}
-
-    def get_metrics(self, dataset: str, setname: str, iepoch: int | None = None, is_random: Any = False) -> dict[str, Any]:
-        """Loss, accuracy (percent) and seconds on a set.
-
-        Args:
-            dataset: dataset key.
-            setname: "train", or a set of `ResultsCount.get_eval`.
-            iepoch: 0-based epoch; None for the last.
-            is_random: True for a random trial, False for the mean over trials, an int for the trial with that seed.
-
-        Returns:
-            iepoch, loss, accuracy, cur_time (seconds of this epoch or pass), all_time (of all so far).
-
-        Raises:
-            KeyError: there is no trial on this dataset key, or the set was not evaluated at this epoch.
-            ValueError: no such epoch, set or seed.
-        """
-        seeds = self.dataset_seed[dataset]
-        results = [self.all_results[dataset, seeds[trial]] for trial in chosen_trials(seeds, is_random)]
-        infos = [result.get_train(iepoch) if setname == "train" else result.get_eval(setname, iepoch) for result in results]
-        if is_random is False:
-            return {name: _mean_or_none([info[name] for info in infos]) for name in infos[0]}
-        return infos[0]
-
     def get_latency(self, dataset: str) -> float:
-        """Mean latency over trials, seconds.
-
-        Raises:
-            KeyError: there is no trial on this dataset key.
-            ValueError: a trial has no latency.
-        """
+        """Return the mean latency over trials, seconds; KeyError without a trial, ValueError if one has no latency."""
         latencies = [result.get_latency() for result in self.query(dataset).values()]
         if not all(latency > 0 for latency in latencies):
             raise ValueError(f"some trial of architecture {self.arch_index} has no latency on {dataset}: {latencies}")
         return mean(latencies)
 
     def get_total_epoch(self, dataset: str | None = None) -> int:
-        """Length of the trainings in epochs, on one dataset key or all.
+        """Return the length of the trainings in epochs, on one dataset key or all.
 
         Raises:
             ValueError: they differ, or `dataset` is neither a str nor None.
@@ -437,11 +361,7 @@ class ArchResults:
         return lengths.pop()
 
     def get_net_param(self, dataset: str, seed: int | None = None) -> Any:
-        """The trained weights of one trial, or {seed: weights} of all.
-
-        Raises:
-            ValueError: there is no such trial.
-        """
+        """Return the trained weights of one trial (ValueError if there is none), or {seed: weights} of all."""
         if seed is None:
             return {seed: result.get_net_param() for seed, result in self.query(dataset).items()}
         if (dataset, seed) not in self.all_results:
@@ -455,14 +375,8 @@ class ArchResults:
             for result in self.query(dataset).values():
                 print(f"  {result}\n  {result.get_times()}")
 
-    # -- changing ----------------------------------------------------------------------------------------------------
-
     def update(self, dataset_name: str, seed: int, result: ResultsCount) -> None:
-        """Add a trial.
-
-        Raises:
-            ValueError: there is one with this seed.
-        """
+        """Add a trial; ValueError if there is one with this seed."""
         seeds = self.dataset_seed.setdefault(dataset_name, [])
         if seed in seeds:
             raise ValueError(f"architecture {self.arch_index} has a trial with seed {seed} on {dataset_name} already")
@@ -476,12 +390,12 @@ class ArchResults:
             result.update_latency([latency])
 
     def reset_pseudo_train_times(self, dataset: str, seed: int | None, estimated_per_epoch_time: float) -> None:
-        """Let every training epoch of one trial, or of all, take this many seconds."""
+        """Set the seconds of every training epoch of one trial, or of all."""
         for result in self._trials(dataset, seed):
             result.reset_pseudo_train_times(estimated_per_epoch_time)
 
     def reset_pseudo_eval_times(self, dataset: str, seed: int | None, eval_name: str, estimated_per_epoch_time: float) -> None:
-        """Let every pass over an evaluation set of one trial, or of all, take this many seconds."""
+        """Set the seconds of every pass over an evaluation set of one trial, or of all."""
         for result in self._trials(dataset, seed):
             result.reset_pseudo_eval_times(eval_name, estimated_per_epoch_time)
 
@@ -494,18 +408,12 @@ class ArchResults:
             result.net_state_dict = None
         self.clear_net_done = True
 
-    # -- files -------------------------------------------------------------------------------------------------------
-
     def state_dict(self) -> dict[str, Any]:
-        """The attributes by name, with the states of the trials in their place."""
+        """Return the attributes by name, with the states of the trials in their place."""
         return {**vars(self), "all_results": {key: result.state_dict() for key, result in self.all_results.items()}}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Replace attributes by those that `state_dict` described.
-
-        Raises:
-            ValueError: "all_results" is not a dict.
-        """
+        """Replace attributes by those of a state; ValueError if "all_results" is not a dict."""
         state = dict(state_dict)
         if "all_results" in state:
             results = state["all_results"]
@@ -516,11 +424,7 @@ class ArchResults:
 
     @staticmethod
     def create_from_state_dict(state_dict_or_file: Mapping[str, Any] | str) -> ArchResults:
-        """The object that a state, or the file with one, describes.
-
-        Raises:
-            ValueError: neither a dict nor a path.
-        """
+        """Return the object of a state, or of the file with one; ValueError if it is neither a dict nor a path."""
         if isinstance(state_dict_or_file, str):
             state_dict_or_file = pickle_load(state_dict_or_file)
         if not isinstance(state_dict_or_file, dict):
@@ -528,7 +432,3 @@ class ArchResults:
         results = ArchResults(-1, "")
         results.load_state_dict(state_dict_or_file)
         return results
-
-
-def _mean_or_none(values: list[Any]) -> Any:
-    return None if values[0] is None else mean(values)

@@ -1,21 +1,17 @@
-"""Where the facade's answers come from: the records of an archive, or the arrays of a Table.
-
-Both know the same three questions (`Source`), so that the facade is written once. A table answers them from its arrays; its
-records, for who asks for the objects of an archive, are made when asked for.
-"""
+"""Records of a benchmark by architecture: read from an archive when asked for, or answered from the arrays of a table."""
 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from benchmark_api.importers.official import archive
-from benchmark_api.nats.results import ArchResults, chosen_trials, mean
-from benchmark_api.tables.table import FloatArray, Table
+from benchmark_api.importers.official import exporter
+from benchmark_api.nats.results import ArchResults, Results, mean
+from benchmark_api.tables.table import Table
+from benchmark_api.types import BoolArray, FloatArray, IntArray
 
 Record = Mapping[str, ArchResults]
 """The trainings of one architecture by schedule."""
@@ -25,7 +21,7 @@ CACHED_RECORDS = 256
 
 
 def results_of(state: Mapping[str, Any]) -> Record:
-    """The objects of one architecture's record as it is in a file: {schedule: state of an `ArchResults`}."""
+    """Return the objects of one architecture's record as it is in a file: {schedule: state of an `ArchResults`}."""
     return OrderedDict((hp, ArchResults.create_from_state_dict(results)) for hp, results in state.items())
 
 
@@ -33,7 +29,7 @@ class Records(Mapping[int, Record]):
     """Records by index: the latest in memory, the others read again when they are asked for.
 
     Args:
-        readers: for every index that is there from the start, what reads its record.
+        readers: for every index that exists from the start, the function that reads its record.
     """
 
     def __init__(self, readers: Mapping[int, Callable[[int], Record]]) -> None:
@@ -68,45 +64,17 @@ class Records(Mapping[int, Record]):
     def __len__(self) -> int:
         return len(self._readers)
 
-
-class Results(Protocol):
-    """What the facade asks of one architecture under one schedule; `ArchResults` documents the methods."""
-
-    def get_dataset_seeds(self, dataset: str) -> list[int]: ...
-
-    def get_metrics(self, dataset: str, setname: str, iepoch: int | None, is_random: Any) -> dict[str, Any]: ...
-
-    def get_compute_costs(self, dataset: str) -> dict[str, Any]: ...
-
-
-class Source(Protocol):
-    """What the facade asks of all architectures."""
-
     def results(self, index: int, hp: str) -> Results:
-        """One architecture under one schedule. KeyError if it was not trained so."""
+        """Return one architecture under one schedule. KeyError if it was not trained under it."""
+        return self[index][hp]
 
     def best(
         self, indices: Iterable[int], dataset: str, setname: str, flop_max: float | None, param_max: float | None, hp: str
     ) -> tuple[int, float | None]:
-        """The index with the highest mean accuracy at the last epoch among `indices` (ascending) within limits; the lowest
-        on ties; (-1, None) if there is none. KeyError and ValueError as `ArchResults.get_metrics`."""
+        """Return the index among `indices` (ascending) with the highest mean last-epoch accuracy within limits, and that.
 
-    def trials(self, indices: Iterable[int], dataset: str, hp: str) -> dict[int, int]:
-        """How many of the architectures have how many trials. KeyError if one was not trained under this schedule."""
-
-
-class RecordSource:
-    """Answers from records, one after another."""
-
-    def __init__(self, records: Mapping[int, Record]) -> None:
-        self._records = records
-
-    def results(self, index: int, hp: str) -> ArchResults:
-        return self._records[index][hp]
-
-    def best(
-        self, indices: Iterable[int], dataset: str, setname: str, flop_max: float | None, param_max: float | None, hp: str
-    ) -> tuple[int, float | None]:
+        The lowest index wins ties; (-1, None) if none is within the limits. Raises as `Results.get_metrics`.
+        """
         best_index, best_accuracy = -1, None
         for index in indices:
             results = self.results(index, hp)
@@ -119,10 +87,11 @@ class RecordSource:
         return best_index, best_accuracy
 
     def trials(self, indices: Iterable[int], dataset: str, hp: str) -> dict[int, int]:
-        return dict(Counter(len(self.results(index, hp).dataset_seed.get(dataset, ())) for index in indices))
+        """Return {number of trials: number of architectures}. KeyError if one was not trained under this schedule."""
+        return dict(Counter(len(self[index][hp].dataset_seed.get(dataset, ())) for index in indices))
 
 
-class _Figures(NamedTuple):
+class _Split(NamedTuple):
     """One split of one dataset key and schedule."""
 
     accuracy: FloatArray  # [architecture, trial, epoch], percent
@@ -135,53 +104,67 @@ class _Trainings(NamedTuple):
     """All trainings of one dataset key and schedule."""
 
     epochs: int
-    seeds: npt.NDArray[np.integer[Any]]  # [architecture, trial], -1 where there is none
-    trials: npt.NDArray[np.integer[Any]]  # [architecture], how many there are
+    seeds: IntArray  # [architecture, trial], -1 where there is none
+    trials: IntArray  # [architecture], number of trials
     flops: FloatArray  # [architecture], millions
     params: FloatArray  # [architecture], millions
     latency: FloatArray  # [architecture], seconds
-    splits: dict[str, _Figures]
+    splits: dict[str, _Split]
+
+    @staticmethod
+    def of(table: Table, key: str, hp: str) -> _Trainings:
+        """Return the arrays of a table."""
+        splits = {}
+        for split in table.splits(key, hp):
+            accuracy, loss, seconds, epochs = (
+                table.tensor(f"{key}/{hp}/{split}/{name}") for name in ("accuracy", "loss", "seconds", "epochs")
+            )
+            splits[split] = _Split(accuracy, loss, seconds, {epoch: at for at, epoch in enumerate(epochs.tolist())})
+        seeds = table.seeds(key, hp)
+        costs = (table.flops(key, hp), table.params(key, hp), table.latency(key, hp))
+        return _Trainings(int(hp), seeds, (seeds >= 0).sum(1), *costs, splits)
+
+    def split_name(self, setname: str) -> str:
+        """Return the split of a set's name. ValueError if there is none."""
+        name = "x-valid" if setname == "valid" else setname
+        if name not in self.splits:
+            raise ValueError(f"no set {setname!r}; there are {', '.join(self.splits)}")
+        return name
 
 
-class TableSource:
-    """Answers from the arrays of a table."""
+class TableRecords(Records):
+    """Records of a table's measured architectures, made when asked for; most questions are answered from its arrays."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        self._replaced: set[int] = set()  # architectures read from elsewhere since
         self._schedules: dict[str, dict[str, _Trainings]] = {}  # schedule -> dataset key -> trainings
         for key in table.keys:
             for hp in table.schedules(key):
-                seeds = table.seeds(key, hp)
-                self._schedules.setdefault(hp, {})[key] = _Trainings(
-                    epochs=int(hp),
-                    seeds=seeds,
-                    trials=(seeds >= 0).sum(1),
-                    flops=table.flops(key, hp),
-                    params=table.params(key, hp),
-                    latency=table.latency(key, hp),
-                    splits={
-                        split: _Figures(
-                            table.tensor(f"{key}/{hp}/{split}/accuracy"),
-                            table.tensor(f"{key}/{hp}/{split}/loss"),
-                            table.seconds(key, hp, split),
-                            {epoch: at for at, epoch in enumerate(table.tensor(f"{key}/{hp}/{split}/epochs").tolist())},
-                        )
-                        for split in table.splits(key, hp)
-                    },
-                )
+                self._schedules.setdefault(hp, {})[key] = _Trainings.of(table, key, hp)
         # Schedule -> whether each architecture has any training under it.
-        self.trained: dict[str, npt.NDArray[np.bool_]] = {
+        self.trained: dict[str, BoolArray] = {
             hp: np.any([trainings.trials > 0 for trainings in keys.values()], axis=0) for hp, keys in self._schedules.items()
         }
+        measured = np.flatnonzero(np.any(list(self.trained.values()), axis=0)).tolist()
+        super().__init__(dict.fromkeys(measured, lambda index: results_of(exporter.record(table, index))))
 
-    def results(self, index: int, hp: str) -> TableResults:
+    def load(self, index: int, read: Callable[[int], Record]) -> None:
+        super().load(index, read)
+        self._replaced.add(index)
+
+    def results(self, index: int, hp: str) -> Results:
+        if index in self._replaced:
+            return super().results(index, hp)
         if not self.trained[hp].item(index):
             raise KeyError(hp)
-        return TableResults(self._schedules[hp], index)
+        return _Row(self._schedules[hp], index)
 
     def best(
         self, indices: Iterable[int], dataset: str, setname: str, flop_max: float | None, param_max: float | None, hp: str
     ) -> tuple[int, float | None]:
+        if self._replaced:
+            return super().best(indices, dataset, setname, flop_max, param_max, hp)
         asked = np.fromiter(indices, dtype=np.intp)
         if not asked.size:
             return -1, None
@@ -194,13 +177,15 @@ class TableSource:
             asked = asked[trainings.params[asked] <= param_max]
         if not asked.size:
             return -1, None
-        accuracy = self._table.mean_accuracy(dataset, hp, _split_name(trainings, setname))[asked]
+        accuracy = self._table.mean_accuracy(dataset, hp, trainings.split_name(setname))[asked]
         if np.isnan(accuracy).any():
             raise KeyError(setname)
         at = int(accuracy.argmax())
         return int(asked[at]), float(accuracy[at])
 
     def trials(self, indices: Iterable[int], dataset: str, hp: str) -> dict[int, int]:
+        if self._replaced:
+            return super().trials(indices, dataset, hp)
         asked = np.fromiter(indices, dtype=np.intp)
         if asked.size and not self.trained[hp][asked].all():
             raise KeyError(hp)
@@ -209,82 +194,86 @@ class TableSource:
         return {number: count for number, count in enumerate(np.bincount(counts).tolist()) if count}
 
 
-class TableResults:
-    """One architecture under one schedule, as `ArchResults` answers, from the arrays of a table."""
+class _Row(Results):
+    """One architecture under one schedule, from the arrays of a table."""
 
-    __slots__ = ("_index", "_keys")
+    __slots__ = ("_index", "_keys", "_trials")
 
     def __init__(self, keys: Mapping[str, _Trainings], index: int) -> None:
         self._keys = keys
         self._index = index
+        self._trials: dict[str, dict[int, _Trial]] = {}
 
     def get_dataset_seeds(self, dataset: str) -> list[int]:
-        return self._trainings(dataset)[1]
+        return list(self.query(dataset))
 
-    def _trainings(self, dataset: str) -> tuple[_Trainings, list[int]]:
+    def query(self, dataset: str, seed: int | None = None) -> Any:
+        trials = self._trials.get(dataset)
+        if trials is None:
+            trainings, index = self._keys[dataset], self._index
+            count = trainings.trials.item(index)
+            if not count:
+                raise KeyError(dataset)
+            seeds = trainings.seeds[index, :count].tolist()  # existing trials come first
+            trials = {seed: _Trial(trainings, index, trial) for trial, seed in enumerate(seeds)}
+            self._trials[dataset] = trials
+        return trials if seed is None else trials[seed]
+
+    def get_compute_costs(self, dataset: str) -> dict[str, Any]:
+        trainings, index = self._keys[dataset], self._index
+        costs = {
+            "flops": trainings.flops.item(index),
+            "params": trainings.params.item(index),
+            "latency": self.known_latency(dataset),
+        }
+        for name, split in trainings.splits.items():
+            seconds = mean(split.seconds[index, : trainings.trials.item(index)].tolist())
+            costs[f"T-{name}@epoch"] = _known(seconds)
+            costs[f"T-{name}@total"] = _known(seconds * trainings.epochs)
+        return costs
+
+    def known_latency(self, dataset: str) -> float | None:
         trainings = self._keys[dataset]
-        trials = trainings.trials.item(self._index)
-        if not trials:
+        if not trainings.trials.item(self._index):
             raise KeyError(dataset)
-        seeds: list[int] = trainings.seeds[self._index, :trials].tolist()  # existing trials come first
-        return trainings, seeds
+        latency: float = trainings.latency.item(self._index)
+        return latency if latency > 0 else None
 
-    def get_metrics(self, dataset: str, setname: str, iepoch: int | None, is_random: Any) -> dict[str, Any]:
-        trainings, seeds = self._trainings(dataset)
+
+class _Trial:
+    """One training, from the arrays of a table; methods as of `ResultsCount`."""
+
+    __slots__ = ("_index", "_trainings", "_trial")
+
+    def __init__(self, trainings: _Trainings, index: int, trial: int) -> None:
+        self._trainings = trainings
+        self._index = index
+        self._trial = trial
+
+    def get_train(self, iepoch: int | None = None) -> dict[str, Any]:
+        return self.get_eval("train", iepoch)
+
+    def get_eval(self, name: str, iepoch: int | None = None) -> dict[str, Any]:
+        trainings, index, trial = self._trainings, self._index, self._trial
         if iepoch is None:
             iepoch = trainings.epochs - 1
         elif not 0 <= iepoch < trainings.epochs:
             raise ValueError(f"iepoch must be 0 to {trainings.epochs - 1}, got {iepoch}")
-        figures = trainings.splits[_split_name(trainings, setname)]
-        chosen = chosen_trials(seeds, is_random)
-        column = figures.column_of[iepoch]
-        index = self._index
-        accuracy = mean([figures.accuracy.item(index, trial, column) for trial in chosen])
-        loss = mean([figures.loss.item(index, trial, column) for trial in chosen])
-        seconds = mean([figures.seconds.item(index, trial) for trial in chosen])
+        split = trainings.splits.get(name) or trainings.splits[trainings.split_name(name)]
+        column = split.column_of[iepoch]
+        accuracy = split.accuracy.item(index, trial, column)
         if accuracy != accuracy:
-            raise KeyError(f"{setname}@{iepoch}")
+            raise KeyError(f"{name}@{iepoch}")
+        seconds = split.seconds.item(index, trial)
         return {
             "iepoch": iepoch,
-            "loss": loss,
+            "loss": split.loss.item(index, trial, column),
             "accuracy": accuracy,
             "cur_time": _known(seconds),
             "all_time": _known(seconds * (iepoch + 1)),
         }
 
-    def get_compute_costs(self, dataset: str) -> dict[str, Any]:
-        trainings, seeds = self._trainings(dataset)
-        index = self._index
-        latency = trainings.latency.item(index)
-        costs = {
-            "flops": trainings.flops.item(index),
-            "params": trainings.params.item(index),
-            "latency": latency if latency > 0 else None,
-        }
-        for name, figures in trainings.splits.items():
-            seconds = mean(figures.seconds[index, : len(seeds)].tolist())
-            costs[f"T-{name}@epoch"] = _known(seconds)
-            costs[f"T-{name}@total"] = _known(seconds * trainings.epochs)
-        return costs
-
-
-def _split_name(trainings: _Trainings, setname: str) -> str:
-    name = "x-valid" if setname == "valid" else setname
-    if name not in trainings.splits:
-        raise ValueError(f"no set {setname!r}; there are {', '.join(trainings.splits)}")
-    return name
-
 
 def _known(seconds: float) -> float | None:
-    """A table has NaN where an archive has None."""
+    """Return seconds; None, as in an archive, where a table has NaN."""
     return seconds if seconds == seconds else None
-
-
-def table_records(table: Table, source: TableSource) -> Records:
-    """The records of a table's measured architectures, made when asked for."""
-
-    def read(index: int) -> Record:
-        return results_of(archive.record(table, index))
-
-    measured = np.flatnonzero(np.any(list(source.trained.values()), axis=0))
-    return Records(dict.fromkeys(measured.tolist(), read))

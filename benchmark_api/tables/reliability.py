@@ -1,4 +1,4 @@
-"""How well a table tells architectures apart: what repeats between trials, splits and epochs, and what is noise."""
+"""Reliability of a table: rank correlations between trials, splits and epochs, and spread against noise."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from benchmark_api.tables.table import Table, nanmean
 
 @dataclass(frozen=True)
 class Reliability:
-    """Statistics of last-epoch accuracies; correlations are Spearman's, NaN where there is too little to compute them.
+    """Statistics of last-epoch accuracies; correlations are Spearman's, NaN for fewer than three values.
 
     Attributes:
-        architectures: how many were compared: those with the most trials; of isomorphic ones that were trained once only one.
+        architectures: number compared: those with the most trials; of isomorphic ones that were trained once only one.
         trials: trials of each.
         sets: sizes of two disjoint sets of trials.
         between_sets: rank correlation between the mean test accuracies of the two, mean over all ways to choose them.
@@ -40,7 +40,7 @@ class Reliability:
 
     @property
     def between_all(self) -> float:
-        """The rank correlation to expect between the mean over all trials and the mean over as many others.
+        """Expected rank correlation between the mean over all trials and the mean over as many others.
 
         By the formula of Spearman and of Brown (British Journal of Psychology 3, 1910), which holds for Pearson's correlation
         exactly and for ranks about; NaN for a single trial.
@@ -52,7 +52,7 @@ class Reliability:
 
 
 def reliability(table: Table, dataset: str, schedule: str) -> Reliability:
-    """The reliability of a table's figures of a dataset and schedule.
+    """Return the reliability of a table's accuracies of a dataset and schedule.
 
     Raises:
         ValueError: unknown dataset or schedule, or one that was not validated.
@@ -91,7 +91,7 @@ def _canonical(table: Table, index: int) -> int:
 
 
 def _disjoint_sets(trials: int) -> Iterator[tuple[list[int], list[int]]]:
-    """All ways to make two sets of as many trials as go into each: 1 and 1 of two or three trials, 2 and 2 of four."""
+    """Yield all pairs of disjoint sets of the largest equal size: 1 and 1 of two or three trials, 2 and 2 of four."""
     size = trials // 2
     for first in combinations(range(trials), size):
         rest = [trial for trial in range(trials) if trial not in first]
@@ -101,7 +101,7 @@ def _disjoint_sets(trials: int) -> Iterator[tuple[list[int], list[int]]]:
 
 
 def _spearman(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
-    """Spearman's rank correlation over the positions where both are known."""
+    """Return Spearman's rank correlation over the positions where both are known."""
     from scipy.stats import spearmanr  # half a second
 
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)

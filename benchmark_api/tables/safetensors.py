@@ -22,11 +22,11 @@ _DTYPE_NAMES = {np.dtype(text): name for name, text in _DTYPES.items()}
 
 
 class FormatError(ValueError):
-    """A file that is not a safetensors file, or a damaged one; the message tells what is wrong, not which file."""
+    """A file that is not a safetensors file, or a damaged one; the message says what is wrong, not which file."""
 
 
 class Layout:
-    """Where arrays lie in a safetensors file.
+    """Positions of arrays in a safetensors file.
 
     Args:
         tensors: dtype and shape of every array by name.
@@ -55,7 +55,7 @@ class Layout:
 
 
 def map_safetensors(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
-    """All arrays of a safetensors file as read-only views of one memory map, and its metadata.
+    """Return all arrays of a safetensors file as read-only views of one memory map, and its metadata.
 
     Raises:
         FileNotFoundError: no such file.
@@ -99,7 +99,7 @@ def map_safetensors(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, 
 
 
 def fingerprint(tensors: Mapping[str, npt.NDArray[Any]]) -> str:
-    """SHA-256 over names, dtypes, shapes and contents of arrays, in the order of their names."""
+    """Return SHA-256 over names, dtypes, shapes and contents of arrays, in the order of their names."""
     digest = hashlib.sha256()
     for name, array in sorted(tensors.items()):
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())

@@ -1,4 +1,4 @@
-"""Table: one memory-mapped, pickle-free file of measured candidates.
+"""Table: one memory-mapped, pickle-free file of measured architectures.
 
 The file is a safetensors file, so any tool that reads safetensors reads it. Tensor names and shapes, for every dataset key
 ("cifar10-valid"), schedule ("12": named by its epochs) and split ("train", "x-valid", "x-test", "ori-test"):
@@ -20,30 +20,22 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmark_api.jobs.files import whole_file
 from benchmark_api.spaces import SearchSpace, space_from_spec
-from benchmark_api.tables.safetensors import FormatError, Layout, fingerprint, map_safetensors
-
-FORMAT_VERSION = 1
+from benchmark_api.tables.safetensors import FormatError, fingerprint, map_safetensors
+from benchmark_api.tables.writer import FORMAT_VERSION
+from benchmark_api.types import AnyArray, FloatArray, IntArray
 
 EMBEDDED = {path.stem: path for path in sorted((Path(__file__).parents[1] / "data").glob("*.safetensors"))}
-"""The tables that come with this project, by name; docs/embedded.md describes them."""
-
-FloatArray = npt.NDArray[np.floating[Any]]
-Quantity = Literal["accuracy", "loss"]
-
-_NO_FINGERPRINT = "0" * 64
+"""Tables that come with this project, by name; docs/embedded.md describes them."""
 
 
 class TableError(ValueError):
@@ -57,7 +49,7 @@ class ValidationView:
     Attributes:
         space: the search space.
         dataset: the dataset searched on, e.g. "cifar10".
-        key: the dataset key the figures were read from, e.g. "cifar10-valid".
+        key: the dataset key of the accuracies, e.g. "cifar10-valid".
         schedule: the schedule's name.
         schedule_epochs: its length in epochs.
         epochs: the 0-based epochs with stored validation accuracies, ascending.
@@ -75,7 +67,7 @@ class ValidationView:
     schedule_epochs: int
     epochs: tuple[int, ...]
     accuracy: FloatArray
-    seeds: npt.NDArray[np.integer[Any]]
+    seeds: IntArray
     train_seconds: FloatArray
     validation_seconds: FloatArray
     costs: Mapping[str, FloatArray] = field(default_factory=dict)
@@ -125,36 +117,24 @@ class Table:
         except (KeyError, TypeError, ValueError) as error:
             raise TableError(f"{self.path}: a safetensors file, but not a table of this project ({error!r})") from error
         self._means: dict[tuple[str, str, str], FloatArray] = {}
-        tree: dict[str, dict[str, list[str]]] = {}
-        for name in self._tensors:
-            match name.split("/"):
-                case [key, schedule, split, "accuracy"]:
-                    tree.setdefault(key, {}).setdefault(schedule, []).append(split)
-        order = {"train": 0, "x-valid": 1, "x-test": 2, "ori-test": 3}
-        self._splits = {
-            (key, schedule): tuple(sorted(splits, key=lambda split: (order.get(split, 9), split)))
-            for key, schedules in sorted(tree.items(), key=lambda item: item[0].casefold())
-            for schedule, splits in schedules.items()
-        }
-        self._check_shapes()
-
-    def _check_shapes(self) -> None:
-        architectures = len(self.space)
+        self._splits = _splits_of(self._tensors)
         for (key, schedule), splits in self._splits.items():
-            stem = f"{key}/{schedule}"
-            try:
-                trials = self._tensors[f"{stem}/seeds"].shape[1]
-                for name in ("params", "flops", "latency"):
-                    if self._tensors[f"{stem}/{name}"].shape != (architectures,):
-                        raise TableError(f"{self.path}: {stem}/{name} is not [{architectures}]")
-                for split in splits:
-                    shape = (architectures, trials, self._tensors[f"{stem}/{split}/epochs"].shape[0])
-                    for name, expected in (("accuracy", shape), ("loss", shape), ("seconds", shape[:2])):
-                        got = self._tensors[f"{stem}/{split}/{name}"].shape
-                        if got != expected:
-                            raise TableError(f"{self.path}: {stem}/{split}/{name} has shape {got}, expected {expected}")
-            except (KeyError, IndexError) as error:
-                raise TableError(f"{self.path}: incomplete, {error} of {stem} is missing") from error
+            self._check_shapes(f"{key}/{schedule}", splits)
+
+    def _check_shapes(self, stem: str, splits: tuple[str, ...]) -> None:
+        architectures = len(self.space)
+        try:
+            trials = self._tensors[f"{stem}/seeds"].shape[1]
+            expected: dict[str, tuple[int, ...]] = dict.fromkeys(("params", "flops", "latency"), (architectures,))
+            for split in splits:
+                shape = (architectures, trials, len(self._tensors[f"{stem}/{split}/epochs"]))
+                expected |= {f"{split}/accuracy": shape, f"{split}/loss": shape, f"{split}/seconds": shape[:2]}
+            found = {name: self._tensors[f"{stem}/{name}"].shape for name in expected}
+        except (KeyError, IndexError) as error:
+            raise TableError(f"{self.path}: incomplete, {error} of {stem} is missing") from error
+        for name in expected:
+            if found[name] != expected[name]:
+                raise TableError(f"{self.path}: {stem}/{name} has shape {found[name]}, expected {expected[name]}")
 
     def __repr__(self) -> str:
         return f"Table({str(self.path)!r}, {self.title!r}, {len(self.space):,} architectures)"
@@ -171,26 +151,24 @@ class Table:
         if fingerprint(self._tensors) != self.fingerprint:
             raise TableError(f"{self.path}: the content does not match its fingerprint; the file is damaged, make it again")
 
-    # -- what is in it -----------------------------------------------------------------------------------------------
-
     @cached_property
     def keys(self) -> tuple[str, ...]:
-        """The dataset keys, e.g. ("cifar10-valid", "cifar10", "cifar100", "ImageNet16-120")."""
+        """Dataset keys, e.g. ("cifar10-valid", "cifar10", "cifar100", "ImageNet16-120")."""
         return tuple(dict.fromkeys(key for key, _ in self._splits))
 
     @cached_property
     def datasets(self) -> tuple[str, ...]:
-        """The datasets a search can run on: "cifar10-valid" is how "cifar10" is searched, not a dataset of its own."""
+        """Datasets a search can run on; "cifar10-valid" is not one: it is the key under which "cifar10" is searched."""
         validated = {key for (key, _), splits in self._splits.items() if "x-valid" in splits}
         return tuple(key for key in self.keys if not key.endswith("-valid") and self.search_key(key) in validated)
 
     def search_key(self, dataset: str) -> str:
-        """The dataset key whose training leaves the validation images out: cifar10 is searched on cifar10-valid."""
+        """Return the dataset key trained without the validation images: cifar10 is searched on cifar10-valid."""
         separate = f"{dataset}-valid"
         return separate if separate in self.keys else dataset
 
     def schedules(self, key: str) -> tuple[str, ...]:
-        """The schedules of a dataset key, shortest first.
+        """Return the schedules of a dataset key, shortest first.
 
         Raises:
             ValueError: unknown key.
@@ -201,7 +179,7 @@ class Table:
         return tuple(found)
 
     def splits(self, key: str, schedule: str) -> tuple[str, ...]:
-        """The splits measured for a dataset key and schedule.
+        """Return the splits measured for a dataset key and schedule.
 
         Raises:
             ValueError: unknown key or schedule.
@@ -212,11 +190,11 @@ class Table:
         return splits
 
     def test_split(self, dataset: str, schedule: str) -> str:
-        """The split on which a dataset's test accuracy is reported: x-test, or ori-test where there is no other."""
+        """Return the split of a dataset's reported test accuracy: x-test, or ori-test where there is no other."""
         return "x-test" if "x-test" in self.splits(dataset, schedule) else "ori-test"
 
-    def tensor(self, name: str) -> npt.NDArray[Any]:
-        """A read-only view of a tensor by its name in the file.
+    def tensor(self, name: str) -> AnyArray:
+        """Return a read-only view of a tensor by its name in the file.
 
         Raises:
             ValueError: no such tensor.
@@ -228,8 +206,8 @@ class Table:
             splits = self.splits(key, schedule)  # names an unknown key or schedule
             raise ValueError(f"no {'/'.join(rest)} for {key}/{schedule}; its splits are {', '.join(splits)}") from None
 
-    def seeds(self, key: str, schedule: str) -> npt.NDArray[np.integer[Any]]:
-        """The trials' seeds [architecture, trial], -1 where there is no trial."""
+    def seeds(self, key: str, schedule: str) -> IntArray:
+        """Return the trials' seeds [architecture, trial], -1 where there is no trial."""
         return self.tensor(f"{key}/{schedule}/seeds")
 
     # -- measurements ------------------------------------------------------------------------------------------------
@@ -242,8 +220,17 @@ class Table:
     def accuracy(
         self, index: npt.ArrayLike, key: str, schedule: str, split: str, *, epoch: int | None = ..., seed: int | None = ...
     ) -> FloatArray: ...
-    def accuracy(self, index, key, schedule, split, *, epoch=None, seed=None):  # type: ignore[no-untyped-def]
-        """Accuracy in percent, of one architecture (a float) or of an array of them (an array of the same shape).
+    def accuracy(
+        self,
+        index: int | npt.ArrayLike,
+        key: str,
+        schedule: str,
+        split: str,
+        *,
+        epoch: int | None = None,
+        seed: int | None = None,
+    ) -> float | FloatArray:
+        """Return accuracy in percent: a float for one architecture, an array of the same shape for an array of them.
 
         Args:
             index: official index, or an array of indices.
@@ -251,13 +238,15 @@ class Table:
             schedule: the schedule's name, e.g. "200".
             split: "train", "x-valid", "x-test" or "ori-test".
             epoch: 0-based epoch of the schedule; None for the last.
-            seed: the trial with that seed; None for the mean over all trials that have a figure.
+            seed: the trial with that seed; None for the mean over all trials that have a value.
 
         Raises:
             ValueError: unknown index, key, schedule, split, epoch or seed. For an array of indices, where only some of the
-                architectures have the trial or the figure, the others are NaN; for one architecture that is an error.
+                architectures have the trial or the value, the others are NaN; for one architecture that is an error.
         """
-        return self._measurement("accuracy", index, key, schedule, split, epoch, seed)
+        if type(index) is int:
+            return self._of_one("accuracy", index, key, schedule, split, epoch, seed)
+        return self._of_many("accuracy", index, key, schedule, split, epoch, seed)
 
     @overload
     def loss(
@@ -267,40 +256,55 @@ class Table:
     def loss(
         self, index: npt.ArrayLike, key: str, schedule: str, split: str, *, epoch: int | None = ..., seed: int | None = ...
     ) -> FloatArray: ...
-    def loss(self, index, key, schedule, split, *, epoch=None, seed=None):  # type: ignore[no-untyped-def]
-        """Cross-entropy loss in nats; arguments and errors as for `accuracy`."""
-        return self._measurement("loss", index, key, schedule, split, epoch, seed)
+    def loss(
+        self,
+        index: int | npt.ArrayLike,
+        key: str,
+        schedule: str,
+        split: str,
+        *,
+        epoch: int | None = None,
+        seed: int | None = None,
+    ) -> float | FloatArray:
+        """Return cross-entropy loss in nats; arguments and errors as for `accuracy`."""
+        if type(index) is int:
+            return self._of_one("loss", index, key, schedule, split, epoch, seed)
+        return self._of_many("loss", index, key, schedule, split, epoch, seed)
 
-    def _measurement(
-        self, quantity: Quantity, index: Any, key: str, schedule: str, split: str, epoch: int | None, seed: int | None
-    ) -> Any:
-        try:
-            values = self._tensors[f"{key}/{schedule}/{split}/{quantity}"]
-        except KeyError:
-            values = self.tensor(f"{key}/{schedule}/{split}/{quantity}")  # raises, saying which part is unknown
+    def _of_one(
+        self, quantity: str, index: int, key: str, schedule: str, split: str, epoch: int | None, seed: int | None
+    ) -> float:
+        """Return one value in microseconds: with plain ints and floats only."""
+        values = self.tensor(f"{key}/{schedule}/{split}/{quantity}")  # [architecture, trial, epoch]
         column = -1 if epoch is None else self.epoch_column(key, schedule, split, epoch)
-        if type(index) is int:  # the scalar path: plain ints and floats, microseconds
-            if not 0 <= index < len(self.space):
-                raise ValueError(f"architecture index {index} is out of range 0 to {len(self.space) - 1}")
-            if seed is not None:
-                seeds = self._tensors[f"{key}/{schedule}/seeds"][index].tolist()
-                if seed < 0 or seed not in seeds:
-                    present = [s for s in seeds if s >= 0]
-                    raise ValueError(f"architecture {index} has no trial with seed {seed} for {key}/{schedule}; it has {present}")
-                value = values.item(index, seeds.index(seed), column)
-            else:
-                total, count = 0.0, 0
-                for trial in range(values.shape[1]):
-                    value = values.item(index, trial, column)
-                    if value == value:
-                        total, count = total + value, count + 1
-                value = total / count if count else float("nan")
-            if value != value:
-                where = "the last epoch" if epoch is None else f"epoch {epoch}"
-                raise ValueError(f"architecture {index} has no {quantity} on {split} at {where} for {key}/{schedule}")
-            return value
+        if not 0 <= index < len(self.space):
+            raise ValueError(f"architecture index {index} is out of range 0 to {len(self.space) - 1}")
+        if seed is not None:
+            seeds = self._tensors[f"{key}/{schedule}/seeds"][index].tolist()
+            if seed < 0 or seed not in seeds:
+                present = [s for s in seeds if s >= 0]
+                raise ValueError(f"architecture {index} has no trial with seed {seed} for {key}/{schedule}; it has {present}")
+            value: float = values.item(index, seeds.index(seed), column)
+        else:
+            total, count = 0.0, 0
+            for trial in range(values.shape[1]):
+                value = values.item(index, trial, column)
+                if value == value:
+                    total, count = total + value, count + 1
+            value = total / count if count else float("nan")
+        if value != value:
+            where = "the last epoch" if epoch is None else f"epoch {epoch}"
+            raise ValueError(f"architecture {index} has no {quantity} on {split} at {where} for {key}/{schedule}")
+        return value
+
+    def _of_many(
+        self, quantity: str, index: npt.ArrayLike, key: str, schedule: str, split: str, epoch: int | None, seed: int | None
+    ) -> float | FloatArray:
+        """Return the values of an array of architectures; a NumPy integer counts as one architecture."""
         if isinstance(index, np.integer):
-            return self._measurement(quantity, int(index), key, schedule, split, epoch, seed)
+            return self._of_one(quantity, int(index), key, schedule, split, epoch, seed)
+        values = self.tensor(f"{key}/{schedule}/{split}/{quantity}")  # [architecture, trial, epoch]
+        column = -1 if epoch is None else self.epoch_column(key, schedule, split, epoch)
         indices = self._checked(index)
         chosen = values[indices, :, column]  # [..., trial]
         if seed is None:
@@ -310,8 +314,8 @@ class Table:
             raise ValueError(f"no architecture asked for has a trial with seed {seed} for {key}/{schedule}")
         return np.where(is_trial.any(-1), np.where(is_trial, chosen, 0.0).sum(-1), np.nan)
 
-    def _checked(self, index: npt.ArrayLike) -> npt.NDArray[np.integer[Any]]:
-        """Architecture indices as an array, all within the table."""
+    def _checked(self, index: npt.ArrayLike) -> IntArray:
+        """Return architecture indices as an array, all within the table."""
         indices = np.asarray(index)
         if indices.size and not np.issubdtype(indices.dtype, np.integer):
             raise ValueError(f"architecture indices must be integers, got {indices.dtype}")
@@ -322,7 +326,7 @@ class Table:
         return indices.astype(np.int64, copy=False)
 
     def epoch_column(self, key: str, schedule: str, split: str, epoch: int) -> int:
-        """The column of the epoch axis that holds a 0-based epoch.
+        """Return the column of the epoch axis that holds a 0-based epoch.
 
         Raises:
             ValueError: the epoch is outside the schedule, or not stored.
@@ -337,23 +341,23 @@ class Table:
         return column
 
     def seconds(self, key: str, schedule: str, split: str) -> FloatArray:
-        """Seconds [architecture, trial] of one training epoch ("train") or of one evaluation pass (other splits)."""
+        """Return seconds [architecture, trial] of one training epoch ("train") or one evaluation pass (other splits)."""
         return self.tensor(f"{key}/{schedule}/{split}/seconds")
 
     def params(self, key: str, schedule: str | None = None) -> FloatArray:
-        """Trainable parameters [architecture], in millions; of the report schedule unless told otherwise."""
+        """Return trainable parameters [architecture], in millions; by default of the report schedule."""
         return self.tensor(f"{key}/{schedule or self.report_schedule}/params")
 
     def flops(self, key: str, schedule: str | None = None) -> FloatArray:
-        """Multiply-accumulates [architecture] for one image, in millions."""
+        """Return multiply-accumulates [architecture] for one image, in millions."""
         return self.tensor(f"{key}/{schedule or self.report_schedule}/flops")
 
     def latency(self, key: str, schedule: str | None = None) -> FloatArray:
-        """Seconds [architecture] for one batch of 256 images."""
+        """Return seconds [architecture] for one batch of 256 images."""
         return self.tensor(f"{key}/{schedule or self.report_schedule}/latency")
 
     def mean_accuracy(self, key: str, schedule: str, split: str) -> FloatArray:
-        """Last-epoch accuracy [architecture] averaged over trials, percent; NaN where there is no trial. Computed once."""
+        """Return last-epoch accuracy [architecture], mean over trials, percent; NaN without a trial. Computed once."""
         if (key, schedule, split) not in self._means:
             means = nanmean(self.tensor(f"{key}/{schedule}/{split}/accuracy")[:, :, -1])
             means.flags.writeable = False
@@ -363,7 +367,7 @@ class Table:
     def best(
         self, key: str, schedule: str, split: str, *, max_flops: float | None = None, max_params: float | None = None
     ) -> tuple[int, float]:
-        """The architecture with the highest mean last-epoch accuracy within limits; the lowest index on ties.
+        """Return the architecture with the highest mean last-epoch accuracy within limits; the lowest index on ties.
 
         Args:
             key: dataset key.
@@ -392,7 +396,7 @@ class Table:
         return index, float(accuracy[index])
 
     def rank_percentile(self, index: npt.ArrayLike, key: str, schedule: str, split: str) -> FloatArray:
-        """The share of measured architectures that are not better, in percent: 100 for the optimum, NaN for unmeasured ones.
+        """Return the share of measured architectures that are not better, percent: 100 for the optimum, NaN if unmeasured.
 
         Raises:
             ValueError: unknown index, key, schedule or split.
@@ -404,7 +408,7 @@ class Table:
         return np.where(np.isnan(asked), np.nan, rank * 100.0 / max(len(ordered), 1))
 
     def search_view(self, dataset: str, schedule: str | None = None) -> ValidationView:
-        """The search's view: validation accuracies and prices of a dataset and schedule, nothing of the test set.
+        """Return the search's view: validation accuracies and costs of a dataset and schedule, nothing of the test set.
 
         Raises:
             ValueError: unknown dataset or schedule, or one without validation accuracies.
@@ -437,76 +441,23 @@ class Table:
         return {name: values for name, values in sorted(named.items()) if values.shape == (len(self),) and "/" not in name}
 
 
-class TableWriter:
-    """Writes a table block by block into a temporary file that becomes the table when all is done.
-
-    Use as a context manager: leaving it normally finishes the table, leaving it by an exception removes what was written.
-
-    Args:
-        path: the table to make; replaced only at the end.
-        tensors: dtype and shape of every tensor by name. All floats start as NaN, all integers as -1.
-        metadata: the table's metadata without "format" and "fingerprint".
-    """
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        tensors: Mapping[str, tuple[npt.DTypeLike, tuple[int, ...]]],
-        metadata: Mapping[str, Any],
-    ) -> None:
-        self.path = Path(path)
-        about = json.dumps({**metadata, "format": FORMAT_VERSION, "fingerprint": _NO_FINGERPRINT})
-        self._layout = Layout(tensors, {"table": about})
-        self._fingerprint_at = self._layout.head.index(_NO_FINGERPRINT.encode())
-        with ExitStack() as stack:
-            self._part = stack.enter_context(whole_file(self.path))
-            self._file = self._part.fileno()
-            _pwrite_all(self._file, self._layout.head, 0)
-            self._fill()
-            self._stack = stack.pop_all()
-
-    def _fill(self) -> None:
-        for dtype, shape, offset in self._layout.places.values():
-            total = int(np.prod(shape, dtype=np.int64))
-            blank = np.full(min(total, 1 << 20), np.nan if dtype.kind == "f" else -1).astype(dtype).tobytes()
-            for done in range(0, total * dtype.itemsize, max(len(blank), 1)):
-                chunk = blank[: total * dtype.itemsize - done]
-                _pwrite_all(self._file, chunk, offset + done)
-
-    def write(self, name: str, block: npt.ArrayLike, start: int = 0) -> None:
-        """Write rows [start, start + len(block)) of a tensor.
-
-        Raises:
-            ValueError: the block does not fit the tensor.
-        """
-        dtype, shape, offset = self._layout.places[name]
-        rows = np.ascontiguousarray(block, dtype=dtype)
-        if rows.shape[1:] != shape[1:] or not 0 <= start <= start + rows.shape[0] <= shape[0]:
-            raise ValueError(f"{name}: rows {start} and on of shape {rows.shape} do not fit {shape}")
-        row_bytes = dtype.itemsize * int(np.prod(shape[1:], dtype=np.int64))
-        _pwrite_all(self._file, rows.tobytes(), offset + start * row_bytes)
-
-    def __enter__(self) -> TableWriter:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is not None:
-            self._stack.__exit__(kind, error, trace)
-            return
-        with self._stack:
-            tensors, _ = map_safetensors(Path(self._part.name))
-            _pwrite_all(self._file, fingerprint(tensors).encode(), self._fingerprint_at)
-
-
-def _pwrite_all(file: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(file, view, offset)
-        view, offset = view[written:], offset + written
+def _splits_of(tensors: Iterable[str]) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Return the splits of each (dataset key, schedule), in the order in which they are listed and shown."""
+    tree: dict[str, dict[str, list[str]]] = {}
+    for name in tensors:
+        match name.split("/"):
+            case [key, schedule, split, "accuracy"]:
+                tree.setdefault(key, {}).setdefault(schedule, []).append(split)
+    order = {"train": 0, "x-valid": 1, "x-test": 2, "ori-test": 3}
+    return {
+        (key, schedule): tuple(sorted(splits, key=lambda split: (order.get(split, 9), split)))
+        for key, schedules in sorted(tree.items(), key=lambda item: item[0].casefold())
+        for schedule, splits in schedules.items()
+    }
 
 
 def nanmean(values: FloatArray) -> FloatArray:
-    """Mean over the last axis of what is not NaN; NaN where nothing is. float64 whatever the table stores."""
+    """Return the mean over the last axis of values that are not NaN, in float64; NaN where all are."""
     present = ~np.isnan(values)
     count = present.sum(-1)
     total = np.where(present, values, 0.0).sum(-1, dtype=np.float64)

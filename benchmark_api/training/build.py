@@ -30,7 +30,7 @@ import torch
 from benchmark_api.jobs.engines import Engine, Failure, Work, carry_out, default_jobs
 from benchmark_api.jobs.files import whole_file, writing_in
 from benchmark_api.machine import processor_name
-from benchmark_api.tables.table import Table, TableWriter
+from benchmark_api.tables import Table, TableWriter
 from benchmark_api.training.costs import Costs, space_costs
 from benchmark_api.training.datasets import Dataset, load_dataset
 from benchmark_api.training.devices import enough_memory, one_thread

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmark_api.importers.official import pickles
+from benchmark_api import unpickle
 from benchmark_api.training.images import SEARCHED_SPLITS, Dataset, DatasetError, split_of
 
 FILE_LIMIT = 256 << 20
@@ -239,7 +239,7 @@ def _read_images(root: Path, source: _Source, files: Mapping[str, str], verify: 
         hint = f"in {root}, {source.origin}"
         data = _read_file(path, md5, verify, hint)
         try:
-            content = pickles.load_arrays(data, str(path))
+            content = unpickle.load_images(data, str(path))
         except ValueError as error:
             raise DatasetError(f"{error}\nExpected {path} as its authors made it: {hint}") from error
         match content:

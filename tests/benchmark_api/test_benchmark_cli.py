@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmark_api.__main__ import main
-from benchmark_api.importers.official.archive import import_archive
+from benchmark_api.importers import import_table
 from benchmark_api.spaces import SizeSpace, TopologySpace
 from benchmark_api.tables.table import Table
 from tests.helpers import official
@@ -26,7 +26,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def table(archive: Path) -> Table:
-    return import_archive(archive, archive.parent / "table.safetensors", jobs=1, progress=False)
+    return import_table(archive, archive.parent / "table.safetensors", jobs=1, progress=False)
 
 
 def test_import_and_export(archive: Path, table: Table, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,7 +99,7 @@ def test_query_names_isomorphic_architectures(tmp_path: Path, capsys: pytest.Cap
     space = TopologySpace()
     index = next(index for index in range(100) if space.index(space.canonical(space.architecture(index))) != index)
     official.write_archive(tmp_path / "archive", space, [index])
-    table = import_archive(tmp_path / "archive", tmp_path / "t", curves=False, jobs=1, progress=False)
+    table = import_table(tmp_path / "archive", tmp_path / "t", curves=False, jobs=1, progress=False)
     assert main(["query", str(table.path), space.to_string(space.architecture(index))]) == 0
     canonical = space.index(space.canonical(space.architecture(index)))
     assert f"the same function as architecture {canonical}\n" in capsys.readouterr().out
@@ -151,7 +151,7 @@ def test_an_interrupt_is_not_an_error_report(monkeypatch: pytest.MonkeyPatch, ca
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("benchmark_api.importers.official.archive.import_archive", interrupted)
+    monkeypatch.setattr("benchmark_api.importers.import_table", interrupted)
     assert main(["import", "a", "b"]) == 130
     assert capsys.readouterr().err == "interrupted; nothing was written\n"
 
@@ -160,7 +160,7 @@ def test_a_dead_worker_is_not_the_users_mistake(monkeypatch: pytest.MonkeyPatch,
     def died(*_: object, **__: object) -> None:
         raise RuntimeError("a worker process died")
 
-    monkeypatch.setattr("benchmark_api.importers.official.archive.import_archive", died)
+    monkeypatch.setattr("benchmark_api.importers.import_table", died)
     assert main(["import", "a", "b"]) == 1
     assert capsys.readouterr().err == "error: a worker process died\n"
 

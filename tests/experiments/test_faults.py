@@ -25,7 +25,7 @@ import pytest
 from algorithms.black_box import BLACK_BOX
 from algorithms.one_shot.checkpoint import read as read_checkpoint
 from benchmark_api.__main__ import main as benchmark_main
-from benchmark_api.importers.official.archive import import_archive
+from benchmark_api.importers import import_table
 from benchmark_api.jobs.files import discard_parts, whole_file
 from benchmark_api.jobs.job import Failed, Finished, Progress
 from benchmark_api.jobs.local import in_processes
@@ -302,7 +302,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_an_import_meets_a_full_disk(archive: Path, tmp_path: Path, disk: Disk, capsys: pytest.CaptureFixture[str]) -> None:
-    expected = import_archive(archive, tmp_path / "expected", jobs=1, progress=False)
+    expected = import_table(archive, tmp_path / "expected", jobs=1, progress=False)
     repeat_with_more_room(disk, 8, benchmark_main, ["import", str(archive), str(disk.path / "t"), "--jobs", "1"], capsys)
     assert (disk.path / "t").read_bytes() == expected.path.read_bytes()
     assert [path.name for path in disk.path.iterdir()] == ["t"]

@@ -13,7 +13,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from algorithms.black_box import BLACK_BOX
-from benchmark_api.importers.official.archive import export_archive
+from benchmark_api.importers.official.exporter import export_archive
 from benchmark_api.tables.table import Table
 from experiments.runs.black_box import condition_of
 from tests.speed.subject import Subject, Workload, renamed

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from benchmark_api.importers.official.archive import import_archive
+from benchmark_api.importers import import_table
 from tests.speed.subject import Subject, Workload
 
 pytestmark = pytest.mark.benchmark(group="importer")
@@ -33,7 +33,7 @@ def test_import(
 ) -> None:
     benchmark.extra_info["records"] = len(indices)
     outs = (tmp_path / str(number) for number in count())
-    rounds(lambda: import_archive(subject.archive, next(outs), jobs=processes, progress=False), warmup_rounds=0)
+    rounds(lambda: import_table(subject.archive, next(outs), jobs=processes, progress=False), warmup_rounds=0)
 
 
 def test_package(

@@ -29,7 +29,7 @@ import numpy as np
 import pytest
 
 import benchmark_api.nats as ours
-from benchmark_api.importers.official.archive import import_archive
+from benchmark_api.importers import import_table
 from benchmark_api.nats import api_size, api_topology, api_utils, sources
 from benchmark_api.nats.genotype_utils import TopologyStructure, topology_str2structure
 from benchmark_api.spaces import OPERATIONS, SearchSpace, SizeSpace, TopologySpace
@@ -71,7 +71,7 @@ class Archive:
         name = f"{'-'.join(schedules)}.pickle.pbz2"
         table = self.home / f"{name}.safetensors"
         if not table.exists():
-            import_archive(official.write(self.home / name, content), table, curves=curves, progress=False)
+            import_table(official.write(self.home / name, content), table, curves=curves, progress=False)
         return content, Table(table)
 
 
@@ -533,7 +533,7 @@ def test_the_lowest_index_wins_ties(tmp_path: Path) -> None:
                 trial["arch_config"] |= {"channels": state["arch_str"], "arch_str": state["arch_str"]}
         twins[index] = record
     content = {**official.meta(SIZE), "arch2infos": twins, "evaluated_indexes": set(twins)}
-    table = import_archive(official.write(tmp_path / "twins.pickle.pbz2", content), tmp_path / "t.safetensors", progress=False)
+    table = import_table(official.write(tmp_path / "twins.pickle.pbz2", content), tmp_path / "t.safetensors", progress=False)
     for create, given in ((nats_bench.create, content), (ours.create, content), (ours.create, table)):
         assert create(given, "sss", False, False).find_best("cifar100", "test", hp="90")[0] == 4
 

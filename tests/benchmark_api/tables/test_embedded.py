@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmark_api.__main__ import main
-from benchmark_api.importers.official.archive import export_archive
+from benchmark_api.importers.official.exporter import export_archive
 from benchmark_api.tables.table import EMBEDDED, Table
 
 

@@ -15,10 +15,11 @@ import pytest
 from scipy.stats import chisquare
 
 from benchmark_api.spaces import Architecture, SizeSpace
+from benchmark_api.tables import TableWriter
 from benchmark_api.tables import evaluator as evaluator_module
 from benchmark_api.tables.evaluation import Query
 from benchmark_api.tables.evaluator import Accounting, BudgetedEvaluator, BudgetExhausted, MissingValidation, simulated_evaluator
-from benchmark_api.tables.table import Table, TableWriter, ValidationView
+from benchmark_api.tables.table import Table, ValidationView
 
 NAN = float("nan")
 SPACE = SizeSpace(widths=(4, 8), layers=2)  # four architectures

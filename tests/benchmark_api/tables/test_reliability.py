@@ -10,8 +10,8 @@ from scipy.stats import spearmanr
 
 from benchmark_api.__main__ import main
 from benchmark_api.spaces import SearchSpace, SizeSpace, TopologySpace
+from benchmark_api.tables import Table, TableWriter
 from benchmark_api.tables.reliability import reliability
-from benchmark_api.tables.table import Table, TableWriter
 
 SPACE = SizeSpace((4, 8), 2)  # four architectures
 

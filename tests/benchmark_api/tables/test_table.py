@@ -17,7 +17,8 @@ import safetensors.numpy
 
 from benchmark_api.spaces import SizeSpace
 from benchmark_api.tables.safetensors import fingerprint
-from benchmark_api.tables.table import FORMAT_VERSION, Table, TableError, TableWriter
+from benchmark_api.tables.table import Table, TableError
+from benchmark_api.tables.writer import FORMAT_VERSION, TableWriter
 
 NAN = float("nan")
 SPACE = SizeSpace(widths=(4, 8), layers=2)  # four architectures

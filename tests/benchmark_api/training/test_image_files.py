@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark_api.importers.official import pickles
+from benchmark_api import unpickle
 from benchmark_api.training import image_files
 from benchmark_api.training.datasets import DatasetError, load_dataset
 from tests.helpers.images import Python2Pickler, raw, write_cifar10, write_cifar100, write_halves, write_imagenet16
@@ -24,7 +24,7 @@ def test_test_files_are_what_python_reads(tmp_path: Path) -> None:
     written = write_cifar10(tmp_path)
     data = (tmp_path / "cifar-10-batches-py" / "data_batch_2").read_bytes()
     expected = pickle.loads(data, encoding="bytes")
-    content = pickles.load_arrays(data)
+    content = unpickle.load_images(data)
     assert content["labels"] == expected[b"labels"] == written["data_batch_2"][1]
     assert content["filenames"] == expected[b"filenames"]
     assert np.array_equal(content["data"], expected[b"data"])

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from algorithms.black_box import BLACK_BOX, BlackBoxSearch, Evaluation, Query, SearchFinished
 from benchmark_api.spaces import Architecture
-from benchmark_api.tables.table import Table, TableWriter
+from benchmark_api.tables import Table, TableWriter
 from experiments.runs.black_box import condition_of, task_of
 from experiments.runs.run import Run, run
 from experiments.settings import RunSettings

@@ -11,18 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark_api.importers.official import archive, records
-from benchmark_api.importers.official.archive import (
-    export_archive,
-    import_archive,
-    read_meta,
-    read_record,
-    recognise_space,
-    record,
-)
-from benchmark_api.importers.official.pickles import UnsafePickleError, loads
+from benchmark_api.importers import base, import_table, measurements
+from benchmark_api.importers.measurements import Block
+from benchmark_api.importers.official import exporter
+from benchmark_api.importers.official.exporter import export_archive, record
+from benchmark_api.importers.official.parallel import WorkerDied, in_parallel
+from benchmark_api.importers.official.read import read_meta, read_record, recognise_space
+from benchmark_api.importers.official.records import read_trials
 from benchmark_api.spaces import SearchSpace, SizeSpace, TopologySpace
-from benchmark_api.tables.table import Table, TableWriter
+from benchmark_api.tables import Table, TableWriter
+from benchmark_api.unpickle import UnsafePickleError, loads
 from tests.helpers import official
 
 SMALL = SizeSpace((8, 16), 2)  # four architectures, so that tables with all epochs are small
@@ -37,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def table(folder: Path) -> Table:
-    return import_archive(folder, folder.parent / "small.safetensors", jobs=1, progress=False)
+    return import_table(folder, folder.parent / "small.safetensors", jobs=1, progress=False)
 
 
 def trials(indices: Iterable[int], space: SearchSpace = SMALL) -> Iterable[tuple[int, str, str, int, dict[str, Any]]]:
@@ -107,14 +105,14 @@ def test_trials_are_packed_to_the_left_with_ascending_seeds(tmp_path: Path) -> N
     del state["all_results"]["cifar10", 999]
     official.write_archive(tmp_path / "a", SMALL, [1], ["12"])
     official.write(tmp_path / "a" / "000000.pickle.pbz2", unsorted)
-    seeds = import_archive(tmp_path / "a", tmp_path / "t", jobs=1, progress=False).seeds("cifar10", "12")
+    seeds = import_table(tmp_path / "a", tmp_path / "t", jobs=1, progress=False).seeds("cifar10", "12")
     assert seeds.tolist() == [[777, 888, -1], [777, 888, 999], [-1, -1, -1], [-1, -1, -1]]
 
 
 def test_costs_that_disagree_are_those_of_seed_888(tmp_path: Path) -> None:
-    block = archive._Block()
+    block = Block()
     for index in (3, 4):  # in architecture 3, the other trials are wrong
-        block.add(index, records.read_trials(loaded(TopologySpace(), index), index, None))
+        block.add(index, read_trials(loaded(TopologySpace(), index), index, None))
     tensors = block.tensors(curves=False)
     for row, index in enumerate((3, 4)):
         state = official.trial(TopologySpace(), index, "cifar10", "200", 888)
@@ -133,8 +131,8 @@ def test_costs_that_disagree_without_seed_888_are_averaged() -> None:
         results["cifar100", seed] |= {"flop": flops, "latency": None}
     given["12"]["dataset_seed"]["cifar10"] = [777, 999]
     del results["cifar10", 888]
-    block = archive._Block()
-    block.add(0, records.read_trials(given, 0, None))
+    block = Block()
+    block.add(0, read_trials(given, 0, None))
     tensors = block.tensors(curves=True)
     assert tensors["cifar10/12/flops"] == [35.0]
     assert tensors["cifar100/12/flops"] == [20.0]
@@ -146,8 +144,8 @@ def test_latencies_that_were_not_measured_do_not_count() -> None:
     given = loaded(SMALL, 0, ["12"])
     for seed, latency in ((777, 0.5), (888, -1.0), (999, 0.5)):
         given["12"]["all_results"]["cifar10", seed]["latency"] = [latency]
-    block = archive._Block()
-    block.add(0, records.read_trials(given, 0, None))
+    block = Block()
+    block.add(0, read_trials(given, 0, None))
     assert block.tensors(curves=True)["cifar10/12/latency"] == [0.5]
 
 
@@ -155,44 +153,12 @@ def test_times_that_differ_between_epochs_are_averaged_and_missing_ones_are_nan(
     given = loaded(SMALL, 0, ["12"])
     given["12"]["all_results"]["cifar10", 777]["train_times"] = {epoch: float(epoch) for epoch in range(12)}
     given["12"]["all_results"]["cifar10", 888] |= {"train_times": None, "eval_times": {}}
-    block = archive._Block()
-    block.add(0, records.read_trials(given, 0, None))
+    block = Block()
+    block.add(0, read_trials(given, 0, None))
     tensors = block.tensors(curves=True)
     assert tensors["cifar10/12/train/seconds"][0, 0] == 5.5
     assert np.isnan(tensors["cifar10/12/train/seconds"][0, 1])
     assert np.isnan(tensors["cifar10/12/ori-test/seconds"][0, 1])
-
-
-def test_records_of_a_known_form_are_read_without_decoding_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    space = TopologySpace()
-    strings = official.meta(space)["meta_archs"]
-    indices = [0, 4, 12, 111, 200, 254, 256, 257, 284, 777, *range(300, 330)]
-    pickled = {index: official.dumps(official.record(space, index, ["12"])) for index in indices}
-    expected = {index: repr(records.read_trials(loads(pickled[index]), index, strings[index])) for index in indices}
-    decoded: list[str] = []
-
-    def counting(data: bytes, name: str) -> Any:
-        decoded.append(name)
-        return loads(data, name)
-
-    monkeypatch.setattr(records.pickles, "loads", counting)
-    reader = records.RecordReader()
-    for index in indices:
-        assert repr(reader.read(pickled[index], index, strings[index], str(index))) == expected[index]
-    assert len(decoded) < len(indices) / 2
-    decoded.clear()
-    changed = official.record(space, 310, ["12"])
-    changed["12"]["all_results"]["cifar100", 111]["eval_acc1es"]["x-test@4"] = 101.0
-    with pytest.raises(ValueError, match="310: schedule 12: cifar100, seed 111: accuracies of 101, expected 0 to 100"):
-        reader.read(official.dumps(changed), 310, strings[310], "310")
-    assert decoded == []
-    same_length = next(index for index in range(301, 330) if len(pickled[index]) == len(pickled[300]))
-    with pytest.raises(ValueError, match=f"the record of architecture 300, expected that of {same_length}"):
-        reader.read(pickled[300], same_length, strings[same_length], "300")
-    for index in (12, 111):  # also a number of epochs, a seed: not to be told from the index
-        reader = records.RecordReader()
-        reader.read(pickled[index], index, strings[index], "ambiguous")
-        assert not any(reader._forms.values())
 
 
 def test_the_table_says_where_it_comes_from(table: Table) -> None:
@@ -212,7 +178,7 @@ def test_the_table_says_where_it_comes_from(table: Table) -> None:
 def test_partial_official_archives_without_curves(space: SearchSpace, schedules: tuple[str, str], tmp_path: Path) -> None:
     indices = [0, 7, len(space) - 1]
     folder = official.write_archive(tmp_path / f"{official.archive_name(space)}-simple", space, indices)
-    table = import_archive(folder, tmp_path / "table", curves=False, jobs=1, progress=False)
+    table = import_table(folder, tmp_path / "table", curves=False, jobs=1, progress=False)
     assert table.space == space
     assert (table.search_schedule, table.report_schedule) == schedules
     assert (table.seeds("cifar10", "12")[:, 0] >= 0).nonzero()[0].tolist() == indices
@@ -227,16 +193,16 @@ def test_partial_official_archives_without_curves(space: SearchSpace, schedules:
 def test_the_table_does_not_depend_on_the_number_of_processes(
     folder: Path, table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archive, "_BLOCK", 1)
-    again = import_archive(folder, tmp_path / "t", jobs=3, progress=False)
+    monkeypatch.setattr(measurements, "BLOCK", 1)
+    again = import_table(folder, tmp_path / "t", jobs=3, progress=False)
     assert again.path.read_bytes() == table.path.read_bytes()
 
 
 @pytest.mark.parametrize("block", [1, 2, 125])
 def test_a_single_file_makes_the_same_table(table: Table, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "_BLOCK", block)
+    monkeypatch.setattr(measurements, "BLOCK", block)
     path = official.write_single_file(tmp_path / "NATS-small.pickle.pbz2", SMALL, [3, 0, 2], SCHEDULES)
-    single = import_archive(path, tmp_path / "t", progress=False)
+    single = import_table(path, tmp_path / "t", progress=False)
     assert single.fingerprint == table.fingerprint
     assert single.title == table.title
 
@@ -244,14 +210,14 @@ def test_a_single_file_makes_the_same_table(table: Table, block: int, tmp_path: 
 def test_importing_again_replaces_the_table(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "t"
     out.write_bytes(b"old")
-    import_archive(folder, out, jobs=1, progress=False)
+    import_table(folder, out, jobs=1, progress=False)
     Table(out).verify()
 
 
 def test_progress_is_shown(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import_archive(folder, tmp_path / "t", jobs=1, progress=True)
+    import_table(folder, tmp_path / "t", jobs=1, progress=True)
     assert "3/3" in capsys.readouterr().err
-    import_archive(folder, tmp_path / "t", jobs=1, progress=False)
+    import_table(folder, tmp_path / "t", jobs=1, progress=False)
     assert capsys.readouterr().err == ""
 
 
@@ -359,7 +325,7 @@ def test_inconsistent_records_are_named(change: Callable[[dict[str, Any]], None]
     change(content)
     official.write(folder / "000000.pickle.pbz2", content)
     with pytest.raises(ValueError, match=rf"000000\.pickle\.pbz2: .*{message}"):
-        import_archive(folder, tmp_path / "t", jobs=1, progress=False)
+        import_table(folder, tmp_path / "t", jobs=1, progress=False)
     assert os.listdir(tmp_path) == ["archive"]
 
 
@@ -376,13 +342,13 @@ def test_inconsistent_records_are_named(change: Callable[[dict[str, Any]], None]
 def test_damaged_records_are_named(
     content: bytes, message: str, jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(archive, "_BLOCK", 1)
+    monkeypatch.setattr(measurements, "BLOCK", 1)
     folder = official.write_archive(tmp_path / "archive", SMALL, [0, 1, 3], ["12"])
     (folder / "000002.pickle.pbz2").write_bytes(content)
     old = tmp_path / "t"
     old.write_bytes(b"an older table")
     with pytest.raises(ValueError, match=rf"000002\.pickle\.pbz2: .*{message}") as caught:
-        import_archive(folder, old, jobs=jobs, progress=False)
+        import_table(folder, old, jobs=jobs, progress=False)
     assert isinstance(caught.value, UnsafePickleError) == ("global" in message)
     assert old.read_bytes() == b"an older table"
     assert sorted(os.listdir(tmp_path)) == ["archive", "t"]
@@ -392,12 +358,12 @@ def test_records_of_other_architectures_are_refused(tmp_path: Path) -> None:
     folder = official.write_archive(tmp_path / "archive", SMALL, [1])
     (folder / "000001.pickle.pbz2").rename(folder / "000002.pickle.pbz2")
     with pytest.raises(ValueError, match=r"000002\.pickle\.pbz2: .*architecture 1, expected that of 2"):
-        import_archive(folder, tmp_path / "t", jobs=1, progress=False)
+        import_table(folder, tmp_path / "t", jobs=1, progress=False)
     with pytest.raises(ValueError, match=r"000002\.pickle\.pbz2: .*architecture 1, expected that of 2"):
         read_record(folder, 2)
     (folder / "000002.pickle.pbz2").rename(folder / "000004.pickle.pbz2")
     with pytest.raises(ValueError, match=r"000004\.pickle\.pbz2: .*no such index"):
-        import_archive(folder, tmp_path / "t", jobs=1, progress=False)
+        import_table(folder, tmp_path / "t", jobs=1, progress=False)
 
 
 @pytest.mark.parametrize(
@@ -415,7 +381,7 @@ def test_other_meta_data_are_refused(content: Any, message: str, tmp_path: Path)
     folder = official.write_archive(tmp_path / "archive", SMALL, [0])
     official.write(folder / "meta.pickle.pbz2", content)
     with pytest.raises(ValueError, match=rf"meta\.pickle\.pbz2: .*{message}"):
-        import_archive(folder, tmp_path / "t", jobs=1, progress=False)
+        import_table(folder, tmp_path / "t", jobs=1, progress=False)
     assert os.listdir(tmp_path) == ["archive"]
 
 
@@ -433,21 +399,21 @@ def test_other_meta_data_are_refused(content: Any, message: str, tmp_path: Path)
 def test_inconsistent_single_files_are_refused(content: Any, message: str, tmp_path: Path) -> None:
     path = official.write(tmp_path / "single.pickle.pbz2", content)
     with pytest.raises(ValueError, match=rf"single\.pickle\.pbz2: .*{message}"):
-        import_archive(path, tmp_path / "t", progress=False)
+        import_table(path, tmp_path / "t", progress=False)
     assert os.listdir(tmp_path) == ["single.pickle.pbz2"]
 
 
 def test_wrong_arguments(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no archive at"):
-        import_archive(tmp_path / "none", tmp_path / "t")
-    with pytest.raises(FileNotFoundError, match="has no meta"):
-        import_archive(tmp_path, tmp_path / "t")
+        import_table(tmp_path / "none", tmp_path / "t")
+    with pytest.raises(ValueError, match=r"no importer recognises .*it has no meta\.pickle\.pbz2"):
+        import_table(tmp_path, tmp_path / "t")
     with pytest.raises(ValueError, match="is a folder"):
-        import_archive(folder, tmp_path)
+        import_table(folder, tmp_path)
     with pytest.raises(ValueError, match="jobs must be at least 1, got 0"):
-        import_archive(folder, tmp_path / "t", jobs=0)
+        import_table(folder, tmp_path / "t", jobs=0)
     with pytest.raises(ValueError, match=r"is an archive of SizeSpace.*expected TopologySpace"):
-        import_archive(folder, tmp_path / "t", space=TopologySpace(), jobs=1, progress=False)
+        import_table(folder, tmp_path / "t", space=TopologySpace(), jobs=1, progress=False)
     assert os.listdir(tmp_path) == []
 
 
@@ -456,16 +422,16 @@ def test_an_interrupt_leaves_nothing(folder: Path, jobs: int, tmp_path: Path, mo
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(archive, "_BLOCK", 1)
-    monkeypatch.setattr(archive, "_write_part", interrupted)
+    monkeypatch.setattr(measurements, "BLOCK", 1)
+    monkeypatch.setattr(base, "write_part", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        import_archive(folder, tmp_path / "t", jobs=jobs, progress=False)
+        import_table(folder, tmp_path / "t", jobs=jobs, progress=False)
     assert os.listdir(tmp_path) == []
 
 
 def test_a_dead_worker_is_an_error_and_does_not_hang() -> None:
-    with pytest.raises(RuntimeError, match="a worker process died"):
-        list(archive._in_parallel(os._exit, [(1,), (1,), (1,)], 2))
+    with pytest.raises(WorkerDied, match="a worker process died"):
+        list(in_parallel(os._exit, [(1,), (1,), (1,)], 2))
 
 
 # -- export --------------------------------------------------------------------------------------------------------------
@@ -473,11 +439,11 @@ def test_a_dead_worker_is_an_error_and_does_not_hang() -> None:
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_export_is_the_inverse_of_import(table: Table, jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "_BLOCK", 1)
+    monkeypatch.setattr(measurements, "BLOCK", 1)
     folder = export_archive(table, tmp_path / "made" / "exported", jobs=jobs, progress=False)
     assert sorted(os.listdir(folder)) == [f"00000{index}.pickle.pbz2" for index in (0, 2, 3)] + ["meta.pickle.pbz2"]
     assert os.listdir(tmp_path / "made") == ["exported"]
-    again = import_archive(folder, tmp_path / "t", jobs=1, progress=False)
+    again = import_table(folder, tmp_path / "t", jobs=1, progress=False)
     assert again.fingerprint == table.fingerprint
 
 
@@ -494,13 +460,13 @@ def test_records_are_those_of_the_archive(table: Table) -> None:
 
 
 def test_tables_without_curves_keep_their_last_epochs(folder: Path, tmp_path: Path) -> None:
-    last = import_archive(folder, tmp_path / "last", curves=False, jobs=1, progress=False)
+    last = import_table(folder, tmp_path / "last", curves=False, jobs=1, progress=False)
     exported = export_archive(last, tmp_path / "exported", jobs=1, progress=False)
     trial = read_record(exported, 0)["200"]["all_results"]["cifar100", 777]
     assert list(trial["train_acc1es"]) == [199]
     assert list(trial["eval_acc1es"]) == ["x-valid@199", "x-test@199", "ori-test@199"]
     assert len(trial["train_times"]) == 200
-    assert import_archive(exported, tmp_path / "again", jobs=1, progress=False).fingerprint == last.fingerprint
+    assert import_table(exported, tmp_path / "again", jobs=1, progress=False).fingerprint == last.fingerprint
 
 
 def test_a_table_of_ones_own_is_exported_under_its_own_keys(tmp_path: Path) -> None:
@@ -520,7 +486,7 @@ def test_a_table_of_ones_own_is_exported_under_its_own_keys(tmp_path: Path) -> N
             writer.write(f"digits/3/{split}/accuracy", [[[10.0, 20.0, 30.5]] * 2, [[1.0, 2.0, 3.25], [np.nan] * 3]])
             writer.write(f"digits/3/{split}/loss", [[[3.0, np.nan, 1.0]] * 2, [[1.0, 2.0, 3.0], [np.nan] * 3]])
     own = Table(tmp_path / "own")
-    again = import_archive(export_archive(own, tmp_path / "out", jobs=1, progress=False), tmp_path / "t", jobs=1, progress=False)
+    again = import_table(export_archive(own, tmp_path / "out", jobs=1, progress=False), tmp_path / "t", jobs=1, progress=False)
     assert again.space == space
     assert again.keys == ("digits",)
     for name in shapes:
@@ -534,7 +500,7 @@ def test_a_failed_export_leaves_nothing(table: Table, tmp_path: Path, monkeypatc
     def full_disk(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(archive, "_export_records", full_disk)
+    monkeypatch.setattr(exporter, "_save", full_disk)
     with pytest.raises(OSError, match="No space left"):
         export_archive(table, tmp_path / "out", jobs=1, progress=False)
     assert os.listdir(tmp_path) == []
@@ -561,7 +527,7 @@ def package_answers(folder: Path, space: SearchSpace, indices: Iterable[int], sc
 def test_the_package_reads_an_export_like_the_original(space: SearchSpace, schedule: str, tmp_path: Path) -> None:
     indices = (0, 4, 13)
     original = official.write_archive(tmp_path / "original", space, indices, [schedule])
-    table = import_archive(original, tmp_path / "t", jobs=1, progress=False)
+    table = import_table(original, tmp_path / "t", jobs=1, progress=False)
     exported = export_archive(table, tmp_path / "exported", jobs=1, progress=False)
     given, made = (package_answers(folder, space, indices, schedule) for folder in (original, exported))
     assert len(given) > 20

@@ -1,0 +1,155 @@
+"""Interface of importers, and the import itself: recognise a source, spool its measurements, write the table."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from tqdm import tqdm
+
+from benchmark_api.importers.measurements import Part, Spool, layout_of, write_part
+from benchmark_api.jobs.files import DISK_ERRORS, writing_in
+from benchmark_api.registry import Registry
+from benchmark_api.spaces import SearchSpace
+from benchmark_api.tables.table import Table
+from benchmark_api.tables.writer import TableWriter
+
+
+@dataclass(frozen=True)
+class Description:
+    """Metadata of an imported source.
+
+    Attributes:
+        space: the search space of its architectures.
+        name: name of the source.
+        title: title of the table, and of figures made from it.
+        fingerprint: hexadecimal SHA-256 of the source's files.
+    """
+
+    space: SearchSpace
+    name: str
+    title: str
+    fingerprint: str
+
+
+class Importer(ABC):
+    """Reads the measurements of one kind of source; `@IMPORTERS.register` adds a subclass.
+
+    Attributes:
+        name: name in the registry.
+        refusal: why a source is not of this kind, for the message that no importer recognises it.
+    """
+
+    name: ClassVar[str]
+    refusal: ClassVar[str]
+
+    @abstractmethod
+    def recognises(self, source: Path) -> bool:
+        """Whether an existing file or folder is a source of this kind, as far as a glance shows."""
+
+    @abstractmethod
+    def read(self, source: Path, spool: Spool, *, jobs: int | None, progress: bool) -> Description:
+        """Add the trials of all measured architectures to a spool.
+
+        Args:
+            source: the file or folder.
+            spool: takes each architecture once, in any order, by `spool.add(index, trials)`.
+            jobs: worker processes; None for one per core.
+            progress: show a progress bar.
+
+        Raises:
+            ValueError: the source is damaged or inconsistent; the message names the file.
+        """
+
+
+IMPORTERS: Registry[type[Importer]] = Registry("importer")
+
+
+def import_table(
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    space: SearchSpace | None = None,
+    curves: bool = True,
+    notice: str = "",
+    jobs: int | None = None,
+    progress: bool = True,
+) -> Table:
+    """Make a table of the measurements in a source, with the first importer that recognises it.
+
+    Architectures without measurements, and trials that do not exist, stay empty (seed -1, NaN). Accuracies, losses and times
+    are kept as float64, so that a table answers as its source does. The table does not depend on `jobs`.
+
+    Args:
+        source: a file or folder, e.g. the official archive `NATS-tss-v1_0-3ffb9-simple`, complete or with some records only.
+        out: the table to write; replaced when all is done, left alone if anything fails.
+        space: the search space that the source must have; None for any.
+        curves: keep every epoch; False: the last one of each training.
+        notice: a caution that every table and figure made from it repeats; empty for none.
+        jobs: worker processes; None for one per core.
+        progress: show a progress bar.
+
+    Raises:
+        FileNotFoundError: the source does not exist.
+        ValueError: no importer recognises the source; a file is damaged, inconsistent or asks for more than data (the message
+            names the file); the space is another one.
+        RuntimeError: a worker process died.
+    """
+    source, out = Path(source), Path(out)
+    if not source.exists():
+        raise FileNotFoundError(f"no archive at {source}")
+    if out.is_dir():
+        raise ValueError(f"{out} is a folder; expected the name of the table file to write")
+    importer = _importer_of(source)
+    spool_home = next(folder for folder in out.absolute().parents if folder.is_dir())
+    with (
+        writing_in(spool_home, *DISK_ERRORS),
+        tempfile.TemporaryDirectory(prefix=f".{out.name}.", suffix=".spool", dir=spool_home) as folder,
+    ):
+        spool = Spool(Path(folder), curves)
+        description = importer.read(source, spool, jobs=jobs, progress=progress)
+        spool.flush()
+        if space is not None and description.space != space:
+            raise ValueError(f"{source} is an archive of {description.space!r}, expected {space!r}")
+        if not any(part.shapes for part in spool.parts):
+            raise ValueError(f"{source}: no record of any architecture")
+        _write_table(out, spool.parts, description, {"curves": curves}, notice, progress)
+    return Table(out)
+
+
+def _importer_of(source: Path) -> Importer:
+    for importer in (kind() for kind in IMPORTERS.values()):
+        if importer.recognises(source):
+            return importer
+    refusals = "; ".join(f"for {name}, {importer.refusal}" for name, importer in IMPORTERS.items())
+    raise ValueError(f"no importer recognises {source}: {refusals}")
+
+
+def _write_table(
+    out: Path, parts: Sequence[Part], description: Description, options: dict[str, Any], notice: str, progress: bool
+) -> None:
+    layout, epochs = layout_of(parts, len(description.space))
+    schedules = sorted({stem.split("/")[1] for stem in layout}, key=int)
+    metadata = {
+        "space": description.space.spec(),
+        "title": description.title,
+        "notice": notice,
+        "source": {
+            "name": description.name,
+            "records": sum(len(part.indices) for part in parts),
+            "fingerprint": description.fingerprint,
+            **options,
+        },
+        "search_schedule": "12" if "12" in schedules else schedules[0],
+        "report_schedule": schedules[-1],
+    }
+    with TableWriter(out, layout, metadata) as writer:
+        for tensor, stored in epochs.items():
+            writer.write(tensor, stored)
+        for part in tqdm(parts, desc="writing", unit="block", disable=not progress, leave=False):
+            write_part(writer, part, layout, epochs)

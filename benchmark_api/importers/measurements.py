@@ -1,0 +1,226 @@
+"""Measurements on their way from an importer to a table: trials, blocks of them on disk, and the table's layout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from benchmark_api.tables.writer import TableWriter
+from benchmark_api.types import AnyArray, FloatArray
+
+BLOCK = 125
+"""Architectures converted at a time, by one process: the work that is lost when an import is interrupted."""
+
+TensorLayout = dict[str, tuple[str, tuple[int, ...]]]
+"""Tensor name -> dtype and shape."""
+
+
+@dataclass
+class Trial:
+    """One training of an architecture.
+
+    Attributes:
+        seed: 0 or greater.
+        params: millions.
+        flops: multiply-accumulates of one image, millions.
+        latency: seconds, one batch of 256 images; NaN if unknown.
+        curves: split -> [accuracy (percent), loss (nats); epoch of the schedule], NaN where not measured.
+        seconds: split -> seconds of one training epoch or one evaluation pass.
+    """
+
+    seed: int
+    params: float
+    flops: float
+    latency: float
+    curves: dict[str, FloatArray]
+    seconds: dict[str, float]
+
+
+Trials = dict[tuple[str, str], list[Trial]]
+"""All trials of an architecture by dataset key and schedule, with ascending seeds."""
+
+
+def constant(values: FloatArray) -> float:
+    """Return the value that all have, or their mean; NaN if there is none."""
+    if np.isnan(values).any():
+        values = values[~np.isnan(values)]
+    if not values.size:
+        return float("nan")
+    return float(values[0] if (values == values[0]).all() else values.mean())
+
+
+def _agreed(trials: list[Trial], values: list[float]) -> float:
+    """Return one number for all trials.
+
+    In some official records the trials disagree; the one with seed 888 is right (a fix in version 1.6 of the package). Without
+    such a trial, where the package fails, it is the mean.
+    """
+    if len({f"{value:.5f}" for value in values}) > 1:
+        for trial, value in zip(trials, values, strict=True):
+            if trial.seed == 888:
+                return value
+    return constant(np.array(values))
+
+
+def _tensors(trials_of_row: Mapping[int, list[Trial]], rows: int, epochs: int, curves: bool) -> dict[str, AnyArray]:
+    """Return the tensors [row, ...] of one dataset key and schedule, and the stored epochs of every split."""
+    width = max(map(len, trials_of_row.values()))
+    splits = dict.fromkeys(name for trials in trials_of_row.values() for trial in trials for name in trial.curves)
+    tensors: dict[str, AnyArray] = {"seeds": np.full((rows, width), -1, dtype=np.int32)}
+    tensors |= {name: np.full(rows, np.nan) for name in ("params", "flops", "latency")}
+    measured = {name: np.full((2, rows, width, epochs), np.nan) for name in splits}  # [quantity, row, trial, epoch]
+    seconds = {name: np.full((rows, width), np.nan) for name in splits}
+    for row, trials in trials_of_row.items():
+        tensors["params"][row] = _agreed(trials, [trial.params for trial in trials])
+        tensors["flops"][row] = _agreed(trials, [trial.flops for trial in trials])
+        tensors["latency"][row] = constant(np.array([t.latency if t.latency > 0 else np.nan for t in trials]))
+        for column, trial in enumerate(trials):
+            tensors["seeds"][row, column] = trial.seed
+            for name in trial.curves:
+                measured[name][:, row, column] = trial.curves[name]
+                seconds[name][row, column] = trial.seconds[name]
+    for name, (accuracy, loss) in measured.items():
+        stored = np.flatnonzero(~np.isnan(accuracy).all(axis=(0, 1))) if curves else np.array([epochs - 1])
+        tensors[f"{name}/epochs"] = stored.astype(np.int32)
+        tensors[f"{name}/accuracy"] = accuracy[:, :, stored]
+        tensors[f"{name}/loss"] = loss[:, :, stored]
+        tensors[f"{name}/seconds"] = seconds[name]
+    return tensors
+
+
+@dataclass
+class Block:
+    """The trials of some architectures.
+
+    Attributes:
+        indices: the architectures.
+        groups: (dataset key, schedule) -> row of the architecture -> trials.
+    """
+
+    indices: list[int] = field(default_factory=list)
+    groups: dict[tuple[str, str], dict[int, list[Trial]]] = field(default_factory=dict)
+
+    def add(self, index: int, trials: Trials) -> None:
+        """Add an architecture."""
+        row = len(self.indices)
+        self.indices.append(index)
+        for group, of_group in trials.items():
+            self.groups.setdefault(group, {})[row] = of_group
+
+    def tensors(self, curves: bool) -> dict[str, AnyArray]:
+        """Return the block of every tensor of a table, [row, ...], and the stored epochs of every split."""
+        return {
+            f"{key}/{schedule}/{name}": tensor
+            for (key, schedule), trials_of_row in self.groups.items()
+            for name, tensor in _tensors(trials_of_row, len(self.indices), int(schedule), curves).items()
+        }
+
+
+@dataclass(frozen=True)
+class Part:
+    """A converted block on disk, until the shape of the whole table is known.
+
+    Attributes:
+        path: an .npz file of `Block.tensors`.
+        indices: the architectures, one per row.
+        shapes: the shape of every tensor.
+        epochs: the epochs of every split, by the name of their tensor.
+    """
+
+    path: Path
+    indices: list[int]
+    shapes: dict[str, tuple[int, ...]]
+    epochs: dict[str, list[int]]
+
+
+class Spool:
+    """Measurements on disk, in blocks, until the shape of the whole table is known.
+
+    Args:
+        folder: an empty folder.
+        curves: keep every epoch; False: the last one of each training.
+        prefix: first part of the names of files: processes that share a folder use different ones.
+
+    Attributes:
+        parts: what is on disk.
+    """
+
+    def __init__(self, folder: Path, curves: bool, prefix: str = "") -> None:
+        self.folder = folder
+        self.curves = curves
+        self.parts: list[Part] = []
+        self._prefix = prefix
+        self._block = Block()
+
+    def add(self, index: int, trials: Trials) -> None:
+        """Add an architecture."""
+        self._block.add(index, trials)
+        if len(self._block.indices) == BLOCK:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was added since the last block."""
+        if not self._block.indices:
+            return
+        tensors = self._block.tensors(self.curves)
+        path = self.folder / f"{self._prefix}{len(self.parts):08d}.npz"
+        np.savez(path, allow_pickle=False, **tensors)
+        shapes = {name: tensor.shape for name, tensor in tensors.items()}
+        epochs = {name: tensor.tolist() for name, tensor in tensors.items() if name.endswith("/epochs")}
+        self.parts.append(Part(path, self._block.indices, shapes, epochs))
+        self._block = Block()
+
+
+def layout_of(parts: Iterable[Part], architectures: int) -> tuple[TensorLayout, dict[str, list[int]]]:
+    """Return dtype and shape of every tensor of the table, and the epochs of every split, so that every part fits in."""
+    trials: dict[str, int] = {}
+    epochs: dict[str, list[int]] = {}
+    for part in parts:
+        for name, shape in part.shapes.items():
+            if name.endswith("/seeds"):
+                stem = name.removesuffix("/seeds")
+                trials[stem] = max(trials.get(stem, 0), shape[1])
+        for name, stored in part.epochs.items():
+            epochs[name] = sorted({*epochs.get(name, ()), *stored})
+    layout: TensorLayout = {}
+    for stem, width in trials.items():
+        layout[f"{stem}/seeds"] = ("<i4", (architectures, width))
+        layout |= {f"{stem}/{name}": ("<f8", (architectures,)) for name in ("params", "flops", "latency")}
+    for name, stored in epochs.items():
+        split = name.removesuffix("/epochs")
+        width = trials[split.rpartition("/")[0]]
+        layout[name] = ("<i4", (len(stored),))
+        layout |= {f"{split}/{quantity}": ("<f8", (architectures, width, len(stored))) for quantity in ("accuracy", "loss")}
+        layout[f"{split}/seconds"] = ("<f8", (architectures, width))
+    return layout, epochs
+
+
+def write_part(writer: TableWriter, part: Part, layout: TensorLayout, epochs: Mapping[str, list[int]]) -> None:
+    """Write the rows of a part into the table."""
+    order = np.argsort(part.indices)
+    indices = np.array(part.indices)[order]
+    bounds = [0, *(np.flatnonzero(np.diff(indices) != 1) + 1).tolist(), len(indices)]
+    with np.load(part.path) as tensors:
+        for name, tensor in tensors.items():
+            if name not in epochs:
+                fitted = _fitted(name, tensor, layout[name][1], part, epochs)
+                for start, stop in pairwise(bounds):
+                    writer.write(name, fitted[order[start:stop]], int(indices[start]))
+
+
+def _fitted(name: str, tensor: AnyArray, shape: tuple[int, ...], part: Part, epochs: Mapping[str, list[int]]) -> AnyArray:
+    """Return a part's tensor with the trials and epochs of the whole table; blank where the part has none."""
+    wanted = (len(part.indices), *shape[1:])
+    if tensor.shape == wanted:
+        return tensor
+    fitted = np.full(wanted, -1 if tensor.dtype.kind == "i" else np.nan, dtype=tensor.dtype)
+    if tensor.ndim == 3:  # [row, trial, epoch]
+        split = name.rpartition("/")[0] + "/epochs"
+        fitted[:, : tensor.shape[1], np.searchsorted(epochs[split], part.epochs[split])] = tensor
+    else:  # [row, trial]
+        fitted[:, : tensor.shape[1]] = tensor
+    return fitted
