@@ -75,10 +75,10 @@ reproduce: $(VENV)/.installed ## All algorithms, then tables and figures: on the
 $(ALGORITHMS): $(VENV)/.installed ## Run one algorithm on digits, or: make gdas TABLE=file DATASET=cifar10 DATA=folder DEVICE=cuda
 	$(RUN) -m experiments run $@ --table '$(or $(TABLE),$(call embedded,$@))' $(call flag,DATASET,dataset) $(call flag,SEEDS,seeds) $(if $(call of-kind,$@,black-box),$(black-box-flags),$(one-shot-flags)) --results '$(RESULTS)' $(call flag,JOBS,jobs) $(ARGS)
 
-ranking: $(VENV)/.installed ## Print how the supernets in RESULTS rank architectures, beside the table
+ranking: $(VENV)/.installed ## Compare the ranking of architectures by the supernets in RESULTS with that of the table
 	$(RUN) -m experiments ranking --results '$(RESULTS)' $(call flag,TABLE,table) $(call flag,DEVICE,device) $(call flag,DATA,data) $(call flag,JOBS,jobs) $(ARGS)
 
-table: $(VENV)/.installed ## Print the published table beside what is in RESULTS
+table: $(VENV)/.installed ## Print the results in RESULTS and the published ones
 	@$(RUN) -m experiments table --results '$(RESULTS)' $(call flag,TABLE,table) $(ARGS)
 
 plots: $(VENV)/.installed ## Draw the figures of what is in RESULTS as PNG and PDF
