@@ -347,7 +347,7 @@ class NASBenchMetaAPI:
         """Simulate the training of an architecture up to an epoch and one validation, with a random trial.
 
         As in the package, where an epoch was not validated the accuracy on validation and test images together is returned
-        in its place (`SimulatedEvaluator` refuses).
+        in its place (`simulated_evaluator` refuses).
 
         Returns:
             Accuracy (percent), latency (seconds), cost (seconds: all training epochs so far and one validation pass), and
