@@ -431,7 +431,7 @@ class Table:
         )
 
     def _costs(self, key: str, schedule: str) -> dict[str, FloatArray]:
-        """Return all measured metrics [architecture] by name: the tensors KEY/SCHEDULE/NAME of that shape that are not all NaN."""
+        """Return the measured metrics [architecture] by name: tensors KEY/SCHEDULE/NAME of that shape that are not only NaN."""
         costs = {}
         for name, values in sorted(self._tensors.items()):
             *stem, metric = name.split("/")
