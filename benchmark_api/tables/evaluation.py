@@ -1,4 +1,4 @@
-"""Query and Evaluation: the question of a search and the answer that it is told."""
+"""Query and Evaluation: a training that a search asks for, and its result."""
 
 from __future__ import annotations
 

@@ -435,10 +435,13 @@ class Table:
         )
 
     def _costs(self, key: str, schedule: str) -> dict[str, FloatArray]:
-        """Return all metrics [architecture] of a key and schedule by name: the tensors KEY/SCHEDULE/NAME of that shape."""
-        stem = f"{key}/{schedule}/"
-        named = {name.removeprefix(stem): values for name, values in self._tensors.items() if name.startswith(stem)}
-        return {name: values for name, values in sorted(named.items()) if values.shape == (len(self),) and "/" not in name}
+        """Return the measured metrics [architecture] by name: tensors KEY/SCHEDULE/NAME of that shape that are not only NaN."""
+        costs = {}
+        for name, values in sorted(self._tensors.items()):
+            *stem, metric = name.split("/")
+            if stem == [key, schedule] and values.shape == (len(self),) and not np.isnan(values).all():
+                costs[metric] = values
+        return costs
 
 
 def _splits_of(tensors: Iterable[str]) -> dict[tuple[str, str], tuple[str, ...]]:

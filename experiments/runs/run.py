@@ -29,7 +29,7 @@ class Run:
         seconds: [evaluation], float64, simulated clock after the evaluation.
         architecture: [evaluation], int32, official index.
         epochs: [evaluation], int16, training epochs of the evaluation.
-        accuracy: [evaluation], float64, validation accuracy told to the search, percent.
+        accuracy: [evaluation], float64, validation accuracy, percent.
         wall_seconds: real time of the run.
         curve: [evaluation][stored epoch], validation accuracies of the training, percent; None for a search that needs no curves.
         costs: [evaluation, metric], float64, costs of the architecture; None for a search that needs no costs.

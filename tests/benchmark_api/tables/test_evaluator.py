@@ -294,6 +294,12 @@ def test_costs_are_all_metrics_of_the_table() -> None:
     assert again == first._replace(seconds=0.0)
 
 
+def test_metrics_that_were_not_measured_are_no_costs() -> None:
+    table = Table("digits-topology")
+    assert np.isnan(table.latency("digits")).all()
+    assert list(table.search_view("digits").costs) == ["flops", "params"]
+
+
 def test_nothing_is_gathered_that_is_not_needed() -> None:
     for needs in (frozenset(), {"fidelities", "task"}):
         evaluation = simulated_evaluator(VIEW, Accounting(), needs=needs).evaluate(Query(A))

@@ -1,0 +1,50 @@
+"""Bounds declared on fields: what is refused, and what has no limits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import pytest
+
+from benchmark_api.bounds import Bounded, at_least, between, limits, positive
+
+
+@dataclass(frozen=True)
+class Settings(Bounded):
+    count: Annotated[int, at_least(1)] = 3
+    limit: Annotated[int, at_least(1)] | None = None
+    scale: Annotated[float, positive] = 1.0
+    decays: tuple[Annotated[float, between(0, 1, "[)")], ...] = (0.9, 0.999)
+    kind: Literal["own", "other"] = "own"
+    noise: Literal["random", "mean"] | int = "random"
+    flag: bool = False
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("count", 0, "count must be at least 1, got 0"),
+        ("count", math.nan, "count must be at least 1, got nan"),
+        ("limit", 0, "limit must be at least 1, got 0"),
+        ("scale", 0.0, "scale must be positive, got 0.0"),
+        ("decays", (0.5, 1.0), r"decays must be in \[0, 1\), got \(0.5, 1.0\)"),
+        ("kind", "none", "kind must be one of 'own', 'other', got 'none'"),
+    ],
+)
+def test_values_out_of_range(field: str, value: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Settings(**{field: value})
+
+
+def test_values_in_range() -> None:
+    Settings(count=1, limit=None, scale=math.inf, decays=(0.0,), kind="other", noise=777)
+    assert set(limits(Settings)) == {"count", "limit", "scale", "decays", "kind"}  # a union of several types has none
+
+
+def test_refused_values_are_refused() -> None:
+    for name, limit in limits(Settings).items():
+        for value in limit.bound.refused() if limit.bound else []:
+            with pytest.raises(ValueError, match=name):
+                Settings(**{name: (value,) if limit.each else value})
