@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from benchmark_api.jobs.engines import Spread
+from benchmark_api.jobs.options import ParallelOptions
 from benchmark_api.plugins import load_plugins
 from benchmark_api.spaces import SPACES, SearchSpace
 from benchmark_api.text import aligned
@@ -120,7 +120,7 @@ class Build:
     device: str = "cpu"
     """PyTorch device of the trainings."""
     jobs: Jobs = None
-    parallel: tyro.conf.OmitArgPrefixes[Spread] = field(default_factory=Spread)
+    parallel: tyro.conf.OmitArgPrefixes[ParallelOptions] = field(default_factory=ParallelOptions)
 
     def __call__(self) -> None:
         from benchmark_api.training.build import BuildFailed, build

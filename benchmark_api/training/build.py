@@ -27,8 +27,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmark_api.jobs.engines import Engine, Failure, Work, carry_out, default_jobs
 from benchmark_api.jobs.files import whole_file, writing_in
+from benchmark_api.jobs.job import Engine, Failed, Job
+from benchmark_api.jobs.options import available_processors
+from benchmark_api.jobs.run_jobs import run_jobs
 from benchmark_api.machine import processor_name
 from benchmark_api.tables import Table, TableWriter
 from benchmark_api.training.costs import Costs, space_costs
@@ -104,7 +106,7 @@ def _trainer(plan: Plan, root: Path | None, device: str) -> Trainer:
 
 
 @dataclass(frozen=True)
-class StackPiece(Work):
+class StackJob(Job):
     """Training of one stack; its file has the arrays of `Trainer.train`.
 
     Attributes:
@@ -152,7 +154,7 @@ class BuildFailed(RuntimeError):
         failures: failed stacks and their errors.
     """
 
-    def __init__(self, failures: Sequence[Failure], candidates: int) -> None:
+    def __init__(self, failures: Sequence[Failed], candidates: int) -> None:
         failed = sum(failure.job.units for failure in failures)
         super().__init__(f"{failed} of {candidates} candidates failed; the same command tries them again")
         self.failures = failures
@@ -178,7 +180,7 @@ def build(
         root: folder of the data set's files, on every machine; digits need none.
         device: device of the trainings.
         jobs: number of processes with one thread each; None for one per core.
-        engine: engine that runs the stacks; see `carry_out`.
+        engine: engine that runs the stacks; see `run_jobs`.
         progress: whether to show a progress bar.
         notice: notice that all tables and figures made from the table repeat; by default who trained it on what, or the notice
             of the existing table.
@@ -191,7 +193,7 @@ def build(
     out = Path(out)
     if out.is_dir():
         raise ValueError(f"{out} is a folder; expected the name of the table file to write")
-    jobs = default_jobs() if jobs is None else jobs
+    jobs = available_processors() if jobs is None else jobs
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
     folder = out.with_name(f"{out.name}.build")
@@ -203,11 +205,11 @@ def build(
         shutil.rmtree(folder, ignore_errors=True)  # left by a build that was killed after it had written the table
         return earlier
     stacks = plan.stacks(trainer.skeleton)
-    pieces = [StackPiece(plan, place, device, number, tuple(stack), kept, results=folder) for number, stack in enumerate(stacks)]
+    pieces = [StackJob(plan, place, device, number, tuple(stack), kept, results=folder) for number, stack in enumerate(stacks)]
     _open_folder(folder, plan, device, kept)
     todo = [piece for piece in pieces if not piece.path.is_file()]
     candidates, missing = (sum(piece.units for piece in some) for some in (pieces, todo))
-    if failures := carry_out(todo, jobs, engine, done=candidates - missing, progress=progress):
+    if failures := run_jobs(todo, jobs, engine, done=candidates - missing, progress=progress):
         raise BuildFailed(failures, candidates)
     usual = f"trained by this project on {plan.dataset}; not NATS-Bench" if earlier is None else earlier.notice
     _write(trainer, pieces, out, notice or usual, earlier)
@@ -266,7 +268,7 @@ def _open_folder(folder: Path, plan: Plan, device: str, kept: int) -> None:
 # -- the table ---------------------------------------------------------------------------------------------------------------
 
 
-def _read_stacks(pieces: Sequence[StackPiece], architectures: int) -> dict[str, Array]:
+def _read_stacks(pieces: Sequence[StackJob], architectures: int) -> dict[str, Array]:
     """Return the metrics of all finished stacks, as `Trainer.train` does for one; NaN for architectures without training."""
     metrics: dict[str, Array] = {}
     for piece in pieces:
@@ -277,7 +279,7 @@ def _read_stacks(pieces: Sequence[StackPiece], architectures: int) -> dict[str, 
     return metrics
 
 
-def _write(trainer: Trainer, pieces: Sequence[StackPiece], out: Path, notice: str, earlier: Table | None) -> None:
+def _write(trainer: Trainer, pieces: Sequence[StackJob], out: Path, notice: str, earlier: Table | None) -> None:
     """Write the table of all finished stacks.
 
     Args:

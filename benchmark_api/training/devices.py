@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from benchmark_api.jobs.engines import PieceError
+from benchmark_api.jobs.job import JobError
 from benchmark_api.machine import keep_freed_memory_for_good
 
 
@@ -68,7 +68,7 @@ def enough_memory(remedy: str) -> Iterator[None]:
         remedy: advice to the user, e.g. "take smaller batches (--batch)".
 
     Raises:
-        PieceError: memory was exhausted; the message contains the remedy.
+        JobError: memory was exhausted; the message contains the remedy.
     """
     try:
         yield
@@ -76,4 +76,4 @@ def enough_memory(remedy: str) -> Iterator[None]:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         if type(error) is RuntimeError and "allocate memory" not in reason:  # PyTorch's error if the CPU has no memory left
             raise
-        raise PieceError(f"out of memory ({reason}): {remedy}, then run the same command again") from error
+        raise JobError(f"out of memory ({reason}): {remedy}, then run the same command again") from error

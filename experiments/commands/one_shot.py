@@ -39,7 +39,7 @@ class RunOneShot(ResultsOptions):
     def __call__(self) -> int:
         return self.parallel.run(self.plan(), self.results, self.execution.device)
 
-    def plan(self) -> list[one_shot.OneShotPiece]:
+    def plan(self) -> list[one_shot.OneShotJob]:
         """Return the jobs of the runs that are not stored."""
         table = Table(self.table)
         dataset = self.dataset or (table.datasets[0] if len(table.datasets) == 1 else "cifar10")

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark_api.jobs.engines import Spread, carry_out, default_jobs
-from experiments.runs.job import ResultsPiece
+from benchmark_api.jobs.options import ParallelOptions, available_processors
+from benchmark_api.jobs.run_jobs import run_jobs
+from experiments.runs.job import ResultsJob
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +30,13 @@ class StoredTableOptions(ResultsOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobOptions(Spread):
+class JobOptions(ParallelOptions):
     """Where jobs run."""
 
     jobs: int | None = None
     """Number of processes; by default one per processor, or one for one-shot searches on another device than the CPU."""
 
-    def run(self, pieces: Sequence[ResultsPiece], results: Path, device: str = "cpu") -> int:
+    def run(self, pieces: Sequence[ResultsJob], results: Path, device: str = "cpu") -> int:
         """Run jobs and print a summary; returns the exit status.
 
         Args:
@@ -44,8 +45,8 @@ class JobOptions(Spread):
             device: device of the jobs; several processes on one graphics card would share its memory.
         """
         started = time.perf_counter()
-        jobs = self.jobs if self.jobs is not None else default_jobs() if device == "cpu" else 1
-        failures = carry_out(pieces, jobs, self.make_engine())
+        jobs = self.jobs if self.jobs is not None else available_processors() if device == "cpu" else 1
+        failures = run_jobs(pieces, jobs, self.make_engine())
         runs = sum(len(piece.seeds) for piece in pieces)
         unfinished = {failure.job.path for failure in failures}
         failed = sum(len(piece.seeds) for piece in pieces if piece.path in unfinished)

@@ -14,7 +14,7 @@ from experiments.commands.options import JobOptions, ResultsOptions, StoredTable
 from experiments.commands.results import TableCommand
 from experiments.commands.run import ACCOUNTING, RunBlackBox, Search
 from experiments.report import ranking_table, tables_of
-from experiments.runs.job import ResultsPiece
+from experiments.runs.job import ResultsJob
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class RankingCommand(StoredTableOptions):
         if not tables:
             raise ValueError(f"{self.results} holds no such one-shot run")
         sample: dict[str, Any] = {"architectures": self.architectures, "sample_seed": self.sample_seed, "images": self.images}
-        pieces: list[ResultsPiece] = []
+        pieces: list[ResultsJob] = []
         for table, experiments in tables:
             for experiment in experiments:
                 pieces += plan_ranking(experiment, table, self.results, **sample, device=self.device, root=self.data)
@@ -107,17 +107,17 @@ class ReproduceCommand(ResultsOptions):
             raise ValueError(f"no table has a dataset {unknown[0]!r}; there is {', '.join(known)}")
         return [(table, name) for table in tables for name in table.datasets if name in (self.dataset or known)]
 
-    def _plan_black_box(self, pairs: Sequence[tuple[Table, str]]) -> list[ResultsPiece]:
+    def _plan_black_box(self, pairs: Sequence[tuple[Table, str]]) -> list[ResultsJob]:
         """Return the jobs of the black-box runs that are not stored."""
         accounting = replace(ACCOUNTING, given={} if self.budget is None else {"budget": self.budget})
         options: dict[str, Any] = {"seeds": self.seeds, "accounting": accounting, "results": self.results}
-        pieces: list[ResultsPiece] = []
+        pieces: list[ResultsJob] = []
         for table, dataset in pairs:
             for search in BLACK_BOX.values():
                 pieces += RunBlackBox(search=Search.of(search), table=table.path, dataset=dataset, **options).plan()
         return pieces
 
-    def _plan_one_shot(self, pairs: Sequence[tuple[Table, str]]) -> tuple[list[Table], list[ResultsPiece]]:
+    def _plan_one_shot(self, pairs: Sequence[tuple[Table, str]]) -> tuple[list[Table], list[ResultsJob]]:
         """Return the tables whose datasets can be trained on, and the jobs of the one-shot runs that are not stored."""
         if not self.one_shot_seeds:
             return [], []
@@ -129,7 +129,7 @@ class ReproduceCommand(ResultsOptions):
         options: dict[str, Any] = {"seeds": self.one_shot_seeds, "data": self.data, "results": self.results}
         options["execution"] = Execution(device=self.device)
         trained: list[Table] = []
-        pieces: list[ResultsPiece] = []
+        pieces: list[ResultsJob] = []
         for table, dataset in pairs:
             if self.data is None and Setting.of(table, dataset).dataset != "digits":
                 print(

@@ -73,7 +73,7 @@ class RunBlackBox(ResultsOptions):
     def __call__(self) -> int:
         return self.parallel.run(self.plan(), self.results)
 
-    def plan(self) -> list[black_box.Piece]:
+    def plan(self) -> list[black_box.BlackBoxJob]:
         """Return the jobs of the runs that are not stored."""
         table = Table(self.table)
         if self.space is not None and table.space.name != self.space:

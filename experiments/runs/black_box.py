@@ -13,14 +13,14 @@ from algorithms.black_box.base import BLACK_BOX, BlackBoxSearch
 from benchmark_api.tables.table import Table
 from experiments import store
 from experiments.provenance import code_version
-from experiments.runs.job import ResultsPiece
+from experiments.runs.job import ResultsJob
 from experiments.runs.run import run
 from experiments.settings import RunSettings
 from experiments.store import Condition
 
 
 @dataclass(frozen=True)
-class Piece(ResultsPiece):
+class BlackBoxJob(ResultsJob):
     """Runs of a black-box search.
 
     Attributes:
@@ -95,7 +95,7 @@ def condition_of(
     )
 
 
-def piece_of(condition: Condition, seeds: range, table: Table, results: Path, data: Path | None = None) -> Piece:
+def piece_of(condition: Condition, seeds: range, table: Table, results: Path, data: Path | None = None) -> BlackBoxJob:
     """Return the job that makes the runs of some consecutive seeds.
 
     Args:
@@ -106,10 +106,11 @@ def piece_of(condition: Condition, seeds: range, table: Table, results: Path, da
         data: folder of the dataset's files, for a search that needs images; digits need none.
     """
     version = code_version(run, BLACK_BOX.find(condition.algorithm), type(table.space))
-    return Piece(condition, condition.config(), seeds, table.path.resolve(), version, data and data.absolute(), results=results)
+    path, data = table.path.resolve(), data and data.absolute()
+    return BlackBoxJob(condition, condition.config(), seeds, path, version, data, results=results)
 
 
-def plan(condition: Condition, table: Table, results: Path, seeds: range, data: Path | None = None) -> list[Piece]:
+def plan(condition: Condition, table: Table, results: Path, seeds: range, data: Path | None = None) -> list[BlackBoxJob]:
     """Return the jobs of an experiment whose runs are not stored yet; the arguments are those of `piece_of`.
 
     Raises:

@@ -9,13 +9,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from benchmark_api.jobs.engines import Source, Work
+from benchmark_api.jobs.job import Job, Source
 from benchmark_api.tables.table import Table
 from experiments import store
 
 
 @dataclass(frozen=True)
-class ResultsPiece(Work):
+class ResultsJob(Job):
     """A job whose file is one of a results folder: runs of one condition with consecutive seeds.
 
     Attributes:

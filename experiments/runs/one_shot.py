@@ -37,7 +37,7 @@ from benchmark_api.training.devices import enough_memory, find_device, one_threa
 from benchmark_api.training.networks import Skeleton
 from experiments import store
 from experiments.provenance import code_version, environment
-from experiments.runs.job import ResultsPiece
+from experiments.runs.job import ResultsJob
 from experiments.store import OneShotCondition
 
 SPLITS = ("train", VALIDATION)
@@ -188,7 +188,7 @@ def condition_of(
 
 def plan(
     condition: OneShotCondition, table: Table, results: Path, seeds: Sequence[int], root: Path | None = None
-) -> list[OneShotPiece]:
+) -> list[OneShotJob]:
     """Return the runs of an experiment that are not stored yet, one job each, checked by making the first one's search.
 
     Args:
@@ -210,17 +210,17 @@ def plan(
     return pieces
 
 
-def piece_of(condition: OneShotCondition, seeds: range, table: Table, results: Path, root: Path | None = None) -> OneShotPiece:
+def piece_of(condition: OneShotCondition, seeds: range, table: Table, results: Path, root: Path | None = None) -> OneShotJob:
     """Return the job that makes the run with a seed; arguments as for `plan`."""
     version, root = version_of(condition, table), root and root.absolute()
-    return OneShotPiece(condition, condition.config(), seeds, table.path.resolve(), version, root, results=results)
+    return OneShotJob(condition, condition.config(), seeds, table.path.resolve(), version, root, results=results)
 
 
 def version_of(condition: OneShotCondition, table: Table) -> str:
     """Return the version of the code that determines the runs of a condition."""
     search_class, space = ONE_SHOT.find(condition.algorithm), type(table.space)
     selections = filter(None, [selection_of(condition)])
-    return code_version(OneShotPiece, search_class, space, build_supernet.dispatch(space), *selections)
+    return code_version(OneShotJob, search_class, space, build_supernet.dispatch(space), *selections)
 
 
 def selection_of(condition: OneShotCondition) -> type[Selection] | None:
@@ -235,7 +235,7 @@ def device_name(device: torch.device) -> str:
 
 
 @dataclass(frozen=True)
-class SupernetPiece(ResultsPiece):
+class SupernetJob(ResultsJob):
     """A job that trains or uses the supernet of one run.
 
     Attributes:
@@ -275,7 +275,7 @@ class SupernetPiece(ResultsPiece):
 
 
 @dataclass(frozen=True)
-class OneShotPiece(SupernetPiece):
+class OneShotJob(SupernetJob):
     """One run of a one-shot search."""
 
     unit = "epoch"

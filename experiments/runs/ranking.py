@@ -1,6 +1,6 @@
 """Rankings: accuracies of a sample of architectures with the weights of a trained supernet.
 
-A ranking is derived from the last checkpoint of a one-shot run; a job of that kind subclasses `SupernetPiece`.
+A ranking is derived from the last checkpoint of a one-shot run; a job of that kind subclasses `SupernetJob`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from benchmark_api.tables.table import Table
 from benchmark_api.training.devices import enough_memory, find_device, one_thread
 from experiments import store
-from experiments.runs.one_shot import LESS_MEMORY, SupernetPiece, version_of
+from experiments.runs.one_shot import LESS_MEMORY, SupernetJob, version_of
 from experiments.store import OneShotExperiment, RankingCondition
 
 
@@ -62,7 +62,7 @@ def plan_ranking(
     images: int | None,
     device: str,
     root: Path | None,
-) -> list[RankingPiece]:
+) -> list[RankingJob]:
     """Return the rankings by an experiment's supernets that are not stored yet, one job for each existing checkpoint.
 
     Args:
@@ -91,12 +91,12 @@ def plan_ranking(
     missing = store.missing_pieces(store.stored_seeds(results, condition), experiment.seeds.tolist(), block=1)
     config, path, version = condition.config(), table.path.resolve(), version_of(condition, table)
     root = root and root.absolute()
-    pieces = [RankingPiece(condition, config, seeds, path, version, root, results=results) for seeds in missing]
+    pieces = [RankingJob(condition, config, seeds, path, version, root, results=results) for seeds in missing]
     return [piece for piece in pieces if piece.checkpoint.exists()]
 
 
 @dataclass(frozen=True)
-class RankingPiece(SupernetPiece):
+class RankingJob(SupernetJob):
     """A ranking of architectures by the supernet of one run."""
 
     unit = "supernet"

@@ -11,7 +11,7 @@ then a list for each column that the kind's experiment declares (`experiments.st
 metadata is JSON: kind, schema version, interpreter, platform, libraries, path of the table.
 """
 
-from benchmark_api.jobs.engines import failure_path
+from benchmark_api.jobs.job import failure_path
 from experiments.store.kinds import (
     BLACK_BOX_RUNS,
     ONE_SHOT_RUNS,

@@ -24,8 +24,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmark_api.jobs.engines import failure_path
 from benchmark_api.jobs.files import whole_file, writing_in
+from benchmark_api.jobs.job import failure_path
 from experiments.provenance import environment
 from experiments.store.schema import RUN_COLUMNS, AnyCondition, Column, Kind
 

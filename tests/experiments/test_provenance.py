@@ -15,7 +15,7 @@ from algorithms.one_shot import ONE_SHOT, search
 from algorithms.one_shot.supernets import build_supernet, topology
 from benchmark_api.spaces import TopologySpace
 from experiments import provenance
-from experiments.runs.one_shot import OneShotPiece
+from experiments.runs.one_shot import OneShotJob
 from experiments.runs.run import run
 
 SUPERNET = build_supernet.dispatch(TopologySpace)
@@ -45,7 +45,7 @@ def changed(project: Path) -> Changed:
 
     def versions() -> dict[str, str]:
         black_box = {name: version(run, found, TopologySpace) for name, found in BLACK_BOX.items()}
-        return black_box | {name: version(OneShotPiece, found, TopologySpace, SUPERNET) for name, found in ONE_SHOT.items()}
+        return black_box | {name: version(OneShotJob, found, TopologySpace, SUPERNET) for name, found in ONE_SHOT.items()}
 
     before = versions()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from algorithms.black_box import BLACK_BOX
-from benchmark_api.jobs.engines import carry_out
+from benchmark_api.jobs.run_jobs import run_jobs
 from benchmark_api.spaces import TopologySpace
 from benchmark_api.tables.table import Table
 from experiments import store
@@ -28,7 +28,7 @@ def made(topology_table: Table, tmp_path_factory: pytest.TempPathFactory) -> Pat
         condition = sweep.condition_of(
             search, search.Config(), topology_table, RunSettings.of(topology_table, "cifar10", budget=2_000, noise=777)
         )
-        assert carry_out(sweep.plan(condition, topology_table, folder, range(30)), jobs=1) == []
+        assert run_jobs(sweep.plan(condition, topology_table, folder, range(30)), processes=1) == []
     return folder
 
 

@@ -16,6 +16,7 @@ from algorithms.black_box import BLACK_BOX
 from benchmark_api.importers.official.exporter import export_archive
 from benchmark_api.tables.table import Table
 from experiments.runs.black_box import condition_of
+from experiments.settings import RunSettings
 from tests.speed.subject import Subject, Workload, renamed
 
 PACKAGE_DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
@@ -43,13 +44,13 @@ def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("subject")
     dataset = next((dataset for dataset in table.datasets if dataset in PACKAGE_DATASETS), table.datasets[0])
     rea = BLACK_BOX["rea"]
-    budget = condition_of(rea, rea.Config(), table, dataset).budget
+    budget = RunSettings.of(table, dataset).budget
     if dataset not in PACKAGE_DATASETS:
         if archive is not None:
             known = ", ".join(PACKAGE_DATASETS)
             raise pytest.UsageError(f"nats_bench simulates searches on {known}, not on {dataset}; leave the archive out")
         table, dataset = renamed(table, dataset, "cifar100", folder / "renamed.safetensors"), "cifar100"
-    condition = condition_of(rea, rea.Config(), table, dataset, budget=budget)
+    condition = condition_of(rea, rea.Config(), table, RunSettings.of(table, dataset, budget=budget))
     return Subject(table, archive or export_archive(table, folder / "archive", progress=False), dataset, condition)
 
 

@@ -10,16 +10,19 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmark_api.spaces import SizeSpace, TopologySpace
-from benchmark_api.training.build import Plan, Protocol, Trainer, initial_weights, one_thread, train
+from benchmark_api.training.build import Trainer
 from benchmark_api.training.datasets import Distortion
+from benchmark_api.training.devices import one_thread
 from benchmark_api.training.networks import build_network
+from benchmark_api.training.plan import Plan
 from benchmark_api.training.stacks import Stack
+from benchmark_api.training.train import Recipe, initial_weights, train
 from tests.speed.subject import Workload
 
-PROTOCOL, DISTORTION = Protocol(epochs=1, batch=32), Distortion(copies=2)
+RECIPE, DISTORTION = Recipe(epochs=1, batch=32), Distortion(copies=2)
 PLANS = {
-    "topology, C = 2, N = 2": Plan(TopologySpace(), "digits", PROTOCOL, 1, 2, 2, DISTORTION),
-    "size, widths 1 to 8": Plan(SizeSpace(range(1, 9)), "digits", PROTOCOL, 1, distortion=DISTORTION),
+    "topology, C = 2, N = 2": Plan(TopologySpace(), "digits", RECIPE, 1, 2, 2, DISTORTION),
+    "size, widths 1 to 8": Plan(SizeSpace(range(1, 9)), "digits", RECIPE, 1, distortion=DISTORTION),
 }
 
 
@@ -28,7 +31,7 @@ PLANS = {
 def test_epoch(benchmark: BenchmarkFixture, rounds: Callable[..., Any], workload: Workload, name: str, stacked: bool) -> None:
     plan = replace(PLANS[name], stack=workload.stack)
     trainer, seed = Trainer(plan, None, "cpu"), plan.seeds[0]
-    skeleton = plan.skeleton(trainer.dataset)
+    skeleton = trainer.skeleton
     indices = plan.stacks(skeleton)[0]
     benchmark.extra_info["candidates"] = len(indices) if stacked else 1
 
@@ -37,7 +40,7 @@ def test_epoch(benchmark: BenchmarkFixture, rounds: Callable[..., Any], workload
             build_network(plan.space, plan.space.architecture(index), skeleton, initial_weights(seed, index))
             for index in (indices if stacked else indices[:1])
         ]
-        train(Stack(candidates) if stacked else candidates[0], trainer.dataset, plan.protocol, seed)
+        train(Stack(candidates) if stacked else candidates[0], trainer.dataset, plan.recipe, seed)
 
     with one_thread():
         rounds(epoch, rounds=2)

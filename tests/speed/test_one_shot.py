@@ -17,7 +17,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from algorithms.one_shot import ONE_SHOT
 from algorithms.one_shot.search import OneShotSearch
-from benchmark_api.training.build import one_thread
+from benchmark_api.training.devices import one_thread
 from tests.helpers.supernet_steps import JointStep, WidestStep, by_definition, on_random_images
 from tests.speed.subject import Workload
 

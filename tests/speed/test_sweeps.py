@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from algorithms.black_box import BLACK_BOX
 from benchmark_api.jobs.run_jobs import run_jobs
 from experiments import store
 from experiments.runs.black_box import plan
@@ -27,7 +26,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
 def sweep(subject: Subject, results: Path, runs: int, processes: int) -> None:
-    jobs = plan(subject.condition, BLACK_BOX["rea"].Config(), subject.table, results, range(runs))
+    jobs = plan(subject.condition, subject.table, results, range(runs))
     assert run_jobs(jobs, processes) == []
 
 

@@ -16,8 +16,8 @@ from algorithms.black_box import BLACK_BOX
 from benchmark_api import nats
 from benchmark_api.spaces import SearchSpace, SizeSpace
 from benchmark_api.tables.table import Table, TableWriter
-from experiments.runs.black_box import condition_of
 from experiments.runs.run import run
+from experiments.settings import RunSettings
 from tests.speed.subject import Subject, Workload
 
 
@@ -130,5 +130,5 @@ def test_best(benchmark: BenchmarkFixture, sized: Table) -> None:
 @pytest.mark.benchmark(group="table size: 100 queries of rea")
 def test_search_by_size(benchmark: BenchmarkFixture, sized: Table) -> None:
     rea, seeds, view = BLACK_BOX["rea"], count(), sized.search_view(sized.datasets[0])
-    condition = condition_of(rea, rea.Config(), sized, view.dataset, budget=float("inf"), max_queries=100)
-    benchmark(lambda: run(rea, rea.Config(), view, condition, next(seeds)))
+    settings = RunSettings.of(sized, view.dataset, budget=float("inf"), max_queries=100)
+    benchmark(lambda: run(rea, rea.Config(), view, settings, next(seeds)))

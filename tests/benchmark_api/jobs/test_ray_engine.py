@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmark_api.jobs.engines import carry_out
 from benchmark_api.jobs.job import Engine, Event, Finished, Job, Progress, Source, failure_path
+from benchmark_api.jobs.run_jobs import run_jobs
 from benchmark_api.tables.table import Table
 from benchmark_api.training.build import build
 from experiments import store
@@ -122,14 +122,14 @@ def troubled(pieces: Sequence[Job], number: int, folder: Path, times: int, how: 
 
 
 @pytest.fixture
-def pieces(topology_table: Table, tmp_path: Path) -> list[sweep.Piece]:
+def pieces(topology_table: Table, tmp_path: Path) -> list[sweep.BlackBoxJob]:
     return pieces_of(condition_of("rea", topology_table), topology_table, tmp_path / "ray", range(60))
 
 
 @pytest.fixture(scope="module")
 def local(topology_table: Table, tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     folder = tmp_path_factory.mktemp("local")
-    assert carry_out(pieces_of(condition_of("rea", topology_table), topology_table, folder, range(60)), jobs=1) == []
+    assert run_jobs(pieces_of(condition_of("rea", topology_table), topology_table, folder, range(60)), processes=1) == []
     (experiment,) = store.load(folder)
     return experiment
 
@@ -150,7 +150,7 @@ def files_in(folder: Path) -> set[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["killed", "raylet killed"])
 def test_a_piece_is_tried_again_where_its_worker_or_node_dies(
-    how: str, pieces: list[sweep.Piece], local: Experiment, tmp_path: Path, cluster: Cluster
+    how: str, pieces: list[sweep.BlackBoxJob], local: Experiment, tmp_path: Path, cluster: Cluster
 ) -> None:
     work = troubled(pieces, 1, tmp_path / "troubles", 1, how)
     events: list[Event] = []
@@ -160,7 +160,7 @@ def test_a_piece_is_tried_again_where_its_worker_or_node_dies(
             events.append(event)
             yield event
 
-    assert carry_out(work, 2, engine) == []
+    assert run_jobs(work, 2, engine) == []
     (experiment,) = store.load(tmp_path / "ray")
     assert_same(experiment, local)
     for piece in work:  # what the killed worker had told is not told again
@@ -174,10 +174,10 @@ def test_a_piece_is_tried_again_where_its_worker_or_node_dies(
     ("how", "times", "message"), [("killed", 9, "its worker died 2 times"), ("wrong", 1, "something is wrong")]
 )
 def test_a_failing_piece_is_reported_and_the_others_finish(
-    how: str, times: int, message: str, pieces: list[sweep.Piece], tmp_path: Path, cluster: Cluster
+    how: str, times: int, message: str, pieces: list[sweep.BlackBoxJob], tmp_path: Path, cluster: Cluster
 ) -> None:
     work = troubled(pieces, 0, tmp_path / "troubles", times, how)
-    (failure,) = carry_out(work, 2, RayEngine(cluster.address, retries=1))
+    (failure,) = run_jobs(work, 2, RayEngine(cluster.address, retries=1))
     assert failure.job is work[0]
     assert message in failure.reason
     assert failure_path(work[0].path).read_text() == failure.reason
@@ -186,7 +186,7 @@ def test_a_failing_piece_is_reported_and_the_others_finish(
 
 @pytest.mark.slow
 def test_nodes_that_see_neither_table_nor_results(
-    pieces: list[sweep.Piece], local: Experiment, topology_table: Table, cluster: Cluster
+    pieces: list[sweep.BlackBoxJob], local: Experiment, topology_table: Table, cluster: Cluster
 ) -> None:
     if not cluster.hides:
         pytest.skip("this system does not let a process hide a folder from itself")
@@ -196,7 +196,7 @@ def test_nodes_that_see_neither_table_nor_results(
     work = [replace(piece, table_path=table, results=results) for piece in pieces]
     failure_path(work[0].path).parent.mkdir(parents=True)
     failure_path(work[0].path).write_text("of an earlier time")
-    assert carry_out(work, 2, RayEngine(cluster.address)) == []
+    assert run_jobs(work, 2, RayEngine(cluster.address)) == []
     (experiment,) = store.load(results)
     assert_same(experiment, local)
     assert experiment.table_path == str(table)
@@ -243,14 +243,14 @@ def assert_told(error: BaseException | None) -> None:
 
 @pytest.mark.slow
 def test_a_sweep_goes_on_after_the_death_of_the_drivers_node(
-    pieces: list[sweep.Piece], local: Experiment, topology_table: Table, tmp_path: Path
+    pieces: list[sweep.BlackBoxJob], local: Experiment, topology_table: Table, tmp_path: Path
 ) -> None:
     work = troubled(pieces, 1, tmp_path / "troubles", 1, "raylet killed")
-    assert_told(end_of_driver(carry_out, work, 1, RayEngine()))
+    assert_told(end_of_driver(run_jobs, work, 1, RayEngine()))
     assert files_in(tmp_path / "ray") - {".driver"} == {pieces[0].path.name}
     left = pieces_of(condition_of("rea", topology_table), topology_table, tmp_path / "ray", range(60))
     assert left == pieces[1:]
-    assert carry_out(left, 1, RayEngine()) == []
+    assert run_jobs(left, 1, RayEngine()) == []
     (experiment,) = store.load(tmp_path / "ray")
     assert_same(experiment, local)
 
@@ -265,16 +265,16 @@ def test_a_build_goes_on_after_the_death_of_the_drivers_node(tmp_path: Path, bui
 
 
 @pytest.mark.slow
-def test_more_graphics_cards_than_there_are(pieces: list[sweep.Piece], cluster: Cluster) -> None:
+def test_more_graphics_cards_than_there_are(pieces: list[sweep.BlackBoxJob], cluster: Cluster) -> None:
     with pytest.raises(ValueError, match=r"^gpus is 0\.5 for each job, but all of Ray has 0$"):
-        carry_out(pieces, 1, RayEngine(cluster.address, gpus=0.5))
+        run_jobs(pieces, 1, RayEngine(cluster.address, gpus=0.5))
     assert files_in(pieces[0].results) == set()
 
 
 # -- what a worker does that does not see the driver's files, without Ray ------------------------------------------------------
 
 
-def test_a_worker_without_the_results_folder_sends_its_files(pieces: list[sweep.Piece]) -> None:
+def test_a_worker_without_the_results_folder_sends_its_files(pieces: list[sweep.BlackBoxJob]) -> None:
     *units, files, last = ray_engine._work(pieces[0], "a marker that is nowhere", [])
     assert [event.units for event in units] == [25]
     assert isinstance(last, Finished)
@@ -288,7 +288,7 @@ def test_a_worker_without_the_results_folder_sends_its_files(pieces: list[sweep.
 
 
 def test_a_worker_without_the_table_asks_for_it(
-    pieces: list[sweep.Piece], topology_table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pieces: list[sweep.BlackBoxJob], topology_table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = replace(pieces[0], table_path=tmp_path / "not here")
     pieces[0].results.mkdir()
@@ -307,7 +307,7 @@ def test_a_worker_without_the_table_asks_for_it(
     assert experiment.table_path == str(elsewhere.table_path)
 
 
-def test_a_worker_loads_plugins(pieces: list[sweep.Piece], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_loads_plugins(pieces: list[sweep.BlackBoxJob], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "plugin_of_test_ray.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("NAS_ZOO_PLUGINS", "plugin_of_test_ray")

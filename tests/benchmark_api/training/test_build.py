@@ -25,7 +25,7 @@ from benchmark_api.spaces import SizeSpace, TopologySpace
 from benchmark_api.tables.evaluation import Query
 from benchmark_api.tables.evaluator import Accounting, simulated_evaluator
 from benchmark_api.tables.table import Table
-from benchmark_api.training.build import StackPiece, build
+from benchmark_api.training.build import StackJob, build
 from benchmark_api.training.costs import space_costs
 from benchmark_api.training.datasets import load_dataset
 from benchmark_api.training.networks import Skeleton, build_network
@@ -96,9 +96,9 @@ def test_a_search_runs_on_it(tiny: Table) -> None:
 
 
 def test_the_table_does_not_depend_on_interruptions(tiny: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run, runs = StackPiece.run, 0
+    run, runs = StackJob.run, 0
 
-    def interrupted(self: StackPiece) -> Iterator[int]:
+    def interrupted(self: StackJob) -> Iterator[int]:
         nonlocal runs
         runs += 1
         if runs == 2:
@@ -106,7 +106,7 @@ def test_the_table_does_not_depend_on_interruptions(tiny: Table, tmp_path: Path,
             raise KeyboardInterrupt
         return run(self)
 
-    monkeypatch.setattr(StackPiece, "run", interrupted)
+    monkeypatch.setattr(StackJob, "run", interrupted)
     out = tmp_path / "tiny"
     with pytest.raises(KeyboardInterrupt):
         build(PLAN, out, jobs=1, progress=False)
@@ -139,7 +139,7 @@ def test_finished_stacks_of_another_plan_are_refused(tmp_path: Path, monkeypatch
     def fail(*_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(StackPiece, "run", fail)
+    monkeypatch.setattr(StackJob, "run", fail)
     with pytest.raises(KeyboardInterrupt):
         build(PLAN, tmp_path / "t", jobs=1, progress=False)
     with pytest.raises(ValueError, match=r"finished stacks of another build, see plan\.json"):
@@ -250,7 +250,7 @@ def test_a_piece_is_small(tiny: Table) -> None:
     """It goes to a worker without what its plan has worked out."""
     plan = Plan(TOPOLOGY, "digits", Recipe(1, 256), channels=1, cells=1)
     stacks = plan.stacks(Skeleton(10, 1, 1, 1))
-    piece = StackPiece(plan, None, "cpu", 0, tuple(stacks[0]), 0, results=Path("t.build"))
+    piece = StackJob(plan, None, "cpu", 0, tuple(stacks[0]), 0, results=Path("t.build"))
     assert len(pickle.dumps(piece)) < 2_000
     assert pickle.loads(pickle.dumps(piece)) == piece
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from algorithms.black_box import BLACK_BOX
-from benchmark_api.jobs.engines import carry_out
+from benchmark_api.jobs.run_jobs import run_jobs
 from benchmark_api.tables.table import Table
 from experiments import store
 from experiments.report import make_report
@@ -33,7 +33,7 @@ def results(topology_table: Table, tmp_path_factory: pytest.TempPathFactory) -> 
         condition = sweep.condition_of(
             search, search.Config(), topology_table, RunSettings.of(topology_table, dataset, budget=2_000)
         )
-        assert carry_out(sweep.plan(condition, topology_table, folder, range(seeds)), jobs=1) == []
+        assert run_jobs(sweep.plan(condition, topology_table, folder, range(seeds)), processes=1) == []
     return folder
 
 
@@ -153,7 +153,7 @@ def test_the_checklist_notices_what_is_not_done(topology_table: Table, results: 
         condition = sweep.condition_of(
             search, search.Config(), topology_table, RunSettings.of(topology_table, "cifar10", budget=budget)
         )
-        carry_out(sweep.plan(condition, topology_table, tmp_path, range(1)), jobs=1)
+        run_jobs(sweep.plan(condition, topology_table, tmp_path, range(1)), processes=1)
     found = items(topology_table, store.load(tmp_path))
     assert not found["Several runs with different seeds, and their number reported"].followed
     assert not found["The same budget for all methods that are compared"].followed

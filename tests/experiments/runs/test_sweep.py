@@ -18,8 +18,8 @@ import pytest
 
 from algorithms.black_box import BLACK_BOX, BlackBoxSearch, Evaluation, Query
 from benchmark_api.jobs import run_jobs as driver
-from benchmark_api.jobs.engines import carry_out
 from benchmark_api.jobs.job import Event, Failed, Finished, Progress
+from benchmark_api.jobs.run_jobs import run_jobs
 from benchmark_api.tables.table import Table
 from experiments import store
 from experiments.runs import black_box as sweep
@@ -61,7 +61,7 @@ def condition_of(name: str, table: Table, **settings: Any) -> Condition:
     return sweep.condition_of(BLACK_BOX[name], BLACK_BOX[name].Config(), table, of)
 
 
-def pieces_of(condition: Condition, table: Table, results: Path, seeds: range) -> list[sweep.Piece]:
+def pieces_of(condition: Condition, table: Table, results: Path, seeds: range) -> list[sweep.BlackBoxJob]:
     return sweep.plan(condition, table, results, seeds)
 
 
@@ -75,7 +75,7 @@ def uninterrupted(topology_table: Table, tmp_path: Path) -> Experiment:
     """60 runs of regularized evolution, made at once in this process."""
     results = tmp_path / "uninterrupted"
     condition = condition_of("rea", topology_table)
-    assert carry_out(pieces_of(condition, topology_table, results, range(60)), jobs=1) == []
+    assert run_jobs(pieces_of(condition, topology_table, results, range(60)), processes=1) == []
     (experiment,) = store.load(results)
     return experiment
 
@@ -85,7 +85,7 @@ def test_any_number_of_processes_gives_the_same(
     jobs: int, uninterrupted: Experiment, topology_table: Table, tmp_path: Path
 ) -> None:
     condition = condition_of("rea", topology_table)
-    assert carry_out(pieces_of(condition, topology_table, tmp_path / "other", range(60)), jobs) == []
+    assert run_jobs(pieces_of(condition, topology_table, tmp_path / "other", range(60)), jobs) == []
     (experiment,) = store.load(tmp_path / "other")
     assert_same(experiment, uninterrupted)
     names = [path.name for path in sorted((tmp_path / "other").rglob("*.parquet"))]
@@ -95,11 +95,11 @@ def test_any_number_of_processes_gives_the_same(
 def test_only_missing_seeds_are_run(uninterrupted: Experiment, topology_table: Table, tmp_path: Path) -> None:
     results = tmp_path / "results"
     condition = condition_of("rea", topology_table)
-    carry_out(pieces_of(condition, topology_table, results, range(30)), jobs=1)
+    run_jobs(pieces_of(condition, topology_table, results, range(30)), processes=1)
     before = {path: path.stat().st_mtime_ns for path in results.rglob("*.parquet")}
     following = pieces_of(condition, topology_table, results, range(60))
     assert [piece.seeds for piece in following] == [range(30, 50), range(50, 60)]
-    carry_out(following, jobs=1)
+    run_jobs(following, processes=1)
     assert before.items() <= {path: path.stat().st_mtime_ns for path in results.rglob("*.parquet")}.items()
     (experiment,) = store.load(results)
     assert_same(experiment, uninterrupted)
@@ -113,7 +113,7 @@ def test_a_failing_piece_is_reported_and_the_others_finish(
 ) -> None:
     failing.trouble = staticmethod(raise_error)
     condition = condition_of("failing", topology_table)
-    failures = carry_out(pieces_of(condition, topology_table, tmp_path, range(100)), jobs)
+    failures = run_jobs(pieces_of(condition, topology_table, tmp_path, range(100)), jobs)
     failed = {failure.job.path for failure in failures}
     stored = set(tmp_path.rglob("*.parquet"))
     assert 0 < len(failed) < 4
@@ -127,7 +127,7 @@ def test_a_failing_piece_is_reported_and_the_others_finish(
     failing.trouble = staticmethod(lambda: None)  # repaired: the same sweep again does what is left
     left = pieces_of(condition, topology_table, tmp_path, range(100))
     assert {piece.path for piece in left} == failed
-    assert carry_out(left, jobs) == []
+    assert run_jobs(left, jobs) == []
     assert list(tmp_path.rglob("*.failed")) == []
     assert store.stored_seeds(tmp_path, condition) == set(range(100))
 
@@ -139,7 +139,7 @@ def test_a_worker_killed_while_writing_leaves_nothing(
     driver, fsync = os.getpid(), os.fsync
     monkeypatch.setattr(os, "fsync", lambda file: fsync(file) if os.getpid() == driver else os.kill(os.getpid(), signal.SIGKILL))
     condition = condition_of("random", topology_table)
-    failures = carry_out(pieces_of(condition, topology_table, tmp_path, range(30)), jobs=2)
+    failures = run_jobs(pieces_of(condition, topology_table, tmp_path, range(30)), processes=2)
     assert len(failures) == 2
     assert {path.suffix or path.name for path in tmp_path.rglob("*") if path.is_file()} == {".failed", ".lock"}
 
@@ -148,7 +148,7 @@ def test_a_worker_killed_while_writing_leaves_nothing(
 def test_a_worker_that_dies_takes_only_its_piece(failing: type[Failing], topology_table: Table, tmp_path: Path) -> None:
     failing.trouble = staticmethod(lambda: os.kill(os.getpid(), signal.SIGKILL))
     condition = condition_of("failing", topology_table)
-    failures = carry_out(pieces_of(condition, topology_table, tmp_path, range(100)), jobs=2)
+    failures = run_jobs(pieces_of(condition, topology_table, tmp_path, range(100)), processes=2)
     assert 0 < len(failures) < 4
     assert all("exit code -9" in failure.reason for failure in failures)
     assert len(list(tmp_path.rglob("*.parquet"))) == 4 - len(failures)
@@ -170,7 +170,7 @@ def test_any_engine_will_do(topology_table: Table, tmp_path: Path) -> None:
             yield Finished(piece)
 
     condition = condition_of("random", topology_table)
-    assert carry_out(pieces_of(condition, topology_table, tmp_path, range(60)), 3, backwards) == []
+    assert run_jobs(pieces_of(condition, topology_table, tmp_path, range(60)), 3, backwards) == []
     assert store.stored_seeds(tmp_path, condition) == set(range(60))
 
 
@@ -189,7 +189,7 @@ def test_the_bar_ends_where_all_work_is_done(topology_table: Table, tmp_path: Pa
         yield from [Progress(first, 20), Progress(second, 10), Failed(second, "no luck")]
         yield from [Progress(first, 5), Finished(first), Finished(third)]
 
-    (failure,) = carry_out([first, second, third], 1, engine)
+    (failure,) = run_jobs([first, second, third], 1, engine)
     assert failure == Failed(second, "no luck")
     assert updates == [20, 10, 15, 5, 0, 25]
 
@@ -203,7 +203,7 @@ def test_conditions_are_checked_before_anything_runs(topology_table: Table, size
     with pytest.raises(ValueError, match="budget"):
         condition_of("rea", topology_table, budget=-1)
     with pytest.raises(ValueError, match="jobs"):
-        carry_out([], 0)
+        run_jobs([], 0)
 
 
 def test_default_budgets_are_the_papers(topology_table: Table, size_table: Table) -> None:
@@ -236,7 +236,7 @@ def assert_resumes(results: Path, uninterrupted: Experiment, table: Table) -> No
     some = len(store.stored_seeds(results, condition))
     assert 75 <= some < 20_000
     assert some % store.PIECE_SEEDS == 0
-    assert carry_out(pieces_of(condition, table, results, range(60)), jobs=1) == []
+    assert run_jobs(pieces_of(condition, table, results, range(60)), processes=1) == []
     (experiment,) = store.load(results)
     end = experiment.offsets[60]
     assert np.array_equal(experiment.seeds[:60], uninterrupted.seeds)

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from algorithms.black_box import BLACK_BOX
-from benchmark_api.jobs.engines import carry_out
+from benchmark_api.jobs.run_jobs import run_jobs
 from benchmark_api.tables.table import Table
 from experiments.analysis.statistics import MIN_RUNS
 from experiments.report import Report, make_report
@@ -36,7 +36,7 @@ def store_runs(
     search = BLACK_BOX[algorithm]
     config = search.Config(**hyperparameters)
     condition = condition_of(search, config, table, "cifar10", budget=budget)
-    assert not carry_out(plan(condition, config, table, results, range(runs)), jobs=1)
+    assert not run_jobs(plan(condition, config, table, results, range(runs)), processes=1)
 
 
 @pytest.fixture(scope="module")
