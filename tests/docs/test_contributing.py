@@ -28,7 +28,7 @@ def test_where_is_names_one_file_each() -> None:
 
 
 def test_every_path_exists() -> None:
-    for path in re.findall(r"`([\w/]+(?:\.py|/))`", read(PAGE)):
+    for path in re.findall(r"`(\w+/[\w/]*(?:\.py)?)`", read(PAGE)):
         assert (ROOT / path).exists(), path
 
 
