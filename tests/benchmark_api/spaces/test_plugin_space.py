@@ -22,7 +22,7 @@ import sys
 import numpy as np
 from benchmark_api.plugins import load_plugins
 from benchmark_api.spaces import SPACES
-from benchmark_api.tables.evaluator import SimulatedEvaluator
+from benchmark_api.tables.evaluator import Accounting, simulated_evaluator
 from benchmark_api.tables.table import Table
 from algorithms.black_box.regularized_evolution import RegularizedEvolution
 from tests.conftest import write_table
@@ -33,11 +33,11 @@ quality = np.array([sum(space.architecture(index)) / 9 for index in range(len(sp
 write_table(sys.argv[1], space, quality, {"12": range(12)}, np.zeros(len(space), dtype=bool))
 table = Table(sys.argv[1])
 assert table.space == space
-evaluator = SimulatedEvaluator(table.search_view("cifar10"), budget=float("inf"))
+evaluator = simulated_evaluator(table.search_view("cifar10"), Accounting())
 search = RegularizedEvolution(table.space, seed=0)
 for _ in range(200):
     query = search.ask()
-    search.tell(query, evaluator.evaluate(query.architecture))
+    search.tell(query, evaluator.evaluate(query))
 print(table.space.to_string(search.incumbent))
 """
 

@@ -49,7 +49,7 @@ def from_lists(
         code_versions=("1",),
         machines=(),
         table_path="t",
-        **{name: values.astype(DTYPES[name]) for name, values in lists.items()},
+        columns={name: values.astype(DTYPES[name]) for name, values in lists.items()},
     )
 
 

@@ -18,6 +18,7 @@ from benchmark_api.tables.table import Table
 from experiments.analysis.statistics import MIN_RUNS
 from experiments.report import Report, make_report
 from experiments.runs.black_box import condition_of, plan
+from experiments.settings import RunSettings
 from experiments.store import load
 from plots.__main__ import draw, main
 from plots.figures.black_box import anytime_figure, correlation_figure, cost_figure, final_figure
@@ -35,8 +36,8 @@ def store_runs(
 ) -> None:
     search = BLACK_BOX[algorithm]
     config = search.Config(**hyperparameters)
-    condition = condition_of(search, config, table, "cifar10", budget=budget)
-    assert not run_jobs(plan(condition, config, table, results, range(runs)), processes=1)
+    condition = condition_of(search, config, table, RunSettings.of(table, "cifar10", budget=budget))
+    assert not run_jobs(plan(condition, table, results, range(runs)), processes=1)
 
 
 @pytest.fixture(scope="module")
