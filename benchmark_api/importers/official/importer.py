@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
@@ -78,7 +78,7 @@ def _read_folder(source: Path, spool: Spool, workers: int, progress: bool) -> tu
     return space, digest.hexdigest()
 
 
-def _in_workers(function: Callable[..., Any], calls: list[tuple[Any, ...]], workers: int, folder: Path) -> Any:
+def _in_workers(function: Callable[..., Any], calls: list[tuple[Any, ...]], workers: int, folder: Path) -> Iterator[Any]:
     """Yield results as `in_parallel` does; name the files that were being read when a process died."""
     try:
         yield from in_parallel(function, calls, workers)
