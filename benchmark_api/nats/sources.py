@@ -88,7 +88,14 @@ class Records(Mapping[int, Record]):
 
     def trials(self, indices: Iterable[int], dataset: str, hp: str) -> dict[int, int]:
         """Return {number of trials: number of architectures}. KeyError if one was not trained under this schedule."""
-        return dict(Counter(len(self[index][hp].dataset_seed.get(dataset, ())) for index in indices))
+        counts: Counter[int] = Counter()
+        for index in indices:
+            results = self.results(index, hp)
+            try:
+                counts[len(results.get_dataset_seeds(dataset))] += 1
+            except KeyError:
+                counts[0] += 1
+        return dict(counts)
 
 
 class _Split(NamedTuple):
@@ -182,16 +189,6 @@ class TableRecords(Records):
             raise KeyError(setname)
         at = int(accuracy.argmax())
         return int(asked[at]), float(accuracy[at])
-
-    def trials(self, indices: Iterable[int], dataset: str, hp: str) -> dict[int, int]:
-        if self._replaced:
-            return super().trials(indices, dataset, hp)
-        asked = np.fromiter(indices, dtype=np.intp)
-        if asked.size and not self.trained[hp][asked].all():
-            raise KeyError(hp)
-        trainings = self._schedules.get(hp, {}).get(dataset)
-        counts = np.zeros(asked.shape, dtype=int) if trainings is None else trainings.trials[asked]
-        return {number: count for number, count in enumerate(np.bincount(counts).tolist()) if count}
 
 
 class _Row(Results):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 
@@ -78,12 +78,12 @@ def _read_folder(source: Path, spool: Spool, workers: int, progress: bool) -> tu
     return space, digest.hexdigest()
 
 
-def _in_workers(function: Callable[..., Any], calls: list[tuple[Any, ...]], workers: int, folder: Path) -> Any:
+def _in_workers(function: Callable[..., Any], calls: list[tuple[Any, ...]], workers: int, folder: Path) -> Iterator[Any]:
     """Yield results as `in_parallel` does; name the files that were being read when a process died."""
     try:
         yield from in_parallel(function, calls, workers)
     except WorkerDied as error:
-        files = sorted(note.read_text() for note in folder.glob("*.reading"))
+        files = sorted(note.read_text().split("\n")[0] for note in folder.glob("*.reading"))
         reading = f" while reading {' or '.join(files)}: a file made to exhaust time or memory, or" if files else ", perhaps for"
         raise WorkerDied(f"a worker process died{reading} lack of memory; try fewer jobs") from error
 
@@ -92,16 +92,18 @@ def _convert_records(records: list[tuple[int, Path, str]], folder: Path, curves:
     """Spool records (index, file, architecture string); return the parts, and the SHA-256 digests of the files, joined."""
     spool, digests = Spool(folder, curves, prefix=f"{records[0][0]:08d}-"), b""
     note = folder / f"{records[0][0]:08d}.reading"
-    for index, path, text in records:
-        note.write_text(str(path))
-        signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS_LIMIT)  # its signal ends the process
-        with open(path, "rb") as file:
-            hashed = _Hashed(file)
-            data = unpickle.unpack_whole(hashed, str(path))
-        content = unpickle.loads(data, str(path))
-        with named(path):
-            spool.add(index, read_trials(content, index, text))
-        digests += hashed.digest.digest()
+    with open(note, "wb", buffering=0) as reading:
+        for index, path, text in records:
+            reading.seek(0)  # over the name before: to truncate the file takes longer than to read a small record
+            reading.write(f"{path}\n".encode())
+            signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS_LIMIT)  # its signal ends the process
+            with open(path, "rb") as file:
+                hashed = _Hashed(file)
+                data = unpickle.unpack_whole(hashed, str(path))
+            content = unpickle.loads(data, str(path))
+            with named(path):
+                spool.add(index, read_trials(content, index, text))
+            digests += hashed.digest.digest()
     signal.setitimer(signal.ITIMER_VIRTUAL, 0.0)
     note.unlink()
     spool.flush()
