@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -79,8 +78,9 @@ class StatusCommand(ResultsOptions):
 
     def __call__(self) -> int:
         for experiment in store.load(self.results):
-            missing = store.missing_pieces(experiment.seeds.tolist(), range(self.seeds))
-            state = f"missing {_ranges(missing)}" if missing else "complete"
+            missing = store.missing_pieces(experiment.seeds.tolist(), range(self.seeds), block=max(self.seeds, 1))
+            ranges = ", ".join(f"{seeds.start}-{seeds.stop - 1}" if len(seeds) > 1 else f"{seeds.start}" for seeds in missing)
+            state = f"missing {ranges}" if missing else "complete"
             # The table may be elsewhere: the schedule counts as the default.
             name = experiment.label(experiment.schedule)
             print(f"{experiment.space} {experiment.dataset} {name}: {len(experiment.seeds)} runs, {state}")
@@ -93,17 +93,6 @@ class StatusCommand(ResultsOptions):
         for path in store.failures(self.results):
             print(f"failed: {path}: {path.read_text().strip().splitlines()[-1]}")
         return 0
-
-
-def _ranges(pieces: Sequence[range]) -> str:
-    """Return consecutive seeds as text: "25-99, 200-224"."""
-    merged: list[range] = []
-    for piece in pieces:
-        if merged and merged[-1].stop == piece.start:
-            merged[-1] = range(merged[-1].start, piece.stop)
-        else:
-            merged.append(piece)
-    return ", ".join(f"{seeds.start}-{seeds.stop - 1}" if len(seeds) > 1 else f"{seeds.start}" for seeds in merged)
 
 
 @dataclass(frozen=True, kw_only=True)
