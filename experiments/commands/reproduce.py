@@ -52,7 +52,7 @@ class RankingCommand(StoredTableOptions):
                 pieces += plan_ranking(experiment, table, self.results, **sample, device=self.device, root=self.data)
         status = self.parallel.run(pieces, self.results, self.device)
         rankings = store.load(self.results, store.RANKINGS, **filters, **sample)
-        for table, found in tables_of(rankings, self.table) if rankings else []:
+        for table, found in tables_of(rankings, self.table) if rankings else ():
             print(ranking_table(table, found))
         return status
 
@@ -95,8 +95,7 @@ class ReproduceCommand(ResultsOptions):
         """Return the tables with their datasets; refuse options out of range."""
         if not self.table:
             raise ValueError(
-                "no table: name one with --table (make reproduce TABLE=file); "
-                "`python -m benchmark_api import` makes one from an official archive"
+                "no table: name one with --table (make reproduce TABLE=file); `python -m benchmark_api import` makes one"
             )
         if self.seeds < 1 or self.one_shot_seeds < 0:
             counts = f"{self.seeds} and {self.one_shot_seeds}"
@@ -133,7 +132,7 @@ class ReproduceCommand(ResultsOptions):
         for table, dataset in pairs:
             if self.data is None and Setting.of(table, dataset).dataset != "digits":
                 print(
-                    f"one-shot searches on {dataset} are left out: they need its images; name their folder: --data, or make DATA="
+                    f"one-shot searches on {dataset} are left out: name the folder of its images with --data (make DATA=folder)"
                 )
                 continue
             trained.append(table)

@@ -34,12 +34,11 @@ class ListCommand:
                 raise ValueError(f"names must be black-box, one-shot or the space of a one-shot search, got {self.names!r}")
             print("\n".join(names))
             return 0
-        kinds = dict.fromkeys(BLACK_BOX, "black-box, topology and size space")
-        kinds |= {name: f"one-shot, {search.space} space" for name, search in ONE_SHOT.items()}
-        searches: dict[str, Any] = {**BLACK_BOX, **ONE_SHOT}
-        for name, search in searches.items():
+        searches: list[tuple[Any, str]] = [(search, "black-box, topology and size space") for search in BLACK_BOX.values()]
+        searches += [(search, f"one-shot, {search.space} space") for search in ONE_SHOT.values()]
+        for search, kind in searches:
             defaults = ", ".join(f"{option}={value}" for option, value in asdict(search.Config()).items())
-            print(f"{name}\n  {search.title}, {kinds[name]}\n  {search.paper}\n  {defaults or 'no hyperparameters'}")
+            print(f"{search.name}\n  {search.title}, {kind}\n  {search.paper}\n  {defaults or 'no hyperparameters'}")
         return 0
 
 
@@ -58,10 +57,8 @@ class TableCommand(StoredTableOptions):
 
     def __call__(self) -> int:
         filters = given(space=self.space, dataset=self.dataset)
-        experiments: list[AnyExperiment] = [
-            *store.load(self.results, **filters),
-            *store.load(self.results, store.ONE_SHOT_RUNS, **filters),
-        ]
+        kinds = (store.BLACK_BOX_RUNS, store.ONE_SHOT_RUNS)
+        experiments: list[AnyExperiment] = [found for kind in kinds for found in store.load(self.results, kind, **filters)]
         if not experiments:
             raise ValueError(f"{self.results} holds no such run")
         reports = [make_report(table, group, self.protocol) for table, group in tables_of(experiments, self.table)]

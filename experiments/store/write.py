@@ -164,8 +164,8 @@ def _list_array(lists: Sequence[Any], values: pa.Array) -> pa.Array:
 def _constant(value: str | float | None, rows: int, arrow: pa.DataType) -> pa.Array:
     if value is None:
         return pa.nulls(rows, arrow)
-    if pa.types.is_string(arrow):
-        text = str(value).encode()
-        ends = np.arange(rows + 1, dtype=np.int32) * len(text)
-        return pa.StringArray.from_buffers(rows, pa.py_buffer(ends), pa.py_buffer(text * rows))
-    return _numbers(np.full(rows, value), arrow)
+    if not pa.types.is_string(arrow):
+        return _numbers([value] * rows, arrow)
+    text = str(value).encode()
+    ends = np.arange(rows + 1, dtype=np.int32) * len(text)
+    return pa.StringArray.from_buffers(rows, pa.py_buffer(ends), pa.py_buffer(text * rows))
