@@ -94,9 +94,10 @@ class ReproduceCommand(ResultsOptions):
     def _pairs(self) -> list[tuple[Table, str]]:
         """Return the tables with their datasets; refuse options out of range."""
         if not self.table:
-            raise ValueError(
-                "no table: name one with --table (make reproduce TABLE=file); `python -m benchmark_api import` makes one"
+            remedy = (
+                "name one with --table (make reproduce TABLE=file); `python -m benchmark_api import` makes one of an archive"
             )
+            raise ValueError(f"no table: {remedy}")
         if self.seeds < 1 or self.one_shot_seeds < 0:
             counts = f"{self.seeds} and {self.one_shot_seeds}"
             raise ValueError(f"seeds must be at least 1 and one-shot-seeds at least 0, got {counts}")
@@ -131,9 +132,8 @@ class ReproduceCommand(ResultsOptions):
         pieces: list[ResultsJob] = []
         for table, dataset in pairs:
             if self.data is None and Setting.of(table, dataset).dataset != "digits":
-                print(
-                    f"one-shot searches on {dataset} are left out: name the folder of its images with --data (make DATA=folder)"
-                )
+                remedy = "they need its images; name their folder: --data, or make DATA="
+                print(f"one-shot searches on {dataset} are left out: {remedy}")
                 continue
             trained.append(table)
             for search in ONE_SHOT.values():
