@@ -94,9 +94,7 @@ class ReproduceCommand(ResultsOptions):
     def _pairs(self) -> list[tuple[Table, str]]:
         """Return the tables with their datasets; refuse options out of range."""
         if not self.table:
-            remedy = (
-                "name one with --table (make reproduce TABLE=file); `python -m benchmark_api import` makes one of an archive"
-            )
+            remedy = "name one with --table (make reproduce TABLE=file); `python -m benchmark_api import` makes one of an archive"
             raise ValueError(f"no table: {remedy}")
         if self.seeds < 1 or self.one_shot_seeds < 0:
             counts = f"{self.seeds} and {self.one_shot_seeds}"

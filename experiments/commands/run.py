@@ -84,14 +84,8 @@ class RunBlackBox(ResultsOptions):
 
 def subcommands(command: type, searches: Mapping[str, Any]) -> list[Any]:
     """Return the subcommands of `run`, one for each search: a type with name, defaults and description for tyro."""
-    return [
-        Annotated[
-            command,
-            tyro.conf.subcommand(
-                name,
-                default=command(search=Search.of(search), table=tyro.MISSING),
-                description=f"{search.title}: {search.paper}",
-            ),
-        ]
-        for name, search in searches.items()
-    ]
+    found: list[Any] = []
+    for name, search in searches.items():
+        default, text = command(search=Search.of(search), table=tyro.MISSING), f"{search.title}: {search.paper}"
+        found.append(Annotated[command, tyro.conf.subcommand(name, default=default, description=text)])
+    return found

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 
 
-# -- black-box runs ----------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, kw_only=True)
 class Condition(AnyCondition, RunSettings):
     """Everything a black-box run depends on besides its seed and the version of the code.
@@ -86,15 +83,12 @@ class Experiment(Condition, AnyExperiment):
         return np.minimum(self.seconds[self.offsets[1:] - 1], self.budget)
 
 
-# -- one-shot runs -----------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, kw_only=True)
 class OneShotCondition(AnyCondition):
     """Everything a one-shot run depends on besides its seed and the version of the code.
 
     Attributes:
-        execution: how it is computed (`algorithms.one_shot.task.Execution`), as JSON.
+        execution: device and precision (`algorithms.one_shot.task.Execution`), as JSON.
         setting: the images trained on and the skeleton (`experiments.runs.one_shot.Setting`), as JSON.
     """
 
@@ -150,18 +144,15 @@ class OneShotExperiment(OneShotCondition, AnyExperiment):
         return float(self.columns["peak_memory"].max())
 
 
-# -- rankings by supernets -----------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, kw_only=True)
 class RankingCondition(OneShotCondition):
     """A one-shot condition, and how architectures were ranked by its supernets.
 
     Attributes:
-        architectures: size of the sample.
-        sample_seed: of the sample.
-        images: how many images of x-valid each architecture was evaluated on; None for all.
-        device: the device it is computed on.
+        architectures: size of the sample of architectures.
+        sample_seed: seed of the sample.
+        images: number of images of x-valid that each architecture was evaluated on; None for all.
+        device: PyTorch's name of the device.
     """
 
     kind_name: ClassVar[str] = "ranking"

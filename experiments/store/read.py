@@ -37,9 +37,6 @@ class MixedCodeWarning(UserWarning):
     """The runs of one experiment were made by different versions of the code."""
 
 
-# -- experiments ---------------------------------------------------------------------------------------------------------------
-
-
 @overload
 def load(results: str | os.PathLike[str], /, **filters: Any) -> list[Experiment]: ...
 @overload
@@ -174,9 +171,6 @@ def _joined(arrays: Sequence[Array]) -> Array:
         width = max(array.shape[1] for array in arrays)
         arrays = [np.pad(array, ((0, 0), (0, width - array.shape[1])), constant_values=np.nan) for array in arrays]
     return np.concatenate(arrays)
-
-
-# -- files ---------------------------------------------------------------------------------------------------------------------
 
 
 class _Piece:

@@ -37,9 +37,9 @@ class Column(Generic[ValueT]):
 
     Attributes:
         dtype: NumPy type of a number.
-        unit: of a number; empty where it has none.
-        description: what an entry is.
-        name: in the file; by default that of the class attribute.
+        unit: unit of a number; empty if it has none.
+        description: noun phrase for an entry.
+        name: name in the file; by default that of the class attribute.
         axis: index of the numbers of an entry, where an entry is a list of numbers, e.g. "choice".
         ragged: the lists differ in length; they are read as an array padded with NaN.
         by_metric: a file has one column NAME:METRIC for each metric; they are read as one array [entry, metric].
@@ -99,14 +99,14 @@ class AnyCondition(_Rules, ABC):
         dataset: the dataset searched on, as the table names it.
         algorithm: registry name.
         hyperparameters: all of them, as JSON with sorted keys.
-        table_fingerprint: of the table searched on, or that derived architectures are looked up in, as are the next two.
-        table_title: what the table holds.
+        table_fingerprint: fingerprint of the table that is searched on, or that derived architectures are looked up in.
+        table_title: title of the table.
         table_notice: caution that goes into every title; empty for an official archive.
     """
 
     kind_name: ClassVar[str]
     run_options: ClassVar[frozenset[str]] = frozenset()
-    """Names among the stored hyperparameters that are options of the run, and no fields of the search's `Config`."""
+    """Names of stored hyperparameters that are options of the run, not fields of the search's `Config`."""
 
     space: str
     dataset: str
@@ -184,7 +184,7 @@ class AnyExperiment(AnyCondition):
         seeds: [run], int64, ascending.
         offsets: [run + 1], int64.
         wall_seconds: [run], float64.
-        code_versions: those that made the runs, sorted.
+        code_versions: versions of the code that made the runs, sorted.
         machines: interpreter, platform, processor and libraries that the runs were made with, each as sorted pairs.
         table_path: path of the table when the last file was written.
         columns: arrays [entry] or [entry, second axis] by column name.

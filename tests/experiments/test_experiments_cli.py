@@ -118,7 +118,7 @@ def test_options_that_are_not_given_have_defaults_of_the_dataset(
 
 
 def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run Python in a process of its own, as a user does."""
+    """Run Python in a new process, as a user does."""
     variables = {**os.environ, "COLUMNS": "200", **environment}
     return subprocess.run([sys.executable, *arguments], cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
 
