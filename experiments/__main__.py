@@ -1,4 +1,4 @@
-"""`python -m experiments`: run searches, list what is stored, and print results next to the published ones."""
+"""`python -m experiments`: run searches, and print their results next to the published ones."""
 
 from __future__ import annotations
 

@@ -7,10 +7,9 @@ import hashlib
 import inspect
 import platform
 import sysconfig
-from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +34,11 @@ def code_version(*parts: Any) -> str:
         *parts: classes and functions that determine the run: the search, the space, the loop that runs them, ...
     """
     sources = _Sources({part.__module__.partition(".")[0] for part in parts})
-    bases = (base for part in parts for base in (inspect.getmro(part) if inspect.isclass(part) else (part,)))
+    modules = [base.__module__ for part in parts for base in (inspect.getmro(part) if inspect.isclass(part) else (part,))]
     digest = hashlib.sha256()
-    for module in sorted(sources.closure({base.__module__ for base in bases})):
-        text = sources.file(module).read_bytes()
-        digest.update(f"{module} {len(text)}\n".encode())
-        digest.update(text)
+    for module, path in sorted(sources.closure(modules).items()):
+        text = path.read_bytes()
+        digest.update(f"{module} {len(text)}\n".encode() + text)
     return f"{_version('nas-zoo')}+{digest.hexdigest()[:8]}"
 
 
@@ -54,26 +52,27 @@ class _Sources:
     def __init__(self, tops: set[str]) -> None:
         self._tops = tops
 
-    def closure(self, modules: set[str]) -> set[str]:
-        """Return modules and all that they import, without libraries and neutral modules."""
-        found: set[str] = set()
-        pending = list(modules)
+    def closure(self, modules: list[str]) -> dict[str, Path]:
+        """Return the files of modules and of all that they import, without libraries and neutral modules."""
+        found: dict[str, Path] = {}
+        pending = [*modules]
         while pending:
             module = pending.pop()
             neutral = any(f"{module}.".startswith(f"{name}.") for name in _NEUTRAL)
-            if module not in found and not neutral and self._is_local(module):
-                found.add(module)
-                pending += self._imports(module)
+            if module not in found and not neutral and (path := self._file(module)):
+                found[module] = path
+                pending += [self._definer(source, name) for source, name, _ in _imports(module, path)]
         return found
 
-    def file(self, module: str) -> Path:
-        """Return the source file of a local module; it may not exist."""
+    def _file(self, module: str) -> Path | None:
+        """Return the source file of a module; None for those of libraries."""
         top, *rest = module.split(".")
-        path = (self._folder(top) or Path()).joinpath(top, *rest)
-        return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-
-    def _is_local(self, module: str) -> bool:
-        return self._folder(module.partition(".")[0]) is not None and self.file(module).exists()
+        folder = self._folder(top)
+        if folder is None:
+            return None
+        path = folder.joinpath(top, *rest)
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        return path if path.exists() else None
 
     def _folder(self, top: str) -> Path | None:
         """Return the folder that holds a top-level module or package; None for those of libraries."""
@@ -86,36 +85,33 @@ class _Sources:
         folder = path.parent.parent if path.name == "__init__.py" else path.parent
         return folder if top in self._tops or not any(map(folder.is_relative_to, _LIBRARIES)) else None
 
-    def _imports(self, module: str) -> Iterator[str]:
-        """Yield the modules that a module's import statements name."""
-        for node in _import_statements(self.file(module).read_bytes()):
-            if isinstance(node, ast.ImportFrom):
-                package = self._absolute(module, node)
-                yield from (self._definer(package, alias.name) for alias in node.names)
-            else:
-                yield from (alias.name for alias in node.names)
-
     def _definer(self, module: str, name: str) -> str:
         """Return the module that defines a name which can be imported from a module."""
-        submodule = f"{module}.{name}"
-        if self._is_local(submodule):
-            return submodule
-        if self._is_local(module) and self.file(module).name == "__init__.py":
-            for node in _import_statements(self.file(module).read_bytes()):
-                for alias in node.names:
-                    if isinstance(node, ast.ImportFrom) and name == (alias.asname or alias.name):
-                        return self._definer(self._absolute(module, node), alias.name)
+        if name and self._file(f"{module}.{name}"):
+            return f"{module}.{name}"
+        path = self._file(module)
+        if path and path.name == "__init__.py":
+            for source, original, alias in _imports(module, path):
+                if name and alias == name:
+                    return self._definer(source, original)
         return module
 
-    def _absolute(self, module: str, node: ast.ImportFrom) -> str:
-        """Return the module that a `from` statement of another module names."""
-        parts = f"{module}.__init__".split(".") if self.file(module).name == "__init__.py" else module.split(".")
-        return ".".join([*(parts[: -node.level] if node.level else ()), *filter(None, [node.module])])
+
+def _imports(module: str, path: Path) -> list[tuple[str, str, str]]:
+    """Return all imports of a module, also those inside functions: module, name and alias, the latter two empty for `import`."""
+    found = []
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    for node in _import_statements(path.read_bytes()):
+        if isinstance(node, ast.ImportFrom):
+            source = resolve_name("." * node.level + (node.module or ""), package)
+            found += [(source, alias.name, alias.asname or alias.name) for alias in node.names]
+        else:
+            found += [(alias.name, "", "") for alias in node.names]
+    return found
 
 
 @cache
 def _import_statements(source: bytes) -> list[ast.Import | ast.ImportFrom]:
-    """Return all import statements of a module's source, also those inside functions."""
     return [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom)]
 
 

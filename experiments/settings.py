@@ -2,68 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from benchmark_api.tables.evaluator import Accounting
 from benchmark_api.tables.table import Table
 
+TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
+"""Names of datasets in figures, where they are not the key."""
 
-class DatasetFacts(NamedTuple):
-    """Facts about a dataset.
-
-    Attributes:
-        title: name in figures.
-        budgets: default budgets by space, simulated seconds: those of the NATS-Bench paper, and 200 average evaluations of the
-            embedded tables.
-    """
-
-    title: str
-    budgets: Mapping[str, float]
-
-
-DATASETS = {
-    "cifar10": DatasetFacts("CIFAR-10", {"topology": 20_000.0, "size": 20_000.0}),
-    "cifar100": DatasetFacts("CIFAR-100", {"topology": 40_000.0, "size": 40_000.0}),
-    "ImageNet16-120": DatasetFacts("ImageNet16-120", {"topology": 120_000.0, "size": 60_000.0}),
-    "digits": DatasetFacts("digits", {"topology": 50.0, "size": 24.0}),
+BUDGETS = {
+    ("topology", "cifar10"): 20_000.0,
+    ("topology", "cifar100"): 40_000.0,
+    ("topology", "ImageNet16-120"): 120_000.0,
+    ("topology", "digits"): 50.0,
+    ("size", "cifar10"): 20_000.0,
+    ("size", "cifar100"): 40_000.0,
+    ("size", "ImageNet16-120"): 60_000.0,
+    ("size", "digits"): 24.0,
 }
-"""Known datasets by key. A table may have others, which need an explicit budget."""
+"""Default budgets by space and dataset, simulated seconds: those of the NATS-Bench paper, and 200 average evaluations of the
+embedded tables. Other datasets need an explicit budget."""
 
 
 def dataset_title(dataset: str) -> str:
-    """Return the name of a dataset in figures: its key where nothing else is known."""
-    return DATASETS[dataset].title if dataset in DATASETS else dataset
+    """Return the name of a dataset in figures."""
+    return TITLES.get(dataset, dataset)
 
 
-def default_budget(space: str, dataset: str) -> float | None:
-    """Return the default budget in simulated seconds; None where there is none."""
-    return DATASETS[dataset].budgets.get(space) if dataset in DATASETS else None
+def default_config(search_class: Any, dataset: str) -> Any:
+    """Return the default hyperparameters of a search, which depend on the dataset if it is a one-shot search."""
+    by_dataset = getattr(search_class, "default_config", None)
+    return by_dataset(dataset) if by_dataset else search_class.Config()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Objective:
-    """What a black-box run maximises: validation accuracy after a schedule.
+class RunSettings(Accounting):
+    """Settings of a run. The budget may be infinite with `max_queries`.
 
     Attributes:
         space: name of the search space.
         dataset: the dataset searched on.
-        schedule: the schedule, named by its epochs.
+        schedule: the schedule whose validation accuracy is the objective, named by its epochs.
+
+    Raises:
+        ValueError: a value is out of range, or nothing would ever end the run.
     """
 
     space: str
     dataset: str
     schedule: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunSettings(Accounting, Objective):  # in this order of bases the fields of the objective come first, as in stored files
-    """Settings of a run: space, dataset, schedule, budget and cost accounting. The budget may be infinite with `max_queries`.
-
-    Raises:
-        ValueError: a value is out of range, or nothing would ever end the run.
-    """
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -87,8 +75,7 @@ class RunSettings(Accounting, Objective):  # in this order of bases the fields o
             ValueError: a value is out of range, or there is no default budget.
         """
         space = table.space.name
-        if budget is None:
-            budget = default_budget(space, dataset)
+        budget = BUDGETS.get((space, dataset)) if budget is None else budget
         if budget is None:
             raise ValueError(f"no default budget for {dataset} in the {space} space: give one in simulated seconds (--budget)")
         return cls(space=space, dataset=dataset, schedule=schedule or table.search_schedule, budget=budget, **accounting)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +19,12 @@ from experiments.report import tables_of
 from experiments.store import AnyExperiment
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """Result of checking one experiment or file.
 
     Attributes:
         what: the experiment or file.
-        problem: what is wrong; empty where all is well.
+        problem: the error found; empty if there is none.
         checked: what was checked.
     """
 
@@ -36,25 +34,12 @@ class Finding:
 
 
 def verify(
-    results: Path,
-    sample: int,
-    one_shot: bool = False,
-    seed: int = 0,
-    table: Path | None = None,
-    data: Path | None = None,
+    results: Path, sample: int, one_shot: bool = False, seed: int = 0, table: Path | None = None, data: Path | None = None
 ) -> Iterator[Finding]:
-    """Check all experiments of a results folder.
+    """Check all experiments of a results folder; the arguments are the options of the command `verify`.
 
     Every file is read whole: its checksums, its columns, and whether it lies where its rows belong. Then some runs of each
     experiment are repeated with the same seeds and compared bit for bit.
-
-    Args:
-        results: the folder.
-        sample: number of runs of each experiment to repeat.
-        one_shot: repeat runs of one-shot searches too, which trains supernets.
-        seed: of the sample.
-        table: path of the table; None for its path when the runs were made.
-        data: folder of the dataset's files, for one-shot searches; digits need none.
 
     Raises:
         FileNotFoundError: there is no such folder, or a table is missing.
@@ -103,10 +88,8 @@ def _repeats(experiment: AnyExperiment, seed: int, table: Table, data: Path | No
         (again,) = store.load(folder, experiment.kind)
         run = int(np.searchsorted(experiment.seeds, seed))
         entries = slice(experiment.offsets[run], experiment.offsets[run + 1])
-        measured = {name for name, column in experiment.kind.columns.items() if column.measured}
-        return all(
-            _equal(experiment.columns[name][entries], again.columns[name]) for name in experiment.columns if name not in measured
-        )
+        compared = set(experiment.columns) - {name for name, column in experiment.kind.columns.items() if column.measured}
+        return all(_equal(experiment.columns[name][entries], again.columns[name]) for name in compared)
 
 
 def _equal(stored: npt.NDArray[Any], again: npt.NDArray[Any]) -> bool:
@@ -117,6 +100,6 @@ def _equal(stored: npt.NDArray[Any], again: npt.NDArray[Any]) -> bool:
 
 
 def _job(experiment: AnyExperiment, seed: int, table: Table, results: Path, data: Path | None) -> Any:
-    """Return the job that makes a run of an experiment, with other results."""
+    """Return the job that repeats a run of an experiment and stores it in another results folder."""
     runs = import_module(experiment.kind.runs)
     return runs.piece_of(experiment.condition, range(seed, seed + 1), table, results, data)

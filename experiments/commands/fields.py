@@ -44,18 +44,15 @@ def field_options(info: StructTypeInfo) -> StructConstructorSpec | None:
         given = {name: value for name, value in values.items() if value is not None or name not in defaults}
         return FieldOptions(fields_of, defaults, given)
 
-    fields = (_with_default(_with_bounds(each, bounds.get(each.name)), defaults.get(each.name)) for each in spec.fields)
+    fields = (_option(each, bounds.get(each.name), defaults.get(each.name)) for each in spec.fields)
     return StructConstructorSpec(options, tuple(fields))
 
 
-def _with_bounds(option: StructFieldSpec, limit: Limit | None) -> StructFieldSpec:
-    if limit is None or limit.bound is None:
-        return option
-    text = option.helptext() if callable(option.helptext) else option.helptext
-    return replace(option, helptext=f"{text or ''} {'Each must' if limit.each else 'Must'} be {limit}.".strip())
-
-
-def _with_default(option: StructFieldSpec, default: str | None) -> StructFieldSpec:
+def _option(option: StructFieldSpec, limit: Limit | None, default: str | None) -> StructFieldSpec:
+    """Return an option whose help has its bound and, in place of its default, the text of one that depends on the dataset."""
+    if limit and limit.bound:
+        text = option.helptext() if callable(option.helptext) else option.helptext
+        option = replace(option, helptext=f"{text or ''} {'Each must' if limit.each else 'Must'} be {limit}.".strip())
     if default is None:
         return option
     shown = tyro.conf.arg(help_behavior_hint=f"(default: {default})")

@@ -37,14 +37,9 @@ class JobOptions(ParallelOptions):
     """Number of processes; by default one per processor, or one for one-shot searches on another device than the CPU."""
 
     def run(self, pieces: Sequence[ResultsJob], results: Path, device: str = "cpu") -> int:
-        """Run jobs and print a summary; returns the exit status.
-
-        Args:
-            pieces: jobs that write to the results folder.
-            results: the results folder.
-            device: device of the jobs; several processes on one graphics card would share its memory.
-        """
+        """Run jobs that write to a results folder and print a summary; return the exit status."""
         started = time.perf_counter()
+        # Several processes on one graphics card would share its memory.
         jobs = self.jobs if self.jobs is not None else available_processors() if device == "cpu" else 1
         failures = run_jobs(pieces, jobs, self.make_engine())
         runs = sum(len(piece.seeds) for piece in pieces)

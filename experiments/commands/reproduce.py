@@ -52,7 +52,7 @@ class RankingCommand(StoredTableOptions):
                 pieces += plan_ranking(experiment, table, self.results, **sample, device=self.device, root=self.data)
         status = self.parallel.run(pieces, self.results, self.device)
         rankings = store.load(self.results, store.RANKINGS, **filters, **sample)
-        for table, found in tables_of(rankings, self.table) if rankings else []:
+        for table, found in tables_of(rankings, self.table) if rankings else ():
             print(ranking_table(table, found))
         return status
 
@@ -94,10 +94,8 @@ class ReproduceCommand(ResultsOptions):
     def _pairs(self) -> list[tuple[Table, str]]:
         """Return the tables with their datasets; refuse options out of range."""
         if not self.table:
-            raise ValueError(
-                "no table: name one with --table (make reproduce TABLE=file); "
-                "`python -m benchmark_api import` makes one from an official archive"
-            )
+            remedy = "name one with --table (make reproduce TABLE=file); `python -m benchmark_api import` makes one of an archive"
+            raise ValueError(f"no table: {remedy}")
         if self.seeds < 1 or self.one_shot_seeds < 0:
             counts = f"{self.seeds} and {self.one_shot_seeds}"
             raise ValueError(f"seeds must be at least 1 and one-shot-seeds at least 0, got {counts}")
@@ -132,9 +130,8 @@ class ReproduceCommand(ResultsOptions):
         pieces: list[ResultsJob] = []
         for table, dataset in pairs:
             if self.data is None and Setting.of(table, dataset).dataset != "digits":
-                print(
-                    f"one-shot searches on {dataset} are left out: they need its images; name their folder: --data, or make DATA="
-                )
+                remedy = "they need its images; name their folder: --data, or make DATA="
+                print(f"one-shot searches on {dataset} are left out: {remedy}")
                 continue
             trained.append(table)
             for search in ONE_SHOT.values():

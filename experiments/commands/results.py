@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -35,12 +34,11 @@ class ListCommand:
                 raise ValueError(f"names must be black-box, one-shot or the space of a one-shot search, got {self.names!r}")
             print("\n".join(names))
             return 0
-        kinds = dict.fromkeys(BLACK_BOX, "black-box, topology and size space")
-        kinds |= {name: f"one-shot, {search.space} space" for name, search in ONE_SHOT.items()}
-        searches: dict[str, Any] = {**BLACK_BOX, **ONE_SHOT}
-        for name, search in searches.items():
+        searches: list[tuple[Any, str]] = [(search, "black-box, topology and size space") for search in BLACK_BOX.values()]
+        searches += [(search, f"one-shot, {search.space} space") for search in ONE_SHOT.values()]
+        for search, kind in searches:
             defaults = ", ".join(f"{option}={value}" for option, value in asdict(search.Config()).items())
-            print(f"{name}\n  {search.title}, {kinds[name]}\n  {search.paper}\n  {defaults or 'no hyperparameters'}")
+            print(f"{search.name}\n  {search.title}, {kind}\n  {search.paper}\n  {defaults or 'no hyperparameters'}")
         return 0
 
 
@@ -59,10 +57,8 @@ class TableCommand(StoredTableOptions):
 
     def __call__(self) -> int:
         filters = given(space=self.space, dataset=self.dataset)
-        experiments: list[AnyExperiment] = [
-            *store.load(self.results, **filters),
-            *store.load(self.results, store.ONE_SHOT_RUNS, **filters),
-        ]
+        kinds = (store.BLACK_BOX_RUNS, store.ONE_SHOT_RUNS)
+        experiments: list[AnyExperiment] = [found for kind in kinds for found in store.load(self.results, kind, **filters)]
         if not experiments:
             raise ValueError(f"{self.results} holds no such run")
         reports = [make_report(table, group, self.protocol) for table, group in tables_of(experiments, self.table)]
@@ -79,8 +75,9 @@ class StatusCommand(ResultsOptions):
 
     def __call__(self) -> int:
         for experiment in store.load(self.results):
-            missing = store.missing_pieces(experiment.seeds.tolist(), range(self.seeds))
-            state = f"missing {_ranges(missing)}" if missing else "complete"
+            missing = store.missing_pieces(experiment.seeds.tolist(), range(self.seeds), block=max(self.seeds, 1))
+            ranges = ", ".join(f"{seeds.start}-{seeds.stop - 1}" if len(seeds) > 1 else f"{seeds.start}" for seeds in missing)
+            state = f"missing {ranges}" if missing else "complete"
             # The table may be elsewhere: the schedule counts as the default.
             name = experiment.label(experiment.schedule)
             print(f"{experiment.space} {experiment.dataset} {name}: {len(experiment.seeds)} runs, {state}")
@@ -93,17 +90,6 @@ class StatusCommand(ResultsOptions):
         for path in store.failures(self.results):
             print(f"failed: {path}: {path.read_text().strip().splitlines()[-1]}")
         return 0
-
-
-def _ranges(pieces: Sequence[range]) -> str:
-    """Return consecutive seeds as text: "25-99, 200-224"."""
-    merged: list[range] = []
-    for piece in pieces:
-        if merged and merged[-1].stop == piece.start:
-            merged[-1] = range(merged[-1].start, piece.stop)
-        else:
-            merged.append(piece)
-    return ", ".join(f"{seeds.start}-{seeds.stop - 1}" if len(seeds) > 1 else f"{seeds.start}" for seeds in merged)
 
 
 @dataclass(frozen=True, kw_only=True)

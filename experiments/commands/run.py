@@ -9,13 +9,12 @@ from typing import Annotated, Any
 
 import tyro
 
-from algorithms.black_box import BLACK_BOX
 from benchmark_api.tables.evaluator import Accounting
 from benchmark_api.tables.table import Table
 from experiments.commands.fields import FieldOptions
 from experiments.commands.options import JobOptions, ResultsOptions
 from experiments.runs import black_box
-from experiments.settings import RunSettings
+from experiments.settings import RunSettings, default_config
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Search:
     @classmethod
     def of(cls, search_class: Any) -> Search:
         """Return a search with the default hyperparameters of each dataset."""
-        usual, digits = (asdict(_default_config(search_class, dataset)) for dataset in ("cifar10", "digits"))
+        usual, digits = (asdict(default_config(search_class, dataset)) for dataset in ("cifar10", "digits"))
         defaults = {name: f"{usual[name]}; on digits: {value}" for name, value in digits.items() if value != usual[name]}
         return cls(search_class, FieldOptions(search_class.Config, defaults))
 
@@ -38,11 +37,7 @@ class Search:
         Raises:
             ValueError: a hyperparameter is out of range.
         """
-        return replace(_default_config(self.search_class, dataset), **self.hyperparameters.given)
-
-
-def _default_config(search_class: Any, dataset: str) -> Any:
-    return search_class.Config() if search_class.name in BLACK_BOX else search_class.default_config(dataset)
+        return replace(default_config(self.search_class, dataset), **self.hyperparameters.given)
 
 
 ACCOUNTING = FieldOptions(Accounting, {"budget": "that of the NATS-Bench paper, or of docs/embedded.md on digits"})
@@ -89,14 +84,8 @@ class RunBlackBox(ResultsOptions):
 
 def subcommands(command: type, searches: Mapping[str, Any]) -> list[Any]:
     """Return the subcommands of `run`, one for each search: a type with name, defaults and description for tyro."""
-    return [
-        Annotated[
-            command,
-            tyro.conf.subcommand(
-                name,
-                default=command(search=Search.of(search), table=tyro.MISSING),
-                description=f"{search.title}: {search.paper}",
-            ),
-        ]
-        for name, search in searches.items()
-    ]
+    found: list[Any] = []
+    for name, search in searches.items():
+        default, text = command(search=Search.of(search), table=tyro.MISSING), f"{search.title}: {search.paper}"
+        found.append(Annotated[command, tyro.conf.subcommand(name, default=default, description=text)])
+    return found

@@ -14,7 +14,7 @@ from experiments.analysis.statistics import MIN_RUNS, Comparison, Summary, compa
 from experiments.analysis.trajectories import Readout, final_architectures, final_values, seconds_to_reach
 from experiments.report import published
 from experiments.report.lookup import full_training_accuracy
-from experiments.store import SAME_RESULT, AnyCondition, AnyExperiment
+from experiments.store import KINDS, SAME_RESULT, AnyCondition, AnyExperiment
 
 NAN = float("nan")
 
@@ -142,7 +142,7 @@ def reading_order(condition: AnyCondition) -> tuple[int, int, str, str]:
     """Sort key of experiments: by kind, and within a kind the published ones first."""
     order = [row.algorithm for row in published.TOPOLOGY]
     known = order.index(condition.algorithm) if condition.algorithm in order else len(order)
-    return condition.kind.order, known, condition.algorithm, condition.hyperparameters
+    return list(KINDS).index(condition.kind_name), known, condition.algorithm, condition.hyperparameters
 
 
 def _dataset_report(table: Table, dataset: str, experiments: Sequence[AnyExperiment], readout: Readout) -> DatasetReport:

@@ -1,9 +1,10 @@
-"""Kinds of runs: black-box searches on a table, one-shot searches, and rankings of architectures by a trained supernet."""
+"""Kinds of runs: black-box searches, one-shot searches, and rankings of architectures by a trained supernet."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,16 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.black_box import BLACK_BOX
-from experiments.settings import RunSettings, default_budget
-from experiments.store.schema import KINDS, AnyCondition, AnyExperiment, Column, Kind, differences, parsed
+from benchmark_api.tables.evaluator import Accounting
+from experiments.settings import BUDGETS, RunSettings
+from experiments.store.schema import KINDS, AnyCondition, AnyExperiment, Column, Kind, differences
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 FloatArray = npt.NDArray[np.float64]
-
-
-# -- black-box runs ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,18 +42,16 @@ class Condition(AnyCondition, RunSettings):
     def search_class(self) -> type[Any] | None:
         return BLACK_BOX.get(self.algorithm)
 
-    def default_config(self, search_class: type[Any]) -> Any:
-        return search_class.Config()
-
     def settings(self) -> dict[str, Any]:
-        names = [field.name for field in fields(RunSettings) if field.name not in ("space", "dataset")]
-        return {name: value for name in (*names, "incumbent_rule") if (value := getattr(self, name)) is not None}
+        names = ("schedule", *(field.name for field in fields(Accounting)), "incumbent_rule")
+        return {name: value for name in names if (value := getattr(self, name)) is not None}
 
-    def changed_settings(self, search_schedule: str) -> dict[str, Any]:
-        defaults = {field.name: field.default for field in fields(RunSettings) if field.default is not MISSING}
-        defaults.pop("budget", None)  # depends on the dataset
-        usual = defaults | {"schedule": search_schedule, "budget": default_budget(self.space, self.dataset)}
-        return {name: getattr(self, name) for name, value in usual.items() if getattr(self, name) != value}
+    def deviations(self, search_schedule: str) -> dict[str, Any]:
+        usual = asdict(Accounting())
+        del usual["budget"]  # depends on the dataset
+        usual |= {"schedule": search_schedule, "budget": BUDGETS.get((self.space, self.dataset))}
+        changed = {name: getattr(self, name) for name, value in usual.items() if getattr(self, name) != value}
+        return changed | super().deviations(search_schedule)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,17 +67,12 @@ class Experiment(Condition, AnyExperiment):
     incumbent = Column[npt.NDArray[np.int32] | None](
         np.int32, "", "number in the run of the incumbent's evaluation, -1 for none", optional=True
     )
-    _costs = Column[None](np.float64, "", "value of a metric of the table", name="costs", by_metric=True, optional=True)
+    costs = Column[FloatArray | None](np.float64, "", "value of a metric of the table", by_metric=True, optional=True)
 
     @property
     def cost_names(self) -> tuple[str, ...]:
         """Names of the metrics in `costs`; empty where the search needs none."""
         return tuple(name.partition(":")[2] for name in self.columns if name.startswith("costs:"))
-
-    @property
-    def costs(self) -> FloatArray | None:
-        """Costs of the evaluated architectures [evaluation, metric]; None where the search needs none."""
-        return np.stack([self.columns[f"costs:{name}"] for name in self.cost_names], axis=1) if self.cost_names else None
 
     @property
     def clock(self) -> FloatArray:
@@ -91,15 +83,12 @@ class Experiment(Condition, AnyExperiment):
         return np.minimum(self.seconds[self.offsets[1:] - 1], self.budget)
 
 
-# -- one-shot runs -----------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, kw_only=True)
 class OneShotCondition(AnyCondition):
     """Everything a one-shot run depends on besides its seed and the version of the code.
 
     Attributes:
-        execution: how it is computed (`algorithms.one_shot.task.Execution`), as JSON.
+        execution: device and precision (`algorithms.one_shot.task.Execution`), as JSON.
         setting: the images trained on and the skeleton (`experiments.runs.one_shot.Setting`), as JSON.
     """
 
@@ -117,19 +106,14 @@ class OneShotCondition(AnyCondition):
 
         return ONE_SHOT.get(self.algorithm)
 
-    def default_config(self, search_class: type[Any]) -> Any:
-        return search_class.default_config(self.dataset)
-
     def execution_values(self) -> dict[str, Any]:
-        """Parse how the run is computed."""
-        return parsed(self.execution)
-
-    def setting_values(self) -> dict[str, Any]:
-        """Parse the images trained on and the skeleton."""
-        return parsed(self.setting)
+        """Return the fields of `execution`."""
+        values: dict[str, Any] = json.loads(self.execution)
+        return values
 
     def settings(self) -> dict[str, Any]:
-        return self.execution_values() | {f"trained on {name}": value for name, value in self.setting_values().items()}
+        setting = json.loads(self.setting)
+        return self.execution_values() | {f"trained on {name}": value for name, value in setting.items()}
 
     def deviations(self, search_schedule: str) -> dict[str, Any]:
         from algorithms.one_shot.task import Execution
@@ -151,11 +135,6 @@ class OneShotExperiment(OneShotCondition, AnyExperiment):
         return [*super().declared_columns(), *(Column(**vars(metric)) for metric in EPOCH_METRICS)]
 
     @property
-    def arch_weights(self) -> FloatArray:
-        """Weights of the choices [epoch, choice], decision after decision."""
-        return self.columns["arch_weights"]
-
-    @property
     def clock(self) -> FloatArray:
         seconds = self.columns["train_seconds"] + self.columns["derive_seconds"]
         return np.concatenate([np.cumsum(seconds[start:stop]) for start, stop in pairwise(self.offsets)])
@@ -165,18 +144,15 @@ class OneShotExperiment(OneShotCondition, AnyExperiment):
         return float(self.columns["peak_memory"].max())
 
 
-# -- rankings by supernets -----------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, kw_only=True)
 class RankingCondition(OneShotCondition):
     """A one-shot condition, and how architectures were ranked by its supernets.
 
     Attributes:
-        architectures: size of the sample.
-        sample_seed: of the sample.
-        images: how many images of x-valid each architecture was evaluated on; None for all.
-        device: the device it is computed on.
+        architectures: size of the sample of architectures.
+        sample_seed: seed of the sample.
+        images: number of images of x-valid that each architecture was evaluated on; None for all.
+        device: PyTorch's name of the device.
     """
 
     kind_name: ClassVar[str] = "ranking"

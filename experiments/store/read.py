@@ -18,13 +18,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from experiments.store.kinds import BLACK_BOX_RUNS, Experiment
-from experiments.store.schema import KINDS, RUN_COLUMNS, AnyCondition, Column, ConditionT, ExperimentT, Kind
+from experiments.store.schema import KINDS, RUN_COLUMNS, AnyCondition, Column, ExperimentT, Kind
 from experiments.store.write import SCHEMA_VERSION, piece_path
 
 KEPT_BYTES = 2**28
 """Memory for the columns of experiments loaded together; those of one experiment are kept whatever their size."""
 
 Array = npt.NDArray[Any]
+Kept = OrderedDict[Path, dict[str, Array]]
+"""Columns in memory by the first file of their experiment; those used last come last."""
 
 
 class StoreError(ValueError):
@@ -35,14 +37,11 @@ class MixedCodeWarning(UserWarning):
     """The runs of one experiment were made by different versions of the code."""
 
 
-# -- experiments ---------------------------------------------------------------------------------------------------------------
-
-
 @overload
 def load(results: str | os.PathLike[str], /, **filters: Any) -> list[Experiment]: ...
 @overload
-def load(results: str | os.PathLike[str], kind: Kind[ConditionT, ExperimentT], /, **filters: Any) -> list[ExperimentT]: ...
-def load(results: str | os.PathLike[str], kind: Kind[Any, Any] = BLACK_BOX_RUNS, /, **filters: Any) -> list[Any]:
+def load(results: str | os.PathLike[str], kind: Kind[ExperimentT], /, **filters: Any) -> list[ExperimentT]: ...
+def load(results: str | os.PathLike[str], kind: Kind[Any] = BLACK_BOX_RUNS, /, **filters: Any) -> list[Any]:
     """Load all experiments of one kind, ordered by space, dataset, algorithm and condition.
 
     All columns are read and checked. Those of the experiments used last stay in memory, up to `KEPT_BYTES`; others are read
@@ -64,10 +63,9 @@ def load(results: str | os.PathLike[str], kind: Kind[Any, Any] = BLACK_BOX_RUNS,
     root = Path(results)
     if not root.is_dir():
         raise FileNotFoundError(f"no results folder {root}")
-    unknown = filters.keys() - kind.fields.keys()
-    if unknown:
+    if unknown := filters.keys() - kind.fields.keys():
         raise ValueError(f"unknown filters {sorted(unknown)}; expected some of {', '.join(kind.fields)}")
-    kept: OrderedDict[Path, dict[str, Array]] = OrderedDict()
+    kept: Kept = OrderedDict()
     experiments = []
     for _, paths in groupby(sorted(root.rglob("*.parquet")), key=lambda path: path.parent):
         headers = [(path, *_header(path)) for path in paths]
@@ -86,8 +84,7 @@ def stored_seeds(results: str | os.PathLike[str], condition: AnyCondition) -> se
     """
     root = Path(results)
     pieces = [_Piece(root, path, *_header(path)) for path in sorted((root / condition.folder()).glob("*.parquet"))]
-    _check_together(condition, pieces)
-    return {int(seed) for piece in pieces for seed in piece.seeds}
+    return {int(seed) for piece in _in_order(condition, pieces) for seed in piece.seeds}
 
 
 def failures(results: Path) -> list[Path]:
@@ -95,8 +92,8 @@ def failures(results: Path) -> list[Path]:
     return [note for note in sorted(results.rglob("*.failed")) if not note.with_suffix(".parquet").exists()]
 
 
-def _check_together(condition: AnyCondition, pieces: Sequence[_Piece]) -> None:
-    """Raise where a piece is not of the condition, or a seed is stored twice."""
+def _in_order(condition: AnyCondition, pieces: Sequence[_Piece]) -> list[_Piece]:
+    """Return pieces by their seeds; raise where one is not of the condition, or a seed is stored twice."""
     for piece in pieces:
         if piece.condition != condition:
             raise StoreError(f"{piece.path}: does not belong to the experiment of its folder")
@@ -104,32 +101,27 @@ def _check_together(condition: AnyCondition, pieces: Sequence[_Piece]) -> None:
     for former, latter in pairwise(ordered):
         if former.seeds[-1] >= latter.seeds[0]:
             raise StoreError(f"{latter.path}: seed {latter.seeds[0]} is also in {former.path.name}; delete one of them")
+    return ordered
 
 
-def _experiment(kind: Kind[Any, ExperimentT], pieces: list[_Piece], kept: OrderedDict[Path, dict[str, Array]]) -> ExperimentT:
+def _experiment(kind: Kind[ExperimentT], pieces: Sequence[_Piece], kept: Kept) -> ExperimentT:
     condition = pieces[0].condition
-    _check_together(condition, pieces)
-    pieces.sort(key=lambda piece: int(piece.seeds[0]))
-    noted = set().union(*(piece.code_versions for piece in pieces))
-    code_versions = tuple(sorted({version for versions in noted for version in versions.split(", ")}))
-    if len(code_versions) > 1:
-        warnings.warn(
-            f"{condition.folder()} mixes runs of code versions {', '.join(code_versions)}", MixedCodeWarning, stacklevel=3
-        )
+    pieces = _in_order(condition, pieces)
+    versions = sorted({version for piece in pieces for noted in piece.code_versions for version in noted.split(", ")})
+    if len(versions) > 1:
+        text = f"{condition.folder()} mixes runs of code versions {', '.join(versions)}"
+        warnings.warn(text, MixedCodeWarning, stacklevel=3)
     columns = _StoredColumns(pieces, kept)
     return kind.experiment(
         **{name: getattr(condition, name) for name in kind.fields},
         seeds=np.concatenate([piece.seeds for piece in pieces]),
         offsets=np.concatenate([[0], np.cumsum(columns.lengths, dtype=np.int64)]),
         wall_seconds=np.concatenate([piece.wall_seconds for piece in pieces]),
-        code_versions=code_versions,
+        code_versions=tuple(versions),
         machines=tuple(sorted({piece.machine for piece in pieces})),
         table_path=pieces[-1].table_path,
         columns=columns,
     )
-
-
-# -- columns -------------------------------------------------------------------------------------------------------------------
 
 
 class _StoredColumns(Mapping[str, Array]):
@@ -137,36 +129,34 @@ class _StoredColumns(Mapping[str, Array]):
 
     Args:
         pieces: files of the experiment, in order of seeds.
-        kept: columns in memory of experiments loaded together, by their first file; last used last. Those used first are
-            dropped where all exceed `KEPT_BYTES`.
+        kept: columns in memory of experiments loaded together; those used first are dropped where all exceed `KEPT_BYTES`.
 
     Attributes:
         lengths: number of entries of each run [run].
     """
 
-    def __init__(self, pieces: Sequence[_Piece], kept: OrderedDict[Path, dict[str, Array]]) -> None:
-        self._pieces, self._kept = pieces, kept
-        self.lengths, columns = self._read()
-        self._names = list(columns)
+    def __init__(self, pieces: Sequence[_Piece], kept: Kept) -> None:
+        self._pieces, self._kept, self._key = pieces, kept, pieces[0].path
+        self.lengths = np.concatenate(self._read())
+        self._names = list(kept[self._key])
 
-    def _read(self) -> tuple[Array, dict[str, Array]]:
+    def _read(self) -> tuple[Array, ...]:
+        """Read all columns into memory; return the number of entries of each run [piece][run]."""
         lengths, pieces = zip(*(piece.read_columns() for piece in self._pieces), strict=True)
         names = [name for name in pieces[0] if all(name in piece for piece in pieces)]
         # Column after column: what has been joined is freed.
-        joined = {name: _joined([piece.pop(name) for piece in pieces]) for name in names}
-        self._kept[self._pieces[0].path] = joined
+        self._kept[self._key] = {name: _joined([piece.pop(name) for piece in pieces]) for name in names}
         while len(self._kept) > 1 and sum(array.nbytes for of in self._kept.values() for array in of.values()) > KEPT_BYTES:
             self._kept.popitem(last=False)
-        return np.concatenate(lengths), joined
+        return lengths
 
     def __getitem__(self, name: str) -> Array:
         if name not in self._names:
             raise KeyError(name)
-        key = self._pieces[0].path
-        if key not in self._kept:
+        if self._key not in self._kept:
             self._read()
-        self._kept.move_to_end(key)
-        return self._kept[key][name]
+        self._kept.move_to_end(self._key)
+        return self._kept[self._key][name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -177,13 +167,10 @@ class _StoredColumns(Mapping[str, Array]):
 
 def _joined(arrays: Sequence[Array]) -> Array:
     """Join arrays [entry] or [entry, number]; the latter are padded with NaN to the widest."""
-    width = max(array.shape[-1] for array in arrays)
     if arrays[0].ndim == 2:
+        width = max(array.shape[1] for array in arrays)
         arrays = [np.pad(array, ((0, 0), (0, width - array.shape[1])), constant_values=np.nan) for array in arrays]
     return np.concatenate(arrays)
-
-
-# -- files ---------------------------------------------------------------------------------------------------------------------
 
 
 class _Piece:
@@ -196,18 +183,18 @@ class _Piece:
         names: all its columns.
     """
 
-    def __init__(self, root: Path, path: Path, kind: Kind[Any, Any], names: Sequence[str]) -> None:
+    def __init__(self, root: Path, path: Path, kind: Kind[Any], names: Sequence[str]) -> None:
         self.path, self.kind, self._names = path, kind, names
-        table = self._read({**self.kind.fields, **RUN_COLUMNS})
+        table = self._read({**kind.fields, **RUN_COLUMNS})
         manifest = _manifest(path, table.schema)
         self.table_path: str = manifest["table_path"]
         self.machine = tuple(sorted((name, str(manifest[name])) for name in manifest.keys() - _NOT_OF_THE_MACHINE))
         if not table.num_rows:
             raise StoreError(f"{path}: holds no run; delete it")
-        facts = table.select(list(self.kind.fields))
+        facts = table.select(list(kind.fields))
         if facts.group_by(facts.column_names, use_threads=False).aggregate([]).num_rows != 1:
             raise StoreError(f"{path}: mixes runs of several experiments")
-        self.condition: AnyCondition = self.kind.condition.from_row(facts.slice(0, 1).to_pylist()[0])
+        self.condition: AnyCondition = kind.condition.from_row(facts.slice(0, 1).to_pylist()[0])
         self.seeds = table["seed"].to_numpy()  # [run]
         self.wall_seconds = table["wall_seconds"].to_numpy()  # [run]
         self.code_versions = set(table["code_version"].to_pylist())
@@ -218,9 +205,10 @@ class _Piece:
 
     def read_columns(self) -> tuple[Array, dict[str, Array]]:
         """Return the number of entries of each run [run], and each column [entry] or [entry, number]."""
-        columns_of = {name: self.kind.columns.get(name.partition(":")[0]) for name in self._names}
-        declared = {name: column for name, column in columns_of.items() if column}
-        declared |= {name: column for name, column in self.kind.columns.items() if not column.optional}
+        declared = {name: column for name, column in self.kind.columns.items() if not column.optional}
+        for name in self._names:  # optional columns, those of metrics among them
+            if column := self.kind.columns.get(name.partition(":")[0]):
+                declared[name] = column
         table = self._read({name: column.type for name, column in declared.items()})
         columns = {name: table[name].combine_chunks() for name in declared}
         lengths, *others = (np.diff(column.offsets.to_numpy()) for column in columns.values())
@@ -242,7 +230,6 @@ class _Piece:
     def _read(self, types: Mapping[str, pa.DataType]) -> pa.Table:
         with _opened(self.path) as file:
             table = file.read(list(types), use_threads=False)
-        _manifest(self.path, table.schema)
         if {field.name: field.type for field in table.schema} != types:
             raise StoreError(f"{self.path}: damaged, its columns are {table.schema.names}; delete it and run again")
         return table
@@ -273,7 +260,7 @@ def _manifest(path: Path, schema: pa.Schema) -> dict[str, Any]:
     raise StoreError(f"{path}: not a results file of version {SCHEMA_VERSION} of this project; move it elsewhere")
 
 
-def _header(path: Path) -> tuple[Kind[Any, Any], list[str]]:
+def _header(path: Path) -> tuple[Kind[Any], list[str]]:
     """Return the kind of a results file and the names of its columns."""
     with _opened(path) as file:
         return KINDS[_manifest(path, file.schema_arrow)["kind"]], file.schema_arrow.names

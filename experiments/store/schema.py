@@ -1,4 +1,4 @@
-"""Schema of the store: what a kind of run is, its condition, its stored runs and their columns.
+"""Schema of the store: kinds of runs, their conditions and their columns.
 
 A kind is declared in one file: a condition, an experiment whose class attributes are the columns, and a `Kind` registered in
 `KINDS`. The project's own kinds are in `experiments.store.kinds`.
@@ -13,14 +13,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from types import NoneType
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_args, get_type_hints, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from benchmark_api.registry import Registry
+from experiments.settings import default_config
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -37,12 +37,12 @@ class Column(Generic[ValueT]):
 
     Attributes:
         dtype: NumPy type of a number.
-        unit: of a number; empty where it has none.
-        description: what an entry is.
-        name: in the file; by default that of the class attribute.
+        unit: unit of a number; empty if it has none.
+        description: noun phrase for an entry.
+        name: name in the file; by default that of the class attribute.
         axis: index of the numbers of an entry, where an entry is a list of numbers, e.g. "choice".
         ragged: the lists differ in length; they are read as an array padded with NaN.
-        by_metric: a file has one column NAME:METRIC for each metric.
+        by_metric: a file has one column NAME:METRIC for each metric; they are read as one array [entry, metric].
         optional: runs and files may lack the column, which then reads as None.
         measured: the values differ when a run is repeated.
     """
@@ -60,14 +60,14 @@ class Column(Generic[ValueT]):
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = self.name or name
 
-    @overload
-    def __get__(self, experiment: None, owner: type) -> Self: ...
-    @overload
-    def __get__(self, experiment: AnyExperiment, owner: type) -> ValueT: ...
-    def __get__(self, experiment: AnyExperiment | None, owner: type) -> Any:
-        if experiment is None:
-            return self
-        return experiment.columns.get(self.name) if self.optional else experiment.columns[self.name]
+    def __get__(self, experiment: AnyExperiment, owner: type) -> ValueT:
+        columns: Mapping[str, Any] = experiment.columns
+        if self.by_metric:
+            found = [columns[name] for name in columns if name.startswith(f"{self.name}:")]
+            value = np.stack(found, axis=1) if found else None
+        else:
+            value = columns.get(self.name) if self.optional else columns[self.name]
+        return value  # type: ignore[return-value]
 
     @property
     def type(self) -> pa.DataType:
@@ -77,7 +77,7 @@ class Column(Generic[ValueT]):
 
 
 class _Rules:
-    """What every condition has, as a stored field or as an attribute of its class.
+    """Facts of every condition, as a stored field or as an attribute of its class.
 
     Attributes:
         schedule: schedule of the evaluations, named by its epochs; empty for one-shot runs.
@@ -99,14 +99,14 @@ class AnyCondition(_Rules, ABC):
         dataset: the dataset searched on, as the table names it.
         algorithm: registry name.
         hyperparameters: all of them, as JSON with sorted keys.
-        table_fingerprint: of the table searched on, or that derived architectures are looked up in, as are the next two.
-        table_title: what the table holds.
+        table_fingerprint: fingerprint of the table that is searched on, or that derived architectures are looked up in.
+        table_title: title of the table.
         table_notice: caution that goes into every title; empty for an official archive.
     """
 
     kind_name: ClassVar[str]
     run_options: ClassVar[frozenset[str]] = frozenset()
-    """Names among the stored hyperparameters that are options of the run, and no fields of the search's `Config`."""
+    """Names of stored hyperparameters that are options of the run, not fields of the search's `Config`."""
 
     space: str
     dataset: str
@@ -122,7 +122,7 @@ class AnyCondition(_Rules, ABC):
         return cls(**row)
 
     @property
-    def kind(self) -> Kind[Any, Any]:
+    def kind(self) -> Kind[Any]:
         """The kind of run."""
         return KINDS[self.kind_name]
 
@@ -137,20 +137,13 @@ class AnyCondition(_Rules, ABC):
         """Return the registered search, or None where the name is not registered."""
 
     @abstractmethod
-    def default_config(self, search_class: type[Any]) -> Any:
-        """Return the hyperparameters of a search unless others are given."""
-
-    @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """Return what a reader must know besides space, dataset, algorithm, hyperparameters and table."""
-
-    def changed_settings(self, search_schedule: str) -> dict[str, Any]:
-        """Return the settings that are not the defaults; `search_schedule` is the table's."""
-        return {}
+        """Return the settings of a run besides space, dataset, algorithm, hyperparameters and table."""
 
     def config_values(self) -> dict[str, Any]:
-        """Parse the hyperparameters; tuples are lists, as in JSON."""
-        return parsed(self.hyperparameters)
+        """Return the hyperparameters; tuples are lists, as in JSON."""
+        values: dict[str, Any] = json.loads(self.hyperparameters)
+        return values
 
     def config(self) -> Any:
         """Return the hyperparameters as the search's `Config`.
@@ -167,19 +160,13 @@ class AnyCondition(_Rules, ABC):
     def deviations(self, search_schedule: str) -> dict[str, Any]:
         """Return the settings and hyperparameters that are not the defaults; `search_schedule` is the table's."""
         search_class = self.search_class()
-        defaults = asdict(self.default_config(search_class)) if search_class else {}
-        return self.changed_settings(search_schedule) | differences(self.config_values(), defaults)
+        defaults = asdict(default_config(search_class, self.dataset)) if search_class else {}
+        return differences(self.config_values(), defaults)
 
     def label(self, search_schedule: str) -> str:
-        """Return the algorithm's name and, in brackets, what is not the default; `search_schedule` is the table's."""
+        """Return the algorithm's name and, in brackets, its deviations; `search_schedule` is the table's."""
         different = ", ".join(f"{name}={value}" for name, value in self.deviations(search_schedule).items())
         return f"{self.algorithm} ({different})" if different else self.algorithm
-
-
-def parsed(text: str) -> dict[str, Any]:
-    """Parse a column that holds a JSON object."""
-    values: dict[str, Any] = json.loads(text)
-    return values
 
 
 def differences(values: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,7 +184,7 @@ class AnyExperiment(AnyCondition):
         seeds: [run], int64, ascending.
         offsets: [run + 1], int64.
         wall_seconds: [run], float64.
-        code_versions: those that made the runs, sorted.
+        code_versions: versions of the code that made the runs, sorted.
         machines: interpreter, platform, processor and libraries that the runs were made with, each as sorted pairs.
         table_path: path of the table when the last file was written.
         columns: arrays [entry] or [entry, second axis] by column name.
@@ -220,7 +207,7 @@ class AnyExperiment(AnyCondition):
 
     @property
     def condition(self) -> Any:
-        """The condition of the runs."""
+        """Condition of the runs."""
         return self.kind.condition(**{name: getattr(self, name) for name in self.kind.fields})
 
     @property
@@ -239,7 +226,6 @@ class AnyExperiment(AnyCondition):
         return float("nan")
 
 
-ConditionT = TypeVar("ConditionT", bound=AnyCondition)
 ExperimentT = TypeVar("ExperimentT", bound=AnyExperiment)
 
 RUN_COLUMNS = {"seed": pa.int64(), "code_version": pa.string(), "wall_seconds": pa.float64()}
@@ -247,7 +233,7 @@ RUN_COLUMNS = {"seed": pa.int64(), "code_version": pa.string(), "wall_seconds": 
 
 
 @dataclass(frozen=True)
-class Kind(Generic[ConditionT, ExperimentT]):
+class Kind(Generic[ExperimentT]):
     """A kind of run.
 
     Attributes:
@@ -261,22 +247,18 @@ class Kind(Generic[ConditionT, ExperimentT]):
     """
 
     name: str
-    condition: type[ConditionT]
+    condition: type[AnyCondition]
     experiment: type[ExperimentT]
     simulated: bool
     runs: str = ""
     suffix: str = ""
 
-    @property
-    def order(self) -> int:
-        """Position among the registered kinds, which is that of its rows in reports."""
-        return list(KINDS).index(self.name)
-
     @cached_property
     def fields(self) -> dict[str, pa.DataType]:
         """Fields of the condition and their Arrow types."""
         hints = get_type_hints(self.condition)
-        return {field.name: _field_type(hints[field.name]) for field in fields(self.condition)}
+        types = {float: pa.float64(), int: pa.int64(), float | None: pa.float64(), int | None: pa.int64()}
+        return {field.name: types.get(hints[field.name], pa.string()) for field in fields(self.condition)}
 
     @cached_property
     def columns(self) -> dict[str, Column[Any]]:
@@ -284,10 +266,5 @@ class Kind(Generic[ConditionT, ExperimentT]):
         return {column.name: column for column in self.experiment.declared_columns()}
 
 
-def _field_type(hint: Any) -> pa.DataType:
-    options = {*get_args(hint)} - {NoneType} or {hint}
-    return pa.float64() if options == {float} else pa.int64() if options == {int} else pa.string()
-
-
-KINDS: Registry[Kind[Any, Any]] = Registry("kind of run")
+KINDS: Registry[Kind[Any]] = Registry("kind of run")
 """Every kind of run, in the order of reports."""

@@ -2,8 +2,7 @@
 
 Several commands may work on one folder at once. A job first claims the seeds of its runs by locking one byte per seed in the
 experiment's file `.lock` (POSIX record locks, which network file systems support too), and skips runs stored meanwhile. The
-system drops a claim when its process ends in any way. On a file system without locks a warning says that only one command may
-write at a time.
+system drops a claim when its process ends in any way.
 """
 
 from __future__ import annotations
@@ -49,11 +48,8 @@ def supernet_path(piece: Path) -> Path:
 
 def missing_pieces(stored: Iterable[int], seeds: Iterable[int], block: int = PIECE_SEEDS) -> list[range]:
     """Return the seeds that are not stored, in consecutive ranges that do not cross a multiple of `block`."""
-    stored = set(stored)
     pieces: list[range] = []
-    for seed in seeds:
-        if seed in stored:
-            continue
+    for seed in sorted({*seeds} - {*stored}):
         if pieces and pieces[-1].stop == seed and seed % block:
             pieces[-1] = range(pieces[-1].start, seed + 1)
         else:
@@ -65,13 +61,8 @@ def missing_pieces(stored: Iterable[int], seeds: Iterable[int], block: int = PIE
 def claim(results: str | os.PathLike[str], condition: AnyCondition, seeds: range) -> Iterator[list[range]]:
     """Claim some seeds of an experiment; wait while another process claims any of them.
 
-    Args:
-        results: the results folder.
-        condition: of the experiment.
-        seeds: consecutive ones that do not cross a multiple of `PIECE_SEEDS`.
-
-    Returns:
-        A context manager whose value is the seeds that are not stored, in consecutive ranges.
+    The value of the context manager is the seeds that are not stored, in consecutive ranges. The claimed seeds are consecutive
+    and do not cross a multiple of `PIECE_SEEDS`.
 
     Raises:
         WriteError: the folder cannot be written.
@@ -108,11 +99,11 @@ def write_piece(
 
     Args:
         results: the results folder.
-        condition: of the runs.
+        condition: condition of the runs.
         runs: each with `seed`, `wall_seconds` and the kind's columns as attributes. Optional columns are those of the first run.
-        code_version: of the code that made the runs.
+        code_version: version of the code that made the runs.
         table_path: path of the table.
-        machine: what the runs were computed on; None for `environment()`.
+        machine: machine and libraries that computed the runs; None for `environment()`.
 
     Returns:
         The file's path.
@@ -127,17 +118,15 @@ def write_piece(
     manifest = {"schema_version": SCHEMA_VERSION, **(environment() if machine is None else machine), "table_path": table_path}
     if kind.name != "black-box":
         manifest["kind"] = kind.name
-    schema = pa.schema([(name, column.type) for name, column in columns.items()])
-    schema = schema.with_metadata({"manifest": json.dumps(manifest, sort_keys=True)})
+    table = pa.table(columns).replace_schema_metadata({"manifest": json.dumps(manifest, sort_keys=True)})
     with whole_file(path) as file:
         # Trajectories hardly repeat a value: dictionaries would cost time and space.
-        table = pa.Table.from_arrays(list(columns.values()), schema=schema)
         pq.write_table(table, file, compression="zstd", use_dictionary=False, write_page_checksum=True)
     failure_path(path).unlink(missing_ok=True)
     return path
 
 
-def _entries(kind: Kind[Any, Any], runs: Sequence[Any]) -> Iterator[tuple[str, Column[Any], list[Any]]]:
+def _entries(kind: Kind[Any], runs: Sequence[Any]) -> Iterator[tuple[str, Column[Any], list[Any]]]:
     """Yield name in the file, declaration and entries [run] of each column that the runs have."""
     for name, column in kind.columns.items():
         if column.optional and getattr(runs[0], name, None) is None:
@@ -160,14 +149,11 @@ def _numbers(values: npt.ArrayLike, arrow: pa.DataType) -> pa.Array:
 
 def _lists(column: Column[Any], runs: Sequence[Any]) -> pa.Array:
     """Return the column of runs, each an array of entries, or a sequence of arrays where an entry is a list."""
-    if column.axis:
-        rows = [row for run in runs for row in run]
-        entries = _list_array(
-            rows, _numbers(np.concatenate([np.empty(0, column.dtype), *rows]), column.type.value_type.value_type)
-        )
-    else:
-        entries = _numbers(np.concatenate(runs), column.type.value_type)
-    return _list_array(runs, entries)
+    if not column.axis:
+        return _list_array(runs, _numbers(np.concatenate(runs), column.type.value_type))
+    rows = [row for run in runs for row in run]
+    numbers = _numbers(np.concatenate([np.empty(0), *rows]), column.type.value_type.value_type)
+    return _list_array(runs, _list_array(rows, numbers))
 
 
 def _list_array(lists: Sequence[Any], values: pa.Array) -> pa.Array:
@@ -178,8 +164,8 @@ def _list_array(lists: Sequence[Any], values: pa.Array) -> pa.Array:
 def _constant(value: str | float | None, rows: int, arrow: pa.DataType) -> pa.Array:
     if value is None:
         return pa.nulls(rows, arrow)
-    if pa.types.is_string(arrow):
-        text = str(value).encode()
-        ends = np.arange(rows + 1, dtype=np.int32) * len(text)
-        return pa.StringArray.from_buffers(rows, pa.py_buffer(ends), pa.py_buffer(text * rows))
-    return _numbers(np.full(rows, value), arrow)
+    if not pa.types.is_string(arrow):
+        return _numbers([value] * rows, arrow)
+    text = str(value).encode()
+    ends = np.arange(rows + 1, dtype=np.int32) * len(text)
+    return pa.StringArray.from_buffers(rows, pa.py_buffer(ends), pa.py_buffer(text * rows))

@@ -28,7 +28,7 @@ from experiments.commands.reproduce import RankingCommand
 from experiments.commands.run import Search
 from experiments.report import numbers, published
 from experiments.runs.run import Run
-from experiments.settings import DATASETS
+from experiments.settings import BUDGETS
 from experiments.store import Experiment
 
 FIRST_COLUMNS = ["space", "dataset", "algorithm", "seeds", "valid_mean", "valid_std", "test_mean", "test_std"]
@@ -118,7 +118,7 @@ def test_options_that_are_not_given_have_defaults_of_the_dataset(
 
 
 def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run Python in a process of its own, as a user does."""
+    """Run Python in a new process, as a user does."""
     variables = {**os.environ, "COLUMNS": "200", **environment}
     return subprocess.run([sys.executable, *arguments], cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
 
@@ -377,7 +377,7 @@ def test_reproduce_trains_supernets_where_there_are_images(
 ) -> None:
     monkeypatch.setattr(algorithms.one_shot, "ONE_SHOT", {name: ONE_SHOT[name] for name in ("gdas", "tas")})
     monkeypatch.setattr(ONE_SHOT["gdas"], "digits", {"epochs": 1, "eval_batch": 16})
-    monkeypatch.setitem(DATASETS["digits"].budgets, "topology", 20_000.0)
+    monkeypatch.setitem(BUDGETS, ("topology", "digits"), 20_000.0)
     monkeypatch.setattr(RankingCommand, "architectures", 20)
     options = ("--seeds", 2, "--one-shot-seeds", 1, "--jobs", 1, "--results", tmp_path)
     status, out, err = experiments("reproduce", "--table", digits_table.path, *options)

@@ -74,7 +74,7 @@ def undisturbed_search(digits_table: Table, tmp_path_factory: pytest.TempPathFac
 
 
 def assert_same(results: Path, expected: Path) -> None:
-    """Every expected file is there with the same content but for what is measured, and no other but whole pieces."""
+    """Every expected file is there with the same content but for measured values, and no other but whole pieces."""
     files = {path.relative_to(results) for path in results.rglob("*") if path.is_file()}
     wanted = {path.relative_to(expected) for path in expected.rglob("*") if path.is_file()}
     assert wanted <= files
@@ -108,7 +108,7 @@ def wait_until(happened: Callable[[], object], process: subprocess.Popen[str] | 
 
 
 def start(module: str, arguments: Sequence[str]) -> subprocess.Popen[str]:
-    """A command in a process group of its own."""
+    """A command in a new process group."""
     return subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
@@ -123,7 +123,7 @@ def start(module: str, arguments: Sequence[str]) -> subprocess.Popen[str]:
 
 
 def test_a_killed_driver_loses_nothing(undisturbed: Path, topology_table: Table, tmp_path: Path) -> None:
-    """Killed alone or with its workers, when so many more pieces have been stored, and a moment later."""
+    """Killed alone or with its workers, after a number of further pieces has been stored, and a moment later."""
     draw = random.Random(0)
     for number, (more, kill) in enumerate([(0, os.kill), (1, os.killpg), (3, os.kill), (2, os.killpg)]):
         before = pieces_in(tmp_path)
@@ -217,7 +217,7 @@ class Disk:
 
     Attributes:
         path: the folder.
-        mounted: whether it is a file system of its own.
+        mounted: whether it is a separate file system.
     """
 
     def __init__(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`experiments verify`: what is whole passes, what is not is named."""
+"""`experiments verify`: whole results pass, every defect is named."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_a_run_is_what_the_search_does(finished: Path, digits_table: Table) -> N
     assert experiment.architecture[second].tolist() == [digits_table.space.index(epoch.architecture) for epoch in metrics]
     for name in ("train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "entropy"):
         assert experiment.columns[name][second].tolist() == [getattr(epoch, name) for epoch in metrics]
-    assert np.array_equal(experiment.arch_weights[second], [epoch.arch_weights.ravel() for epoch in metrics])
+    assert np.array_equal(experiment.columns["arch_weights"][second], [epoch.arch_weights.ravel() for epoch in metrics])
     assert (experiment.columns["train_seconds"] > 0).all()
     assert (experiment.columns["peak_memory"] > 1e7).all()
     assert experiment.wall_seconds == pytest.approx(experiment.clock[experiment.offsets[1:] - 1])

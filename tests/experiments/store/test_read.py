@@ -1,4 +1,4 @@
-"""Read files: what was written is read back, and what is damaged, foreign or out of place is refused by name."""
+"""Read files: what was written is read back; damaged, foreign or misplaced files are refused by name."""
 
 from __future__ import annotations
 
