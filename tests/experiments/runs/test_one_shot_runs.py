@@ -25,6 +25,7 @@ from algorithms.one_shot.search import OneShotSearch
 from algorithms.one_shot.task import Execution
 from benchmark_api.tables.table import Table
 from benchmark_api.training.datasets import Distortion
+from benchmark_api.training.devices import trial_seeds
 from experiments import store
 from experiments.__main__ import main
 from experiments.report import published
@@ -269,7 +270,7 @@ def test_defaults_are_smaller_on_digits_alone() -> None:
     for search in ONE_SHOT.values():
         assert search.default_config("cifar10") == search.Config()
         assert search.default_config("digits").epochs <= 24
-    assert one_shot.seeds_of(4) == [777, 888, 999, 1110]
+    assert list(trial_seeds(4)) == [777, 888, 999, 1110]
 
 
 # -- the command line ------------------------------------------------------------------------------------------------------------
