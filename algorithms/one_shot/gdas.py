@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -26,12 +25,9 @@ class Gdas(AlphaSearch):
     paper = "Dong & Yang, Searching for a Robust Neural Architecture in Four GPU Hours, CVPR 2019, arXiv 1910.04465"
     space = "topology"
 
-    @dataclass(frozen=True)
-    class Config(TemperedConfig):
-        """Hyperparameters of GDAS."""
-
     digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
-    config: Config
+    Config = TemperedConfig
+    config: TemperedConfig
     supernet: TopologySupernet
 
     def _evaluation_mode(self, architecture: Architecture) -> Paths:

@@ -31,6 +31,8 @@ class Rsps(OneShotSearch):
     space = "topology"
     default_selection = BestOfN
 
+    digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1}
+
     @dataclass(frozen=True)
     class Config(OneShotConfig):
         """Hyperparameters of RSPS."""
@@ -38,7 +40,6 @@ class Rsps(OneShotSearch):
         candidates: Annotated[int, at_least(1)] = 100
         """Architectures drawn uniformly without replacement, each evaluated on one batch; the best is chosen."""
 
-    digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1}
     config: Config
     supernet: TopologySupernet
 

@@ -15,16 +15,12 @@ from torch.nn import functional
 
 from algorithms.one_shot.supernets.base import ForwardMode, Supernet, build_supernet
 from benchmark_api.spaces import SIZE_CELL, Architecture, SizeSpace
-from benchmark_api.training.networks import Cell, ReductionBlock, Skeleton
+from benchmark_api.training.networks import Cell, ReductionBlock, Skeleton, reduction_blocks
 
 
 @dataclass(frozen=True)
 class WidthMasks(ForwardMode):
-    """Features of the full width, times a mask.
-
-    Attributes:
-        masks: factors [module, channel].
-    """
+    """Features of the full width, times the masks [module, channel]."""
 
     masks: Tensor
 
@@ -60,7 +56,6 @@ class SizeSupernet(Supernet):
         super().__init__()
         self.space, self.width = space, max(space.widths)
         layers = len(space.cardinalities)
-        reductions = layers // 3, 2 * (layers // 3) + 1
         self.decisions = [0, *range(layers)]
 
         def norm() -> nn.BatchNorm2d:
@@ -69,7 +64,7 @@ class SizeSupernet(Supernet):
         self.stem = nn.Sequential(nn.Conv2d(input_channels, self.width, 3, padding=1), norm())
         self.blocks = nn.ModuleList(
             ReductionBlock(self.width, self.width)
-            if block in reductions
+            if block in reduction_blocks(layers)
             else Cell(SIZE_CELL, self.width, self.width, False, track_running_stats)
             for block in range(layers)
         )
@@ -108,11 +103,11 @@ class SizeSupernet(Supernet):
 
     def along(self, architecture: Architecture) -> WidthMasks:
         """Return the mode in which every module has its width in one architecture."""
-        return WidthMasks(self.candidates[[architecture[decision] for decision in self.decisions]])
+        return WidthMasks(self.candidates[[architecture[decision] for decision in self.decisions]])  # [module, channel]
 
     def mixture(self, weights: Tensor) -> WidthMasks:
         """Return the mode that masks by the weighted mean of all widths' masks; `weights` [decision, width]."""
-        return WidthMasks(weights[self.decisions] @ self.candidates.to(weights))
+        return WidthMasks(weights[self.decisions] @ self.candidates.to(weights))  # [module, channel]
 
 
 @build_supernet.register
