@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from algorithms.one_shot.search import OneShotConfig, OneShotSearch
 from algorithms.one_shot.supernets.base import ForwardMode
-from algorithms.one_shot.task import Batch, FloatArray
+from algorithms.one_shot.task import Batch
 from benchmark_api.bounds import at_least, between, positive
 from benchmark_api.spaces import Architecture
+from benchmark_api.types import FloatArray
 
 
 @dataclass(frozen=True)
@@ -84,20 +85,20 @@ class AlphaSearch(OneShotSearch):
         """Return the weights of the choices [decision, choice] for alpha; a softmax by default."""
         return alpha.softmax(dim=1)
 
-    def _architecture_mode(self) -> ForwardMode:
-        """Forward mode of the architecture step's validation batch; called once per pass."""
+    def _mode(self, purpose: str) -> ForwardMode:
+        """Forward mode of the next pass; its random numbers, if any, are drawn from `draws[purpose]`."""
         return self.supernet.mixture(self.relax(self.alpha))
 
     def _weight_mode(self) -> ForwardMode:
-        return self._architecture_mode()
+        return self._mode("architecture")
 
     def _evaluation_mode(self, architecture: Architecture) -> ForwardMode:
-        return self._architecture_mode()
+        return self._mode("evaluation")
 
     def _architecture_loss(self, validation: Batch) -> Tensor:
         """Return the loss that alpha descends, on a validation batch."""
         images, labels = validation
-        return nn.functional.cross_entropy(self.logits(images, self._architecture_mode()), labels)
+        return nn.functional.cross_entropy(self.logits(images, self._mode("architecture")), labels)
 
     def _architecture_gradient(self, training: Batch, validation: Batch) -> Tensor:
         """Return the gradient that alpha descends [decision, choice]; `training` is the batch of the weights' latest update."""

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from algorithms.one_shot.alpha import AlphaConfig, AlphaSearch
 from algorithms.one_shot.search import register_one_shot
-from algorithms.one_shot.task import Batch, FloatArray
+from algorithms.one_shot.task import Batch
 from benchmark_api.bounds import positive
 from benchmark_api.spaces import OPERATIONS
+from benchmark_api.types import FloatArray
 
 
 @register_one_shot
@@ -28,7 +29,6 @@ class DartsFirstOrder(AlphaSearch):
     title = "DARTS (1st)"
     paper = "Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019, arXiv 1806.09055"
     space = "topology"
-
     digits: ClassVar = {"epochs": 12, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
 
     @dataclass(frozen=True)
@@ -56,7 +56,6 @@ class DartsSecondOrder(DartsFirstOrder):
 
     name = "darts-v2"
     title = "DARTS (2nd)"
-
     digits: ClassVar = {"epochs": 5, "arch_rate": 0.01}
 
     @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class DartsSecondOrder(DartsFirstOrder):
         def loss(weights: Sequence[Tensor], batch: Batch) -> Tensor:
             """L(weights, alpha)."""
             state = dict(zip(names, weights, strict=True)) | {name: buffer.clone() for name, buffer in statistics.items()}
-            return nn.functional.cross_entropy(self.logits(batch[0], self._architecture_mode(), state), batch[1])
+            return nn.functional.cross_entropy(self.logits(batch[0], self._mode("architecture"), state), batch[1])
 
         # w' is the result of one more optimizer step from w (section 2.3), without Nesterov's look-ahead.
         gradient = torch.autograd.grad(loss(w, training), w)

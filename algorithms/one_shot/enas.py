@@ -13,9 +13,9 @@ from algorithms.one_shot.alpha import AlphaConfig
 from algorithms.one_shot.search import OneShotSearch, register_one_shot
 from algorithms.one_shot.selection import BestOfN
 from algorithms.one_shot.supernets import Paths, TopologySupernet
-from algorithms.one_shot.task import FloatArray
 from benchmark_api.bounds import at_least, between, positive
 from benchmark_api.spaces import EDGES, OPERATIONS, Architecture
+from benchmark_api.types import FloatArray
 
 State = list[tuple[Tensor, Tensor]]
 """Hidden state and cell state [row, unit] of each layer of a controller."""

@@ -17,7 +17,6 @@ class FBNetV2(SizeSearch):
     name = "fbnetv2"
     title = "FBNetV2"
     paper = "Wan et al., FBNetV2: Differentiable NAS for Spatial and Channel Dimensions, CVPR 2020, arXiv 2004.05565"
-
     digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
     Config = TemperedSizeConfig
     config: TemperedSizeConfig

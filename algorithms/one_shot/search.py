@@ -27,11 +27,12 @@ from algorithms.one_shot import checkpoint
 from algorithms.one_shot.metrics import EpochMetrics, mean_entropy
 from algorithms.one_shot.selection import Argmax, Selection
 from algorithms.one_shot.supernets.base import ForwardMode, Supernet, build_supernet, initialized
-from algorithms.one_shot.task import VALIDATION, Batch, Execution, FloatArray, Task, peak_memory, wall_clock
+from algorithms.one_shot.task import VALIDATION, Batch, Execution, Task, peak_memory, wall_clock
 from benchmark_api.bounds import Bounded, at_least, between, positive
 from benchmark_api.registry import Registry
 from benchmark_api.spaces import Architecture, SearchSpace
 from benchmark_api.training.devices import generator
+from benchmark_api.types import FloatArray
 
 PURPOSES = ("weights", "shuffle", "augment", "validation", "architecture", "evaluation")
 """Purposes of the independent random generators of a search."""

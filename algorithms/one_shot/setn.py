@@ -27,7 +27,6 @@ class Setn(AlphaSearch):
     paper = "Dong & Yang, One-Shot Neural Architecture Search via Self-Evaluated Template Network, ICCV 2019, arXiv 1910.05733"
     space = "topology"
     default_selection = BestOfN
-
     digits: ClassVar = {"epochs": 10, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
 
     @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Setn(AlphaSearch):
 
     def _weight_mode(self) -> Paths:
         draw, counts = self.draws["architecture"], self.task.space.cardinalities
-        return self.supernet.along(tuple(int(torch.randint(count, (), generator=draw)) for count in counts))
+        return self.supernet.along(tuple(int(torch.randint(count, (), generator=draw)) for count in counts))  # uniform sampling
 
     def _evaluation_mode(self, architecture: Architecture) -> Paths:
         return self.supernet.along(architecture)

@@ -81,12 +81,6 @@ class SizeSearch(AlphaSearch):
     def _sample(self, purpose: str) -> ForwardMode:
         """Sample the widths of a pass from the generator `draws[purpose]`."""
 
-    def _evaluation_mode(self, architecture: Architecture) -> ForwardMode:
-        return self._mode("evaluation")
-
-    def _architecture_mode(self) -> ForwardMode:
-        return self._mode("architecture")
-
     def _architecture_step(self, training: Batch) -> None:
         if not self.warming_up:
             super()._architecture_step(training)

@@ -22,7 +22,6 @@ class Tas(SizeSearch):
     name = "tas"
     title = "TAS"
     paper = "Dong & Yang, Network Pruning via Transformable Architecture Search, NeurIPS 2019, arXiv 1905.09717"
-
     digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
     Config = TemperedSizeConfig
     config: TemperedSizeConfig

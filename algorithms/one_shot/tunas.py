@@ -26,7 +26,6 @@ class TuNas(SizeSearch):
     name = "tunas"
     title = "TuNAS"
     paper = "Bender et al., Can Weight Sharing Outperform Random Architecture Search? CVPR 2020, arXiv 2008.06120"
-
     digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
 
     @dataclass(frozen=True)

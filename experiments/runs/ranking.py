@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from benchmark_api.tables.table import Table
 from benchmark_api.training.devices import enough_memory, find_device, one_thread
+from benchmark_api.types import FloatArray
 from experiments import store
 from experiments.runs.one_shot import LESS_MEMORY, SupernetJob
 from experiments.store import OneShotExperiment, RankingCondition
@@ -23,19 +24,15 @@ from experiments.store import OneShotExperiment, RankingCondition
 
 @dataclass(frozen=True, eq=False)
 class RankingRun:
-    """Inherited-weight accuracies of a sample of architectures, with the supernet of one run.
+    """Inherited-weight accuracies [entry], percent, of architectures (official indices), with the supernet of the seed's run.
 
-    Attributes:
-        seed: seed of the run.
-        wall_seconds: wall time of the evaluation.
-        architecture: official index [entry].
-        accuracy: accuracy with the weights of the supernet [entry], percent.
+    The wall time is that of the evaluation.
     """
 
     seed: int
     wall_seconds: float
     architecture: npt.NDArray[np.int32]
-    accuracy: npt.NDArray[np.float64]
+    accuracy: FloatArray
 
 
 def sample_architectures(table: Table, dataset: str, count: int, seed: int) -> npt.NDArray[np.int32]:

@@ -88,7 +88,7 @@ def test_weights_off_the_path_decay() -> None:
     torch.testing.assert_close(parameter.double(), expected, rtol=1e-5, atol=1e-7)
 
 
-def testvalidation_batches_are_independent_draws_with_replacement(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validation_batches_are_independent_draws_with_replacement(monkeypatch: pytest.MonkeyPatch) -> None:
     search = tiny.make("darts-v1")
     asked: list[torch.Tensor] = []
     batch = type(tiny.TASK.dataset).batch
