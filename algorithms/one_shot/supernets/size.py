@@ -39,21 +39,17 @@ class WidthPairs(ForwardMode):
 class SizeSupernet(Supernet):
     """Shared network of the size space.
 
-    The first decision gives the width of both the stem and the first block; the features of each are narrowed.
-
-    Args:
-        space: the space.
-        classes: number of classes.
-        input_channels: channels of the images.
-        track_running_stats: of all normalisations but those of the reduction blocks, which always track.
+    The first decision gives the width of both the stem and the first block; the features of each are narrowed. The arguments
+    are those of `build_supernet`; the normalisations of the reduction blocks always track running statistics.
 
     Attributes:
         candidates: mask of each choice of a width [choice, channel], on the CPU.
         decisions: decision that gives each module its width [module].
     """
 
-    def __init__(self, space: SizeSpace, classes: int, input_channels: int, track_running_stats: bool) -> None:
+    def __init__(self, space: SizeSpace, skeleton: Skeleton, track_running_stats: bool = False) -> None:
         super().__init__()
+        skeleton.widths(space, space.architecture(0))  # refuses a skeleton with channels or cells
         self.space, self.width = space, max(space.widths)
         layers = len(space.cardinalities)
         self.decisions = [0, *range(layers)]
@@ -61,7 +57,7 @@ class SizeSupernet(Supernet):
         def norm() -> nn.BatchNorm2d:
             return nn.BatchNorm2d(self.width, affine=False, track_running_stats=track_running_stats)
 
-        self.stem = nn.Sequential(nn.Conv2d(input_channels, self.width, 3, padding=1), norm())
+        self.stem = nn.Sequential(nn.Conv2d(skeleton.input_channels, self.width, 3, padding=1), norm())
         self.blocks = nn.ModuleList(
             ReductionBlock(self.width, self.width)
             if block in reduction_blocks(layers)
@@ -69,7 +65,7 @@ class SizeSupernet(Supernet):
             for block in range(layers)
         )
         self.lastact = nn.Sequential(norm(), nn.ReLU())
-        self.classifier = nn.Linear(self.width, classes)
+        self.classifier = nn.Linear(self.width, skeleton.classes)
         channels = torch.arange(self.width, device="cpu")
         self.candidates = torch.stack([(channels < width).float() for width in space.widths])
 
@@ -110,10 +106,7 @@ class SizeSupernet(Supernet):
         return WidthMasks(weights[self.decisions] @ self.candidates.to(weights))  # [module, channel]
 
 
-@build_supernet.register
-def _(space: SizeSpace, skeleton: Skeleton, track_running_stats: bool = False) -> SizeSupernet:
-    skeleton.widths(space, space.architecture(0))  # refuses a skeleton with channels or cells
-    return SizeSupernet(space, skeleton.classes, skeleton.input_channels, track_running_stats)
+build_supernet.register(SizeSpace, SizeSupernet)
 
 
 @cache

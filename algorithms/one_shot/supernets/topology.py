@@ -139,30 +139,32 @@ def _convolve(x: Tensor, layers: Sequence[Any], scales: list[Tensor] | None) -> 
 class TopologySupernet(Supernet):
     """Shared network of the topology space: stem, reduction blocks and classifier of `CellNetwork`, with mixed cells.
 
-    Args:
-        widths: channels of the blocks; a block whose input has another width is a reduction block.
-        classes: number of classes.
-        input_channels: channels of the images.
-        track_running_stats: as for `build_supernet`; it holds for the normalisation before the classifier too.
-        cell: class of the cells.
+    The arguments are those of `build_supernet`, and the class of the cells. `track_running_stats` holds for the normalisation
+    before the classifier too.
+
+    Raises:
+        ValueError: the skeleton has no cells.
     """
 
     def __init__(
         self,
-        widths: Sequence[int],
-        classes: int,
-        input_channels: int,
-        track_running_stats: bool,
+        space: TopologySpace,
+        skeleton: Skeleton,
+        track_running_stats: bool = False,
         cell: type[MixedCell] = MixedCell,
     ) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(input_channels, widths[0], 3, padding=1, bias=False), nn.BatchNorm2d(widths[0]))
+        if skeleton.cells == 0:
+            raise ValueError("a supernet has at least one cell in each stage, got 0")
+        widths = skeleton.widths(space, (0,) * len(EDGES))  # [block]
+        stem = nn.Conv2d(skeleton.input_channels, widths[0], 3, padding=1, bias=False)
+        self.stem = nn.Sequential(stem, nn.BatchNorm2d(widths[0]))
         self.blocks = nn.ModuleList(
             cell(c_out, track_running_stats) if c_in == c_out else ReductionBlock(c_in, c_out)
             for c_in, c_out in zip((widths[0], *widths), widths, strict=False)
         )
         self.lastact = nn.Sequential(nn.BatchNorm2d(widths[-1], affine=False, track_running_stats=track_running_stats), nn.ReLU())
-        self.classifier = nn.Linear(widths[-1], classes)
+        self.classifier = nn.Linear(widths[-1], skeleton.classes)
         self.cells = sum(isinstance(block, cell) for block in self.blocks)  # number of cells
         self._cell = cell
         self._compiled_cell: Callable[..., Tensor] | None = None
@@ -201,11 +203,4 @@ class TopologySupernet(Supernet):
         return Mixture(weights)
 
 
-@build_supernet.register
-def _(
-    space: TopologySpace, skeleton: Skeleton, track_running_stats: bool = False, cell: type[MixedCell] = MixedCell
-) -> TopologySupernet:
-    if skeleton.cells == 0:
-        raise ValueError("a supernet has at least one cell in each stage, got 0")
-    widths = skeleton.widths(space, (0,) * len(EDGES))
-    return TopologySupernet(widths, skeleton.classes, skeleton.input_channels, track_running_stats, cell)
+build_supernet.register(TopologySpace, TopologySupernet)
