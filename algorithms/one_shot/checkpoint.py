@@ -21,9 +21,6 @@ Part = nn.Module | torch.optim.Optimizer
 FORMAT = 1
 
 
-# -- the state of a search -----------------------------------------------------------------------------------------------------
-
-
 def state(draws: Mapping[str, torch.Generator], parts: Mapping[str, Part]) -> dict[str, AnyArray]:
     """Return a copy of the state of generators, modules and optimizers, as arrays named "PART/NAME"."""
     tensors = {f"draws/{name}": draw.get_state() for name, draw in draws.items()}
@@ -58,9 +55,6 @@ def _nested(optimizer: torch.optim.Optimizer, flat: Mapping[str, Tensor]) -> dic
     return {"state": values_of, "param_groups": optimizer.state_dict()["param_groups"]}
 
 
-# -- identity ------------------------------------------------------------------------------------------------------------------
-
-
 def require_same(path: str | os.PathLike[str], theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
     """Check that the identity of a checkpoint is that of this search.
 
@@ -75,9 +69,6 @@ def require_same(path: str | os.PathLike[str], theirs: Mapping[str, Any], ours: 
             names = sorted(name for name in their.keys() | our.keys() if their.get(name) != our.get(name))
             their, our = ({name: values.get(name) for name in names} for values in (their, our))
         raise ValueError(f"{path} is of another search: its {fact} is {their}, this one's is {our}")
-
-
-# -- the file ------------------------------------------------------------------------------------------------------------------
 
 
 def write(path: str | os.PathLike[str], arrays: Mapping[str, AnyArray], facts: Mapping[str, Any]) -> None:
