@@ -126,8 +126,7 @@ class OneShotSearch(ABC):
         execution: Execution | None = None,
         selection: type[Selection] | None = None,
     ) -> None:
-        if config is None:
-            config = self.Config()
+        config = self.Config() if config is None else config
         if type(config) is not self.Config:
             raise TypeError(f"{self.name} takes a {self.Config.__qualname__}, got {type(config).__qualname__}")
         if not self.searches(task.space):
@@ -318,7 +317,8 @@ class OneShotSearch(ABC):
         Raises:
             ValueError: an architecture is not of the space, or there are fewer images.
         """
-        data, size, available = self.task.dataset, self.config.eval_batch, len(self.task.dataset.split(VALIDATION))
+        data, size = self.task.dataset, self.config.eval_batch
+        available = len(data.split(VALIDATION))
         count = available if images is None else images
         if not 1 <= count <= available:
             raise ValueError(f"{VALIDATION} has {available} images, expected 1 to {available} of them, got {images}")
