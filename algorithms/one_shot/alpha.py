@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Annotated
 
 import torch
@@ -11,9 +12,10 @@ from torch import Tensor, nn
 
 from algorithms.one_shot.search import OneShotConfig, OneShotSearch
 from algorithms.one_shot.supernets.base import ForwardMode
-from algorithms.one_shot.task import Batch, FloatArray
+from algorithms.one_shot.task import Batch
 from benchmark_api.bounds import at_least, between, positive
 from benchmark_api.spaces import Architecture
+from benchmark_api.types import FloatArray
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,14 @@ class AlphaSearch(OneShotSearch):
     """
 
     space = "any"
+    config: AlphaConfig
 
     def _start(self) -> None:
         decisions, choices = len(self.task.space.cardinalities), max(self.task.space.cardinalities)
         if min(self.task.space.cardinalities) < choices:
             raise ValueError(f"{self.name} needs as many choices for every decision, got {self.task.space.cardinalities}")
-        start = 1e-3 * torch.randn(decisions, choices, generator=self.draws["weights"])
-        self.alpha = nn.Parameter(start.to(self.device))
+        drawn = torch.randn(decisions, choices, generator=self.draws["weights"])  # [decision, choice]
+        self.alpha = nn.Parameter((1e-3 * drawn).to(self.device))
         self.adam = self.config.adam([self.alpha])
         self._parts |= {"alpha": nn.ParameterList([self.alpha]), "adam": self.adam}
 
@@ -82,27 +85,24 @@ class AlphaSearch(OneShotSearch):
         """Return the weights of the choices [decision, choice] for alpha; a softmax by default."""
         return alpha.softmax(dim=1)
 
-    def _architecture_mode(self) -> ForwardMode:
-        """Forward mode of the architecture step's validation batch; called once per pass."""
-        mode: ForwardMode = self.supernet.mixture(self.relax(self.alpha))
-        return mode
+    def _mode(self, purpose: str) -> ForwardMode:
+        """Forward mode of the next pass; its random numbers, if any, are drawn from `draws[purpose]`."""
+        return self.supernet.mixture(self.relax(self.alpha))
 
     def _weight_mode(self) -> ForwardMode:
-        return self._architecture_mode()
+        return self._mode("architecture")
 
     def _evaluation_mode(self, architecture: Architecture) -> ForwardMode:
-        return self._architecture_mode()
+        return self._mode("evaluation")
+
+    def _architecture_loss(self, validation: Batch) -> Tensor:
+        """Return the loss that alpha descends, on a validation batch."""
+        images, labels = validation
+        return nn.functional.cross_entropy(self.logits(images, self._mode("architecture")), labels)
 
     def _architecture_gradient(self, training: Batch, validation: Batch) -> Tensor:
-        """Return the gradient that alpha descends [decision, choice].
-
-        Args:
-            training: the batch of the weights' latest update.
-            validation: the batch that goes with it.
-        """
-        images, labels = validation
-        loss = nn.functional.cross_entropy(self.logits(images, self._architecture_mode()), labels)
-        return torch.autograd.grad(loss, self.alpha)[0]
+        """Return the gradient that alpha descends [decision, choice]; `training` is the batch of the weights' latest update."""
+        return torch.autograd.grad(self._architecture_loss(validation), self.alpha)[0]
 
     def _architecture_step(self, training: Batch) -> None:
         self.alpha.grad = self._architecture_gradient(training, self.validation_batch(len(training[1])))
@@ -111,3 +111,13 @@ class AlphaSearch(OneShotSearch):
     def architecture_weights(self) -> FloatArray:
         weights: FloatArray = self.relax(self.alpha.detach().double()).cpu().numpy()
         return weights
+
+
+def outer_sum(rows: Tensor) -> Tensor:
+    """Return the sums of one entry of each row of a matrix, with one axis for each row."""
+    return reduce(lambda total, row: total.unsqueeze(-1) + row, rows.unbind())
+
+
+def unravel(code: Tensor, shape: torch.Size) -> Architecture:
+    """Return the architecture of a flat index into an array with one axis for each decision."""
+    return tuple(int(choice) for choice in torch.unravel_index(code, shape))

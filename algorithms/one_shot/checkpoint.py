@@ -10,28 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from benchmark_api.jobs.files import whole_file
 from benchmark_api.tables.safetensors import FormatError, Layout, fingerprint, map_safetensors
+from benchmark_api.types import AnyArray
 
-Array = npt.NDArray[Any]
 Part = nn.Module | torch.optim.Optimizer
 FORMAT = 1
 
 
-# -- the state of a search -----------------------------------------------------------------------------------------------------
-
-
-def state(draws: Mapping[str, torch.Generator], parts: Mapping[str, Part]) -> dict[str, Array]:
-    """Return a copy of the state of generators, modules and optimizers, as arrays named "PART/NAME".
-
-    Args:
-        draws: generators by purpose.
-        parts: modules and optimizers by name.
-    """
+def state(draws: Mapping[str, torch.Generator], parts: Mapping[str, Part]) -> dict[str, AnyArray]:
+    """Return a copy of the state of generators, modules and optimizers, as arrays named "PART/NAME"."""
     tensors = {f"draws/{name}": draw.get_state() for name, draw in draws.items()}
     for name, part in parts.items():
         values = part.state_dict() if isinstance(part, nn.Module) else _flat(part)
@@ -39,7 +30,7 @@ def state(draws: Mapping[str, torch.Generator], parts: Mapping[str, Part]) -> di
     return {name: tensor.cpu().numpy().copy() for name, tensor in tensors.items()}
 
 
-def restore(arrays: Mapping[str, Array], draws: Mapping[str, torch.Generator], parts: Mapping[str, Part]) -> None:
+def restore(arrays: Mapping[str, AnyArray], draws: Mapping[str, torch.Generator], parts: Mapping[str, Part]) -> None:
     """Give generators, modules and optimizers the state that `state` returned."""
     for name, draw in draws.items():
         draw.set_state(torch.from_numpy(arrays[f"draws/{name}"].copy()))
@@ -64,44 +55,24 @@ def _nested(optimizer: torch.optim.Optimizer, flat: Mapping[str, Tensor]) -> dic
     return {"state": values_of, "param_groups": optimizer.state_dict()["param_groups"]}
 
 
-# -- identity ------------------------------------------------------------------------------------------------------------------
-
-
 def require_same(path: str | os.PathLike[str], theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
-    """Check that a checkpoint belongs to this search.
-
-    Args:
-        path: the checkpoint, for the message.
-        theirs: its identity.
-        ours: the search's identity.
+    """Check that the identity of a checkpoint is that of this search.
 
     Raises:
         ValueError: they differ; the message names the first fact that does.
     """
     for fact in dict.fromkeys((*ours, *theirs)):
-        if theirs.get(fact) != ours.get(fact):
-            raise ValueError(f"{path} is of another search: its {fact} is {_difference(theirs.get(fact), ours.get(fact))}")
+        their, our = theirs.get(fact), ours.get(fact)
+        if their == our:
+            continue
+        if isinstance(their, dict) and isinstance(our, dict):  # of a configuration, the entries that differ
+            names = sorted(name for name in their.keys() | our.keys() if their.get(name) != our.get(name))
+            their, our = ({name: values.get(name) for name in names} for values in (their, our))
+        raise ValueError(f"{path} is of another search: its {fact} is {their}, this one's is {our}")
 
 
-def _difference(theirs: Any, ours: Any) -> str:
-    """Describe the difference between a checkpoint's value and this search's; of mappings, only the entries that differ."""
-    if isinstance(theirs, dict) and isinstance(ours, dict):
-        names = sorted(name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name))
-        theirs, ours = ({name: values.get(name) for name in names} for values in (theirs, ours))
-    return f"{theirs}, this one's is {ours}"
-
-
-# -- the file ------------------------------------------------------------------------------------------------------------------
-
-
-def write(path: str | os.PathLike[str], arrays: Mapping[str, Array], facts: Mapping[str, Any]) -> None:
-    """Write a checkpoint. An existing file is replaced only once the new one is complete and on the disk.
-
-    Args:
-        path: the file to make or replace.
-        arrays: arrays by name.
-        facts: JSON-able facts.
-    """
+def write(path: str | os.PathLike[str], arrays: Mapping[str, AnyArray], facts: Mapping[str, Any]) -> None:
+    """Write named arrays and JSON facts. An existing file is replaced only once the new one is complete and on the disk."""
     text = json.dumps(facts)
     shapes = {name: (array.dtype, array.shape) for name, array in arrays.items()}
     layout = Layout(shapes, {"search": text, "sha256": _digest(text, arrays)})
@@ -111,7 +82,7 @@ def write(path: str | os.PathLike[str], arrays: Mapping[str, Array], facts: Mapp
             file.write(np.ascontiguousarray(arrays[name], dtype).tobytes())
 
 
-def read(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, Any]]:
+def read(path: str | os.PathLike[str]) -> tuple[dict[str, AnyArray], dict[str, Any]]:
     """Return the arrays and the facts of a checkpoint.
 
     Raises:
@@ -128,6 +99,6 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, Any]
     return arrays, json.loads(text)
 
 
-def _digest(text: str, arrays: Mapping[str, Array]) -> str:
+def _digest(text: str, arrays: Mapping[str, AnyArray]) -> str:
     """Return the SHA-256 of the content of a checkpoint."""
     return hashlib.sha256(text.encode() + fingerprint(arrays).encode()).hexdigest()

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from algorithms.one_shot.alpha import AlphaConfig, AlphaSearch
 from algorithms.one_shot.search import register_one_shot
-from algorithms.one_shot.task import Batch, FloatArray
+from algorithms.one_shot.task import Batch
 from benchmark_api.bounds import positive
 from benchmark_api.spaces import OPERATIONS
+from benchmark_api.types import FloatArray
 
 
 @register_one_shot
@@ -28,6 +29,7 @@ class DartsFirstOrder(AlphaSearch):
     title = "DARTS (1st)"
     paper = "Liu et al., DARTS: Differentiable Architecture Search, ICLR 2019, arXiv 1806.09055"
     space = "topology"
+    digits: ClassVar = {"epochs": 12, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
 
     @dataclass(frozen=True)
     class Config(AlphaConfig):
@@ -36,7 +38,6 @@ class DartsFirstOrder(AlphaSearch):
         choose_none: bool = True
         """Whether `none` can be chosen, as in the reference; in section 2.4 of the paper it cannot."""
 
-    digits: ClassVar = {"epochs": 12, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
     config: Config
 
     def selectable_weights(self) -> FloatArray:
@@ -55,6 +56,7 @@ class DartsSecondOrder(DartsFirstOrder):
 
     name = "darts-v2"
     title = "DARTS (2nd)"
+    digits: ClassVar = {"epochs": 5, "arch_rate": 0.01}
 
     @dataclass(frozen=True)
     class Config(DartsFirstOrder.Config):
@@ -63,19 +65,18 @@ class DartsSecondOrder(DartsFirstOrder):
         perturbation: Annotated[float, positive] = 0.01
         """Step of the finite difference in eq. 8: epsilon is this divided by the norm of its vector."""
 
-    digits: ClassVar = {"epochs": 5, "arch_rate": 0.01}
     config: Config
 
     def _architecture_gradient(self, training: Batch, validation: Batch) -> Tensor:
-        xi: float = self.optimizer.param_groups[0]["lr"]
         config = self.config
+        xi: float = self.optimizer.param_groups[0]["lr"]
         names, w = zip(*self.supernet.named_parameters(), strict=True)
         statistics = dict(self.supernet.named_buffers())
 
         def loss(weights: Sequence[Tensor], batch: Batch) -> Tensor:
             """L(weights, alpha)."""
             state = dict(zip(names, weights, strict=True)) | {name: buffer.clone() for name, buffer in statistics.items()}
-            return nn.functional.cross_entropy(self.logits(batch[0], self._architecture_mode(), state), batch[1])
+            return nn.functional.cross_entropy(self.logits(batch[0], self._mode("architecture"), state), batch[1])
 
         # w' is the result of one more optimizer step from w (section 2.3), without Nesterov's look-ahead.
         gradient = torch.autograd.grad(loss(w, training), w)
@@ -85,11 +86,10 @@ class DartsSecondOrder(DartsFirstOrder):
             for of_w, of_momentum, of_gradient in zip(w, momentum, gradient, strict=True)
         ]
         direct, *vector = torch.autograd.grad(loss(ahead, validation), (self.alpha, *ahead))
-        # Eq. 8: the second derivatives times the vector, by a central difference of gradients around w.
         epsilon = config.perturbation / torch.stack([part.square().sum() for part in vector]).sum().sqrt()
         above, below = (
             torch.autograd.grad(loss([a.detach() + step * b for a, b in zip(w, vector, strict=True)], training), self.alpha)[0]
             for step in (epsilon, -epsilon)
         )
-        product = (above - below) / (2 * epsilon)
-        return direct - xi * product  # eq. 7
+        product = (above - below) / (2 * epsilon)  # eq. 8: second derivatives times the vector, by a central difference around w
+        return direct - xi * product  # eq. 7: [edge, operation]

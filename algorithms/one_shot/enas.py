@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
-from typing import Annotated, ClassVar
+from math import isnan, sqrt
+from typing import Annotated, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +13,9 @@ from algorithms.one_shot.alpha import AlphaConfig
 from algorithms.one_shot.search import OneShotSearch, register_one_shot
 from algorithms.one_shot.selection import BestOfN
 from algorithms.one_shot.supernets import Paths, TopologySupernet
-from algorithms.one_shot.task import FloatArray
 from benchmark_api.bounds import at_least, between, positive
 from benchmark_api.spaces import EDGES, OPERATIONS, Architecture
+from benchmark_api.types import FloatArray
 
 State = list[tuple[Tensor, Tensor]]
 """Hidden state and cell state [row, unit] of each layer of a controller."""
@@ -33,6 +33,7 @@ class Enas(OneShotSearch):
     paper = "Pham et al., Efficient Neural Architecture Search via Parameter Sharing, ICML 2018, arXiv 1802.03268"
     space = "topology"
     default_selection = BestOfN
+    digits: ClassVar = {"epochs": 10, "updates": 5, "batch": 32, "rate": 0.1}
 
     @dataclass(frozen=True)
     class Config(AlphaConfig):
@@ -74,7 +75,6 @@ class Enas(OneShotSearch):
         candidates: Annotated[int, at_least(1)] = 100
         """Architectures sampled from the controller, each evaluated on one batch; the best is chosen."""
 
-    digits: ClassVar = {"epochs": 10, "updates": 5, "batch": 32, "rate": 0.1}
     config: Config
     supernet: TopologySupernet
 
@@ -85,24 +85,23 @@ class Enas(OneShotSearch):
         self._parts |= {"controller": self.controller, "adam": self.adam}
 
     def _weight_mode(self) -> Paths:
-        return self.supernet.along(self._draw(1)[0])  # eq. 1 with M = 1
+        return self.supernet.along(self._drawn(1, "architecture")[0])  # eq. 1 with M = 1
 
-    def _draw(self, count: int, purpose: str = "architecture") -> list[Architecture]:
-        with torch.no_grad():
-            return self.controller.sample(count, self.draws[purpose]).architectures
+    @torch.no_grad()
+    def _drawn(self, count: int, purpose: str) -> list[Architecture]:
+        return self.controller.sample(count, self.draws[purpose]).architectures
 
     def _end_epoch(self) -> None:
         config, batches = self.config, self.evaluation_batches()
         previous = self.controller.baseline.item()  # mean of the epoch before; NaN after the first
         baselines = []
         for _ in range(config.updates):
-            # All samples of a step come from the same controller, so they are drawn at once.
             drawn = self.controller.sample(config.samples, self.draws["architecture"])
             accuracy = self.accuracies(drawn.architectures, batches)  # [sample], in [0, 1]
             # Reward and baseline are not detached from the entropy, as in the reference.
-            reward = accuracy + config.entropy_weight * drawn.entropy
-            baseline = accuracy if previous != previous else previous - (1 - config.baseline_decay) * (previous - reward)
-            loss = (-drawn.log_probability * (reward - baseline)).mean()  # REINFORCE
+            reward = accuracy + config.entropy_weight * drawn.entropy  # [sample]
+            baseline = accuracy if isnan(previous) else previous - (1 - config.baseline_decay) * (previous - reward)  # [sample]
+            loss = (-drawn.log_probability * (reward - baseline)).mean()  # REINFORCE, section 2.2
             self.adam.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(self.controller.parameters(), config.clip)
@@ -114,32 +113,23 @@ class Enas(OneShotSearch):
         return self.controller.marginals()
 
     def candidates(self) -> list[Architecture]:
-        return self._draw(self.config.candidates, "evaluation")
+        return self._drawn(self.config.candidates, "evaluation")
 
 
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """Architectures sampled from a controller.
-
-    Attributes:
-        architectures: the samples.
-        log_probability: of each sample [architecture].
-        entropy: sum of the entropies of its decisions, each given the previous ones [architecture], nats.
-    """
+class Sample(NamedTuple):
+    """Architectures sampled from a controller."""
 
     architectures: list[Architecture]
     log_probability: Tensor
+    """Log-probability of each architecture [architecture]."""
     entropy: Tensor
+    """Sum of the entropies of an architecture's decisions, each given the previous ones [architecture], nats."""
 
 
 class Controller(nn.Module):
     """Recurrent network of two layers that decides edge by edge; each decision is its next input.
 
-    Args:
-        hidden: units of each layer, and of the inputs.
-        temperature: divisor of the logits before tanh.
-        tanh_scale: factor of the logits after tanh.
-        generator: source of the initial weights.
+    Its arguments are hyperparameters of `Enas.Config`, and the source of the initial weights.
     """
 
     baseline: Tensor
@@ -185,16 +175,13 @@ class Controller(nn.Module):
             log_probabilities.append(log_p.gather(1, choice))
             entropies.append(-(p * log_p).sum(dim=1))
             x = self.embedding(choice[:, 0])  # [sample, unit]
-        return Sample(
-            architectures=[tuple(row) for row in torch.cat(choices, dim=1).tolist()],
-            log_probability=torch.cat(log_probabilities, dim=1).sum(dim=1),
-            entropy=torch.stack(entropies).sum(dim=0),
-        )
+        architectures = [tuple(row) for row in torch.cat(choices, dim=1).tolist()]  # of [sample, edge]
+        return Sample(architectures, torch.cat(log_probabilities, dim=1).sum(dim=1), torch.stack(entropies).sum(dim=0))
 
     @torch.no_grad()
     def marginals(self) -> FloatArray:
-        """Return the exact marginal probability of each operation on each edge [edge, operation]."""
-        x, state = self.blank(1)
+        """Return the exact marginal probabilities [edge, operation]."""
+        x, state = self.blank(1)  # [prefix, unit]
         prefixes, rows = torch.ones(1, dtype=torch.float64), []  # probability of each sequence of earlier decisions [prefix]
         for _ in EDGES:
             log_p, state = self(x, state)
@@ -203,5 +190,5 @@ class Controller(nn.Module):
             prefixes = joint.flatten()
             x = self.embedding.weight.repeat(len(joint), 1)  # [prefix * operation, unit]
             state = [(h.repeat_interleave(len(OPERATIONS), 0), c.repeat_interleave(len(OPERATIONS), 0)) for h, c in state]
-        marginals: FloatArray = torch.stack(rows).numpy()
+        marginals: FloatArray = torch.stack(rows).numpy()  # [edge, operation]
         return marginals

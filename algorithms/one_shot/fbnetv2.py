@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from algorithms.one_shot.gdas import gumbel_noise
@@ -18,16 +17,12 @@ class FBNetV2(SizeSearch):
     name = "fbnetv2"
     title = "FBNetV2"
     paper = "Wan et al., FBNetV2: Differentiable NAS for Spatial and Channel Dimensions, CVPR 2020, arXiv 2004.05565"
-
-    @dataclass(frozen=True)
-    class Config(TemperedSizeConfig):
-        """Hyperparameters of FBNetV2."""
-
     digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
-    config: Config
+    Config = TemperedSizeConfig
+    config: TemperedSizeConfig
 
     def _sample(self, purpose: str) -> WidthMasks:
         rows = self.alpha[self.supernet.decisions]  # [module, width]
         noise = gumbel_noise(rows.shape, self.draws[purpose]).to(rows)
-        weights = ((rows + noise) / self.config.tau(self.epoch)).softmax(dim=1)  # Gumbel softmax [module, width]
-        return WidthMasks(weights @ self.supernet.candidates.to(weights))  # weighted sum of the masks [module, channel]
+        g = ((rows + noise) / self.config.tau(self.epoch)).softmax(dim=1)  # Gumbel softmax of section 3.1: [module, width]
+        return WidthMasks(g @ self.supernet.candidates.to(g))  # sum of g_i times mask i: [module, channel]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -11,7 +10,6 @@ from torch import Tensor, nn
 from algorithms.one_shot.alpha import AlphaSearch, TemperedConfig
 from algorithms.one_shot.search import register_one_shot
 from algorithms.one_shot.supernets import Paths, TopologySupernet
-from benchmark_api.spaces import Architecture
 
 
 @register_one_shot
@@ -25,26 +23,16 @@ class Gdas(AlphaSearch):
     title = "GDAS"
     paper = "Dong & Yang, Searching for a Robust Neural Architecture in Four GPU Hours, CVPR 2019, arXiv 1910.04465"
     space = "topology"
-
-    @dataclass(frozen=True)
-    class Config(TemperedConfig):
-        """Hyperparameters of GDAS."""
-
     digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
-    config: Config
+    Config = TemperedConfig
+    config: TemperedConfig
     supernet: TopologySupernet
 
-    def _evaluation_mode(self, architecture: Architecture) -> Paths:
-        return self._sample("evaluation")
-
-    def _architecture_mode(self) -> Paths:
-        return self._sample("architecture")
-
-    def _sample(self, purpose: str) -> Paths:
-        """Sample h, a one-hot vector per edge by the Gumbel-max trick, with the gradient of the softmax p at temperature tau."""
+    def _mode(self, purpose: str) -> Paths:
+        """Sample h, a one-hot vector per edge, with the gradient of the softmax p at temperature tau."""
         gumbel = gumbel_noise(self.alpha.shape, self.draws[purpose]).to(self.alpha)  # [edge, operation]
-        p = ((self.alpha.log_softmax(dim=1) + gumbel) / self.config.tau(self.epoch)).softmax(dim=1)
-        chosen = p.argmax(dim=1)  # [edge]
+        p = ((self.alpha.log_softmax(dim=1) + gumbel) / self.config.tau(self.epoch)).softmax(dim=1)  # [edge, operation]
+        chosen = p.argmax(dim=1)  # Gumbel-max trick of section 3.2: [edge]
         h = nn.functional.one_hot(chosen, p.shape[1]) - p.detach() + p  # straight-through: value one-hot, gradient of p
         return Paths([tuple(chosen.tolist())] * self.supernet.cells, weights=h)
 

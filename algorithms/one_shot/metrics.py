@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from algorithms.one_shot.task import FloatArray
 from benchmark_api.spaces import Architecture
+from benchmark_api.types import FloatArray
 
 
 @dataclass(frozen=True)

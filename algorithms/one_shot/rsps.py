@@ -11,9 +11,9 @@ import torch
 from algorithms.one_shot.search import OneShotConfig, OneShotSearch, register_one_shot
 from algorithms.one_shot.selection import BestOfN
 from algorithms.one_shot.supernets import Paths, TopologySupernet
-from algorithms.one_shot.task import FloatArray
 from benchmark_api.bounds import at_least
 from benchmark_api.spaces import EDGES, OPERATIONS, Architecture
+from benchmark_api.types import FloatArray
 
 NONE = OPERATIONS.index("none")
 
@@ -30,6 +30,7 @@ class Rsps(OneShotSearch):
     paper = "Li & Talwalkar, Random Search and Reproducibility for Neural Architecture Search, UAI 2019, arXiv 1902.07638"
     space = "topology"
     default_selection = BestOfN
+    digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1}
 
     @dataclass(frozen=True)
     class Config(OneShotConfig):
@@ -38,7 +39,6 @@ class Rsps(OneShotSearch):
         candidates: Annotated[int, at_least(1)] = 100
         """Architectures drawn uniformly without replacement, each evaluated on one batch; the best is chosen."""
 
-    digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1}
     config: Config
     supernet: TopologySupernet
 

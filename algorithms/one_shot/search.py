@@ -27,11 +27,12 @@ from algorithms.one_shot import checkpoint
 from algorithms.one_shot.metrics import EpochMetrics, mean_entropy
 from algorithms.one_shot.selection import Argmax, Selection
 from algorithms.one_shot.supernets.base import ForwardMode, Supernet, build_supernet, initialized
-from algorithms.one_shot.task import VALIDATION, Batch, Execution, FloatArray, Task, peak_memory, wall_clock
+from algorithms.one_shot.task import VALIDATION, Batch, Execution, Task, peak_memory, wall_clock
 from benchmark_api.bounds import Bounded, at_least, between, positive
 from benchmark_api.registry import Registry
 from benchmark_api.spaces import Architecture, SearchSpace
 from benchmark_api.training.devices import generator
+from benchmark_api.types import FloatArray
 
 PURPOSES = ("weights", "shuffle", "augment", "validation", "architecture", "evaluation")
 """Purposes of the independent random generators of a search."""
@@ -42,11 +43,7 @@ CANDIDATES = 100
 
 @dataclass(frozen=True)
 class OneShotConfig(Bounded):
-    """Hyperparameters that all one-shot searches have; the defaults are those of NATS-Bench.
-
-    Raises:
-        ValueError: a value is out of range.
-    """
+    """Hyperparameters that all one-shot searches have; the defaults are those of NATS-Bench."""
 
     epochs: Annotated[int, at_least(1)] = 100
     """Length of the search E."""
@@ -117,8 +114,8 @@ class OneShotSearch(ABC):
     """Class of the supernet's cells, for spaces whose supernet has cells; None for the space's default."""
     default_selection: ClassVar[type[Selection]] = Argmax
 
-    config: Any
-    supernet: Any
+    config: OneShotConfig
+    supernet: Supernet
 
     def __init__(
         self,
@@ -129,8 +126,7 @@ class OneShotSearch(ABC):
         execution: Execution | None = None,
         selection: type[Selection] | None = None,
     ) -> None:
-        if config is None:
-            config = self.Config()
+        config = self.Config() if config is None else config
         if type(config) is not self.Config:
             raise TypeError(f"{self.name} takes a {self.Config.__qualname__}, got {type(config).__qualname__}")
         if not self.searches(task.space):
@@ -145,17 +141,18 @@ class OneShotSearch(ABC):
             raise ValueError(f"the images must be on {self.device}, got them on {task.dataset.mean.device}")
         self.epoch = 0
         self.metrics: list[EpochMetrics] = []
+        self._interrupted = False
         self.draws = {purpose: generator(seed, number) for number, purpose in enumerate(PURPOSES)}
+        self._augment = self.draws["augment"] if task.dataset.flip or task.dataset.padding else None
         self._prepare_supernet()
         self._parts: dict[str, checkpoint.Part] = {"supernet": self.supernet, "sgd": self.optimizer}
-        self._interrupted = False
         self._start()
 
     def _prepare_supernet(self) -> None:
         config = self.config
         self.supernet = initialized(self.make_supernet, self.draws["weights"], self.device)
         if self.execution.channels_last:
-            self.supernet.to(memory_format=torch.channels_last)
+            self.supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.execution.compile:
             self.supernet.compile_parts()
         self.optimizer = torch.optim.SGD(
@@ -191,13 +188,8 @@ class OneShotSearch(ABC):
         """Forward mode (e.g. a sampled path) for the next training batch; called once per batch."""
 
     def _evaluation_mode(self, architecture: Architecture) -> ForwardMode:
-        """Forward mode for the next validation batch; called once per batch.
-
-        Args:
-            architecture: the architecture derived after the epoch.
-        """
-        mode: ForwardMode = self.supernet.along(architecture)
-        return mode
+        """Forward mode for the next validation batch, given the architecture derived after the epoch; called once per batch."""
+        return self.supernet.along(architecture)
 
     def _architecture_step(self, training: Batch) -> None:  # noqa: B027 (some have none)
         """Update the architecture parameters, after the update of the weights on a training batch."""
@@ -306,43 +298,39 @@ class OneShotSearch(ABC):
     def derive(self) -> Architecture:
         """Derive the current architecture by the selection. Stochastic selections sample afresh on every call."""
         self.supernet.eval()
-        if not self.selection.trains:
-            return self.task.space.check(self.selection.select(self))
-        before = checkpoint.state(self.draws, self._parts)
+        before = checkpoint.state(self.draws, self._parts) if self.selection.trains else None
         try:
             return self.task.space.check(self.selection.select(self))
-        finally:  # all but the draws for evaluation, which go on
-            draws = {purpose: draw for purpose, draw in self.draws.items() if purpose != "evaluation"}
-            checkpoint.restore(before, draws, self._parts)
+        finally:
+            if before is not None:  # all but the draws for evaluation, which go on
+                draws = {purpose: draw for purpose, draw in self.draws.items() if purpose != "evaluation"}
+                checkpoint.restore(before, draws, self._parts)
 
-    def inherited_accuracy(
-        self, architectures: Iterable[Architecture], split: str = VALIDATION, images: int | None = None
-    ) -> FloatArray:
+    @torch.no_grad()
+    def inherited_accuracy(self, architectures: Iterable[Architecture], images: int | None = None) -> FloatArray:
         """Return the accuracy of candidates with the weights of the supernet [architecture], percent.
 
         Args:
             architectures: the candidates.
-            split: "x-valid", or "train".
-            images: number of images to evaluate on, the first ones; None for all.
+            images: number of validation images to evaluate on, the first ones; None for all.
 
         Raises:
-            ValueError: an architecture is not of the space, there is no such split, or it has fewer images.
+            ValueError: an architecture is not of the space, or there are fewer images.
         """
         data, size = self.task.dataset, self.config.eval_batch
-        available = len(data.split(split))
+        available = len(data.split(VALIDATION))
         count = available if images is None else images
         if not 1 <= count <= available:
-            raise ValueError(f"{split} has {available} images, expected 1 to {available} of them, got {images}")
+            raise ValueError(f"{VALIDATION} has {available} images, expected 1 to {available} of them, got {images}")
         self.supernet.eval()
         accuracies = []
-        with torch.no_grad():
-            for architecture in architectures:
-                mode = self.supernet.along(self.task.space.check(architecture))
-                correct = torch.zeros((), device=self.device)
-                for begin in range(0, count, size):
-                    batch, labels = data.batch(split, slice(begin, min(begin + size, count)))
-                    correct += _correct(self.logits(batch, mode), labels)
-                accuracies.append(100.0 * float(correct) / count)
+        for architecture in architectures:
+            mode = self.supernet.along(self.task.space.check(architecture))
+            correct = torch.zeros((), device=self.device)
+            for begin in range(0, count, size):
+                batch, labels = data.batch(VALIDATION, slice(begin, min(begin + size, count)))
+                correct += _correct(self.logits(batch, mode), labels)
+            accuracies.append(100.0 * float(correct) / count)
         return np.array(accuracies)
 
     # -- for methods and selections --------------------------------------------------------------------------------------------
@@ -359,15 +347,11 @@ class OneShotSearch(ABC):
             images = images.contiguous(memory_format=torch.channels_last)
         half = self.execution.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            arguments = (images, mode)
-            logits: Tensor = (
-                self.supernet(*arguments) if state is None else torch.func.functional_call(self.supernet, dict(state), arguments)
-            )
+            if state is None:
+                logits: Tensor = self.supernet(images, mode)
+            else:
+                logits = torch.func.functional_call(self.supernet, dict(state), (images, mode))
         return logits.float() if half else logits
-
-    @property
-    def _augment(self) -> torch.Generator | None:
-        return self.draws["augment"] if self.task.dataset.flip or self.task.dataset.padding else None
 
     def validation_batch(self, size: int) -> Batch:
         """Return validation images for an architecture step: drawn with replacement, augmented like training images."""
@@ -383,11 +367,10 @@ class OneShotSearch(ABC):
     @torch.no_grad()
     def accuracies(self, candidates: Sequence[Architecture], batches: Iterator[Batch]) -> Tensor:
         """Return the accuracy of candidates with the supernet's weights [candidate], in [0, 1], each on the next batch."""
-        correct = []
-        for candidate in candidates:
-            images, labels = next(batches)
-            correct.append(_correct(self.logits(images, self.supernet.along(candidate)), labels) / len(labels))
-        return torch.stack(correct).cpu()
+        accuracies = []
+        for candidate, (images, labels) in zip(candidates, batches, strict=False):
+            accuracies.append(_correct(self.logits(images, self.supernet.along(candidate)), labels) / len(labels))
+        return torch.stack(accuracies).cpu()
 
     # -- checkpoints -----------------------------------------------------------------------------------------------------------
 
@@ -419,9 +402,9 @@ class OneShotSearch(ABC):
     def _identity(self) -> dict[str, Any]:
         """Facts that are equal, as JSON, for all checkpoints of this search."""
         config = json.loads(json.dumps(asdict(self.config)))
+        other = {} if isinstance(self.selection, self.default_selection) else {"select": self.selection.name}
         facts = {"format": checkpoint.FORMAT, "method": self.name, "config": config, "seed": self.seed}
-        selection = {} if isinstance(self.selection, self.default_selection) else {"select": self.selection.name}
-        return {**facts, **selection, "task": self.task.fingerprint}
+        return {**facts, **other, "task": self.task.fingerprint}
 
     def _check_whole(self) -> None:
         if self._interrupted:

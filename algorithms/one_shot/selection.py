@@ -1,15 +1,4 @@
-"""Selections: rules that derive an architecture from a trained supernet.
-
-A file adds one by registration; `--select NAME` then applies it to any method:
-
-    @SELECTIONS.register
-    class Perturbation(Selection):
-        name = "perturbation"
-        every_epoch = False
-
-        def select(self, search: OneShotSearch) -> Architecture:
-            ...
-"""
+"""Selections: rules that derive an architecture from a trained supernet. `--select NAME` applies one to any method."""
 
 from __future__ import annotations
 

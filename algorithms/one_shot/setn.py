@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-import numpy as np
 import torch
 
-from algorithms.one_shot.alpha import AlphaConfig, AlphaSearch
+from algorithms.one_shot.alpha import AlphaConfig, AlphaSearch, outer_sum, unravel
 from algorithms.one_shot.search import register_one_shot
 from algorithms.one_shot.selection import BestOfN
 from algorithms.one_shot.supernets import Paths, TopologySupernet
@@ -28,6 +27,7 @@ class Setn(AlphaSearch):
     paper = "Dong & Yang, One-Shot Neural Architecture Search via Self-Evaluated Template Network, ICCV 2019, arXiv 1910.05733"
     space = "topology"
     default_selection = BestOfN
+    digits: ClassVar = {"epochs": 10, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
 
     @dataclass(frozen=True)
     class Config(AlphaConfig):
@@ -36,15 +36,12 @@ class Setn(AlphaSearch):
         candidates: Annotated[int, at_least(1)] = 100
         """Most probable architectures, each evaluated on one batch; the best is chosen."""
 
-    digits: ClassVar = {"epochs": 10, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
     config: Config
     supernet: TopologySupernet
 
     def _weight_mode(self) -> Paths:
-        draw = self.draws["architecture"]
-        return self.supernet.along(
-            tuple(int(torch.randint(choices, (), generator=draw)) for choices in self.task.space.cardinalities)
-        )
+        draw, counts = self.draws["architecture"], self.task.space.cardinalities
+        return self.supernet.along(tuple(int(torch.randint(count, (), generator=draw)) for count in counts))  # uniform sampling
 
     def _evaluation_mode(self, architecture: Architecture) -> Paths:
         return self.supernet.along(architecture)
@@ -54,9 +51,7 @@ class Setn(AlphaSearch):
 
     def most_probable(self, count: int) -> list[Architecture]:
         """Return the `count` architectures with the highest log p = sum of log softmax(alpha), the highest first."""
-        log_p = self.alpha.detach().double().log_softmax(dim=1).cpu().numpy()  # [edge, operation]
-        total = np.zeros(())
-        for of_decision in log_p:
-            total = np.add.outer(total, of_decision)  # one axis more for each decision
-        order = np.argsort(-total.ravel(), kind="stable")[:count]
-        return [tuple(map(int, np.unravel_index(code, total.shape))) for code in order]
+        log_p = self.alpha.detach().double().log_softmax(dim=1).cpu()  # [edge, operation]
+        total = outer_sum(log_p)  # one axis for each edge
+        order = total.flatten().argsort(descending=True, stable=True)[:count]
+        return [unravel(code, total.shape) for code in order]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from functools import reduce
 from typing import Annotated
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from algorithms.one_shot.alpha import AlphaConfig, AlphaSearch, TemperedConfig
+from algorithms.one_shot.alpha import AlphaConfig, AlphaSearch, TemperedConfig, outer_sum, unravel
 from algorithms.one_shot.supernets import ForwardMode, SizeSupernet, WidthMasks
 from algorithms.one_shot.task import Batch
 from benchmark_api.bounds import at_least, between, positive
@@ -82,28 +81,19 @@ class SizeSearch(AlphaSearch):
     def _sample(self, purpose: str) -> ForwardMode:
         """Sample the widths of a pass from the generator `draws[purpose]`."""
 
-    def _evaluation_mode(self, architecture: Architecture) -> ForwardMode:
-        return self._mode("evaluation")
-
-    def _architecture_mode(self) -> ForwardMode:
-        return self._mode("architecture")
-
     def _architecture_step(self, training: Batch) -> None:
         if not self.warming_up:
             super()._architecture_step(training)
 
     # -- a target of FLOPs ---------------------------------------------------------------------------------------------------
 
-    def _architecture_gradient(self, training: Batch, validation: Batch) -> Tensor:
-        images, labels = validation
-        loss = nn.functional.cross_entropy(self.logits(images, self._architecture_mode()), labels)
-        return torch.autograd.grad(loss + self._distance(), self.alpha)[0]
+    def _architecture_loss(self, validation: Batch) -> Tensor:
+        loss = super()._architecture_loss(validation)
+        return loss if self.cost is None else loss + self._distance(self.cost)
 
-    def _distance(self) -> Tensor:
-        """Return the weighted distance of the expected FLOPs from the target; zero without a target."""
-        if self.cost is None:
-            return torch.zeros((), device=self.device)
-        expected = self.cost.to(self.alpha)
+    def _distance(self, cost: Tensor) -> Tensor:
+        """Return the weighted distance of the expected FLOPs from the target, |FLOPs / target - 1|."""
+        expected = cost.to(self.alpha)
         for row in self.alpha.softmax(dim=1):  # decisions are independent: average over one axis after the other
             expected = torch.tensordot(row, expected, dims=1)  # one axis less
         return self.config.cost_weight * (expected - 1).abs()
@@ -113,9 +103,8 @@ class SizeSearch(AlphaSearch):
         if self.cost is None:
             return super().most_likely()
         log_p = self.alpha.detach().log_softmax(dim=1)  # [layer, width]
-        total = reduce(lambda former, row: former.unsqueeze(-1) + row, log_p[1:], log_p[0])  # one axis for each decision
-        best = int(torch.where(self.cost <= 1, total, -torch.inf).argmax())
-        return tuple(int(choice) for choice in torch.unravel_index(torch.tensor(best), total.shape))
+        total = torch.where(self.cost <= 1, outer_sum(log_p), -torch.inf)  # one axis for each decision
+        return unravel(total.argmax(), total.shape)
 
     def candidates(self) -> list[Architecture]:
         """Return samples within the target of FLOPs, or the most probable architecture if none is."""

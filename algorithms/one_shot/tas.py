@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -23,19 +22,15 @@ class Tas(SizeSearch):
     name = "tas"
     title = "TAS"
     paper = "Dong & Yang, Network Pruning via Transformable Architecture Search, NeurIPS 2019, arXiv 1905.09717"
-
-    @dataclass(frozen=True)
-    class Config(TemperedSizeConfig):
-        """Hyperparameters of TAS."""
-
     digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
-    config: Config
+    Config = TemperedSizeConfig
+    config: TemperedSizeConfig
 
     def _sample(self, purpose: str) -> WidthPairs:
         rows = self.alpha.log_softmax(dim=1)[self.supernet.decisions]  # [module, width]
         noise = gumbel_noise(rows.shape, self.draws[purpose]).to(rows)
-        logits = (rows + noise) / self.config.tau(self.epoch)  # eq. 3
+        logits = (rows + noise) / self.config.tau(self.epoch)  # eq. 3, without its softmax: [module, width]
         p = logits.detach().softmax(dim=1).cpu()
-        drawn = torch.multinomial(p + FLOOR, 2, replacement=False, generator=self.draws[purpose])  # [module, 2]
-        weights = logits.gather(1, drawn.to(self.device)).softmax(dim=1)  # eq. 4: over the two sampled widths [module, 2]
+        drawn = torch.multinomial(p + FLOOR, 2, generator=self.draws[purpose])  # two distinct widths: [module, 2]
+        weights = logits.gather(1, drawn.to(self.device)).softmax(dim=1)  # eq. 4, over the two sampled widths: [module, 2]
         return WidthPairs([((first, second), q) for (first, second), q in zip(drawn.tolist(), weights, strict=True)])

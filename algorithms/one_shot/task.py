@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -21,7 +20,6 @@ from benchmark_api.tables.safetensors import fingerprint
 from benchmark_api.training.datasets import Dataset
 from benchmark_api.training.networks import Skeleton
 
-FloatArray = npt.NDArray[np.float64]
 Batch = tuple[Tensor, Tensor]
 """Images of a data set [image, channel, height, width], and their labels [image]."""
 

@@ -26,6 +26,7 @@ class TuNas(SizeSearch):
     name = "tunas"
     title = "TuNAS"
     paper = "Bender et al., Can Weight Sharing Outperform Random Architecture Search? CVPR 2020, arXiv 2008.06120"
+    digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
 
     @dataclass(frozen=True)
     class Config(SizeConfig):
@@ -40,7 +41,6 @@ class TuNas(SizeSearch):
         baseline_momentum: Annotated[float, between(0, 1, "[)")] = 0.95
         """Momentum of the moving average of the rewards."""
 
-    digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
     config: Config
 
     def _start(self) -> None:
@@ -62,25 +62,22 @@ class TuNas(SizeSearch):
         else:
             super()._architecture_step(training)
 
-    def _architecture_gradient(self, training: Batch, validation: Batch) -> Tensor:
+    def _architecture_loss(self, validation: Batch) -> Tensor:
         drawn = self._draw("architecture")
         mode = WidthMasks(self.supernet.candidates[drawn[:, 0]])  # [module, channel]
         advantage = self._advantage(validation, mode, self._distance_of(drawn[:, 0].tolist()))
         log_p = self.alpha.log_softmax(dim=1)[self.supernet.decisions].gather(1, drawn.to(self.device)).sum()
-        return torch.autograd.grad(-advantage * log_p, self.alpha)[0]  # REINFORCE
+        return -advantage * log_p  # REINFORCE
 
     def _advantage(self, batch: Batch, mode: ForwardMode, distance: float) -> float:
-        """Return the advantage of sampled widths, percent. The baseline already includes this reward, as in the reference.
+        """Return the advantage of sampled widths on validation images, percent; `distance` is relative to an accuracy in [0, 1].
 
-        Args:
-            batch: validation images.
-            mode: the sampled widths.
-            distance: cost term of the reward, relative to an accuracy in [0, 1].
+        The baseline already includes this reward, as in the reference.
         """
         images, labels = batch
         with torch.no_grad():
             accuracy = (self.logits(images, mode).argmax(dim=1) == labels).double().mean()
-        reward = 100.0 * (float(accuracy) - distance)
+        reward = 100.0 * (float(accuracy) - distance)  # eq. 2
         return reward - self.average.updated(reward, self.config.baseline_momentum)
 
     def _distance_of(self, choices: list[int]) -> float:

@@ -68,7 +68,7 @@ class Trainer:
     @cached_property
     def skeleton(self) -> Skeleton:
         """Parts of the networks that all candidates share."""
-        return self.plan.skeleton(self.dataset)
+        return self.plan.setting.skeleton(self.dataset)
 
     @cached_property
     def costs(self) -> Costs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from benchmark_api.bounds import Bounded, at_least
 from benchmark_api.spaces import Architecture, SearchSpace
-from benchmark_api.training.datasets import Dataset, Distortion
+from benchmark_api.training.datasets import Distortion
 from benchmark_api.training.devices import trial_seeds
 from benchmark_api.training.networks import Skeleton
+from benchmark_api.training.setting import Setting
 from benchmark_api.training.train import Recipe
 
 
@@ -55,9 +56,10 @@ class Plan(Bounded):
         """Name of the schedule in the table."""
         return str(self.recipe.epochs)
 
-    def skeleton(self, dataset: Dataset) -> Skeleton:
-        """Return the parts of the networks that all candidates share."""
-        return Skeleton(dataset.classes, dataset.image_shape[0], self.channels, self.cells)
+    @property
+    def setting(self) -> Setting:
+        """Images and skeleton."""
+        return Setting(self.dataset, self.distortion, self.channels, self.cells)
 
     @property
     def representatives(self) -> npt.NDArray[np.int64]:
@@ -88,6 +90,5 @@ class Plan(Bounded):
 
     def describe(self) -> dict[str, Any]:
         """Return all settings in JSON types, under the names that tables store."""
-        settings = {name: getattr(self, name) for name in ("dataset", "trials", "channels", "cells", "sample", "stack", "half")}
-        distortion = None if self.distortion is None else asdict(self.distortion)
-        return {**self.space.spec(), **settings, "protocol": self.recipe.settings(), "distortion": distortion}
+        settings = {name: getattr(self, name) for name in ("trials", "sample", "stack", "half")}
+        return {**self.space.spec(), **self.setting.describe(), **settings, "protocol": self.recipe.settings()}

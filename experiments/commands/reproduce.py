@@ -49,7 +49,7 @@ class RankingCommand(StoredTableOptions):
         pieces: list[ResultsJob] = []
         for table, experiments in tables:
             for experiment in experiments:
-                pieces += plan_ranking(experiment, table, self.results, **sample, device=self.device, root=self.data)
+                pieces += plan_ranking(experiment, table, self.results, self.data, **sample, device=self.device)
         status = self.parallel.run(pieces, self.results, self.device)
         rankings = store.load(self.results, store.RANKINGS, **filters, **sample)
         for table, found in tables_of(rankings, self.table) if rankings else ():
@@ -121,8 +121,8 @@ class ReproduceCommand(ResultsOptions):
             return [], []
         from algorithms.one_shot import ONE_SHOT
         from algorithms.one_shot.task import Execution
+        from benchmark_api.training.setting import Setting
         from experiments.commands.one_shot import RunOneShot
-        from experiments.runs.one_shot import Setting
 
         options: dict[str, Any] = {"seeds": self.one_shot_seeds, "data": self.data, "results": self.results}
         options["execution"] = Execution(device=self.device)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from algorithms.black_box.base import BLACK_BOX, BlackBoxSearch
+from benchmark_api.spaces import SearchSpace
 from benchmark_api.tables.table import Table
 from experiments import store
 from experiments.provenance import code_version
@@ -21,17 +22,16 @@ from experiments.store import Condition
 
 @dataclass(frozen=True)
 class BlackBoxJob(ResultsJob):
-    """Runs of a black-box search.
-
-    Attributes:
-        data: folder of the dataset's files, for a search that needs images; digits need none.
-    """
+    """Runs of a black-box search."""
 
     unit = "run"
     forked = True
 
     condition: Condition
-    data: Path | None = None
+
+    @classmethod
+    def version(cls, condition: Condition, space: SearchSpace) -> str:
+        return code_version(run, BLACK_BOX.find(condition.algorithm), type(space))
 
     @property
     def units(self) -> int:
@@ -47,6 +47,9 @@ class BlackBoxJob(ResultsJob):
         yield len(self.seeds)
 
 
+piece_of, plan = BlackBoxJob.of, BlackBoxJob.plan
+
+
 def task_of(search_class: type[BlackBoxSearch], table: Table, dataset: str, data: Path | None) -> Any:
     """Return the task on which a table's candidates were trained; None for a search that needs no images.
 
@@ -59,22 +62,16 @@ def task_of(search_class: type[BlackBoxSearch], table: Table, dataset: str, data
 
 @lru_cache(maxsize=1)
 def _load_task(table: Table, dataset: str, data: Path | None) -> Any:
-    from experiments.runs.one_shot import Setting  # it needs PyTorch
+    from benchmark_api.training.setting import Setting  # they need PyTorch
+    from experiments.runs.one_shot import load_task
 
-    return Setting.of(table, dataset).task(table.space, data, "cpu")
+    return load_task(Setting.of(table, dataset), table.space, data)
 
 
 def condition_of(
     search_class: type[BlackBoxSearch], config: Any, table: Table, settings: RunSettings, data: Path | None = None
 ) -> Condition:
     """Return the condition of runs on a table, checked by making a search and a view of it once.
-
-    Args:
-        search_class: a registered search.
-        config: its hyperparameters.
-        table: the table to search on.
-        settings: dataset, schedule, budget and accounting.
-        data: folder of the dataset's files, for a search that needs images; digits need none.
 
     Raises:
         FileNotFoundError: a file of the dataset is missing.
@@ -93,28 +90,3 @@ def condition_of(
         table_title=table.title,
         table_notice=table.notice,
     )
-
-
-def piece_of(condition: Condition, seeds: range, table: Table, results: Path, data: Path | None = None) -> BlackBoxJob:
-    """Return the job that makes the runs of some consecutive seeds.
-
-    Args:
-        condition: everything the runs depend on besides their seeds.
-        seeds: consecutive seeds.
-        table: the table to search on.
-        results: the results folder.
-        data: folder of the dataset's files, for a search that needs images; digits need none.
-    """
-    version = code_version(run, BLACK_BOX.find(condition.algorithm), type(table.space))
-    path, data = table.path.resolve(), data and data.absolute()
-    return BlackBoxJob(condition, condition.config(), seeds, path, version, data, results=results)
-
-
-def plan(condition: Condition, table: Table, results: Path, seeds: range, data: Path | None = None) -> list[BlackBoxJob]:
-    """Return the jobs of an experiment whose runs are not stored yet; the arguments are those of `piece_of`.
-
-    Raises:
-        StoreError: a stored file of the experiment is damaged or out of place.
-    """
-    missing = store.missing_pieces(store.stored_seeds(results, condition), seeds)
-    return [piece_of(condition, piece, table, results, data) for piece in missing]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmark_api.jobs.job import Job, Source
+from benchmark_api.spaces import SearchSpace
 from benchmark_api.tables.table import Table
 from experiments import store
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True)
@@ -20,17 +24,46 @@ class ResultsJob(Job):
 
     Attributes:
         condition: everything the runs depend on besides their seeds.
-        config: hyperparameters, an instance of the search's `Config`.
         seeds: consecutive seeds.
         table_path: path of the table.
+        data: folder of the data set's files, for runs that need images; digits need none.
         code_version: version of the code that planned the job.
     """
 
-    condition: store.AnyCondition
-    config: Any
+    block: ClassVar[int] = store.PIECE_SEEDS
+    """Largest number of seeds of a job."""
+
+    condition: Any
     seeds: range
     table_path: Path
+    data: Path | None
     code_version: str
+
+    @classmethod
+    def of(cls, condition: Any, seeds: range, table: Table, results: Path, data: Path | None = None) -> Self:
+        """Return the job that makes the runs of some consecutive seeds on a table."""
+        version = cls.version(condition, table.space)
+        return cls(condition, seeds, table.path.resolve(), data and data.absolute(), version, results=results)
+
+    @classmethod
+    def plan(cls, condition: Any, table: Table, results: Path, seeds: Iterable[int], data: Path | None = None) -> list[Self]:
+        """Return the jobs of the runs that are not stored yet.
+
+        Raises:
+            StoreError: a stored file of the experiment is damaged or out of place.
+        """
+        missing = store.missing_pieces(store.stored_seeds(results, condition), seeds, cls.block)
+        return [cls.of(condition, piece, table, results, data) for piece in missing]
+
+    @classmethod
+    @abstractmethod
+    def version(cls, condition: Any, space: SearchSpace) -> str:
+        """Return the version of the code that determines the runs of a condition in a space."""
+
+    @cached_property
+    def config(self) -> Any:
+        """Hyperparameters, an instance of the search's `Config`."""
+        return self.condition.config()
 
     @property
     def path(self) -> Path:

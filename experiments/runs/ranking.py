@@ -9,32 +9,30 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmark_api.tables.table import Table
 from benchmark_api.training.devices import enough_memory, find_device, one_thread
+from benchmark_api.types import FloatArray
 from experiments import store
-from experiments.runs.one_shot import LESS_MEMORY, SupernetJob, version_of
+from experiments.runs.one_shot import LESS_MEMORY, SupernetJob
 from experiments.store import OneShotExperiment, RankingCondition
 
 
 @dataclass(frozen=True, eq=False)
 class RankingRun:
-    """Inherited-weight accuracies of a sample of architectures, with the supernet of one run.
+    """Inherited-weight accuracies [entry], percent, of architectures (official indices), with the supernet of the seed's run.
 
-    Attributes:
-        seed: seed of the run.
-        wall_seconds: wall time of the evaluation.
-        architecture: official index [entry].
-        accuracy: accuracy with the weights of the supernet [entry], percent.
+    The wall time is that of the evaluation.
     """
 
     seed: int
     wall_seconds: float
     architecture: npt.NDArray[np.int32]
-    accuracy: npt.NDArray[np.float64]
+    accuracy: FloatArray
 
 
 def sample_architectures(table: Table, dataset: str, count: int, seed: int) -> npt.NDArray[np.int32]:
@@ -53,15 +51,7 @@ def sample_architectures(table: Table, dataset: str, count: int, seed: int) -> n
 
 
 def plan_ranking(
-    experiment: OneShotExperiment,
-    table: Table,
-    results: Path,
-    *,
-    architectures: int,
-    sample_seed: int,
-    images: int | None,
-    device: str,
-    root: Path | None,
+    experiment: OneShotExperiment, table: Table, results: Path, data: Path | None, **sample: Any
 ) -> list[RankingJob]:
     """Return the rankings by an experiment's supernets that are not stored yet, one job for each existing checkpoint.
 
@@ -69,30 +59,18 @@ def plan_ranking(
         experiment: the finished runs.
         table: the table that architectures are drawn from.
         results: the results folder.
-        architectures: size of the sample.
-        sample_seed: seed of the sample.
-        images: number of images of x-valid to evaluate on; None for all.
-        device: PyTorch's name of the device.
-        root: folder of the data set's files; digits need none.
+        data: folder of the data set's files; digits need none.
+        sample: the fields of `RankingCondition` that are not those of the runs.
 
     Raises:
         StoreError: a stored ranking is damaged or out of place.
         ValueError: the table has fewer architectures, or the device cannot be used.
     """
-    sample_architectures(table, experiment.dataset, architectures, sample_seed)
-    find_device(device)
-    condition = RankingCondition(
-        **{name: getattr(experiment, name) for name in store.ONE_SHOT_RUNS.fields},
-        architectures=architectures,
-        sample_seed=sample_seed,
-        images=images,
-        device=device,
-    )
-    missing = store.missing_pieces(store.stored_seeds(results, condition), experiment.seeds.tolist(), block=1)
-    config, path, version = condition.config(), table.path.resolve(), version_of(condition, table)
-    root = root and root.absolute()
-    pieces = [RankingJob(condition, config, seeds, path, version, root, results=results) for seeds in missing]
-    return [piece for piece in pieces if piece.checkpoint.exists()]
+    condition = RankingCondition(**{name: getattr(experiment, name) for name in store.ONE_SHOT_RUNS.fields}, **sample)
+    sample_architectures(table, condition.dataset, condition.architectures, condition.sample_seed)
+    find_device(condition.device)
+    jobs = RankingJob.plan(condition, table, results, experiment.seeds.tolist(), data)
+    return [job for job in jobs if job.checkpoint.exists()]
 
 
 @dataclass(frozen=True)
@@ -100,12 +78,9 @@ class RankingJob(SupernetJob):
     """A ranking of architectures by the supernet of one run."""
 
     unit = "supernet"
+    units = 1
 
     condition: RankingCondition
-
-    @property
-    def units(self) -> int:
-        return 1
 
     def make(self) -> Iterator[int]:
         condition = self.condition
@@ -114,9 +89,8 @@ class RankingJob(SupernetJob):
             search.load(self.checkpoint)
             indices = sample_architectures(self.open_table(), condition.dataset, condition.architectures, condition.sample_seed)
             started = time.perf_counter()
-            space = search.task.space
-            accuracy = search.inherited_accuracy([space.architecture(index) for index in indices], images=condition.images)
-            run = RankingRun(self.seeds[0], time.perf_counter() - started, indices, np.asarray(accuracy, dtype=np.float64))
-            table_path = str(self.table_path)
-            store.write_piece(self.results, condition, [run], self.code_version, table_path, self.machine(search))
+            architectures = map(search.task.space.architecture, indices.tolist())
+            accuracy = search.inherited_accuracy(architectures, images=condition.images)
+            run = RankingRun(self.seeds[0], time.perf_counter() - started, indices, accuracy)
+            self.write(run, self.code_version, search.device)
             yield 1

@@ -89,7 +89,7 @@ class OneShotCondition(AnyCondition):
 
     Attributes:
         execution: device and precision (`algorithms.one_shot.task.Execution`), as JSON.
-        setting: the images trained on and the skeleton (`experiments.runs.one_shot.Setting`), as JSON.
+        setting: the images trained on and the skeleton (`benchmark_api.training.setting.Setting`), as JSON.
     """
 
     kind_name: ClassVar[str] = "one-shot"

@@ -1,11 +1,4 @@
-"""Interface of supernets, and their registration by space.
-
-A file with a new space registers the space's supernet:
-
-    @build_supernet.register
-    def _(space: ChainSpace, skeleton: Skeleton, track_running_stats: bool = False) -> ChainSupernet:
-        return ChainSupernet(space, skeleton)
-"""
+"""Interface of supernets. The file of a space registers the space's supernet with `@build_supernet.register`."""
 
 from __future__ import annotations
 
@@ -51,10 +44,7 @@ SupernetT = TypeVar("SupernetT", bound=Supernet)
 def build_supernet(space: SearchSpace, skeleton: Skeleton, track_running_stats: bool = False) -> Supernet:
     """Build the supernet of a space, dispatched on the space's class.
 
-    Args:
-        space: the space.
-        skeleton: layers around the candidates.
-        track_running_stats: whether evaluation uses running statistics in the cells; False: always the batch's.
+    With `track_running_stats`, cells use running statistics at evaluation; otherwise always the batch's.
 
     Raises:
         ValueError: no supernet is registered for the space, or the skeleton does not fit it.
@@ -63,15 +53,10 @@ def build_supernet(space: SearchSpace, skeleton: Skeleton, track_running_stats: 
 
 
 def initialized(make: Callable[[], SupernetT], generator: torch.Generator, device: torch.device | str = "cpu") -> SupernetT:
-    """Make a supernet and draw its initial weights.
+    """Make a supernet on a device and draw its initial weights, on the generator's device, so that they are equal on all.
 
     `make` runs under PyTorch's meta device, so that nothing is drawn from the global generator. Constants of the supernet that
     are not weights must name their device.
-
-    Args:
-        make: e.g. a call of `build_supernet`.
-        generator: source of the weights; they are drawn on its device, so that they are equal on all others.
-        device: device of the result.
     """
     with torch.device("meta"):
         supernet = make()

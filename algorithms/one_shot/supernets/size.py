@@ -15,16 +15,12 @@ from torch.nn import functional
 
 from algorithms.one_shot.supernets.base import ForwardMode, Supernet, build_supernet
 from benchmark_api.spaces import SIZE_CELL, Architecture, SizeSpace
-from benchmark_api.training.networks import Cell, ReductionBlock, Skeleton
+from benchmark_api.training.networks import Cell, ReductionBlock, Skeleton, reduction_blocks
 
 
 @dataclass(frozen=True)
 class WidthMasks(ForwardMode):
-    """Features of the full width, times a mask.
-
-    Attributes:
-        masks: factors [module, channel].
-    """
+    """Features of the full width, times the masks [module, channel]."""
 
     masks: Tensor
 
@@ -43,38 +39,33 @@ class WidthPairs(ForwardMode):
 class SizeSupernet(Supernet):
     """Shared network of the size space.
 
-    The first decision gives the width of both the stem and the first block; the features of each are narrowed.
-
-    Args:
-        space: the space.
-        classes: number of classes.
-        input_channels: channels of the images.
-        track_running_stats: of all normalisations but those of the reduction blocks, which always track.
+    The first decision gives the width of both the stem and the first block; the features of each are narrowed. The arguments
+    are those of `build_supernet`; the normalisations of the reduction blocks always track running statistics.
 
     Attributes:
         candidates: mask of each choice of a width [choice, channel], on the CPU.
         decisions: decision that gives each module its width [module].
     """
 
-    def __init__(self, space: SizeSpace, classes: int, input_channels: int, track_running_stats: bool) -> None:
+    def __init__(self, space: SizeSpace, skeleton: Skeleton, track_running_stats: bool = False) -> None:
         super().__init__()
+        skeleton.widths(space, space.architecture(0))  # refuses a skeleton with channels or cells
         self.space, self.width = space, max(space.widths)
         layers = len(space.cardinalities)
-        reductions = layers // 3, 2 * (layers // 3) + 1
         self.decisions = [0, *range(layers)]
 
         def norm() -> nn.BatchNorm2d:
             return nn.BatchNorm2d(self.width, affine=False, track_running_stats=track_running_stats)
 
-        self.stem = nn.Sequential(nn.Conv2d(input_channels, self.width, 3, padding=1), norm())
+        self.stem = nn.Sequential(nn.Conv2d(skeleton.input_channels, self.width, 3, padding=1), norm())
         self.blocks = nn.ModuleList(
             ReductionBlock(self.width, self.width)
-            if block in reductions
+            if block in reduction_blocks(layers)
             else Cell(SIZE_CELL, self.width, self.width, False, track_running_stats)
             for block in range(layers)
         )
         self.lastact = nn.Sequential(norm(), nn.ReLU())
-        self.classifier = nn.Linear(self.width, classes)
+        self.classifier = nn.Linear(self.width, skeleton.classes)
         channels = torch.arange(self.width, device="cpu")
         self.candidates = torch.stack([(channels < width).float() for width in space.widths])
 
@@ -108,17 +99,14 @@ class SizeSupernet(Supernet):
 
     def along(self, architecture: Architecture) -> WidthMasks:
         """Return the mode in which every module has its width in one architecture."""
-        return WidthMasks(self.candidates[[architecture[decision] for decision in self.decisions]])
+        return WidthMasks(self.candidates[[architecture[decision] for decision in self.decisions]])  # [module, channel]
 
     def mixture(self, weights: Tensor) -> WidthMasks:
         """Return the mode that masks by the weighted mean of all widths' masks; `weights` [decision, width]."""
-        return WidthMasks(weights[self.decisions] @ self.candidates.to(weights))
+        return WidthMasks(weights[self.decisions] @ self.candidates.to(weights))  # [module, channel]
 
 
-@build_supernet.register
-def _(space: SizeSpace, skeleton: Skeleton, track_running_stats: bool = False) -> SizeSupernet:
-    skeleton.widths(space, space.architecture(0))  # refuses a skeleton with channels or cells
-    return SizeSupernet(space, skeleton.classes, skeleton.input_channels, track_running_stats)
+build_supernet.register(SizeSpace, SizeSupernet)
 
 
 @cache

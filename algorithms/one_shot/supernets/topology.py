@@ -1,10 +1,10 @@
 """Supernet of the topology space: all operations on every edge of every cell.
 
-The operations of a cell are the modules of an ordinary cell, one of each kind per edge. Operations with a common input are
-computed together: per node one ReLU, one 3x3 convolution, one 1x1 convolution, their normalisations and one pooling.
+Operations with a common input are computed together: per node one ReLU, one 3x3 convolution, one 1x1 convolution, their
+normalisations and one pooling.
 
-Source: NATS-Bench (Dong et al., TPAMI 2021, arXiv 2009.00437), section 4.2. As there, batch normalisations in cells and before
-the classifier have no weights, convolutions in cells have a bias; those of the stem and of the reduction blocks are ordinary.
+Source: NATS-Bench (Dong et al., TPAMI 2021, arXiv 2009.00437), section 4.2. Batch normalisations in cells and before the
+classifier have no weights, convolutions in cells have a bias; those of the stem and of the reduction blocks are ordinary.
 """
 
 from __future__ import annotations
@@ -29,11 +29,7 @@ _OUTGOING = tuple(tuple(edge for edge, (_, source) in enumerate(EDGES) if source
 
 @dataclass(frozen=True)
 class Mixture(ForwardMode):
-    """All operations of each edge, weighted and summed.
-
-    Attributes:
-        weights: [edge, operation], shared by all cells.
-    """
+    """All operations of each edge, weighted and summed; the weights [edge, operation] are shared by all cells."""
 
     weights: Tensor
 
@@ -94,8 +90,8 @@ class MixedCell(nn.Module):
         Args:
             x: the node [batch, channel, height, width].
             edges: numbers of the edges.
-            weights: [edge, operation], of all edges of the cell; None for unweighted operations.
-            path: operation of each edge of the cell; None for all operations.
+            weights: as for `forward`, of all edges of the cell.
+            path: as for `forward`, of all edges of the cell.
         """
         operations: Any = self.edges  # [edge][operation]
         terms: dict[int, list[Tensor]] = {edge: [] for edge in edges}
@@ -123,13 +119,7 @@ def total(terms: Sequence[Tensor], like: Tensor) -> Tensor:
 
 
 def _convolve(x: Tensor, layers: Sequence[Any], scales: list[Tensor] | None) -> Sequence[Tensor]:
-    """Convolve, normalise and scale one input by several layers, as one convolution and one normalisation.
-
-    Args:
-        x: [batch, channel, height, width].
-        layers: ReLU, convolution and normalisation, of each edge.
-        scales: factor of each edge's output; None for no factors.
-    """
+    """Convolve and normalise x [batch, channel, height, width] by several layers at once, and scale each layer's output."""
     _, convolutions, norms = zip(*layers, strict=True)
     first = norms[0]
     weight, bias = (torch.cat([getattr(layer, name) for layer in convolutions]) for name in ("weight", "bias"))
@@ -149,34 +139,33 @@ def _convolve(x: Tensor, layers: Sequence[Any], scales: list[Tensor] | None) -> 
 class TopologySupernet(Supernet):
     """Shared network of the topology space: stem, reduction blocks and classifier of `CellNetwork`, with mixed cells.
 
-    Args:
-        widths: channels of the blocks; a block whose input has another width is a reduction block.
-        classes: number of classes.
-        input_channels: channels of the images.
-        track_running_stats: of the normalisations in cells and before the classifier.
-        cell: class of the cells.
+    The arguments are those of `build_supernet`, and the class of the cells. `track_running_stats` holds for the normalisation
+    before the classifier too.
 
-    Attributes:
-        cells: number of cells.
+    Raises:
+        ValueError: the skeleton has no cells.
     """
 
     def __init__(
         self,
-        widths: Sequence[int],
-        classes: int,
-        input_channels: int,
-        track_running_stats: bool,
+        space: TopologySpace,
+        skeleton: Skeleton,
+        track_running_stats: bool = False,
         cell: type[MixedCell] = MixedCell,
     ) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(input_channels, widths[0], 3, padding=1, bias=False), nn.BatchNorm2d(widths[0]))
+        if skeleton.cells == 0:
+            raise ValueError("a supernet has at least one cell in each stage, got 0")
+        widths = skeleton.widths(space, (0,) * len(EDGES))  # [block]
+        stem = nn.Conv2d(skeleton.input_channels, widths[0], 3, padding=1, bias=False)
+        self.stem = nn.Sequential(stem, nn.BatchNorm2d(widths[0]))
         self.blocks = nn.ModuleList(
             cell(c_out, track_running_stats) if c_in == c_out else ReductionBlock(c_in, c_out)
             for c_in, c_out in zip((widths[0], *widths), widths, strict=False)
         )
         self.lastact = nn.Sequential(nn.BatchNorm2d(widths[-1], affine=False, track_running_stats=track_running_stats), nn.ReLU())
-        self.classifier = nn.Linear(widths[-1], classes)
-        self.cells = sum(isinstance(block, cell) for block in self.blocks)
+        self.classifier = nn.Linear(widths[-1], skeleton.classes)
+        self.cells = sum(isinstance(block, cell) for block in self.blocks)  # number of cells
         self._cell = cell
         self._compiled_cell: Callable[..., Tensor] | None = None
 
@@ -197,9 +186,9 @@ class TopologySupernet(Supernet):
         return logits
 
     def compile_parts(self) -> None:
-        """Compile what computes the same at every training step: all but the cells when they follow a path.
+        """Compile all parts but cells that follow a path, and but cells at evaluation.
 
-        Cells are not compiled for evaluation: PyTorch keeps few versions of a function, and training needs one for each width.
+        PyTorch keeps few versions of a function, and training needs one for each width.
         """
         for part in (self.stem, self.lastact, *(block for block in self.blocks if not isinstance(block, self._cell))):
             part.compile()
@@ -214,11 +203,4 @@ class TopologySupernet(Supernet):
         return Mixture(weights)
 
 
-@build_supernet.register
-def _(
-    space: TopologySpace, skeleton: Skeleton, track_running_stats: bool = False, cell: type[MixedCell] = MixedCell
-) -> TopologySupernet:
-    if skeleton.cells == 0:
-        raise ValueError("a supernet has at least one cell in each stage, got 0")
-    widths = skeleton.widths(space, (0,) * len(EDGES))
-    return TopologySupernet(widths, skeleton.classes, skeleton.input_channels, track_running_stats, cell)
+build_supernet.register(TopologySpace, TopologySupernet)

@@ -46,7 +46,7 @@ def test_a_step_of_the_weights_has_one_uniform_path_for_all_cells() -> None:
 
 def test_the_architecture_learns_with_all_operations_and_is_evaluated_alone() -> None:
     search = tiny.make("setn")
-    mode = search._architecture_mode()
+    mode = search._mode("architecture")
     assert isinstance(mode, Mixture)
     np.testing.assert_allclose(mode.weights.detach().numpy(), search.architecture_weights(), rtol=1e-6)
     assert search._evaluation_mode((1, 2, 3, 4, 0, 1)) == search.supernet.along((1, 2, 3, 4, 0, 1))

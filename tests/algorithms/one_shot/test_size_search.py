@@ -276,7 +276,7 @@ def test_expected_flops_and_the_choice_by_brute_force(task: Task) -> None:
     architectures = list(product(range(3), repeat=5))
     probability = {a: float(np.prod([p[row, choice] for row, choice in enumerate(a)])) for a in architectures}
     expected = sum(probability[a] * flops[SPACE.index(a)] for a in architectures)
-    assert search._distance().item() == pytest.approx(2.0 * abs(expected / 0.03 - 1), rel=1e-4)
+    assert search._distance(search.cost).item() == pytest.approx(2.0 * abs(expected / 0.03 - 1), rel=1e-4)
     within = [a for a in architectures if flops[SPACE.index(a)] <= 0.03]
     assert 0 < len(within) < len(architectures)
     assert search.derive() == max(within, key=probability.__getitem__)

@@ -151,7 +151,7 @@ def test_global_generator_is_left_alone() -> None:
 def test_parameters_of_the_official_size() -> None:
     """1,692,698 for C = 16, N = 5 and 10 classes, as published; and all but convolutions, stem and reductions have none."""
     with torch.device("meta"):
-        supernet = TopologySupernet((16,) * 5 + (32,) * 6 + (64,) * 6, 10, 3, False)
+        supernet = build_supernet(SPACE, Skeleton(10))
     assert count_params(supernet) == 1_692_698
     assert supernet.cells == 15
     norms = [m for block in supernet.blocks if isinstance(block, MixedCell) for m in block.modules() if "Norm" in str(type(m))]

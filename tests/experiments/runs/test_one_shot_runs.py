@@ -23,14 +23,18 @@ from algorithms.one_shot import ONE_SHOT
 from algorithms.one_shot.metrics import EPOCH_METRICS
 from algorithms.one_shot.search import OneShotSearch
 from algorithms.one_shot.task import Execution
+from benchmark_api.spaces import TopologySpace
 from benchmark_api.tables.table import Table
 from benchmark_api.training.datasets import Distortion
 from benchmark_api.training.devices import trial_seeds
+from benchmark_api.training.plan import Plan
+from benchmark_api.training.setting import Setting
+from benchmark_api.training.train import Recipe
 from experiments import store
 from experiments.__main__ import main
 from experiments.report import published
 from experiments.runs import one_shot
-from experiments.runs.one_shot import Setting
+from experiments.runs.one_shot import load_task
 from experiments.store import ONE_SHOT_RUNS, OneShotExperiment, StoreError
 from tests.helpers.synthetic import condition, store_ranking, store_runs
 
@@ -80,7 +84,7 @@ def test_a_run_is_what_the_search_does(finished: Path, digits_table: Table) -> N
     assert experiment.seeds.tolist() == [777, 888]
     config = ONE_SHOT["rsps"].Config(**json.loads(experiment.hyperparameters))
     assert (config.epochs, config.batch) == (4, 450)
-    task = Setting.of(digits_table, "digits").task(digits_table.space, None, "cpu")
+    task = load_task(Setting.of(digits_table, "digits"), digits_table.space, None)
     search = ONE_SHOT["rsps"](task, config, seed=888)
     with one_shot.one_thread():
         metrics = [search.train_epoch() for _ in range(4)]
@@ -257,11 +261,13 @@ def test_the_setting_is_the_tables(digits_table: Table, topology_table: Table, s
     with pytest.raises(ValueError, match="no dataset 'svhn' to search on; it has cifar10, cifar100"):
         Setting.of(topology_table, "svhn")
     distorted = Setting("digits", Distortion(copies=2, noise=0.3), 2, 1)
-    assert Setting.from_json(distorted.to_json()) == distorted
+    assert Setting.from_json(json.dumps(distorted.describe())) == distorted
+    plan = Plan(TopologySpace(), recipe=Recipe(1), **vars(distorted))
+    assert Setting.from_json(json.dumps(plan.describe())) == distorted  # also among the settings of a table
 
 
 def test_a_search_gets_no_test_images(digits_table: Table) -> None:
-    task = Setting("digits", Distortion(copies=2), 2, 1).task(digits_table.space, None, "cpu")
+    task = load_task(Setting("digits", Distortion(copies=2), 2, 1), digits_table.space, None)
     assert {name: len(split) for name, split in task.dataset.splits.items()} == {"train": 1798, "x-valid": 898}
     assert (task.skeleton.channels, task.skeleton.cells) == (2, 1)
 
@@ -270,7 +276,7 @@ def test_defaults_are_smaller_on_digits_alone() -> None:
     for search in ONE_SHOT.values():
         assert search.default_config("cifar10") == search.Config()
         assert search.default_config("digits").epochs <= 24
-    assert list(trial_seeds(4)) == [777, 888, 999, 1110]
+    assert trial_seeds(4) == (777, 888, 999, 1110)
 
 
 # -- the command line ------------------------------------------------------------------------------------------------------------
