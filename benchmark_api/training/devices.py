@@ -40,7 +40,7 @@ def find_device(name: str) -> torch.device:
 def clock(device: torch.device) -> float:
     """Return seconds: on a CPU, the CPU time of this process, which other processes hardly change; else elapsed time.
 
-    On other devices than a CPU, all queued work is finished first.
+    On other devices, all queued work is finished first.
     """
     if device.type == "cpu":
         return time.process_time()
@@ -62,14 +62,7 @@ def one_thread() -> Iterator[None]:
 
 @contextmanager
 def enough_memory(remedy: str) -> Iterator[None]:
-    """Translate errors of PyTorch that report too little memory.
-
-    Args:
-        remedy: advice to the user, e.g. "take smaller batches (--batch)".
-
-    Raises:
-        JobError: memory was exhausted; the message contains the remedy.
-    """
+    """Raise a `JobError` with the remedy, e.g. "take smaller batches (--batch)", if memory is exhausted."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:

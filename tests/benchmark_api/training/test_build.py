@@ -25,7 +25,7 @@ from benchmark_api.spaces import SizeSpace, TopologySpace
 from benchmark_api.tables.evaluation import Query
 from benchmark_api.tables.evaluator import Accounting, simulated_evaluator
 from benchmark_api.tables.table import Table
-from benchmark_api.training.build import StackJob, build
+from benchmark_api.training.build import StackJob, Trainer, build
 from benchmark_api.training.costs import space_costs
 from benchmark_api.training.datasets import load_dataset
 from benchmark_api.training.networks import Skeleton, build_network
@@ -250,7 +250,7 @@ def test_a_piece_is_small(tiny: Table) -> None:
     """It goes to a worker without what its plan has worked out."""
     plan = Plan(TOPOLOGY, "digits", Recipe(1, 256), channels=1, cells=1)
     stacks = plan.stacks(Skeleton(10, 1, 1, 1))
-    piece = StackJob(plan, None, "cpu", 0, tuple(stacks[0]), 0, results=Path("t.build"))
+    piece = StackJob(Trainer(plan, None, "cpu"), 0, tuple(stacks[0]), 0, results=Path("t.build"))
     assert len(pickle.dumps(piece)) < 2_000
     assert pickle.loads(pickle.dumps(piece)) == piece
 
