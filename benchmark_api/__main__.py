@@ -13,8 +13,7 @@ import tyro
 
 from benchmark_api.jobs.options import ParallelOptions
 from benchmark_api.plugins import load_plugins
-from benchmark_api.spaces import SPACES, SearchSpace
-from benchmark_api.text import aligned
+from benchmark_api.spaces import SPACES
 
 if TYPE_CHECKING:  # imported by the commands that need them: `--help` starts without NumPy and PyTorch
     from benchmark_api.tables.table import Table
@@ -150,26 +149,21 @@ class Build:
         from benchmark_api.training.plan import Plan
         from benchmark_api.training.train import Recipe
 
-        space = self._search_space()
+        try:
+            space = SPACES.find(self.space)(**_given(widths=self.widths, layers=self.layers))
+        except TypeError as error:
+            raise ValueError(f"the {self.space} space does not have these parameters: {error}") from error
         return Plan(
             space=space,
             dataset=self.dataset,
             recipe=Recipe(self.epochs, self.batch, self.learning_rate),
             trials=self.trials,
-            channels=space.skeleton_defaults.get("channels") if self.channels is None else self.channels,
-            cells=space.skeleton_defaults.get("cells") if self.cells is None else self.cells,
+            **{**space.skeleton_defaults, **_given(channels=self.channels, cells=self.cells)},
             distortion=Distortion(copies=self.copies, noise=self.noise) if self.copies else None,
             sample=self.sample,
             stack=self.stack,
             half=self.half,
         )
-
-    def _search_space(self) -> SearchSpace:
-        given: dict[str, Any] = {"widths": self.widths, "layers": self.layers}
-        try:
-            return SPACES.find(self.space)(**{name: value for name, value in given.items() if value is not None})
-        except TypeError as error:
-            raise ValueError(f"the {self.space} space does not have these parameters: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -193,7 +187,13 @@ class Info:
         print("\nbest and worst architectures (mean over trials, last epoch)")
         _print_rows(["key", "schedule", "split", "", "accuracy", "index", "architecture"], _extremes(table))
         print("\nreliability (test accuracy after the last epoch; ρ is Spearman's rank correlation)")
-        _print_rows(RELIABILITY, _reliabilities(table))
+        _print_rows(
+            [
+                *("dataset", "schedule", "architectures", "trials", "ρ between trials", "of all (expected)", "ρ valid, test"),
+                *("ρ a third, the end", "std of architectures", "of trials", "ratio"),
+            ],
+            _reliabilities(table),
+        )
 
 
 @dataclass(frozen=True)
@@ -267,9 +267,16 @@ def _megabytes(path: Path, digits: int = 1) -> str:
     return f"{path.stat().st_size / 1e6:,.{digits}f} MB"
 
 
+def _given(**options: Any) -> dict[str, Any]:
+    """Return the options that are not None."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
 def _print_rows(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    for line in aligned([header, *rows]):
-        print(f"  {line}".rstrip())
+    """Print rows below a header, with the cells of each column padded to the same width."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for row in (header, *rows):
+        print("  " + "  ".join(map(str.ljust, row, widths)).rstrip())
 
 
 def _facts(table: Table, verified: bool) -> dict[str, str]:
@@ -307,26 +314,20 @@ def _contents(table: Table) -> list[list[str]]:
 
 def _extremes(table: Table) -> list[list[str]]:
     """Return a row for the best and one for the worst architecture of each key's longest schedule, by evaluated split."""
+    import numpy as np
+
     rows = []
     for key in table.keys:
         schedule = table.schedules(key)[-1]
         for split in table.splits(key, schedule):
-            accuracy = table.mean_accuracy(key, schedule, split).tolist()
-            known = [index for index, value in enumerate(accuracy) if value == value]
-            if split == "train" or not known:
+            accuracy = table.mean_accuracy(key, schedule, split)
+            if split == "train" or np.isnan(accuracy).all():
                 continue
-            ends = {"best": table.best(key, schedule, split)[0], "worst": min(known, key=accuracy.__getitem__)}
+            ends = {"best": table.best(key, schedule, split)[0], "worst": int(np.nanargmin(accuracy))}
             for name, index in ends.items():
                 text = table.space.to_string(table.space.architecture(index))
                 rows.append([key, schedule, split, name, f"{accuracy[index]:.4f}", str(index), text])
     return rows
-
-
-RELIABILITY = (
-    *("dataset", "schedule", "architectures", "trials", "ρ between trials", "of all (expected)", "ρ valid, test"),
-    *("ρ a third, the end", "std of architectures", "of trials", "ratio"),
-)
-"""Header of the rows of `_reliabilities`."""
 
 
 def _reliabilities(table: Table) -> list[list[str]]:
