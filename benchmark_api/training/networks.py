@@ -9,6 +9,7 @@ arXiv 2001.00326). Parameters have the names they have in the authors' code, so 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
@@ -21,31 +22,22 @@ from benchmark_api.spaces import EDGES, OPERATIONS, Architecture, SearchSpace
 # -- operations (section 3.1 of NATS-Bench) ------------------------------------------------------------------------------
 
 
-class ReLUConvBN(nn.Module):
-    """ReLU, convolution with padding, batch normalisation.
+class ReLUConvBN(nn.Sequential):
+    """ReLU, convolution with padding, batch normalisation; at stride s, height and width are divided by s, rounded up.
 
-    Args:
-        c_in: input channels.
-        c_out: output channels.
-        kernel_size: 1 or 3.
-        stride: the output size is the input size divided by it, rounded up.
-        affine: whether the normalisation has weights; without them, the convolution has a bias.
-        track_running_stats: whether evaluation uses running statistics; False: always those of the batch.
+    Without `affine`, the normalisation has no weights and the convolution a bias. Without `track_running_stats`, evaluation uses
+    the statistics of the batch. Both options mean the same in all modules below.
     """
 
     def __init__(
         self, c_in: int, c_out: int, kernel_size: int, stride: int = 1, affine: bool = True, track_running_stats: bool = True
     ) -> None:
-        super().__init__()
-        self.op = nn.Sequential(
+        op = nn.Sequential(
             nn.ReLU(),
             nn.Conv2d(c_in, c_out, kernel_size, stride, padding=kernel_size // 2, bias=not affine),
             nn.BatchNorm2d(c_out, affine=affine, track_running_stats=track_running_stats),
         )
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.op(x)  # [batch, c_out, height / stride, width / stride]
-        return out
+        super().__init__(OrderedDict(op=op))
 
 
 class Zero(nn.Module):
@@ -59,39 +51,25 @@ class Zero(nn.Module):
         return x * 0.0 if x.shape[1] == self.c_out else x.new_zeros(x.shape[0], self.c_out, *x.shape[2:])
 
 
-class Projection(nn.Module):
+class Projection(nn.Sequential):
     """`skip_connect` if channels change: 1x1 convolution and batch normalisation, without ReLU."""
 
     def __init__(self, c_in: int, c_out: int, affine: bool, track_running_stats: bool) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(c_in, c_out, 1, bias=not affine)
-        self.bn = nn.BatchNorm2d(c_out, affine=affine, track_running_stats=track_running_stats)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.bn(self.conv(x))  # [batch, c_out, height, width]
-        return out
+        conv = nn.Conv2d(c_in, c_out, 1, bias=not affine)
+        bn = nn.BatchNorm2d(c_out, affine=affine, track_running_stats=track_running_stats)
+        super().__init__(OrderedDict(conv=conv, bn=bn))
 
 
-class AveragePool(nn.Module):
+class AveragePool(nn.Sequential):
     """`avg_pool_3x3`: mean without the padding; preceded by ReLU, 1x1 convolution and normalisation if channels change."""
 
     def __init__(self, c_in: int, c_out: int, affine: bool, track_running_stats: bool) -> None:
-        super().__init__()
-        self.preprocess = None if c_in == c_out else ReLUConvBN(c_in, c_out, 1, 1, affine, track_running_stats)
-        self.op = nn.AvgPool2d(3, 1, padding=1, count_include_pad=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x if self.preprocess is None else self.preprocess(x)  # [batch, c_out, height, width]
-        out: Tensor = self.op(x)  # [batch, c_out, height, width]
-        return out
+        preprocess = nn.Identity() if c_in == c_out else ReLUConvBN(c_in, c_out, 1, 1, affine, track_running_stats)
+        super().__init__(OrderedDict(preprocess=preprocess, op=nn.AvgPool2d(3, 1, padding=1, count_include_pad=False)))
 
 
 def make_operation(name: str, c_in: int, c_out: int, affine: bool = True, track_running_stats: bool = True) -> nn.Module:
-    """Return one of `OPERATIONS` as a module, with normalisations as in `ReLUConvBN`.
-
-    Raises:
-        ValueError: unknown name.
-    """
+    """Return one of `OPERATIONS` as a module; raise ValueError for another name."""
     match name:
         case "none":
             return Zero(c_out)
@@ -114,7 +92,7 @@ class Cell(nn.Module):
 
     Args:
         topology: operation of each of `EDGES`, as indices into `OPERATIONS`.
-        c_in: channels of the input; edges from the input map them to `c_out`.
+        c_in: channels of the input.
         c_out: channels of the other nodes.
         affine: as for `ReLUConvBN`.
         track_running_stats: as for `ReLUConvBN`.

@@ -1,22 +1,22 @@
 """Candidates trained as one network: a `Stack` computes the same as its `CellNetwork`s, several times as fast.
 
 The time of a small network is dominated by the overhead of each operation. A stack runs each operation once for all candidates
-that have it. Feature maps are [candidate, channel, row, column, image]: the batch is innermost, so copied memory is contiguous.
+that have it, and leaves out operations that do not affect the output. An operation with a zero input is kept: its normalisation
+has a bias. Feature maps are [candidate, channel, row, column, image]: the batch is innermost, so copied memory is contiguous.
 
 Candidates may differ in operations and in widths. Channels that a candidate lacks are padded and stay exactly zero: their
 weights are zero, hence they are never read and their gradients are zero. Candidates do not influence each other: the gradient
 of the sum of their losses consists of the gradients of the candidates.
-
-Operations that do not affect the output are left out. An operation with a zero input is kept: its normalisation has a bias.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -28,13 +28,10 @@ from benchmark_api.training.pooling import mean_2x2, mean_3x3
 
 
 class Stack(nn.Module):
-    """Candidates with the same kinds of blocks, trained together.
+    """Candidates on one device with the same kinds of blocks, trained together; the stack copies the weights of the networks.
 
     The forward pass takes images [image, channel, row, column] and returns the pooled features [candidate, image, width] and
     the logits [candidate, image, class].
-
-    Args:
-        networks: candidates on one device; the stack copies their weights.
 
     Raises:
         ValueError: there is no network, or their blocks, classes or input channels differ.
@@ -139,36 +136,21 @@ class _Convolution(nn.Module):
         return out.view(x.shape[0], -1, *x.shape[2:])  # [candidate, c_out, row, column, image]
 
 
-class _ConvNorm(nn.Module):
-    """Pairs of a convolution and a batch normalisation of several candidates.
+def _conv_norm(pairs: Sequence[Any], c_in: int, c_out: int, together: int = 1) -> nn.Sequential:
+    """Return the pairs of a convolution and a batch normalisation of several candidates as one module.
 
     Convolutions to several targets may be one convolution with the channels of all: the node is copied once.
     """
-
-    def __init__(self, pairs: Sequence[Any], c_in: int, c_out: int, together: int = 1) -> None:
-        super().__init__()
-        convolutions, norms = zip(*pairs, strict=True)
-        self.convolution = _Convolution(convolutions, c_in, c_out, together)
-        self.norm = _Norm(norms, c_out, together)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.norm(self.convolution(x))
-        return out
+    convolutions, norms = zip(*pairs, strict=True)
+    return nn.Sequential(_Convolution(convolutions, c_in, c_out, together), _Norm(norms, c_out, together))
 
 
-class _Resize(nn.Module):
+def _resize(x: Tensor, c_out: int, pool: bool) -> Tensor:
     """Identity or 3x3 mean pooling between equal widths with different padding."""
-
-    def __init__(self, c_in: int, c_out: int, pool: bool) -> None:
-        super().__init__()
-        self.c_in, self.c_out, self.pool = c_in, c_out, pool
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = mean_3x3(x) if self.pool else x
-        if self.c_in == self.c_out:
-            return x
-        padding = (0, 0) * 3 + (0, self.c_out - self.c_in)
-        return functional.pad(x, padding) if self.c_in < self.c_out else x[:, : self.c_out]
+    x = mean_3x3(x) if pool else x
+    if (missing := c_out - x.shape[1]) > 0:
+        return functional.pad(x, (0, 0) * 3 + (0, missing))  # [candidate, c_out, row, column, image]
+    return x[:, :c_out] if missing < 0 else x
 
 
 # -- a 3x3 convolution with the batch innermost ------------------------------------------------------------------------------
@@ -201,8 +183,7 @@ def _convolve(columns: Tensor, weight: Tensor, stride: int) -> Tensor:
 
 def _conv3x3(x: Tensor, weight: Tensor, stride: int) -> Tensor:
     """Convolve x [candidate, input, row, column, image], zero-padded, with weights [candidate, output, input, 3, 3]."""
-    out: Tensor = _Conv3x3.apply(x, weight, stride)  # type: ignore[no-untyped-call]
-    return out
+    return cast(Tensor, _Conv3x3.apply(x, weight, stride))  # type: ignore[no-untyped-call]
 
 
 def _spread(gradient: Tensor, weight: Tensor, stride: int, image: Sequence[int], shape: Sequence[int]) -> Tensor:
@@ -259,8 +240,8 @@ class _Reduction(nn.Module):
 
     def __init__(self, blocks: Sequence[Any], c_in: int, c_out: int) -> None:
         super().__init__()
-        self.conv_a = _ConvNorm([block.conv_a.op[1:] for block in blocks], c_in, c_out)
-        self.conv_b = _ConvNorm([block.conv_b.op[1:] for block in blocks], c_out, c_out)
+        self.conv_a = _conv_norm([block.conv_a.op[1:] for block in blocks], c_in, c_out)
+        self.conv_b = _conv_norm([block.conv_b.op[1:] for block in blocks], c_out, c_out)
         self.shortcut = _Convolution([block.downsample[1] for block in blocks], c_in, c_out)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -293,13 +274,13 @@ class _SharedOperation(nn.Module):
         self.together = len(counts) if self.relu and len(uses) == len(counts) * candidates else 1  # targets in one convolution
         self.all = members == tuple(range(candidates))
         self.register_buffer("candidates", torch.tensor(members, dtype=torch.int64))
-        self.module: nn.Module
+        self.module: Callable[[Tensor], Any]
         if self.relu:
-            self.module = _ConvNorm([layer.op[1:] for layer in layers], c_in, c_out, self.together)
+            self.module = _conv_norm([layer.op[1:] for layer in layers], c_in, c_out, self.together)
         elif kind == "project":
-            self.module = _ConvNorm([(layer.conv, layer.bn) for layer in layers], c_in, c_out)
+            self.module = _conv_norm([(layer.conv, layer.bn) for layer in layers], c_in, c_out)
         else:
-            self.module = _Resize(c_in, c_out, pool=kind == "pool")
+            self.module = partial(_resize, c_out=c_out, pool=kind == "pool")
 
     def forward(self, node: Tensor) -> list[tuple[int, Tensor, Tensor]]:
         """Return, for each target node: its number, candidates, and their terms of its sum."""
@@ -358,7 +339,7 @@ def _kind(layer: Any) -> str:
     match layer:
         case ReLUConvBN():
             return f"conv{next(layer.parameters()).shape[-1]}"  # width of the kernel
-        case AveragePool() if layer.preprocess is None:
+        case AveragePool() if isinstance(layer.preprocess, nn.Identity):
             return "pool"
         case Projection():
             return "project"
