@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -272,11 +272,12 @@ def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _print_rows(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _print_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows below a header, with the cells of each column padded to the same width."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    for row in (header, *rows):
-        print("  " + "  ".join(map(str.ljust, row, widths)).rstrip())
+    lines = [header, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  " + "  ".join(map(str.ljust, line, widths)).rstrip())
 
 
 def _facts(table: Table, verified: bool) -> dict[str, str]:
@@ -291,32 +292,27 @@ def _facts(table: Table, verified: bool) -> dict[str, str]:
     }
 
 
-def _contents(table: Table) -> list[list[str]]:
-    """Return one row per dataset key and schedule."""
-    rows = []
+def _contents(table: Table) -> Iterator[list[str]]:
+    """Yield one row per dataset key and schedule."""
     for key in table.keys:
         for schedule in table.schedules(key):
             seeds = table.seeds(key, schedule)
             trials = sorted(set((seeds >= 0).sum(axis=1).tolist()) - {0})
             splits = (f"{split} {len(table.tensor(f'{key}/{schedule}/{split}/epochs'))}" for split in table.splits(key, schedule))
-            rows.append(
-                [
-                    key,
-                    schedule,
-                    f"{(seeds >= 0).any(axis=1).sum():,}",
-                    "-".join(map(str, {*trials[:1], *trials[-1:]})),
-                    " ".join(str(seed) for seed in sorted(set(seeds.ravel().tolist())) if seed >= 0),
-                    ", ".join(splits),
-                ]
-            )
-    return rows
+            yield [
+                key,
+                schedule,
+                f"{(seeds >= 0).any(axis=1).sum():,}",
+                "-".join(map(str, dict.fromkeys((*trials[:1], *trials[-1:])))),
+                " ".join(str(seed) for seed in sorted(set(seeds.ravel().tolist())) if seed >= 0),
+                ", ".join(splits),
+            ]
 
 
-def _extremes(table: Table) -> list[list[str]]:
-    """Return a row for the best and one for the worst architecture of each key's longest schedule, by evaluated split."""
+def _extremes(table: Table) -> Iterator[list[str]]:
+    """Yield a row for the best and one for the worst architecture of each key's longest schedule, by evaluated split."""
     import numpy as np
 
-    rows = []
     for key in table.keys:
         schedule = table.schedules(key)[-1]
         for split in table.splits(key, schedule):
@@ -326,34 +322,29 @@ def _extremes(table: Table) -> list[list[str]]:
             ends = {"best": table.best(key, schedule, split)[0], "worst": int(np.nanargmin(accuracy))}
             for name, index in ends.items():
                 text = table.space.to_string(table.space.architecture(index))
-                rows.append([key, schedule, split, name, f"{accuracy[index]:.4f}", str(index), text])
-    return rows
+                yield [key, schedule, split, name, f"{accuracy[index]:.4f}", str(index), text]
 
 
-def _reliabilities(table: Table) -> list[list[str]]:
-    """Return one row per dataset and schedule with a validation split."""
+def _reliabilities(table: Table) -> Iterator[list[str]]:
+    """Yield one row per dataset and schedule with a validation split."""
     from benchmark_api.tables.reliability import reliability
 
-    rows = []
     for dataset in table.datasets:
         for schedule in table.schedules(dataset):
             if "x-valid" not in table.splits(table.search_key(dataset), schedule):
                 continue
             found = reliability(table, dataset, schedule)
             several = found.trials > 1
-            rows.append(
-                [
-                    *(dataset, schedule, f"{found.architectures:,}", str(found.trials)),
-                    f"{found.between_sets:.3f} ({found.sets[0]} against {found.sets[1]})" if several else "one trial",
-                    f"{found.between_all:.3f}" if several else "",
-                    f"{found.valid_test:.3f}",
-                    f"{found.early:.3f} (epoch {found.early_epoch})",
-                    f"{found.spread:.2f}",
-                    f"{found.trial_spread:.2f}" if several else "",
-                    f"{found.spread / found.trial_spread:.1f}" if several else "",
-                ]
-            )
-    return rows
+            yield [
+                *(dataset, schedule, f"{found.architectures:,}", str(found.trials)),
+                f"{found.between_sets:.3f} ({found.sets[0]} against {found.sets[1]})" if several else "one trial",
+                f"{found.between_all:.3f}" if several else "",
+                f"{found.valid_test:.3f}",
+                f"{found.early:.3f} (epoch {found.early_epoch})",
+                f"{found.spread:.2f}",
+                f"{found.trial_spread:.2f}" if several else "",
+                f"{found.spread / found.trial_spread:.1f}" if several else "",
+            ]
 
 
 def _costs(table: Table, index: int, key: str, schedule: str) -> str:
@@ -362,9 +353,8 @@ def _costs(table: Table, index: int, key: str, schedule: str) -> str:
     return costs + (f", latency {latency * 1e3:.4g} ms" if latency == latency else "")
 
 
-def _metrics(table: Table, index: int, key: str, schedule: str, epoch: int | None) -> list[list[str]]:
-    """Return one row per split with metrics at the epoch."""
-    rows = []
+def _metrics(table: Table, index: int, key: str, schedule: str, epoch: int | None) -> Iterator[list[str]]:
+    """Yield one row per split with metrics at the epoch."""
     for split in table.splits(key, schedule):
         epochs = table.tensor(f"{key}/{schedule}/{split}/epochs").tolist()
         shown = epochs[-1] if epoch is None else epoch
@@ -376,8 +366,7 @@ def _metrics(table: Table, index: int, key: str, schedule: str, epoch: int | Non
         )
         seconds = table.seconds(key, schedule, split)[index].tolist()
         trials = ", ".join(f"{value:.2f}" for value in accuracy if value == value)
-        rows.append([split, str(shown), f"{_mean(accuracy):.4f}", f"{_mean(loss):.4f}", f"{_mean(seconds):.4g}", trials])
-    return rows
+        yield [split, str(shown), f"{_mean(accuracy):.4f}", f"{_mean(loss):.4f}", f"{_mean(seconds):.4g}", trials]
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -3,10 +3,8 @@
 A trial is a training with one seed, which decides the order of the images and, with the index of the architecture, the initial
 weights. Of isomorphic architectures only the one with the lowest index is trained; its metrics are copied to the others.
 
-Candidates are trained in stacks (`benchmark_api.training.stacks`). Each finished stack is a file in the folder `OUT.build`; an
-interrupted or killed build continues from these files. The stacks depend on the settings alone, so the table, except for the
-measured seconds, does not depend on the number of processes and interruptions. An existing table keeps its trials: with more
-trials in the plan, only the missing ones are trained.
+Candidates are trained in stacks (`benchmark_api.training.stacks`), which depend on the settings alone. So the table, except for
+the measured seconds, does not depend on the number of processes and interruptions.
 """
 
 from __future__ import annotations
@@ -251,7 +249,13 @@ def _open_folder(folder: Path, plan: Plan, device: str, kept: int) -> None:
 
 def _write(trainer: Trainer, stacks: Sequence[StackJob], out: Path, notice: str, earlier: Table | None) -> None:
     """Write the table of all finished stacks; the trials of an earlier table come first."""
-    metrics = _read_stacks(stacks, len(trainer.plan.space))
+    metrics: dict[str, Array] = {}  # as `Trainer.train` returns them, of all architectures; NaN for those without training
+    for stack in stacks:
+        with np.load(stack.path) as arrays:
+            for name in arrays.files[1:]:  # the first is "indices"
+                values = arrays[name]
+                of_all = metrics.setdefault(name, np.full((len(trainer.plan.space), *values.shape[1:]), np.nan))
+                of_all[arrays["indices"]] = values
     trained = np.isfinite(metrics["train/seconds"][:, 0])  # [architecture]
     tensors = _tensors(trainer, metrics, trained, earlier)
     seconds = sum(float(np.nansum(values)) for name, values in metrics.items() if name.endswith("/seconds"))
@@ -259,17 +263,6 @@ def _write(trainer: Trainer, stacks: Sequence[StackJob], out: Path, notice: str,
     with TableWriter(out, {name: (array.dtype, array.shape) for name, array in tensors.items()}, metadata) as writer:
         for name, array in tensors.items():
             writer.write(name, array)
-
-
-def _read_stacks(stacks: Sequence[StackJob], architectures: int) -> dict[str, Array]:
-    """Return the metrics of all finished stacks, as `Trainer.train` does for one; NaN for architectures without training."""
-    metrics: dict[str, Array] = {}
-    for stack in stacks:
-        with np.load(stack.path) as arrays:
-            for name in arrays.files[1:]:  # the first is "indices"
-                values = arrays[name]
-                metrics.setdefault(name, np.full((architectures, *values.shape[1:]), np.nan))[arrays["indices"]] = values
-    return metrics
 
 
 def _tensors(

@@ -26,11 +26,7 @@ def generator(*key: int) -> torch.Generator:
 
 
 def find_device(name: str) -> torch.device:
-    """Return a device by its PyTorch name.
-
-    Raises:
-        ValueError: the device does not exist or cannot be used.
-    """
+    """Return a device by its PyTorch name; raise ValueError if it does not exist or cannot be used."""
     try:
         return torch.empty(0, device=name).device
     except (AssertionError, RuntimeError) as error:

@@ -90,12 +90,7 @@ def make_operation(name: str, c_in: int, c_out: int, affine: bool = True, track_
 class Cell(nn.Module):
     """Cell of four nodes, each the sum of one operation of every earlier node; the first is the input, the last the output.
 
-    Args:
-        topology: operation of each of `EDGES`, as indices into `OPERATIONS`.
-        c_in: channels of the input.
-        c_out: channels of the other nodes.
-        affine: as for `ReLUConvBN`.
-        track_running_stats: as for `ReLUConvBN`.
+    The operations of `EDGES` are given as indices into `OPERATIONS`. The input has `c_in` channels, the other nodes have `c_out`.
     """
 
     def __init__(
@@ -172,11 +167,7 @@ class CellNetwork(nn.Module):
 
 
 def reduction_blocks(blocks: int) -> tuple[int, int]:
-    """Return the positions of the two reduction blocks in a network of 3N + 2 blocks.
-
-    Raises:
-        ValueError: the number of blocks is not 3N + 2.
-    """
+    """Return the positions of the two reduction blocks in a network of 3N + 2 blocks; raise ValueError for other numbers."""
     if blocks % 3 != 2:
         raise ValueError(f"a network has 3N + 2 blocks (2, 5, 8, ...), got {blocks}")
     return blocks // 3, 2 * (blocks // 3) + 1
@@ -199,11 +190,7 @@ class Skeleton:
     cells: int | None = None
 
     def widths(self, space: SearchSpace, architecture: Architecture) -> tuple[int, ...]:
-        """Return the number of channels of each block of an architecture's network.
-
-        Raises:
-            ValueError: the space has no such networks, or does not accept C or N.
-        """
+        """Return the number of channels of each block of an architecture's network; see `SearchSpace.block_widths`."""
         return space.block_widths(architecture, self.channels, self.cells)
 
 
