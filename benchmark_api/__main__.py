@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,8 +13,7 @@ import tyro
 
 from benchmark_api.jobs.options import ParallelOptions
 from benchmark_api.plugins import load_plugins
-from benchmark_api.spaces import SPACES, SearchSpace
-from benchmark_api.text import aligned
+from benchmark_api.spaces import SPACES
 
 if TYPE_CHECKING:  # imported by the commands that need them: `--help` starts without NumPy and PyTorch
     from benchmark_api.tables.table import Table
@@ -150,26 +149,21 @@ class Build:
         from benchmark_api.training.plan import Plan
         from benchmark_api.training.train import Recipe
 
-        space = self._search_space()
+        try:
+            space = SPACES.find(self.space)(**_given(widths=self.widths, layers=self.layers))
+        except TypeError as error:
+            raise ValueError(f"the {self.space} space does not have these parameters: {error}") from error
         return Plan(
             space=space,
             dataset=self.dataset,
             recipe=Recipe(self.epochs, self.batch, self.learning_rate),
             trials=self.trials,
-            channels=space.skeleton_defaults.get("channels") if self.channels is None else self.channels,
-            cells=space.skeleton_defaults.get("cells") if self.cells is None else self.cells,
+            **{**space.skeleton_defaults, **_given(channels=self.channels, cells=self.cells)},
             distortion=Distortion(copies=self.copies, noise=self.noise) if self.copies else None,
             sample=self.sample,
             stack=self.stack,
             half=self.half,
         )
-
-    def _search_space(self) -> SearchSpace:
-        given: dict[str, Any] = {"widths": self.widths, "layers": self.layers}
-        try:
-            return SPACES.find(self.space)(**{name: value for name, value in given.items() if value is not None})
-        except TypeError as error:
-            raise ValueError(f"the {self.space} space does not have these parameters: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -193,7 +187,13 @@ class Info:
         print("\nbest and worst architectures (mean over trials, last epoch)")
         _print_rows(["key", "schedule", "split", "", "accuracy", "index", "architecture"], _extremes(table))
         print("\nreliability (test accuracy after the last epoch; ρ is Spearman's rank correlation)")
-        _print_rows(RELIABILITY, _reliabilities(table))
+        _print_rows(
+            [
+                *("dataset", "schedule", "architectures", "trials", "ρ between trials", "of all (expected)", "ρ valid, test"),
+                *("ρ a third, the end", "std of architectures", "of trials", "ratio"),
+            ],
+            _reliabilities(table),
+        )
 
 
 @dataclass(frozen=True)
@@ -267,9 +267,17 @@ def _megabytes(path: Path, digits: int = 1) -> str:
     return f"{path.stat().st_size / 1e6:,.{digits}f} MB"
 
 
-def _print_rows(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    for line in aligned([header, *rows]):
-        print(f"  {line}".rstrip())
+def _given(**options: Any) -> dict[str, Any]:
+    """Return the options that are not None."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _print_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows below a header, with the cells of each column padded to the same width."""
+    lines = [header, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  " + "  ".join(map(str.ljust, line, widths)).rstrip())
 
 
 def _facts(table: Table, verified: bool) -> dict[str, str]:
@@ -284,75 +292,59 @@ def _facts(table: Table, verified: bool) -> dict[str, str]:
     }
 
 
-def _contents(table: Table) -> list[list[str]]:
-    """Return one row per dataset key and schedule."""
-    rows = []
+def _contents(table: Table) -> Iterator[list[str]]:
+    """Yield one row per dataset key and schedule."""
     for key in table.keys:
         for schedule in table.schedules(key):
             seeds = table.seeds(key, schedule)
             trials = sorted(set((seeds >= 0).sum(axis=1).tolist()) - {0})
             splits = (f"{split} {len(table.tensor(f'{key}/{schedule}/{split}/epochs'))}" for split in table.splits(key, schedule))
-            rows.append(
-                [
-                    key,
-                    schedule,
-                    f"{(seeds >= 0).any(axis=1).sum():,}",
-                    "-".join(map(str, {*trials[:1], *trials[-1:]})),
-                    " ".join(str(seed) for seed in sorted(set(seeds.ravel().tolist())) if seed >= 0),
-                    ", ".join(splits),
-                ]
-            )
-    return rows
+            yield [
+                key,
+                schedule,
+                f"{(seeds >= 0).any(axis=1).sum():,}",
+                "-".join(map(str, dict.fromkeys((*trials[:1], *trials[-1:])))),
+                " ".join(str(seed) for seed in sorted(set(seeds.ravel().tolist())) if seed >= 0),
+                ", ".join(splits),
+            ]
 
 
-def _extremes(table: Table) -> list[list[str]]:
-    """Return a row for the best and one for the worst architecture of each key's longest schedule, by evaluated split."""
-    rows = []
+def _extremes(table: Table) -> Iterator[list[str]]:
+    """Yield a row for the best and one for the worst architecture of each key's longest schedule, by evaluated split."""
+    import numpy as np
+
     for key in table.keys:
         schedule = table.schedules(key)[-1]
         for split in table.splits(key, schedule):
-            accuracy = table.mean_accuracy(key, schedule, split).tolist()
-            known = [index for index, value in enumerate(accuracy) if value == value]
-            if split == "train" or not known:
+            accuracy = table.mean_accuracy(key, schedule, split)
+            if split == "train" or np.isnan(accuracy).all():
                 continue
-            ends = {"best": table.best(key, schedule, split)[0], "worst": min(known, key=accuracy.__getitem__)}
+            ends = {"best": table.best(key, schedule, split)[0], "worst": int(np.nanargmin(accuracy))}
             for name, index in ends.items():
                 text = table.space.to_string(table.space.architecture(index))
-                rows.append([key, schedule, split, name, f"{accuracy[index]:.4f}", str(index), text])
-    return rows
+                yield [key, schedule, split, name, f"{accuracy[index]:.4f}", str(index), text]
 
 
-RELIABILITY = (
-    *("dataset", "schedule", "architectures", "trials", "ρ between trials", "of all (expected)", "ρ valid, test"),
-    *("ρ a third, the end", "std of architectures", "of trials", "ratio"),
-)
-"""Header of the rows of `_reliabilities`."""
-
-
-def _reliabilities(table: Table) -> list[list[str]]:
-    """Return one row per dataset and schedule with a validation split."""
+def _reliabilities(table: Table) -> Iterator[list[str]]:
+    """Yield one row per dataset and schedule with a validation split."""
     from benchmark_api.tables.reliability import reliability
 
-    rows = []
     for dataset in table.datasets:
         for schedule in table.schedules(dataset):
             if "x-valid" not in table.splits(table.search_key(dataset), schedule):
                 continue
             found = reliability(table, dataset, schedule)
             several = found.trials > 1
-            rows.append(
-                [
-                    *(dataset, schedule, f"{found.architectures:,}", str(found.trials)),
-                    f"{found.between_sets:.3f} ({found.sets[0]} against {found.sets[1]})" if several else "one trial",
-                    f"{found.between_all:.3f}" if several else "",
-                    f"{found.valid_test:.3f}",
-                    f"{found.early:.3f} (epoch {found.early_epoch})",
-                    f"{found.spread:.2f}",
-                    f"{found.trial_spread:.2f}" if several else "",
-                    f"{found.spread / found.trial_spread:.1f}" if several else "",
-                ]
-            )
-    return rows
+            yield [
+                *(dataset, schedule, f"{found.architectures:,}", str(found.trials)),
+                f"{found.between_sets:.3f} ({found.sets[0]} against {found.sets[1]})" if several else "one trial",
+                f"{found.between_all:.3f}" if several else "",
+                f"{found.valid_test:.3f}",
+                f"{found.early:.3f} (epoch {found.early_epoch})",
+                f"{found.spread:.2f}",
+                f"{found.trial_spread:.2f}" if several else "",
+                f"{found.spread / found.trial_spread:.1f}" if several else "",
+            ]
 
 
 def _costs(table: Table, index: int, key: str, schedule: str) -> str:
@@ -361,9 +353,8 @@ def _costs(table: Table, index: int, key: str, schedule: str) -> str:
     return costs + (f", latency {latency * 1e3:.4g} ms" if latency == latency else "")
 
 
-def _metrics(table: Table, index: int, key: str, schedule: str, epoch: int | None) -> list[list[str]]:
-    """Return one row per split with metrics at the epoch."""
-    rows = []
+def _metrics(table: Table, index: int, key: str, schedule: str, epoch: int | None) -> Iterator[list[str]]:
+    """Yield one row per split with metrics at the epoch."""
     for split in table.splits(key, schedule):
         epochs = table.tensor(f"{key}/{schedule}/{split}/epochs").tolist()
         shown = epochs[-1] if epoch is None else epoch
@@ -375,8 +366,7 @@ def _metrics(table: Table, index: int, key: str, schedule: str, epoch: int | Non
         )
         seconds = table.seconds(key, schedule, split)[index].tolist()
         trials = ", ".join(f"{value:.2f}" for value in accuracy if value == value)
-        rows.append([split, str(shown), f"{_mean(accuracy):.4f}", f"{_mean(loss):.4f}", f"{_mean(seconds):.4g}", trials])
-    return rows
+        yield [split, str(shown), f"{_mean(accuracy):.4f}", f"{_mean(loss):.4f}", f"{_mean(seconds):.4g}", trials]
 
 
 def _mean(values: Sequence[float]) -> float:

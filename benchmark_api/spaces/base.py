@@ -58,7 +58,9 @@ class SearchSpace(ABC):
         return hash((self.name, self.cardinalities))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(type(self), **_parameters(self.spec())), ()  # without cached tables
+        parameters = self.spec()
+        del parameters["space"]
+        return partial(type(self), **parameters), ()  # without cached tables
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self):,} architectures)"
@@ -103,9 +105,14 @@ class SearchSpace(ABC):
         Raises:
             ValueError: the index is out of range.
         """
-        if not 0 <= index < self._size:
-            raise ValueError(f"architecture index {index} is out of range: {self!r} has indices 0 to {self._size - 1}")
+        if not 0 <= index < len(self):
+            raise ValueError(f"architecture index {index} is out of range: {self!r} has indices 0 to {len(self) - 1}")
         return self._decode(int(index))
+
+    def _malformed(self, text: str, position: int, expected: str, got: str) -> ValueError:
+        """Return the error of a malformed string, with a caret under the position."""
+        caret = f"\n  {text}\n  {' ' * position}^"
+        return ValueError(f"not a {self.name} string: expected {expected} at position {position}, got {got!r}{caret}")
 
     def _decode(self, code: int) -> Architecture:
         """Return the mixed-radix digits of a code, first decision slowest."""
@@ -179,11 +186,11 @@ class SearchSpace(ABC):
 
         Args:
             architecture: an architecture of the space.
-            channels: width C of the first stage; None for the default.
-            cells: number N of cells per stage; None for the default.
+            channels: width C of the first stage; None for the default, or if the architecture decides it.
+            cells: number N of cells per stage; None as for `channels`.
 
         Raises:
-            ValueError: the architecture decides C and N, or one of them is out of range.
+            ValueError: C or N is given but the architecture decides it, or is out of range.
         """
         raise ValueError(f"no network for {self!r}: the space defines no widths")
 
@@ -201,18 +208,15 @@ SPACES: Registry[type[SearchSpace]] = Registry("search space")
 """All search spaces by name."""
 
 
-def _parameters(spec: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in spec.items() if name != "space"}
-
-
 def space_from_spec(spec: Mapping[str, Any]) -> SearchSpace:
     """Return the space that `SearchSpace.spec` described.
 
     Raises:
         ValueError: no registered space has this name and these parameters.
     """
+    parameters = dict(spec)
     try:
-        space = SPACES.find(str(spec.get("space")))(**_parameters(spec))
+        space = SPACES.find(str(parameters.pop("space", None)))(**parameters)
     except TypeError as error:
         raise ValueError(f"unknown search space {dict(spec)!r}: {error}") from error
     if space.spec() != dict(spec):

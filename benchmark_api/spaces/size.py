@@ -51,7 +51,7 @@ class SizeSpace(SearchSpace):
         return {**super().spec(), "widths": list(self.widths), "layers": len(self.cardinalities)}
 
     def choices(self, decision: int) -> tuple[str, ...]:
-        return tuple(str(width) for width in self.widths)
+        return tuple(map(str, self.widths))
 
     @property
     def decision_names(self) -> tuple[str, ...]:
@@ -70,21 +70,17 @@ class SizeSpace(SearchSpace):
         return self.channels(architecture)
 
     def to_string(self, architecture: Architecture) -> str:
-        return ":".join(str(self.widths[choice]) for choice in architecture)
+        return ":".join(map(str, self.channels(architecture)))
 
     def from_string(self, text: str) -> Architecture:
         if not isinstance(text, str):
             raise ValueError(f"not a size string: expected a str, got {type(text).__name__}")
         names = self.choices(0)
         parts = text.split(":")
-        position = 0
-        for part in parts:
+        for number, part in enumerate(parts):
             if part not in names:
-                raise ValueError(
-                    f"not a size string: expected one of {', '.join(names)} at position {position}, got {part!r}"
-                    f"\n  {text}\n  {' ' * position}^"
-                )
-            position += len(part) + 1
+                position = sum(len(earlier) + 1 for earlier in parts[:number])
+                raise self._malformed(text, position, f"one of {', '.join(names)}", part)
         if len(parts) != len(self.cardinalities):
             raise ValueError(f"not a size string: expected {len(self.cardinalities)} widths, got {len(parts)}: {text!r}")
         return tuple(names.index(part) for part in parts)

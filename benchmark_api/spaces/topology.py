@@ -6,7 +6,7 @@ Sources: NAS-Bench-201 (Dong & Yang, ICLR 2020, arXiv 2001.00326) and NATS-Bench
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
@@ -60,10 +60,7 @@ class TopologySpace(SearchSpace):
 
     @cached_property
     def _index_of_code(self) -> list[int]:
-        indices = [0] * len(self)
-        for index, code in enumerate(self._code_of_index):
-            indices[code] = index
-        return indices
+        return sorted(range(len(self)), key=self._code_of_index.__getitem__)  # the inverse permutation
 
     def index(self, architecture: Architecture) -> int:
         a, b, c, d, e, f = architecture  # the hot path of every simulated evaluation
@@ -77,34 +74,27 @@ class TopologySpace(SearchSpace):
         return f"|{ops[0]}~0|+|{ops[1]}~0|{ops[2]}~1|+|{ops[3]}~0|{ops[4]}~1|{ops[5]}~2|"
 
     def from_string(self, text: str) -> Architecture:
-        position = 0
-
-        def fail(expected: str) -> ValueError:
-            return ValueError(
-                f"not a topology string: expected {expected} at position {position}, got "
-                f"{text[position : position + 16] or 'the end'!r}\n  {text}\n  {' ' * position}^"
-            )
-
-        def expect(token: str) -> None:
-            nonlocal position
-            if not text.startswith(token, position):
-                raise fail(repr(token))
-            position += len(token)
-
         if not isinstance(text, str):
             raise ValueError(f"not a topology string: expected a str, got {type(text).__name__}")
-        architecture = []
-        for node in (1, 2, 3):
-            expect("|" if node == 1 else "+|")
-            for source in range(node):
-                operation = next((op for op in OPERATIONS if text.startswith(op + "~", position)), None)
-                if operation is None:
-                    raise fail(f"one of {', '.join(OPERATIONS)} and '~'")
-                expect(f"{operation}~")
-                expect(f"{source}|")
-                architecture.append(OPERATIONS.index(operation))
-        if position != len(text):
-            raise fail("the end")
+        position = 0
+
+        def take(tokens: Sequence[str], expected: str) -> int:
+            """Move past one of the tokens, and return which one it is."""
+            nonlocal position
+            found = next((number for number, token in enumerate(tokens) if text.startswith(token, position)), None)
+            if found is None:
+                raise self._malformed(text, position, expected, text[position : position + 16] or "the end")
+            position += len(tokens[found])
+            return found
+
+        operations, architecture = [f"{operation}~" for operation in OPERATIONS], []
+        for target, source in EDGES:
+            opening, closing = "" if source else "|" if target == 1 else "+|", f"{source}|"
+            take([opening], repr(opening))
+            architecture.append(take(operations, f"one of {', '.join(OPERATIONS)} and '~'"))
+            take([closing], repr(closing))
+        if position < len(text):
+            take([], "the end")
         return tuple(architecture)
 
     # A node is drawn uniformly, then one of its incoming edges: edge weights 1/3, 1/6, 1/6, 1/9, 1/9, 1/9 (reference code of
@@ -128,8 +118,7 @@ class TopologySpace(SearchSpace):
     @cached_property
     def _representatives(self) -> dict[str, Architecture]:
         representatives: dict[str, Architecture] = {}
-        for index in range(len(self)):
-            architecture = self._decode(index)
+        for architecture in map(self._decode, range(len(self))):
             representatives.setdefault(self.unique_string(architecture), architecture)
         return representatives
 
@@ -170,8 +159,7 @@ class TopologySpace(SearchSpace):
         for (x, y), name in zip(_NODES, ("in", "1", "2", "out"), strict=True):
             axes.plot(x, y, "o", markersize=15, color="white", markeredgecolor="#6e6e6e")
             axes.text(x, y, name, ha="center", va="center", fontsize="x-small")
-        axes.set_xlim(-0.4, 3.4)
-        axes.set_ylim(-1.4, 1.4)
+        axes.set(xlim=(-0.4, 3.4), ylim=(-1.4, 1.4))
         axes.set_axis_off()
 
 

@@ -3,10 +3,8 @@
 A trial is a training with one seed, which decides the order of the images and, with the index of the architecture, the initial
 weights. Of isomorphic architectures only the one with the lowest index is trained; its metrics are copied to the others.
 
-Candidates are trained in stacks (`benchmark_api.training.stacks`). Each finished stack is a file in the folder `OUT.build`; an
-interrupted or killed build continues from these files. The stacks depend on the settings alone, so the table, except for the
-measured seconds, does not depend on the number of processes and interruptions. An existing table keeps its trials: with more
-trials in the plan, only the missing ones are trained.
+Candidates are trained in stacks (`benchmark_api.training.stacks`), which depend on the settings alone. So the table, except for
+the measured seconds, does not depend on the number of processes and interruptions.
 """
 
 from __future__ import annotations
@@ -48,7 +46,7 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Trainer:
-    """Training of the candidates of a plan, equal in every process.
+    """Training of the candidates of a plan. A process that unpickles it several times gets one instance, so it loads data once.
 
     Attributes:
         plan: the plan.
@@ -59,6 +57,9 @@ class Trainer:
     plan: Plan
     root: Path | None
     device: str
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _trainer, (self.plan, self.root, self.device)
 
     @cached_property
     def dataset(self) -> Dataset:
@@ -110,9 +111,7 @@ class StackJob(Job):
     """Training of one stack; its file has the arrays of `Trainer.train`.
 
     Attributes:
-        plan: the plan.
-        root: folder of the data set's files.
-        device: device of the training.
+        trainer: trainer of the plan.
         number: number of the stack.
         indices: indices of its architectures.
         kept: number of trials that the table has already; the other trials of the plan are trained.
@@ -121,9 +120,7 @@ class StackJob(Job):
     unit = "candidate"
     forked = False  # a forked process can use neither CUDA nor the threads of its parent
 
-    plan: Plan
-    root: Path | None
-    device: str
+    trainer: Trainer
     number: int
     indices: tuple[int, ...]
     kept: int
@@ -138,7 +135,7 @@ class StackJob(Job):
 
     def run(self) -> Iterator[int]:
         with one_thread(), enough_memory("train fewer candidates at once (--stack), or in fewer processes (--jobs)"):
-            arrays = _trainer(self.plan, self.root, self.device).train(self.indices, self.plan.seeds[self.kept :])
+            arrays = self.trainer.train(self.indices, self.trainer.plan.seeds[self.kept :])
         with whole_file(self.path) as file:
             np.savez(file, allow_pickle=False, **arrays)
         yield self.units
@@ -148,11 +145,7 @@ class StackJob(Job):
 
 
 class BuildFailed(RuntimeError):
-    """Some stacks failed; the finished ones are kept.
-
-    Attributes:
-        failures: failed stacks and their errors.
-    """
+    """Some stacks failed, for the reasons in `failures`; the finished ones are kept."""
 
     def __init__(self, failures: Sequence[Failed], candidates: int) -> None:
         failed = sum(failure.job.units for failure in failures)
@@ -197,32 +190,28 @@ def build(
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
     folder = out.with_name(f"{out.name}.build")
-    place = None if root is None else Path(root).absolute()
-    trainer = _trainer(plan, place, device)
+    trainer = _trainer(plan, None if root is None else Path(root).absolute(), device)
     earlier = _earlier(out, plan)
     kept = 0 if earlier is None else earlier.seeds(plan.dataset, plan.schedule).shape[1]
     if earlier is not None and kept == plan.trials:
         shutil.rmtree(folder, ignore_errors=True)  # left by a build that was killed after it had written the table
         return earlier
-    stacks = plan.stacks(trainer.skeleton)
-    pieces = [StackJob(plan, place, device, number, tuple(stack), kept, results=folder) for number, stack in enumerate(stacks)]
+    stacks = [
+        StackJob(trainer, number, tuple(indices), kept, results=folder)
+        for number, indices in enumerate(plan.stacks(trainer.skeleton))
+    ]
     _open_folder(folder, plan, device, kept)
-    todo = [piece for piece in pieces if not piece.path.is_file()]
-    candidates, missing = (sum(piece.units for piece in some) for some in (pieces, todo))
+    todo = [stack for stack in stacks if not stack.path.is_file()]
+    candidates, missing = (sum(stack.units for stack in some) for some in (stacks, todo))
     if failures := run_jobs(todo, jobs, engine, done=candidates - missing, progress=progress):
         raise BuildFailed(failures, candidates)
-    usual = f"trained by this project on {plan.dataset}; not NATS-Bench" if earlier is None else earlier.notice
-    _write(trainer, pieces, out, notice or usual, earlier)
+    _write(trainer, stacks, out, notice, earlier)
     shutil.rmtree(folder)
     return Table(out)
 
 
 def _earlier(out: Path, plan: Plan) -> Table | None:
-    """Return the existing table of all or some of the plan's trials, if any.
-
-    Raises:
-        ValueError: the existing table has other settings.
-    """
+    """Return the existing table of all or some of the plan's trials, if any; refuse a table with other settings."""
     if not out.exists():
         return None
     table = Table(out)
@@ -242,54 +231,31 @@ def _earlier(out: Path, plan: Plan) -> Table | None:
 
 
 def _open_folder(folder: Path, plan: Plan, device: str, kept: int) -> None:
-    """Make the folder of finished stacks, or check that it belongs to the same plan.
-
-    Args:
-        folder: the folder.
-        plan: the plan.
-        device: device of the trainings.
-        kept: number of trials that are not trained again.
-    """
+    """Make the folder of finished stacks, or check that it belongs to the same plan."""
     note = folder / "plan.json"
     facts = {**plan.describe(), "kept": kept, "device": device, "torch": torch.__version__}
     text = json.dumps(facts, indent=1, sort_keys=True)
     with writing_in(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    if note.exists():
-        if note.read_text() != text:
-            raise ValueError(
-                f"{folder} has finished stacks of another build, see {note.name}; remove it, or take the same settings"
-            )
-    else:
+    if not note.exists():
         with whole_file(note) as file:
             file.write(text.encode())
+    elif note.read_text() != text:
+        raise ValueError(f"{folder} has finished stacks of another build, see {note.name}; remove it, or take the same settings")
 
 
 # -- the table ---------------------------------------------------------------------------------------------------------------
 
 
-def _read_stacks(pieces: Sequence[StackJob], architectures: int) -> dict[str, Array]:
-    """Return the metrics of all finished stacks, as `Trainer.train` does for one; NaN for architectures without training."""
-    metrics: dict[str, Array] = {}
-    for piece in pieces:
-        with np.load(piece.path) as arrays:
+def _write(trainer: Trainer, stacks: Sequence[StackJob], out: Path, notice: str, earlier: Table | None) -> None:
+    """Write the table of all finished stacks; the trials of an earlier table come first."""
+    metrics: dict[str, Array] = {}  # as `Trainer.train` returns them, of all architectures; NaN for those without training
+    for stack in stacks:
+        with np.load(stack.path) as arrays:
             for name in arrays.files[1:]:  # the first is "indices"
                 values = arrays[name]
-                metrics.setdefault(name, np.full((architectures, *values.shape[1:]), np.nan))[arrays["indices"]] = values
-    return metrics
-
-
-def _write(trainer: Trainer, pieces: Sequence[StackJob], out: Path, notice: str, earlier: Table | None) -> None:
-    """Write the table of all finished stacks.
-
-    Args:
-        trainer: trainer of the stacks.
-        pieces: the stacks.
-        out: table file to write.
-        notice: notice of the table.
-        earlier: table whose trials come first.
-    """
-    metrics = _read_stacks(pieces, len(trainer.plan.space))
+                of_all = metrics.setdefault(name, np.full((len(trainer.plan.space), *values.shape[1:]), np.nan))
+                of_all[arrays["indices"]] = values
     trained = np.isfinite(metrics["train/seconds"][:, 0])  # [architecture]
     tensors = _tensors(trainer, metrics, trained, earlier)
     seconds = sum(float(np.nansum(values)) for name, values in metrics.items() if name.endswith("/seconds"))
@@ -322,15 +288,17 @@ def _tensors(
 def _metadata(trainer: Trainer, trained: int, seconds: float, notice: str, earlier: Table | None) -> dict[str, Any]:
     plan, space = trainer.plan, trainer.plan.space
     settings = json.dumps(plan.describe(), sort_keys=True)
-    before = None if earlier is None else earlier.metadata["source"]
-    machine = f"{processor_name()}, {os.cpu_count()} cores, {trainer.device}, torch {torch.__version__}"
-    machines = [machine] if before is None else [before["machine"], machine]
+    machines = [f"{processor_name()}, {os.cpu_count()} cores, {trainer.device}, torch {torch.__version__}"]
+    usual_notice = f"trained by this project on {plan.dataset}; not NATS-Bench"
+    if earlier is not None:
+        usual_notice, before = earlier.notice, earlier.metadata["source"]
+        machines, seconds = [before["machine"], *machines], seconds + before["total_seconds"]
     all_differ = (plan.representatives == np.arange(len(space))).all()
     trials = f"{plan.trials} {'trial' if plan.trials == 1 else 'trials'}"
     return {
         "space": space.spec(),
         "title": f"{plan.dataset} {space.name}, {plan.recipe.epochs} epochs, {trials}",
-        "notice": notice,
+        "notice": notice or usual_notice,
         "source": {
             "name": f"{plan.dataset}-{space.name}",
             "trained": trained,
@@ -338,7 +306,7 @@ def _metadata(trainer: Trainer, trained: int, seconds: float, notice: str, earli
             "command": shlex.join(["python", *sys.orig_argv[1:]]),
             "settings": settings,
             "seconds": "CPU time of a stack, divided by multiply-accumulates",
-            "total_seconds": round(seconds + (0.0 if before is None else before["total_seconds"]), 1),
+            "total_seconds": round(seconds, 1),
             "machine": "; ".join(dict.fromkeys(machines)),
             "fingerprint": hashlib.sha256(settings.encode()).hexdigest(),
         },

@@ -13,8 +13,6 @@ from benchmark_api.training.networks import Skeleton, reduction_blocks
 
 IntArray = npt.NDArray[np.int64]
 
-MIN_IMAGE_SIZE = 8
-
 
 @dataclass(frozen=True, eq=False)
 class Costs:
@@ -30,25 +28,22 @@ class Costs:
 
 
 def space_costs(space: SearchSpace, skeleton: Skeleton, image_size: int) -> Costs:
-    """Return the costs of every architecture of a space.
-
-    Args:
-        space: search space.
-        skeleton: parts of the networks that all architectures share.
-        image_size: height and width of the images, in pixels.
+    """Return the costs of every architecture of a space, for images of `image_size` pixels a side.
 
     Raises:
         ValueError: images are smaller than 8 pixels, or skeleton and space do not fit.
     """
-    if image_size < MIN_IMAGE_SIZE:
-        raise ValueError(f"images must have at least {MIN_IMAGE_SIZE} pixels a side, got {image_size}")
+    if image_size < 8:
+        raise ValueError(f"images must have at least 8 pixels a side, got {image_size}")
     architectures = [space.architecture(index) for index in range(len(space))]
     widths = np.array([skeleton.widths(space, a) for a in architectures], dtype=np.int64).T  # [block, architecture]
     reductions = reduction_blocks(len(widths))
     cells = np.array([space.cell(a) for a in architectures])  # [architecture, edge]
     from_input = np.array([source == 0 for _, source in EDGES])
-    first = {name: (cells[:, from_input] == choice).sum(axis=1) for choice, name in enumerate(OPERATIONS)}  # edges [architecture]
-    later = {name: (cells[:, ~from_input] == choice).sum(axis=1) for choice, name in enumerate(OPERATIONS)}
+    first, later = (  # number of edges from the input and from other nodes [architecture], by operation
+        {name: (cells[:, edges] == choice).sum(axis=1) for choice, name in enumerate(OPERATIONS)}
+        for edges in (from_input, ~from_input)
+    )
     resized = first["skip_connect"] + first["avg_pool_3x3"]  # these edges have a 1x1 convolution if the width changes
     params = flops = np.zeros(len(space), dtype=np.int64)
     pixels = image_size**2

@@ -40,10 +40,9 @@ def load_dataset(
 
     Args:
         key: one of `KEYS`, or the name of a file KEY.npz in `root`.
-        root: folder of the local copies; not needed for digits. CIFAR-10 is expected in its folder cifar-10-batches-py,
-            CIFAR-100 in cifar-100-python, ImageNet16 in ImageNet16, and the split files of NATS-Bench (cifar-split.txt,
-            cifar100-test-split.txt, imagenet-16-120-test-split.txt) in `root` itself. Only x-valid and x-test of cifar100 and
-            ImageNet16-120 need their split file; that of CIFAR-10 is recomputed if it is missing.
+        root: folder of the local copies; not needed for digits. It contains the folders cifar-10-batches-py, cifar-100-python
+            and ImageNet16, and the split files of NATS-Bench: cifar-split.txt (recomputed if it is missing),
+            cifar100-test-split.txt and imagenet-16-120-test-split.txt (needed for x-valid and x-test only).
         splits: splits to load; by default all.
         device: device of the images.
         distortion: distortions of the digits; None for the original digits and for other data sets.

@@ -26,11 +26,7 @@ def generator(*key: int) -> torch.Generator:
 
 
 def find_device(name: str) -> torch.device:
-    """Return a device by its PyTorch name.
-
-    Raises:
-        ValueError: the device does not exist or cannot be used.
-    """
+    """Return a device by its PyTorch name; raise ValueError if it does not exist or cannot be used."""
     try:
         return torch.empty(0, device=name).device
     except (AssertionError, RuntimeError) as error:
@@ -40,7 +36,7 @@ def find_device(name: str) -> torch.device:
 def clock(device: torch.device) -> float:
     """Return seconds: on a CPU, the CPU time of this process, which other processes hardly change; else elapsed time.
 
-    On other devices than a CPU, all queued work is finished first.
+    On other devices, all queued work is finished first.
     """
     if device.type == "cpu":
         return time.process_time()
@@ -62,14 +58,7 @@ def one_thread() -> Iterator[None]:
 
 @contextmanager
 def enough_memory(remedy: str) -> Iterator[None]:
-    """Translate errors of PyTorch that report too little memory.
-
-    Args:
-        remedy: advice to the user, e.g. "take smaller batches (--batch)".
-
-    Raises:
-        JobError: memory was exhausted; the message contains the remedy.
-    """
+    """Raise a `JobError` with the remedy, e.g. "take smaller batches (--batch)", if memory is exhausted."""
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:

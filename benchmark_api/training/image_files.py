@@ -16,6 +16,7 @@ import random
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,42 +39,19 @@ NUMPY_LIMIT = 16 << 30
 
 @dataclass(frozen=True)
 class _Source:
-    """Official files of a data set.
-
-    Attributes:
-        folder: name of the folder.
-        origin: where to get the folder.
-        train: MD5 of each file with training images, by name.
-        test: MD5 of each file with test images, by name.
-        label_key: name of the labels in a file.
-        labels: first and last label in the files.
-        used: first and last label of the images to keep; the first becomes class 0.
-        size: height and width of the images, in pixels.
-        mean: mean of the training images per channel, as used by NATS-Bench.
-        std: standard deviation of the training images per channel, as used by NATS-Bench.
-        padding: zero pixels on each side for random crops, as in NATS-Bench.
-    """
+    """Official files of a data set; mean, standard deviation and padding are those of NATS-Bench."""
 
     folder: str
-    origin: str
-    train: Mapping[str, str]
-    test: Mapping[str, str]
-    label_key: str
-    labels: tuple[int, int]
-    used: tuple[int, int]
-    size: int
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    padding: int
-
-
-@dataclass(frozen=True)
-class _SplitFile:
-    """Split file of NATS-Bench: file name, official MD5, and the name of the list of each split."""
-
-    name: str
-    md5: str
-    lists: Mapping[str, str]
+    origin: str  # where to get the folder
+    train: Mapping[str, str]  # MD5 of each file with training images, by name
+    test: Mapping[str, str]  # MD5 of each file with test images, by name
+    label_key: str  # name of the labels in a file
+    labels: range  # labels in the files
+    classes: int  # number of labels whose images are used; the first label becomes class 0
+    size: int  # height and width of the images, in pixels
+    mean: tuple[float, float, float]  # of the training images, per channel
+    std: tuple[float, float, float]  # of the training images, per channel
+    padding: int  # zero pixels on each side for random crops
 
 
 # The checksums of CIFAR are those of torchvision, the checksums of ImageNet16 those of the NATS-Bench authors (AutoDL-Projects).
@@ -90,8 +68,8 @@ _SOURCES = {
         },
         test={"test_batch": "40351d587109b95175f43aff81a1287e"},
         label_key="labels",
-        labels=(0, 9),
-        used=(0, 9),
+        labels=range(10),
+        classes=10,
         size=32,
         mean=(125.3, 123.0, 113.9),
         std=(63.0, 62.1, 66.7),
@@ -103,14 +81,14 @@ _SOURCES = {
         train={"train": "16019d7e3df5f24257cddd939b257f8d"},
         test={"test": "f0ef6b0ae62326f3e7ffdfab6717acfc"},
         label_key="fine_labels",
-        labels=(0, 99),
-        used=(0, 99),
+        labels=range(100),
+        classes=100,
         size=32,
         mean=(129.3, 124.1, 112.4),
         std=(68.2, 65.4, 70.4),
         padding=4,
     ),
-    "ImageNet16": _Source(
+    "ImageNet16-120": _Source(
         folder="ImageNet16",
         origin="put the folder ImageNet16 (ImageNet at 16x16 pixels, as the authors of NATS-Bench share it)",
         train={
@@ -127,15 +105,14 @@ _SOURCES = {
         },
         test={"val_data": "3410e3017fdaefba8d5073aaa65e4bd6"},
         label_key="labels",
-        labels=(1, 1000),
-        used=(1, 120),
+        labels=range(1, 1001),
+        classes=120,
         size=16,
         mean=(122.68, 116.66, 104.01),
         std=(63.22, 61.26, 65.09),
         padding=2,
     ),
 }
-_SOURCE_OF = {"cifar10-valid": "cifar10", "cifar10": "cifar10", "cifar100": "cifar100", "ImageNet16-120": "ImageNet16"}
 OFFICIAL_SPLITS = {
     "cifar10-valid": ("train", "x-valid", "ori-test"),
     "cifar10": ("train", "ori-test"),
@@ -143,10 +120,10 @@ OFFICIAL_SPLITS = {
     "ImageNet16-120": ("train", "x-valid", "x-test", "ori-test"),
 }
 _TEST_HALVES = {"x-valid": "xvalid", "x-test": "xtest"}
-_HALVES = {
-    "cifar10-valid": _SplitFile("cifar-split.txt", "2da7627956f17981dc0b841ab8385f37", {"train": "train", "x-valid": "valid"}),
-    "cifar100": _SplitFile("cifar100-test-split.txt", "16f51963f0ccd95cb6c08c33ca4c1665", _TEST_HALVES),
-    "ImageNet16-120": _SplitFile("imagenet-16-120-test-split.txt", "670c7749b090d2e937e20d10e811be22", _TEST_HALVES),
+_HALVES = {  # split files of NATS-Bench: name, MD5, and name of the list of each split
+    "cifar10-valid": ("cifar-split.txt", "2da7627956f17981dc0b841ab8385f37", {"train": "train", "x-valid": "valid"}),
+    "cifar100": ("cifar100-test-split.txt", "16f51963f0ccd95cb6c08c33ca4c1665", _TEST_HALVES),
+    "ImageNet16-120": ("imagenet-16-120-test-split.txt", "670c7749b090d2e937e20d10e811be22", _TEST_HALVES),
 }
 
 _Arrays = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]  # images [image, 3, size, size], labels [image]
@@ -160,29 +137,25 @@ def load_official_files(key: str, root: Path | None, wanted: Sequence[str], devi
         DatasetError: a file is damaged or not the official one.
         ValueError: no folder is given.
     """
-    source = _SOURCES[_SOURCE_OF[key]]
+    source = _SOURCES[key.removesuffix("-valid")]
     if root is None:
         raise ValueError(f"{key} is read from local files: name as root the folder that has {source.folder} in it")
     halves = _read_halves(key, root, wanted, verify)
-    parts: dict[str, _Arrays] = {}
+    read = cache(lambda part: _read_images(root, source, getattr(source, part), verify))
     splits = {}
     for name in wanted:
         part = "train" if name == "train" or (key, name) == ("cifar10-valid", "x-valid") else "test"
-        if part not in parts:
-            parts[part] = _read_images(root, source, source.train if part == "train" else source.test, verify)
-        images, labels = parts[part]
+        images, labels = read(part)
         if key == "cifar10-valid" and part == "train" and not halves:
             halves = _seeded_halves(len(labels))
         if name in halves:
-            if max(halves[name]) >= len(labels):
-                raise DatasetError(
-                    f"{root / _HALVES[key].name}: has image {max(halves[name])}, but there are only {len(labels)}: {_hint(key)}"
-                )
+            if (last := max(halves[name])) >= len(labels):
+                raise DatasetError(f"{root / _HALVES[key][0]}: has image {last}, but there are only {len(labels)}: {_hint(key)}")
             images, labels = images[halves[name]], labels[halves[name]]
         splits[name] = split_of(images, labels, device)
     return Dataset(
         key=key,
-        classes=source.used[1] - source.used[0] + 1,
+        classes=source.classes,
         mean=torch.tensor(source.mean, device=device)[:, None, None],
         std=torch.tensor(source.std, device=device)[:, None, None],
         flip=True,
@@ -200,17 +173,14 @@ def _seeded_halves(count: int) -> dict[str, list[int]]:
 
 def _read_halves(key: str, root: Path, wanted: Sequence[str], verify: bool) -> dict[str, list[int]]:
     """Return the image indices of each split in the key's split file; empty if the file is not needed."""
-    file = _HALVES.get(key)
-    if file is None or not set(file.lists) & set(wanted):
+    file_name, md5, lists = _HALVES.get(key, ("", "", {}))
+    path = root / file_name
+    if not set(lists) & set(wanted) or (key == "cifar10-valid" and not path.exists()):
         return {}
-    path = root / file.name
-    if key == "cifar10-valid" and not path.exists():
-        return {}
+    data = _read_file(path, md5, verify, _hint(key))
     try:
-        content = json.loads(_read_file(path, file.md5, verify, _hint(key)))
-        halves = {split: [int(index) for index in content[name][1]] for split, name in file.lists.items()}
-    except DatasetError:
-        raise
+        content = json.loads(data)
+        halves = {split: [int(index) for index in content[name][1]] for split, name in lists.items()}
     except (ValueError, TypeError, LookupError, RecursionError) as error:
         raise DatasetError(f"{path}: not a split file of NATS-Bench ({error!r}): {_hint(key)}") from error
     indices = [index for half in halves.values() for index in half]
@@ -232,7 +202,7 @@ def _hint(key: str) -> str:
 def _read_images(root: Path, source: _Source, files: Mapping[str, str], verify: bool) -> _Arrays:
     """Return the used images [image, 3, size, size] and labels [image] of several files, in order."""
     pixels = 3 * source.size**2
-    (first, last), (first_used, last_used) = source.labels, source.used
+    first, last = source.labels[0], source.labels[-1]
     images, labels = [], []
     for name, md5 in files.items():
         path = root / source.folder / name
@@ -245,11 +215,11 @@ def _read_images(root: Path, source: _Source, files: Mapping[str, str], verify: 
         match content:
             case {"data": np.ndarray() as values, source.label_key: list() as numbers}:
                 fits = values.dtype == np.uint8 and values.shape == (len(numbers), pixels)
-                if fits and all(type(number) is int and first <= number <= last for number in numbers):
-                    label = np.array(numbers, dtype=np.int64)
-                    used = (label >= first_used) & (label <= last_used)
+                if fits and all(type(number) is int and number in source.labels for number in numbers):
+                    label = np.array(numbers, dtype=np.int64) - first
+                    used = label < source.classes
                     images.append(values[used].reshape(-1, 3, source.size, source.size))  # [image, channel, row, column]
-                    labels.append(label[used] - first_used)
+                    labels.append(label[used])
                     continue
         raise DatasetError(
             f"{path}: expected uint8 'data' of {pixels} columns and as many {source.label_key!r} of {first} to {last}: {hint}"
@@ -258,12 +228,7 @@ def _read_images(root: Path, source: _Source, files: Mapping[str, str], verify: 
 
 
 def _read_file(path: Path, md5: str, verify: bool, hint: str) -> bytes:
-    """Return the content of a file.
-
-    Raises:
-        FileNotFoundError: the file is missing.
-        DatasetError: the file is too large, or not the official one.
-    """
+    """Return the content of an official file."""
     try:
         with open(path, "rb") as file:
             content = file.read(FILE_LIMIT + 1)
@@ -292,15 +257,11 @@ def load_numpy_file(key: str, root: Path, wanted: Sequence[str], device: torch.d
     try:
         with np.load(path) as file:  # NumPy refuses pickles by default
             if (size := sum(member.file_size for member in file.zip.infolist())) > NUMPY_LIMIT:
-                raise DatasetError(
-                    f"{path}: {size >> 30} GiB of arrays, more than {NUMPY_LIMIT >> 30}; a whole data set is kept in memory"
-                )
+                raise ValueError(f"{size >> 30} GiB of arrays, more than {NUMPY_LIMIT >> 30}; a whole data set is kept in memory")
             arrays = {name: _checked_split(file[f"{name}/images"], file[f"{name}/labels"]) for name in {*wanted, "train"}}
-            flip, padding = (bool(file["flip"]) if "flip" in file else False), (int(file["padding"]) if "padding" in file else 0)
+            flip, padding = bool(file.get("flip", False)), int(file.get("padding", 0))
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing: {hint}") from None
-    except DatasetError:
-        raise
     except (ValueError, TypeError, LookupError, AttributeError, EOFError, zipfile.BadZipFile) as error:
         raise DatasetError(f"{path}: {error}: {hint}") from error
     images, labels = arrays["train"]
@@ -324,11 +285,7 @@ def load_numpy_file(key: str, root: Path, wanted: Sequence[str], device: torch.d
 
 
 def _checked_split(images: npt.NDArray[Any], labels: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Return the arrays of a split after checking them.
-
-    Raises:
-        ValueError: the arrays are not images and their labels.
-    """
+    """Return the arrays of a split; raise ValueError if they are not images and their labels."""
     if images.ndim != 4 or images.dtype not in (np.uint8, np.float32) or min(images.shape) < 1 or min(images.shape[2:]) < 8:
         raise ValueError(
             f"images must be [image, channel, height, width], uint8 or float32, 8 pixels and more, got {_kind(images)}"

@@ -64,11 +64,7 @@ class Dataset:
         return channels, height, width
 
     def split(self, name: str) -> Split:
-        """Return a split by its name.
-
-        Raises:
-            ValueError: the split was not loaded.
-        """
+        """Return a split by its name; raise ValueError if it was not loaded."""
         if name not in self.splits:
             raise ValueError(f"{self.key} was loaded without {name!r}; it has {', '.join(self.splits)}")
         return self.splits[name]
@@ -76,18 +72,12 @@ class Dataset:
     def batch(
         self, split: str, indices: Tensor | slice = slice(None), augment: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return images of a split, normalised.
+        """Return normalised images [batch, channel, height, width], float32, of a split and their labels [batch].
 
         Args:
             split: name of the split.
             indices: indices of the images; by default all.
             augment: generator for random flips and crops; None for no augmentation.
-
-        Returns:
-            Images [batch, channel, height, width], float32, and labels [batch].
-
-        Raises:
-            ValueError: the split was not loaded.
         """
         chosen = self.split(split)
         if isinstance(indices, Tensor):
@@ -100,16 +90,9 @@ class Dataset:
     def batches(
         self, split: str, size: int, shuffle: torch.Generator | None = None, augment: torch.Generator | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield all images of a split once, in batches; the last batch may be smaller.
+        """Yield all images of a split once, as `batch` returns them, `size` at a time; the last batch may be smaller.
 
-        Args:
-            split: name of the split.
-            size: images per batch.
-            shuffle: generator of the order of the images; None for the stored order.
-            augment: as for `batch`.
-
-        Raises:
-            ValueError: the split was not loaded, or `size` is not positive.
+        The order is drawn from the generator `shuffle`, or is the stored one.
         """
         count = len(self.split(split))
         if size < 1:
@@ -123,17 +106,12 @@ class Dataset:
 def flip_and_crop(images: Tensor, flip: bool, padding: int, generator: torch.Generator) -> Tensor:
     """Mirror each image with probability one half, then pad it with zeros and crop it to its size at a random position.
 
-    Args:
-        images: images [image, channel, height, width].
-        flip: whether to mirror.
-        padding: pixels on every side.
-        generator: random generator; draws are made on its device, hence equal for every device of the images.
+    Draws are made on the generator's device, hence equal for every device of the images [image, channel, height, width].
     """
     count, channels, height, width = images.shape
 
     def draw(choices: int) -> Tensor:
-        drawn = torch.randint(choices, (count, 1), generator=generator, device=generator.device)
-        return drawn.to(images.device)
+        return torch.randint(choices, (count, 1), generator=generator, device=generator.device).to(images.device)
 
     mirrored = draw(2 if flip else 1)
     rows = draw(2 * padding + 1) + torch.arange(height, device=images.device)  # [image, row], in padded pixels

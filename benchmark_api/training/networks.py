@@ -9,6 +9,7 @@ arXiv 2001.00326). Parameters have the names they have in the authors' code, so 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
@@ -21,117 +22,65 @@ from benchmark_api.spaces import EDGES, OPERATIONS, Architecture, SearchSpace
 # -- operations (section 3.1 of NATS-Bench) ------------------------------------------------------------------------------
 
 
-class ReLUConvBN(nn.Module):
-    """ReLU, convolution with padding, batch normalisation.
+class ReLUConvBN(nn.Sequential):
+    """ReLU, convolution with padding, batch normalisation; at stride s, height and width are divided by s, rounded up.
 
-    Args:
-        c_in: input channels.
-        c_out: output channels.
-        kernel_size: 1 or 3.
-        stride: 1 or 2; the output size is the input size divided by it, rounded up.
-        affine: whether the normalisation has weights; without them, the convolution has a bias.
-        track_running_stats: whether evaluation uses running statistics; False: always those of the batch.
+    Without `affine`, the normalisation has no weights and the convolution a bias. Without `track_running_stats`, evaluation uses
+    the statistics of the batch. Both options mean the same in all modules below.
     """
 
     def __init__(
         self, c_in: int, c_out: int, kernel_size: int, stride: int = 1, affine: bool = True, track_running_stats: bool = True
     ) -> None:
-        super().__init__()
-        self.op = nn.Sequential(
+        op = nn.Sequential(
             nn.ReLU(),
             nn.Conv2d(c_in, c_out, kernel_size, stride, padding=kernel_size // 2, bias=not affine),
             nn.BatchNorm2d(c_out, affine=affine, track_running_stats=track_running_stats),
         )
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.op(x)  # [batch, c_out, height / stride, width / stride]
-        return out
+        super().__init__(OrderedDict(op=op))
 
 
 class Zero(nn.Module):
     """`none`: zeros connected to the input, so that its gradient is zero instead of missing."""
 
-    def __init__(self, c_in: int, c_out: int, stride: int = 1) -> None:
+    def __init__(self, c_out: int) -> None:
         super().__init__()
-        self.c_in, self.c_out, self.stride = c_in, c_out, stride
+        self.c_out = c_out
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x[:, :, :: self.stride, :: self.stride]  # [batch, c_in, height / stride, width / stride]
-        return x * 0.0 if self.c_in == self.c_out else x.new_zeros(x.shape[0], self.c_out, *x.shape[2:])
+        return x * 0.0 if x.shape[1] == self.c_out else x.new_zeros(x.shape[0], self.c_out, *x.shape[2:])
 
 
-class FactorizedReduce(nn.Module):
-    """`skip_connect` if the shape changes: 1x1 convolutions and batch normalisation; no ReLU at stride 1.
+class Projection(nn.Sequential):
+    """`skip_connect` if channels change: 1x1 convolution and batch normalisation, without ReLU."""
 
-    At stride 2 one convolution takes the pixels with even coordinates, the other those with odd coordinates.
-    """
-
-    def __init__(self, c_in: int, c_out: int, stride: int = 1, affine: bool = True, track_running_stats: bool = True) -> None:
-        super().__init__()
-        if stride == 1:
-            self.conv = nn.Conv2d(c_in, c_out, 1, bias=not affine)
-        else:
-            halves = (c_out // 2, c_out - c_out // 2)
-            self.convs = nn.ModuleList(nn.Conv2d(c_in, half, 1, stride, bias=not affine) for half in halves)
-        self.stride = stride
-        self.bn = nn.BatchNorm2d(c_out, affine=affine, track_running_stats=track_running_stats)
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.stride == 1:
-            x = self.conv(x)
-        else:
-            x = x.relu()
-            shifted = nn.functional.pad(x, (0, 1, 0, 1))[:, :, 1:, 1:]
-            x = torch.cat([self.convs[0](x), self.convs[1](shifted)], dim=1)  # [batch, c_out, height / 2, width / 2]
-        out: Tensor = self.bn(x)
-        return out
+    def __init__(self, c_in: int, c_out: int, affine: bool, track_running_stats: bool) -> None:
+        conv = nn.Conv2d(c_in, c_out, 1, bias=not affine)
+        bn = nn.BatchNorm2d(c_out, affine=affine, track_running_stats=track_running_stats)
+        super().__init__(OrderedDict(conv=conv, bn=bn))
 
 
-class AveragePool(nn.Module):
+class AveragePool(nn.Sequential):
     """`avg_pool_3x3`: mean without the padding; preceded by ReLU, 1x1 convolution and normalisation if channels change."""
 
-    def __init__(self, c_in: int, c_out: int, stride: int = 1, affine: bool = True, track_running_stats: bool = True) -> None:
-        super().__init__()
-        self.preprocess = (
-            None if c_in == c_out else ReLUConvBN(c_in, c_out, 1, affine=affine, track_running_stats=track_running_stats)
-        )
-        self.op = nn.AvgPool2d(3, stride, padding=1, count_include_pad=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x if self.preprocess is None else self.preprocess(x)  # [batch, c_out, height, width]
-        out: Tensor = self.op(x)  # [batch, c_out, height / stride, width / stride]
-        return out
+    def __init__(self, c_in: int, c_out: int, affine: bool, track_running_stats: bool) -> None:
+        preprocess = nn.Identity() if c_in == c_out else ReLUConvBN(c_in, c_out, 1, 1, affine, track_running_stats)
+        super().__init__(OrderedDict(preprocess=preprocess, op=nn.AvgPool2d(3, 1, padding=1, count_include_pad=False)))
 
 
-def make_operation(
-    name: str, c_in: int, c_out: int, stride: int = 1, affine: bool = True, track_running_stats: bool = True
-) -> nn.Module:
-    """Return one of `OPERATIONS` as a module.
-
-    Args:
-        name: name of the operation.
-        c_in: input channels.
-        c_out: output channels.
-        stride: 1 or 2.
-        affine: whether batch normalisations have weights; without them, convolutions have a bias.
-        track_running_stats: whether evaluation uses running statistics; False: always those of the batch.
-
-    Raises:
-        ValueError: unknown name, or another stride.
-    """
-    if stride not in (1, 2):
-        raise ValueError(f"stride must be 1 or 2, got {stride}")
+def make_operation(name: str, c_in: int, c_out: int, affine: bool = True, track_running_stats: bool = True) -> nn.Module:
+    """Return one of `OPERATIONS` as a module; raise ValueError for another name."""
     match name:
         case "none":
-            return Zero(c_in, c_out, stride)
-        case "skip_connect" if stride == 1 and c_in == c_out:
+            return Zero(c_out)
+        case "skip_connect" if c_in == c_out:
             return nn.Identity()
         case "skip_connect":
-            return FactorizedReduce(c_in, c_out, stride, affine, track_running_stats)
+            return Projection(c_in, c_out, affine, track_running_stats)
         case "nor_conv_1x1" | "nor_conv_3x3":
-            return ReLUConvBN(c_in, c_out, int(name[-1]), stride, affine, track_running_stats)
+            return ReLUConvBN(c_in, c_out, int(name[-1]), 1, affine, track_running_stats)
         case "avg_pool_3x3":
-            return AveragePool(c_in, c_out, stride, affine, track_running_stats)
+            return AveragePool(c_in, c_out, affine, track_running_stats)
     raise ValueError(f"unknown operation {name!r}; expected one of {', '.join(OPERATIONS)}")
 
 
@@ -141,12 +90,7 @@ def make_operation(
 class Cell(nn.Module):
     """Cell of four nodes, each the sum of one operation of every earlier node; the first is the input, the last the output.
 
-    Args:
-        topology: operation of each of `EDGES`, as indices into `OPERATIONS`.
-        c_in: channels of the input; edges from the input map them to `c_out`.
-        c_out: channels of the other nodes.
-        affine: as for `make_operation`.
-        track_running_stats: as for `make_operation`.
+    The operations of `EDGES` are given as indices into `OPERATIONS`. The input has `c_in` channels, the other nodes have `c_out`.
     """
 
     def __init__(
@@ -154,7 +98,7 @@ class Cell(nn.Module):
     ) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            make_operation(OPERATIONS[choice], c_in if source == 0 else c_out, c_out, 1, affine, track_running_stats)
+            make_operation(OPERATIONS[choice], c_in if source == 0 else c_out, c_out, affine, track_running_stats)
             for (_, source), choice in zip(EDGES, topology, strict=True)
         )
 
@@ -170,12 +114,7 @@ class Cell(nn.Module):
 
 
 class ReductionBlock(nn.Module):
-    """Residual block between stages; halves height and width. The shortcut has no normalisation, the sum no ReLU.
-
-    Args:
-        c_in: input channels.
-        c_out: output channels.
-    """
+    """Residual block between stages; halves height and width. The shortcut has no normalisation, the sum no ReLU."""
 
     def __init__(self, c_in: int, c_out: int) -> None:
         super().__init__()
@@ -207,11 +146,10 @@ class CellNetwork(nn.Module):
 
     def __init__(self, topology: Architecture, widths: Sequence[int], classes: int, input_channels: int = 3) -> None:
         super().__init__()
+        self.widths = tuple(widths)
         reductions = reduction_blocks(len(widths))
         if min(*widths, classes, input_channels) < 1:
-            raise ValueError(
-                f"widths, classes and input channels must be positive, got {tuple(widths)}, {classes} and {input_channels}"
-            )
+            raise ValueError(f"widths, classes and input channels must be positive: {self.widths}, {classes}, {input_channels}")
         self.stem = nn.Sequential(nn.Conv2d(input_channels, widths[0], 3, padding=1, bias=False), nn.BatchNorm2d(widths[0]))
         self.cells = nn.Sequential(
             *(
@@ -229,11 +167,7 @@ class CellNetwork(nn.Module):
 
 
 def reduction_blocks(blocks: int) -> tuple[int, int]:
-    """Return the positions of the two reduction blocks in a network of 3N + 2 blocks.
-
-    Raises:
-        ValueError: the number of blocks is not 3N + 2.
-    """
+    """Return the positions of the two reduction blocks in a network of 3N + 2 blocks; raise ValueError for other numbers."""
     if blocks % 3 != 2:
         raise ValueError(f"a network has 3N + 2 blocks (2, 5, 8, ...), got {blocks}")
     return blocks // 3, 2 * (blocks // 3) + 1
@@ -256,11 +190,7 @@ class Skeleton:
     cells: int | None = None
 
     def widths(self, space: SearchSpace, architecture: Architecture) -> tuple[int, ...]:
-        """Return the number of channels of each block of an architecture's network.
-
-        Raises:
-            ValueError: the space has no such networks, or does not accept C or N.
-        """
+        """Return the number of channels of each block of an architecture's network; see `SearchSpace.block_widths`."""
         return space.block_widths(architecture, self.channels, self.cells)
 
 
@@ -271,14 +201,7 @@ def build_network(
     generator: torch.Generator,
     device: torch.device | str = "cpu",
 ) -> CellNetwork:
-    """Return the network of an architecture with initial weights.
-
-    Args:
-        space: space of the architecture.
-        architecture: an architecture of the space.
-        skeleton: the rest of the network.
-        generator: source of the initial weights; they are drawn on its device, hence equal on every device.
-        device: device of the network.
+    """Return the network of an architecture on a device, with initial weights drawn on the device of the generator.
 
     Raises:
         ValueError: the architecture does not belong to the space, or skeleton and space do not fit.

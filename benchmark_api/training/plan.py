@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from benchmark_api.bounds import Bounded, at_least
 from benchmark_api.spaces import Architecture, SearchSpace
-from benchmark_api.training.datasets import Distortion
 from benchmark_api.training.devices import trial_seeds
+from benchmark_api.training.digits import Distortion
 from benchmark_api.training.networks import Skeleton
 from benchmark_api.training.setting import Setting
 from benchmark_api.training.train import Recipe
@@ -76,9 +76,8 @@ class Plan(Bounded):
         classes = np.unique(self.representatives)
         if self.sample is not None:
             classes = np.random.default_rng(0).permutation(classes)[: self.sample]
-        architectures = sorted(self.space.architecture(int(index)) for index in classes)
         of_width: dict[int, list[Architecture]] = {}
-        for architecture in architectures:
+        for architecture in sorted(self.space.architecture(int(index)) for index in classes):
             of_width.setdefault(skeleton.widths(self.space, architecture)[0], []).append(architecture)
         stacks = []
         for width, members in of_width.items():

@@ -1,37 +1,37 @@
 """Candidates trained as one network: a `Stack` computes the same as its `CellNetwork`s, several times as fast.
 
 The time of a small network is dominated by the overhead of each operation. A stack runs each operation once for all candidates
-that have it. Feature maps are [candidate, channel, row, column, image]: the batch is innermost, so copied memory is contiguous.
+that have it, and leaves out operations that do not affect the output. An operation with a zero input is kept: its normalisation
+has a bias. Feature maps are [candidate, channel, row, column, image]: the batch is innermost, so copied memory is contiguous.
 
 Candidates may differ in operations and in widths. Channels that a candidate lacks are padded and stay exactly zero: their
 weights are zero, hence they are never read and their gradients are zero. Candidates do not influence each other: the gradient
 of the sum of their losses consists of the gradients of the candidates.
-
-Operations that do not affect the output are left out. An operation with a zero input is kept: its normalisation has a bias.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from benchmark_api.spaces import EDGES
-from benchmark_api.training.networks import AveragePool, Cell, CellNetwork, FactorizedReduce, ReductionBlock, ReLUConvBN, Zero
+from benchmark_api.training.networks import AveragePool, CellNetwork, Projection, ReductionBlock, ReLUConvBN, Zero
 from benchmark_api.training.pooling import mean_2x2, mean_3x3
 
 
 class Stack(nn.Module):
-    """Candidates with the same kinds of blocks, trained together.
+    """Candidates on one device with the same kinds of blocks, trained together; the stack copies the weights of the networks.
 
     The forward pass takes images [image, channel, row, column] and returns the pooled features [candidate, image, width] and
     the logits [candidate, image, class].
-
-    Args:
-        networks: candidates on one device; the stack copies their weights.
 
     Raises:
         ValueError: there is no network, or their blocks, classes or input channels differ.
@@ -43,18 +43,17 @@ class Stack(nn.Module):
             raise ValueError("expected at least one network, got none")
         if len({_kinds(network) for network in networks}) > 1:
             raise ValueError("the networks of a stack must have the same kinds of blocks, classes and input channels")
-        widths = [_widths(network) for network in networks]
-        padded = [max(of_block) for of_block in zip(*widths, strict=True)]
+        padded = [max(of_block) for of_block in zip(*(network.widths for network in networks), strict=True)]
         self.candidates = len(networks)
-        inputs = _plain(networks[0].stem[0], nn.Conv2d).in_channels
-        self.stem = _Convolution([_plain(network.stem[0], nn.Conv2d) for network in networks], inputs, padded[0])
-        self.stem_norm = _Norm([_plain(network.stem[1], nn.BatchNorm2d) for network in networks], padded[0])
+        stems: list[Any] = [network.stem for network in networks]
+        self.stem = _Convolution([convolution for convolution, _ in stems], stems[0][0].in_channels, padded[0])
+        self.stem_norm = _Norm([norm for _, norm in stems], padded[0])
         self.blocks = nn.ModuleList()
         for block, (c_in, c_out) in enumerate(zip((padded[0], *padded), padded, strict=False)):
             members = [network.cells[block] for network in networks]
             make = _Reduction if isinstance(members[0], ReductionBlock) else _Cell
             self.blocks.append(make(members, c_in, c_out))
-        self.last_norm = _Norm([_plain(network.lastact[0], nn.BatchNorm2d) for network in networks], padded[-1])
+        self.last_norm = _Norm([network.lastact[0] for network in networks], padded[-1])
         classifiers = [network.classifier for network in networks]
         classes = classifiers[0].out_features
         self.weight = _stacked([layer.weight for layer in classifiers], (classes, padded[-1]))
@@ -72,36 +71,16 @@ class Stack(nn.Module):
         return features, logits
 
 
-def _plain(module: Any, kind: type[Any]) -> Any:
-    assert isinstance(module, kind)
-    return module
-
-
 def _kinds(network: CellNetwork) -> tuple[Any, ...]:
     """Return the properties that all networks of a stack have in common."""
-    blocks = tuple(type(block) for block in network.cells)
-    return blocks, network.classifier.out_features, _plain(network.stem[0], nn.Conv2d).in_channels
-
-
-def _widths(network: CellNetwork) -> list[int]:
-    """Return the output channels of each block of a network."""
-    widths = [_plain(network.stem[0], nn.Conv2d).out_channels]
-    for block in network.cells:
-        if isinstance(block, ReductionBlock):
-            widths.append(_plain(block.conv_b.op[1], nn.Conv2d).out_channels)
-        else:
-            convolutions = (layer for layer in block.modules() if isinstance(layer, nn.Conv2d))
-            widths.append(next((layer.out_channels for layer in convolutions), widths[-1]))
-    return widths[1:] or widths
+    return tuple(map(type, network.cells)), network.classifier.out_features, network.stem[0].in_channels
 
 
 def _stacked(values: Sequence[Tensor], shape: Sequence[int], together: int = 1) -> nn.Parameter:
-    """Return parameters padded with zeros and stacked as [candidate, *shape].
+    """Return parameters padded with zeros and stacked as [candidate, *shape], output channels first.
 
-    Args:
-        values: parameters [candidate], or [target, candidate] flattened.
-        shape: padded shape of a parameter, output channels first.
-        together: number of targets; their output channels are concatenated for each candidate.
+    With several targets `together`, the parameters are those of [target, candidate], flattened; the output channels of all
+    targets are concatenated for each candidate.
     """
     stacked = values[0].new_zeros(len(values), *shape)
     with torch.no_grad():
@@ -119,13 +98,13 @@ class _Norm(nn.Module):
     running_mean: Tensor
     running_var: Tensor
 
-    def __init__(self, norms: Sequence[nn.BatchNorm2d], channels: int, together: int = 1) -> None:
+    def __init__(self, norms: Sequence[Any], channels: int, together: int = 1) -> None:
         super().__init__()
         self.weight = _stacked([norm.weight for norm in norms], (channels,), together)
         self.bias = _stacked([norm.bias for norm in norms], (channels,), together)
         self.register_buffer("running_mean", torch.zeros_like(self.weight).flatten())
         self.register_buffer("running_var", torch.ones_like(self.weight).flatten())
-        self.momentum, self.eps = _plain(norms[0].momentum, float), norms[0].eps
+        self.momentum, self.eps = norms[0].momentum, norms[0].eps
 
     def forward(self, x: Tensor) -> Tensor:
         y = functional.batch_norm(
@@ -144,9 +123,8 @@ class _Norm(nn.Module):
 class _Convolution(nn.Module):
     """Convolutions of several candidates without bias: 3x3 with any stride, or 1x1 with stride 1."""
 
-    def __init__(self, layers: Sequence[nn.Conv2d], c_in: int, c_out: int, together: int = 1) -> None:
+    def __init__(self, layers: Sequence[Any], c_in: int, c_out: int, together: int = 1) -> None:
         super().__init__()
-        assert all(layer.bias is None for layer in layers)
         size, self.stride = layers[0].kernel_size[0], layers[0].stride[0]
         self.weight = _stacked([layer.weight for layer in layers], (c_out, c_in, size, size), together)
 
@@ -158,48 +136,21 @@ class _Convolution(nn.Module):
         return out.view(x.shape[0], -1, *x.shape[2:])  # [candidate, c_out, row, column, image]
 
 
-class _ConvNorm(nn.Module):
-    """`ReLUConvBN` of several candidates without its ReLU, which is shared by all operations on a node.
+def _conv_norm(pairs: Sequence[Any], c_in: int, c_out: int, together: int = 1) -> nn.Sequential:
+    """Return the pairs of a convolution and a batch normalisation of several candidates as one module.
 
     Convolutions to several targets may be one convolution with the channels of all: the node is copied once.
     """
-
-    def __init__(
-        self, convolutions: Sequence[nn.Conv2d], norms: Sequence[nn.BatchNorm2d], c_in: int, c_out: int, together: int = 1
-    ) -> None:
-        super().__init__()
-        self.convolution = _Convolution(convolutions, c_in, c_out, together)
-        self.norm = _Norm(norms, c_out, together)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.norm(self.convolution(x))
-        return out
+    convolutions, norms = zip(*pairs, strict=True)
+    return nn.Sequential(_Convolution(convolutions, c_in, c_out, together), _Norm(norms, c_out, together))
 
 
-def _relu_conv_norm(layers: Sequence[ReLUConvBN], c_in: int, c_out: int, together: int = 1) -> _ConvNorm:
-    convolutions, norms = [_plain(x.op[1], nn.Conv2d) for x in layers], [_plain(x.op[2], nn.BatchNorm2d) for x in layers]
-    return _ConvNorm(convolutions, norms, c_in, c_out, together)
-
-
-class _Resize(nn.Module):
-    """Identity or mean pooling between equal widths with different padding.
-
-    Args:
-        c_in: padded channels of the input.
-        c_out: padded channels of the output.
-        pool: whether to apply 3x3 mean pooling.
-    """
-
-    def __init__(self, c_in: int, c_out: int, pool: bool) -> None:
-        super().__init__()
-        self.c_in, self.c_out, self.pool = c_in, c_out, pool
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = mean_3x3(x) if self.pool else x
-        if self.c_in == self.c_out:
-            return x
-        padding = (0, 0) * 3 + (0, self.c_out - self.c_in)
-        return functional.pad(x, padding) if self.c_in < self.c_out else x[:, : self.c_out]
+def _resize(x: Tensor, c_out: int, pool: bool) -> Tensor:
+    """Identity or 3x3 mean pooling between equal widths with different padding."""
+    x = mean_3x3(x) if pool else x
+    if (missing := c_out - x.shape[1]) > 0:
+        return functional.pad(x, (0, 0) * 3 + (0, missing))  # [candidate, c_out, row, column, image]
+    return x[:, :c_out] if missing < 0 else x
 
 
 # -- a 3x3 convolution with the batch innermost ------------------------------------------------------------------------------
@@ -232,8 +183,7 @@ def _convolve(columns: Tensor, weight: Tensor, stride: int) -> Tensor:
 
 def _conv3x3(x: Tensor, weight: Tensor, stride: int) -> Tensor:
     """Convolve x [candidate, input, row, column, image], zero-padded, with weights [candidate, output, input, 3, 3]."""
-    out: Tensor = _Conv3x3.apply(x, weight, stride)  # type: ignore[no-untyped-call]
-    return out
+    return cast(Tensor, _Conv3x3.apply(x, weight, stride))  # type: ignore[no-untyped-call]
 
 
 def _spread(gradient: Tensor, weight: Tensor, stride: int, image: Sequence[int], shape: Sequence[int]) -> Tensor:
@@ -290,8 +240,8 @@ class _Reduction(nn.Module):
 
     def __init__(self, blocks: Sequence[Any], c_in: int, c_out: int) -> None:
         super().__init__()
-        self.conv_a = _relu_conv_norm([block.conv_a for block in blocks], c_in, c_out)
-        self.conv_b = _relu_conv_norm([block.conv_b for block in blocks], c_out, c_out)
+        self.conv_a = _conv_norm([block.conv_a.op[1:] for block in blocks], c_in, c_out)
+        self.conv_b = _conv_norm([block.conv_b.op[1:] for block in blocks], c_out, c_out)
         self.shortcut = _Convolution([block.downsample[1] for block in blocks], c_in, c_out)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -303,33 +253,42 @@ class _SharedOperation(nn.Module):
     """One kind of operation on one node, for all candidates and edges that have it.
 
     Args:
-        module: the operation.
-        relu: whether its input is the node after ReLU.
-        uses: (target node, candidate) of each use, sorted.
+        kind: kind of operation, see `_kind`.
+        source: the node.
+        uses: (target node, candidate, layer) of each use, sorted by target, then candidate.
         candidates: number of candidates of the stack.
-        together: number of targets whose channels `module` concatenates.
+        c_in: padded channels of the node.
+        c_out: padded channels of the targets.
     """
 
     candidates: Tensor
 
     def __init__(
-        self, module: nn.Module, relu: bool, uses: Sequence[tuple[int, int]], candidates: int, together: int = 1
+        self, kind: str, source: int, uses: Sequence[tuple[int, int, Any]], candidates: int, c_in: int, c_out: int
     ) -> None:
         super().__init__()
-        self.module, self.relu, self.together = module, relu, together
-        rows = [candidate for _, candidate in uses]
-        self.targets = sorted({target for target, _ in uses})
-        self.counts = [sum(target == other for other, _ in uses) for target in self.targets]
-        self.all = rows == list(range(candidates))
-        self.register_buffer("candidates", torch.tensor(rows, dtype=torch.int64))
+        targets, members, layers = zip(*uses, strict=True)
+        counts = Counter(targets)
+        self.source, self.targets, self.counts = source, list(counts), list(counts.values())
+        self.relu = kind.startswith("conv")  # the input is the node after ReLU
+        self.together = len(counts) if self.relu and len(uses) == len(counts) * candidates else 1  # targets in one convolution
+        self.all = members == tuple(range(candidates))
+        self.register_buffer("candidates", torch.tensor(members, dtype=torch.int64))
+        self.module: Callable[[Tensor], Any]
+        if self.relu:
+            self.module = _conv_norm([layer.op[1:] for layer in layers], c_in, c_out, self.together)
+        elif kind == "project":
+            self.module = _conv_norm([(layer.conv, layer.bn) for layer in layers], c_in, c_out)
+        else:
+            self.module = partial(_resize, c_out=c_out, pool=kind == "pool")
 
     def forward(self, node: Tensor) -> list[tuple[int, Tensor, Tensor]]:
         """Return, for each target node: its number, candidates, and their terms of its sum."""
         if self.together > 1:
-            of_targets = self.module(node).unflatten(1, (self.together, -1)).unbind(1)  # each as `node`
-            return list(zip(self.targets, torch.split(self.candidates, self.counts), of_targets, strict=True))
-        terms: Tensor = self.module(node if self.all else node.index_select(0, self.candidates))
-        return list(zip(self.targets, torch.split(self.candidates, self.counts), torch.split(terms, self.counts), strict=True))
+            terms = self.module(node).unflatten(1, (self.together, -1)).unbind(1)  # of each target, as `node`
+        else:
+            terms = torch.split(self.module(node if self.all else node.index_select(0, self.candidates)), self.counts)
+        return list(zip(self.targets, torch.split(self.candidates, self.counts), terms, strict=True))
 
 
 class _Cell(nn.Module):
@@ -340,24 +299,23 @@ class _Cell(nn.Module):
         self.c_out = c_out
         uses: dict[tuple[int, str], list[tuple[int, int, nn.Module]]] = {}  # (source, kind) -> (target, candidate, layer)
         for candidate, cell in enumerate(cells):
-            live = _live(cell)
-            for (target, source), layer in zip(EDGES, cell.layers, strict=True):
+            live = {3}  # nodes that affect the output
+            for (target, source), layer in reversed(list(zip(EDGES, cell.layers, strict=True))):
                 if target in live and not isinstance(layer, Zero):
+                    live.add(source)
                     uses.setdefault((source, _kind(layer)), []).append((target, candidate, layer))
-        self.sources = nn.ModuleList(nn.ModuleList() for _ in range(3))
-        for (source, kind), found in sorted(uses.items(), key=lambda item: item[0]):
-            found.sort(key=lambda use: use[:2])
-            operations = self.sources[source]
-            assert isinstance(operations, nn.ModuleList)
-            operations.append(_shared_operation(kind, found, len(cells), c_in if source == 0 else c_out, c_out))
+        self.operations = nn.ModuleList(
+            _SharedOperation(
+                kind, source, sorted(found, key=lambda use: use[:2]), len(cells), c_in if source == 0 else c_out, c_out
+            )
+            for (source, kind), found in sorted(uses.items())
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         terms: list[list[tuple[Tensor, Tensor]]] = [[] for _ in range(4)]  # [node][term]: candidates and their values
-        node = x
-        for source, operations in enumerate(self.sources):
-            assert isinstance(operations, nn.ModuleList)
-            if source:
-                node = self._sum(terms[source], x)
+        for source, of_source in groupby(self.operations, attrgetter("source")):
+            operations = list(of_source)
+            node = self._sum(terms[source], x) if source else x
             rectified = node.relu() if any(operation.relu for operation in operations) else node
             for operation in operations:
                 for target, candidates, of_target in operation(rectified if operation.relu else node):
@@ -368,60 +326,22 @@ class _Cell(nn.Module):
         """Return a node: the sum of the terms of each candidate, zeros without terms."""
         complete = [term for _, term in terms if len(term) == len(x)]  # a term has each candidate at most once
         partial = [(candidates, term) for candidates, term in terms if len(term) < len(x)]
-        out = sum(complete[1:], start=complete[0]) if complete else None
-        if out is None:
-            out = x.new_zeros(x.shape[0], self.c_out, *x.shape[2:])
-        elif partial:
+        out = sum(complete[1:], start=complete[0]) if complete else x.new_zeros(x.shape[0], self.c_out, *x.shape[2:])
+        if complete and partial:
             out = out.clone()  # the term may be another node, or saved for a backward pass
         for candidates, term in partial:
             out = out.index_add_(0, candidates, term)
         return out
 
 
-def _shared_operation(
-    kind: str, found: Sequence[tuple[int, int, nn.Module]], candidates: int, c_in: int, c_out: int
-) -> _SharedOperation:
-    """Return the operation of one kind on one node.
-
-    Args:
-        kind: kind of operation, see `_kind`.
-        found: (target, candidate, layer) of each use, sorted by target, then candidate.
-        candidates: number of candidates of the stack.
-        c_in: padded channels of the node.
-        c_out: padded channels of the targets.
-    """
-    layers: list[Any] = [layer for _, _, layer in found]
-    module: nn.Module
-    together = 1
-    match kind:
-        case "conv1" | "conv3":
-            targets = len({target for target, _, _ in found})
-            together = targets if len(found) == targets * candidates else 1
-            module = _relu_conv_norm(layers, c_in, c_out, together)
-        case "project":
-            module = _ConvNorm([layer.conv for layer in layers], [layer.bn for layer in layers], c_in, c_out)
-        case _:
-            module = _Resize(c_in, c_out, pool=kind == "pool")
-    return _SharedOperation(module, kind.startswith("conv"), [use[:2] for use in found], candidates, together)
-
-
-def _live(cell: Cell) -> set[int]:
-    """Return the nodes of a cell that affect its output."""
-    live = {3}
-    for (target, source), layer in reversed(list(zip(EDGES, cell.layers, strict=True))):
-        if target in live and not isinstance(layer, Zero):
-            live.add(source)
-    return live
-
-
-def _kind(layer: nn.Module) -> str:
+def _kind(layer: Any) -> str:
     """Return the kind of an operation: conv1, conv3, project (a skip connection that changes the width), pool or skip."""
     match layer:
         case ReLUConvBN():
-            return f"conv{_plain(layer.op[1], nn.Conv2d).kernel_size[0]}"
-        case AveragePool() if layer.preprocess is None:
+            return f"conv{next(layer.parameters()).shape[-1]}"  # width of the kernel
+        case AveragePool() if isinstance(layer.preprocess, nn.Identity):
             return "pool"
-        case FactorizedReduce() if layer.stride == 1:
+        case Projection():
             return "project"
         case nn.Identity():
             return "skip"

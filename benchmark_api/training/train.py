@@ -75,11 +75,11 @@ def initial_weights(seed: int, index: int) -> torch.Generator:
 
 
 def train(network: nn.Module, dataset: Dataset, recipe: Recipe, seed: int) -> Curves:
-    """Train a `CellNetwork`, or a `Stack` of candidates, from its current weights.
+    """Train a `CellNetwork`, or a `Stack` of candidates, from its current weights on "train"; evaluate all other splits.
 
     Args:
         network: network on the device of the data set; training uses its precision.
-        dataset: images with a split "train"; the other splits are evaluated.
+        dataset: images.
         recipe: hyperparameters.
         seed: seed of the order of the images and of their augmentation.
     """
@@ -110,14 +110,10 @@ def train(network: nn.Module, dataset: Dataset, recipe: Recipe, seed: int) -> Cu
 
 
 def _run(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], optimizer: torch.optim.Optimizer | None = None) -> Tensor:
-    """Pass all batches through the network, with a step of the optimizer for each if there is one.
-
-    Returns:
-        Correct images and sums of losses [2, candidate].
-    """
+    """Return correct images and sums of losses [2, candidate] over all batches; with an optimizer, take a step for each."""
     network.train(optimizer is not None)
     dtype = next(network.parameters()).dtype
-    total: Tensor | None = None
+    of_batches = []
     with torch.set_grad_enabled(optimizer is not None):
         for images, labels in batches:
             logits: Tensor = network(images.to(dtype))[1]
@@ -130,7 +126,5 @@ def _run(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], optimizer
                 losses.mean(dim=1).sum().backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
             correct = (logits.detach().argmax(dim=2) == labels).sum(dim=1)
-            of_batch = torch.stack([correct.double(), losses.detach().double().sum(dim=1)])  # [2, candidate]
-            total = of_batch if total is None else total + of_batch
-    assert total is not None
-    return total
+            of_batches.append(torch.stack([correct.double(), losses.detach().double().sum(dim=1)]))  # [2, candidate]
+    return sum(of_batches[1:], start=of_batches[0])

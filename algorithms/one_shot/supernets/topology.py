@@ -61,7 +61,7 @@ class MixedCell(nn.Module):
     def __init__(self, channels: int, track_running_stats: bool = False) -> None:
         super().__init__()
         self.edges = nn.ModuleList(
-            nn.ModuleList(make_operation(name, channels, channels, 1, False, track_running_stats) for name in OPERATIONS)
+            nn.ModuleList(make_operation(name, channels, channels, False, track_running_stats) for name in OPERATIONS)
             for _ in EDGES
         )
 

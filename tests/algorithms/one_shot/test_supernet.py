@@ -41,7 +41,7 @@ class PlainSupernet(nn.Module):
             if stage:
                 self.blocks.append(ReductionBlock(width // 2, width))
             for _ in range(cells):
-                operations = [make_operation(name, width, width, 1, False, tracked) for _ in EDGES for name in OPERATIONS]
+                operations = [make_operation(name, width, width, False, tracked) for _ in EDGES for name in OPERATIONS]
                 self.blocks.append(nn.ModuleList(operations))
         self.norm = nn.BatchNorm2d(4 * channels, affine=False, track_running_stats=tracked)
         self.classifier = nn.Linear(4 * channels, classes)

@@ -25,7 +25,7 @@ from benchmark_api.spaces import SizeSpace, TopologySpace
 from benchmark_api.tables.evaluation import Query
 from benchmark_api.tables.evaluator import Accounting, simulated_evaluator
 from benchmark_api.tables.table import Table
-from benchmark_api.training.build import StackJob, build
+from benchmark_api.training.build import StackJob, Trainer, build
 from benchmark_api.training.costs import space_costs
 from benchmark_api.training.datasets import load_dataset
 from benchmark_api.training.networks import Skeleton, build_network
@@ -243,16 +243,18 @@ def test_what_cannot_be_built(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-# -- stacks as pieces of work --------------------------------------------------------------------------------------------------
+# -- stacks as jobs -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_piece_is_small(tiny: Table) -> None:
-    """It goes to a worker without what its plan has worked out."""
-    plan = Plan(TOPOLOGY, "digits", Recipe(1, 256), channels=1, cells=1)
-    stacks = plan.stacks(Skeleton(10, 1, 1, 1))
-    piece = StackJob(plan, None, "cpu", 0, tuple(stacks[0]), 0, results=Path("t.build"))
-    assert len(pickle.dumps(piece)) < 2_000
-    assert pickle.loads(pickle.dumps(piece)) == piece
+def test_a_job_is_small() -> None:
+    """It goes to a worker without the data and the tables that its trainer has made; all jobs share one trainer there."""
+    trainer = Trainer(Plan(TOPOLOGY, "digits", Recipe(1, 256), channels=1, cells=1), None, "cpu")
+    stacks = trainer.plan.stacks(trainer.skeleton)
+    jobs = [StackJob(trainer, number, tuple(stacks[number]), 0, results=Path("t.build")) for number in range(2)]
+    assert len(pickle.dumps(jobs[0])) < 2_000
+    first, second = (pickle.loads(pickle.dumps(job)) for job in jobs)
+    assert [first, second] == jobs
+    assert first.trainer is second.trainer
 
 
 @pytest.mark.slow
