@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -261,18 +261,22 @@ class Table:
             return self._of_many(values[:, :, column], index, f"{key}/{schedule}", seed)
         if not 0 <= index < len(self.space):
             raise ValueError(f"architecture index {index} is out of range 0 to {len(self.space) - 1}")
-        trials: Sequence[int] = range(values.shape[1])
-        if seed is not None:
+        if seed is None:
+            total, count = 0.0, 0
+            for trial in range(values.shape[1]):
+                value = values.item(index, trial, column)
+                if value == value:  # not NaN
+                    total, count = total + value, count + 1
+        else:
             seeds = self._tensors[f"{key}/{schedule}/seeds"][index].tolist()
             if seed < 0 or seed not in seeds:
                 present = [s for s in seeds if s >= 0]
                 raise ValueError(f"architecture {index} has no trial with seed {seed} for {key}/{schedule}; it has {present}")
-            trials = [seeds.index(seed)]
-        known = [value for trial in trials if (value := values.item(index, trial, column)) == value]  # not NaN
-        if not known:
+            total, count = values.item(index, seeds.index(seed), column), 1
+        if not count or total != total:
             where = "the last epoch" if epoch is None else f"epoch {epoch}"
             raise ValueError(f"architecture {index} has no {quantity} on {split} at {where} for {key}/{schedule}")
-        return sum(known, 0.0) / len(known)
+        return total / count
 
     def _of_many(self, values: FloatArray, index: npt.ArrayLike, stem: str, seed: int | None) -> FloatArray:
         """Return the means over trials, or those of one seed, of values [architecture, trial] at an array of indices."""
