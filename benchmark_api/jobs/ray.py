@@ -49,7 +49,7 @@ class _Files:
 
 
 _Message = Event | _SourceWanted | _Files
-"""Message of a worker; the units of its `Progress` are the total since the attempt began."""
+"""Message of a worker."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,8 @@ class _Driver:
         self._running: dict[Any, Job] = {}  # by the stream of messages of its worker
         self._sources: dict[Path, Any] = {}  # reference in the object store, once a node has asked for the source
         self._deaths: Counter[Path] = Counter()  # workers that died, by the job's path
-        self._reported: Counter[Path] = Counter()  # units, by the job's path
+        self._done: Counter[Any] = Counter()  # units of the attempt, by the stream
+        self._reported: Counter[Path] = Counter()  # units of all attempts, by the job's path
 
     def run(self, window: int) -> Iterator[Event]:
         """Run all jobs, at most `window` at a time; yield events as they happen."""
@@ -169,7 +170,8 @@ class _Driver:
                     with whole_file(job.results / path) as file:
                         file.write(content)
             case Progress():  # units that an earlier attempt has reported are not reported again
-                if (new := message.units - self._reported[job.path]) > 0:
+                self._done[stream] += message.units
+                if (new := self._done[stream] - self._reported[job.path]) > 0:
                     self._reported[job.path] += new
                     yield Progress(job, new)
             case Finished() | Failed():
@@ -230,39 +232,22 @@ def _work(job: Job, marker: str, copies: Sequence[Any]) -> Iterator[_Message]:
         if not copies:
             yield _SourceWanted()
             return
-        job = replace(job, source_copy=_copy(job.source, copies[0]))
+        job = replace(job, source_copy=place_of_copy(job.source))
+        if not job.source_path.exists():  # the first worker of the node that needs it
+            with whole_file(job.source_path) as file:
+                file.write(ray.get(copies[0]).data)
     if (job.results / marker).exists():  # this process sees the driver's folder
-        yield from _cumulated(job)
+        yield from events_of(job)
         return
     with tempfile.TemporaryDirectory(prefix="nas-zoo-") as folder:
         results = Path(folder)
-        for event in _cumulated(replace(job, results=results)):
+        for event in events_of(replace(job, results=results)):
             if isinstance(event, Finished):
                 files = [path for path in results.rglob("[!.]*") if path.is_file()]
                 yield _Files({path.relative_to(results): path.read_bytes() for path in files})
             yield event
 
 
-def _cumulated(job: Job) -> Iterator[Event]:
-    """Run a job; yield its events, with the total instead of the difference as units of progress."""
-    total = 0
-    for event in events_of(job):
-        if isinstance(event, Progress):
-            total += event.units
-            yield Progress(job, total)
-        else:
-            yield event
-
-
-def _copy(source: Source, content: Any) -> Path:
-    """Return this node's copy of a source; the first worker that needs it writes it."""
-    path = place_of_copy(source)
-    if not path.exists():
-        with whole_file(path) as file:
-            file.write(ray.get(content).data)
-    return path
-
-
 def place_of_copy(source: Source) -> Path:
-    """Return the path of a node's copy of a source."""
+    """Return the path of this node's copy of a source."""
     return Path(tempfile.gettempdir(), f"nas-zoo-{os.getuid()}", source.fingerprint)

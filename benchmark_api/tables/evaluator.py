@@ -81,10 +81,8 @@ class Evaluator(Protocol):
 class TableEvaluator:
     """Answers every query with a new training: one trial, all its epochs, one validation pass.
 
-    Args:
-        view: the search's view of a table.
-        choose_trial: trial of a new training of the architecture with a given index.
-        needs: parts of an evaluation that the search needs: "curves", "costs".
+    Attributes:
+        choose_trial: function from an architecture's index to the trial of a new training.
     """
 
     def __init__(self, view: ValidationView, choose_trial: Callable[[int], Trial], needs: Set[Need]) -> None:
@@ -128,9 +126,8 @@ class TableEvaluator:
     def _means(self, index: int, column: int) -> tuple[float, float, float]:
         """Return accuracy, seconds per training epoch and seconds per validation pass, means over the trials."""
         view = self._view
-        measured = view.accuracy[index, :, column], view.train_seconds[index], view.validation_seconds[index]
-        accuracy, per_epoch, per_pass = map(float, map(nanmean, measured))
-        return accuracy, per_epoch, per_pass
+        accuracy, train, validation = view.accuracy[index, :, column], view.train_seconds[index], view.validation_seconds[index]
+        return float(nanmean(accuracy)), float(nanmean(train)), float(nanmean(validation))
 
     def _curve(self, index: int, trial: Trial, column: int) -> tuple[float, ...]:
         """Return the accuracies after the stored epochs up to a column, percent."""
@@ -186,12 +183,7 @@ class RepeatingEvaluator:
 
 
 class BudgetedEvaluator:
-    """Charges a simulated clock and refuses queries past a budget.
-
-    Args:
-        inner: evaluator of the queries.
-        budget: simulated seconds.
-        max_queries: largest number of charged queries; None for no limit.
+    """Charges a simulated clock; refuses queries past a budget in seconds, or a number of charged queries.
 
     Attributes:
         clock: simulated seconds spent.
@@ -211,7 +203,7 @@ class BudgetedEvaluator:
         return self.clock >= self.budget or self.queries >= self._max_queries
 
     def evaluate(self, query: Query) -> Evaluation:
-        if self.clock >= self.budget or self.queries >= self._max_queries:
+        if self.exhausted:
             raise BudgetExhausted(f"{self.clock:.0f} of {self.budget:.0f} simulated seconds and {self.queries} queries are spent")
         evaluation = self._evaluate(query)
         if seconds := evaluation.seconds:
@@ -248,7 +240,7 @@ def simulated_evaluator(
 
 
 def _trial_chooser(view: ValidationView, noise: Noise | int, rng: np.random.Generator) -> Callable[[int], Trial]:
-    """Return a function from an architecture's index to the trial of a new training."""
+    """Return the function `choose_trial` of `TableEvaluator`."""
     trials, random = view.trials, _uniform(rng).__next__
 
     def drawn(index: int) -> int:
@@ -276,6 +268,6 @@ def _trial_chooser(view: ValidationView, noise: Noise | int, rng: np.random.Gene
 
 
 def _uniform(rng: np.random.Generator) -> Iterator[float]:
-    """Draw uniform numbers from [0, 1): those of `rng.random()`, drawn in blocks, in a third of the time."""
+    """Yield the numbers that calls of `rng.random()` would return, drawn in blocks: a third of the time."""
     while True:
         yield from rng.random(256).tolist()
