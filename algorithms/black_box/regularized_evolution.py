@@ -50,9 +50,9 @@ class RegularizedEvolution(BlackBoxSearch):
 
     def _tournament(self) -> Architecture:
         """Return the best of `tournament_size` members drawn uniformly with replacement; the first drawn on ties."""
-        population, random = self.population, self.rng.random
+        population, size, random = self.population, len(self.population), self.rng.random
         # A float times the size: five times as fast as Generator.integers, and uniform to 2^-53.
-        drawn = [population[int(random() * len(population))] for _ in range(self.config.tournament_size)]
+        drawn = [population[int(random() * size)] for _ in range(self.config.tournament_size)]
         return max(drawn, key=itemgetter(0))[1]  # "parent <- highest-accuracy model in sample"
 
     def _observe(self, query: Query, evaluation: Evaluation) -> None:

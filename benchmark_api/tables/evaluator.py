@@ -87,7 +87,7 @@ class TableEvaluator:
 
     def __init__(self, view: ValidationView, choose_trial: Callable[[int], Trial], needs: Set[Need]) -> None:
         self._view = view
-        self._needs = needs
+        self._needs = needs & {"curves", "costs"}
         self._columns = {epoch + 1: column for column, epoch in enumerate(view.epochs)}
         self._index, self._epochs = view.space.index, view.schedule_epochs
         self._accuracy, self._train, self._validation = (
@@ -115,13 +115,11 @@ class TableEvaluator:
         seconds = (epochs - paid) * per_epoch + per_pass
         if not seconds > 0.0:
             raise MissingValidation(f"no training time of architecture {index} for {self._view.key}/{self._view.schedule}")
-        evaluation = Evaluation(accuracy, seconds)
-        if "curves" in self._needs:
-            evaluation = evaluation._replace(curve=self._curve(index, trial, column))
-        if "costs" in self._needs:
-            costs = {name: float(values[index]) for name, values in self._view.costs.items()}
-            evaluation = evaluation._replace(costs=costs)
-        return evaluation
+        if not self._needs:
+            return Evaluation(accuracy, seconds)
+        curve = self._curve(index, trial, column) if "curves" in self._needs else ()
+        costs = self._view.costs if "costs" in self._needs else {}
+        return Evaluation(accuracy, seconds, curve, {name: float(values[index]) for name, values in costs.items()})
 
     def _means(self, index: int, column: int) -> tuple[float, float, float]:
         """Return accuracy, seconds per training epoch and seconds per validation pass, means over the trials."""
@@ -203,7 +201,7 @@ class BudgetedEvaluator:
         return self.clock >= self.budget or self.queries >= self._max_queries
 
     def evaluate(self, query: Query) -> Evaluation:
-        if self.exhausted:
+        if self.clock >= self.budget or self.queries >= self._max_queries:  # `exhausted`, without a call
             raise BudgetExhausted(f"{self.clock:.0f} of {self.budget:.0f} simulated seconds and {self.queries} queries are spent")
         evaluation = self._evaluate(query)
         if seconds := evaluation.seconds:
