@@ -127,8 +127,7 @@ class BOHB(ModelHyperband):
     def _modelled(self, good: KernelDensity, bad: KernelDensity, epochs: int) -> Architecture:
         points = self._draw(good)
         ratio = good(points) / bad(points)  # l(x) / g(x), [sample]
-        for i in np.argsort(-ratio, kind="stable").tolist():
-            architecture = tuple(points[i].tolist())
+        for architecture in map(tuple, points[np.argsort(-ratio, kind="stable")].tolist()):
             if self._is_new(architecture, epochs):
                 return architecture
         return self._random(epochs)

@@ -39,16 +39,11 @@ class KernelDensity:
 
 
 class History:
-    """Evaluations at one fidelity.
-
-    Attributes:
-        architectures: [evaluation, decision].
-        scores: [evaluation], percent, -inf for a failed evaluation.
-    """
+    """Evaluations at one fidelity; scores are in percent, -inf for a failed evaluation."""
 
     def __init__(self, decisions: int) -> None:
-        self.architectures: IntArray = np.empty((0, decisions), dtype=np.int64)
-        self.scores: Array = np.empty(0)
+        self.architectures: IntArray = np.empty((0, decisions), dtype=np.int64)  # [evaluation, decision]
+        self.scores: Array = np.empty(0)  # [evaluation]
 
     def add(self, architecture: Architecture, score: float) -> None:
         """Append an evaluation."""

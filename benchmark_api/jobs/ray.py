@@ -188,7 +188,7 @@ class _Driver:
             job.discard_parts()
 
 
-_NODE_DIED = "the Ray node of this machine has died; what is finished is stored: the same command goes on"
+_NODE_DIED = "the Ray node of this machine has died; finished jobs are stored: the same command goes on"
 
 
 def _check_node() -> None:

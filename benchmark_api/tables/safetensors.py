@@ -23,7 +23,7 @@ _DTYPE_NAMES = {np.dtype(text): name for name, text in _DTYPES.items()}
 
 
 class FormatError(ValueError):
-    """A file that is not a safetensors file, or a damaged one; the message says what is wrong, not which file."""
+    """A file that is not a safetensors file, or a damaged one; the message names the error, not the file."""
 
 
 class Layout:

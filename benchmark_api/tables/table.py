@@ -39,7 +39,7 @@ EMBEDDED = {path.stem: path for path in sorted((Path(__file__).parents[1] / "dat
 
 
 class TableError(ValueError):
-    """A file that is not a table, or a damaged one; the message names the file and what is wrong."""
+    """A file that is not a table, or a damaged one; the message names the file and the error."""
 
 
 @dataclass(frozen=True)
@@ -356,7 +356,7 @@ class Table:
         if not allowed.any():
             limits = {"million multiply-accumulates": max_flops, "million parameters": max_params}
             within = " and ".join(f"at most {limit} {unit}" for unit, limit in limits.items() if limit is not None)
-            raise ValueError(f"no measured architecture of {key}/{schedule} has {within or 'a figure'}")
+            raise ValueError(f"no measured architecture of {key}/{schedule} has {within or 'a value'}")
         index = int(np.argmax(np.where(allowed, accuracy, -np.inf)))
         return index, float(accuracy[index])
 
