@@ -21,14 +21,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 @dataclass(frozen=True)
 class Bound:
-    """An interval of numbers.
-
-    Attributes:
-        low: lower end.
-        high: upper end.
-        low_open: whether the lower end itself is refused.
-        high_open: whether the upper end itself is refused.
-    """
+    """An interval of numbers; an open end is not in it."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -48,12 +41,9 @@ class Bound:
 
     def refused(self) -> list[float]:
         """Return numbers just outside the interval, for tests."""
-        outside = [math.nan]
-        if self.low > -math.inf:
-            outside.append(self.low if self.low_open else self.low - 1)
-        if self.high < math.inf:
-            outside.append(self.high if self.high_open else self.high + 1)
-        return outside
+        below = self.low if self.low_open else self.low - 1
+        above = self.high if self.high_open else self.high + 1
+        return [value for value in (math.nan, below, above) if not math.isinf(value)]
 
 
 positive = Bound(low=0, low_open=True)
@@ -70,17 +60,12 @@ def between(low: float, high: float, ends: Literal["[]", "[)", "(]", "()"] = "[]
 
 
 class Limit(NamedTuple):
-    """A declared restriction of one field.
-
-    Attributes:
-        bound: interval of allowed numbers; None for a choice.
-        choices: allowed values; empty for a number.
-        each: whether the field is a tuple whose elements are restricted.
-    """
+    """A declared restriction of one field: to an interval or, without one, to choices."""
 
     bound: Bound | None
     choices: tuple[Any, ...]
     each: bool
+    """Whether the field is a tuple whose elements are restricted."""
 
     def __str__(self) -> str:
         return str(self.bound) if self.bound else "one of " + ", ".join(map(repr, self.choices))

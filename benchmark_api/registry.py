@@ -48,6 +48,3 @@ class Registry(Mapping[str, NamedT]):
 
     def __len__(self) -> int:
         return len(self._entries)
-
-    def __repr__(self) -> str:
-        return f"Registry({self.kind!r}, {list(self._entries)})"

@@ -127,8 +127,7 @@ class BOHB(ModelHyperband):
     def _modelled(self, good: KernelDensity, bad: KernelDensity, epochs: int) -> Architecture:
         points = self._draw(good)
         ratio = good(points) / bad(points)  # l(x) / g(x), [sample]
-        for i in np.argsort(-ratio, kind="stable").tolist():
-            architecture = tuple(points[i].tolist())
+        for architecture in map(tuple, points[np.argsort(-ratio, kind="stable")].tolist()):
             if self._is_new(architecture, epochs):
                 return architecture
         return self._random(epochs)
@@ -146,9 +145,9 @@ class BOHB(ModelHyperband):
             architecture = super()._random(epochs)
             if self._is_new(architecture, epochs):
                 return architecture
-        everything = list(all_architectures(self.space))
-        least = min(self._trained.get(architecture, 0) for architecture in everything)
-        rest = [architecture for architecture in everything if self._trained.get(architecture, 0) == least]
+        trained = {architecture: self._trained.get(architecture, 0) for architecture in all_architectures(self.space)}
+        least = min(trained.values())
+        rest = [architecture for architecture, longest in trained.items() if longest == least]
         return rest[int(self.rng.integers(len(rest)))]  # a repeat only where nothing new is left
 
     def _is_new(self, architecture: Architecture, epochs: int) -> bool:

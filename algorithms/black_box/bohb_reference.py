@@ -64,14 +64,9 @@ class BOHBReference(ModelHyperband):
         self._powers = np.array([np.arange(choices), np.arange(choices) ** 2])
         self._hpbandster = None
         if self.config.backend == "hpbandster":
-            self._hpbandster = HpbandsterGenerator(
-                self.space.cardinalities,
-                self.rng,
-                top_n_percent=self.config.top_n_percent,
-                num_samples=self.config.num_samples,
-                random_fraction=self.config.random_fraction,
-                min_bandwidth=self.config.min_bandwidth,
-            )
+            options = ("top_n_percent", "num_samples", "random_fraction", "min_bandwidth")
+            chosen = {name: getattr(self.config, name) for name in options}
+            self._hpbandster = HpbandsterGenerator(self.space.cardinalities, self.rng, **chosen)
 
     def _brackets(self) -> Iterator[Bracket]:
         return islice(super()._brackets(), self.config.brackets)

@@ -24,10 +24,7 @@ class HpbandsterGenerator:
     Args:
         cardinalities: number of choices of each decision.
         rng: the run's generator; it seeds hpbandster's own draws.
-        options: arguments of hpbandster's BOHB generator.
-
-    Attributes:
-        generator: the `hpbandster.optimizers.config_generators.bohb.BOHB` object.
+        options: arguments of hpbandster's generator.
 
     Raises:
         ModuleNotFoundError: hpbandster or one of its dependencies is not installed.

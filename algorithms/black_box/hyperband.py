@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import cycle, repeat
+from itertools import count, cycle, repeat, takewhile
 from typing import Annotated, NamedTuple
 
 from algorithms.black_box.base import BlackBoxSearch, Evaluation, Query, SearchFinished, register
@@ -21,12 +21,7 @@ from benchmark_api.spaces import Architecture
 
 
 class Rung(NamedTuple):
-    """One step of a bracket.
-
-    Attributes:
-        candidates: number of architectures trained.
-        epochs: epochs of each training.
-    """
+    """One step of a bracket: the number of architectures to train, and the epochs of each training."""
 
     candidates: int
     epochs: int
@@ -37,12 +32,8 @@ Bracket = tuple[Rung, ...]
 
 def rung_epochs(min_epochs: int, max_epochs: int, eta: int) -> list[int]:
     """Return the epochs of the rungs, ascending: floor(max_epochs · eta^-i) while max_epochs · eta^-i is at least min_epochs."""
-    epochs = []
-    divisor = 1
-    while max_epochs >= min_epochs * divisor:
-        epochs.append(max_epochs // divisor)
-        divisor *= eta
-    return epochs[::-1]
+    divisors = takewhile(lambda divisor: max_epochs >= min_epochs * divisor, (eta**i for i in count()))
+    return [max_epochs // divisor for divisor in divisors][::-1]
 
 
 def hyperband_brackets(min_epochs: int, max_epochs: int, eta: int) -> list[Bracket]:
@@ -55,7 +46,7 @@ def hyperband_brackets(min_epochs: int, max_epochs: int, eta: int) -> list[Brack
     brackets = []
     for s in reversed(range(len(epochs))):  # line 1
         n = math.ceil(len(epochs) * eta**s / (s + 1))  # line 2, with B / R = s_max + 1
-        brackets.append(tuple(Rung(n // eta**i, epochs[-1 - s + i]) for i in range(s + 1)))  # lines 5 and 6
+        brackets.append(tuple(Rung(n // eta**i, epochs[i - s - 1]) for i in range(s + 1)))  # lines 5 and 6
     return brackets
 
 
@@ -65,10 +56,9 @@ def bohb_brackets(min_epochs: int, max_epochs: int, eta: int) -> list[Bracket]:
     They are those of Hyperband, but floor((s_max + 1) / (s + 1)) · eta^s candidates start in bracket s.
     """
     epochs = rung_epochs(min_epochs, max_epochs, eta)
-    rungs = len(epochs)
     return [
-        tuple(Rung(rungs // (s + 1) * eta ** (s - i), epochs[rungs - 1 - s + i]) for i in range(s + 1))
-        for s in reversed(range(rungs))
+        tuple(Rung(len(epochs) // (s + 1) * eta ** (s - i), epochs[i - s - 1]) for i in range(s + 1))
+        for s in reversed(range(len(epochs)))
     ]
 
 
@@ -90,6 +80,7 @@ class BracketSearch(BlackBoxSearch):
         ValueError: a hyperparameter is out of range, or `min_epochs` exceeds the schedule.
     """
 
+    Config = HalvingConfig
     needs = frozenset({"fidelities"})
     config: HalvingConfig
 
@@ -139,12 +130,6 @@ class SuccessiveHalving(BracketSearch):
     title = "SH"
     paper = "Jamieson & Talwalkar, Non-stochastic Best Arm Identification, AISTATS 2016, arXiv 1502.07943"
 
-    @dataclass(frozen=True)
-    class Config(HalvingConfig):
-        """Hyperparameters of successive halving."""
-
-    config: Config
-
     def _brackets(self) -> Iterator[Bracket]:
         return repeat(hyperband_brackets(self.config.min_epochs, self.max_epochs, self.config.eta)[0])
 
@@ -156,12 +141,6 @@ class Hyperband(BracketSearch):
     name = "hyperband"
     title = "Hyperband"
     paper = "Li et al., Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization, JMLR 18, 2018, arXiv 1603.06560"
-
-    @dataclass(frozen=True)
-    class Config(HalvingConfig):
-        """Hyperparameters of Hyperband."""
-
-    config: Config
 
     def _brackets(self) -> Iterator[Bracket]:
         return cycle(hyperband_brackets(self.config.min_epochs, self.max_epochs, self.config.eta))

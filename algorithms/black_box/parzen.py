@@ -39,16 +39,11 @@ class KernelDensity:
 
 
 class History:
-    """Evaluations at one fidelity.
-
-    Attributes:
-        architectures: [evaluation, decision].
-        scores: [evaluation], percent, -inf for a failed evaluation.
-    """
+    """Evaluations at one fidelity; scores are in percent, -inf for a failed evaluation."""
 
     def __init__(self, decisions: int) -> None:
-        self.architectures: IntArray = np.empty((0, decisions), dtype=np.int64)
-        self.scores: Array = np.empty(0)
+        self.architectures: IntArray = np.empty((0, decisions), dtype=np.int64)  # [evaluation, decision]
+        self.scores: Array = np.empty(0)  # [evaluation]
 
     def add(self, architecture: Architecture, score: float) -> None:
         """Append an evaluation."""
@@ -71,31 +66,19 @@ class History:
 
 
 def aitchison_aitken_kernel(choices: int, bandwidth: float) -> Array:
-    """Return the kernel of unordered choices: 1 - h for a match, h / (choices - 1) else (Aitchison & Aitken, Biometrika 1976).
+    """Return the kernel [choice of the datum, choice] of unordered choices (Aitchison & Aitken, Biometrika 1976).
 
-    Args:
-        choices: number of choices.
-        bandwidth: h as a share of (choices - 1) / choices, the bandwidth of the uniform kernel; in (0, 1), so that a match
-            always weighs more than a mismatch.
-
-    Returns:
-        [choice of the datum, choice], rows sum to 1.
+    It is 1 - h for a match, h / (choices - 1) else. The bandwidth is h as a share of (choices - 1) / choices, the h of the
+    uniform kernel: below 1, so that a match weighs more than a mismatch.
     """
-    mismatch = bandwidth / choices
-    return mismatch + (1 - bandwidth) * np.eye(choices)
+    return bandwidth / choices + (1 - bandwidth) * np.eye(choices)
 
 
 def ordinal_kernel(choices: int, bandwidth: float) -> Array:
-    """Return the kernel of ordered choices: bandwidth^distance (Wang & van Ryzin, Biometrika 68, 1981), normalised by rows.
+    """Return the kernel [choice of the datum, choice] of ordered choices (Wang & van Ryzin, Biometrika 68, 1981).
 
-    Args:
-        choices: number of choices.
-        bandwidth: ratio of the weights of two choices whose distances differ by one; in (0, 1).
-
-    Returns:
-        [choice of the datum, choice], rows sum to 1.
+    It is bandwidth^distance, normalised by rows; the bandwidth is in (0, 1).
     """
-    distance = np.abs(np.subtract.outer(np.arange(choices), np.arange(choices)))
-    weights = bandwidth**distance
+    weights = bandwidth ** np.abs(np.subtract.outer(np.arange(choices), np.arange(choices)))
     kernel: Array = weights / weights.sum(axis=1, keepdims=True)
     return kernel

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Annotated
 
 from algorithms.black_box.base import BlackBoxSearch, Evaluation, Query, register
@@ -49,10 +50,10 @@ class RegularizedEvolution(BlackBoxSearch):
 
     def _tournament(self) -> Architecture:
         """Return the best of `tournament_size` members drawn uniformly with replacement; the first drawn on ties."""
-        population, random = self.population, self.rng.random
+        population, size, random = self.population, len(self.population), self.rng.random
         # A float times the size: five times as fast as Generator.integers, and uniform to 2^-53.
-        drawn = [population[int(random() * len(population))] for _ in range(self.config.tournament_size)]
-        return max(drawn, key=lambda member: member[0])[1]  # "parent <- highest-accuracy model in sample"
+        drawn = [population[int(random() * size)] for _ in range(self.config.tournament_size)]
+        return max(drawn, key=itemgetter(0))[1]  # "parent <- highest-accuracy model in sample"
 
     def _observe(self, query: Query, evaluation: Evaluation) -> None:
         # "add child to right of population; remove dead from left": a full deque drops its oldest member.

@@ -86,19 +86,11 @@ class Reinforce(BlackBoxSearch):
 
 
 class Adam:
-    """Algorithm 1 of Kingma & Ba, ICLR 2015 (arXiv 1412.6980), with epsilon 1e-8.
-
-    Args:
-        shape: shape of the parameters.
-        learning_rate: step size (alpha).
-        beta1: decay of the average of the gradients.
-        beta2: decay of the average of the squared gradients.
-    """
+    """Algorithm 1 of Kingma & Ba, ICLR 2015 (arXiv 1412.6980), with epsilon 1e-8; the learning rate is their alpha."""
 
     def __init__(self, shape: tuple[int, ...], learning_rate: float, beta1: float, beta2: float) -> None:
         self._learning_rate, self._beta1, self._beta2 = learning_rate, beta1, beta2
-        self._mean = np.zeros(shape)  # m
-        self._square = np.zeros(shape)  # v
+        self._mean, self._square = np.zeros(shape), np.zeros(shape)  # m and v
         self._steps = 0  # t
 
     def step(self, gradient: Array) -> Array:

@@ -22,11 +22,7 @@ DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 @contextmanager
 def writing_in(folder: Path, *errors: int) -> Iterator[None]:
-    """Turn system errors into errors that name the folder.
-
-    Args:
-        folder: the folder.
-        *errors: system error numbers to turn; none for all.
+    """Turn system errors of some numbers, or all, into errors that name the folder.
 
     Raises:
         WriteError: in place of the system error.

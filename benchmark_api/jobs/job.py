@@ -20,12 +20,7 @@ class JobError(RuntimeError):
 
 
 class Source(NamedTuple):
-    """Large input file of a job.
-
-    Attributes:
-        path: its path where the job was planned.
-        fingerprint: hash of its content.
-    """
+    """Large input file of a job: its path where the job was planned, and a hash of its content."""
 
     path: Path
     fingerprint: str
@@ -80,12 +75,7 @@ class Job(ABC):
 
 @dataclass(frozen=True)
 class Progress:
-    """Some units of a job are done.
-
-    Attributes:
-        job: the job.
-        units: units done since the previous event.
-    """
+    """Some units of a job are done since its previous event."""
 
     job: Job
     units: int
@@ -103,7 +93,6 @@ class Failed:
     """A job has ended without its file.
 
     Attributes:
-        job: the job.
         reason: traceback, or message of a `JobError`.
         unwritable: whether the results folder cannot be written, so that other jobs would fail for the same reason.
     """

@@ -31,7 +31,8 @@ def in_processes(jobs: Sequence[Job], processes: int) -> Generator[Event, None, 
     """
     pool = _Pool(jobs)
     try:
-        pool.start(processes)
+        for job in islice(pool.queue, processes):
+            pool.start_worker(job)
         while pool.running:
             yield from pool.collect()
     finally:
@@ -42,9 +43,6 @@ class _Pool:
     """Worker processes that take jobs from one queue.
 
     `ProcessPoolExecutor` would lose all jobs with one dead worker, and cannot report progress.
-
-    Attributes:
-        running: worker and its job, by the connection to the worker.
     """
 
     def __init__(self, jobs: Sequence[Job]) -> None:
@@ -53,17 +51,13 @@ class _Pool:
         self._context: Any = multiprocessing.get_context("fork" if forked else "spawn")
         self._main = _serve if forked else _serve_in_new_process
         if not forked:
-            resource_tracker.ensure_running()  # before Python 3.12 its start unblocks what `_start_worker` blocks
-        self._queue = iter(jobs)
+            resource_tracker.ensure_running()  # before Python 3.12 its start unblocks what `start_worker` blocks
+        self.queue = iter(jobs)
+        self.running: dict[Any, tuple[Any, Job]] = {}  # worker and its job, by the connection to the worker
         self._workers: list[Any] = []
-        self.running: dict[Any, tuple[Any, Job]] = {}
 
-    def start(self, processes: int) -> None:
-        """Start processes, each with a job."""
-        for job in islice(self._queue, processes):
-            self._start_worker(job)
-
-    def _start_worker(self, job: Job) -> None:
+    def start_worker(self, job: Job) -> None:
+        """Start a process with a job."""
         ours, theirs = self._context.Pipe()
         worker = self._context.Process(target=self._main, args=(theirs,), daemon=True)
         # Ctrl-C reaches the whole group, and the parent decides: a worker inherits that it is blocked, from its first moment.
@@ -83,26 +77,24 @@ class _Pool:
 
     def collect(self) -> Iterator[Event]:
         """Wait until workers report; yield one event of each, and give the next jobs to those that are done."""
-        ready: list[Any] = wait(list(self.running))
-        for connection in ready:
+        connection: Any
+        for connection in wait(list(self.running)):
             worker, job = self.running[connection]
-            try:
-                event: Event = replace(connection.recv(), job=job)
-                alive = True
-            except (EOFError, OSError):
+            event: Event | None = None
+            with suppress(EOFError, OSError):
+                event = replace(connection.recv(), job=job)
+            if event is None:
                 worker.join()
                 job.discard_parts()
-                event = Failed(job, f"the process died with exit code {worker.exitcode}\n")
-                alive = False
-            yield event
+            yield event or Failed(job, f"the process died with exit code {worker.exitcode}\n")
             if isinstance(event, Progress):
                 continue
             del self.running[connection]
-            if (following := next(self._queue, None)) is not None:
-                if alive:
+            if following := next(self.queue, None):
+                if event:
                     self._give(connection, worker, following)
                 else:
-                    self._start_worker(following)
+                    self.start_worker(following)
 
     def stop(self) -> None:
         """Kill all workers and remove their unfinished files."""

@@ -11,8 +11,11 @@ import logging
 import os
 import tempfile
 import uuid
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +49,12 @@ class _Files:
 
 
 _Message = Event | _SourceWanted | _Files
-"""Message of a worker; the units of its `Progress` are the total since the attempt began."""
+"""Message of a worker."""
 
 
 @dataclass(frozen=True)
 class RayEngine:
-    """Runs jobs on Ray workers, see `benchmark_api.jobs.job.Engine`.
+    """Runs jobs on Ray workers, an `Engine`.
 
     A job whose worker or node dies is retried on another one; a one-shot search then continues from its checkpoint if its
     results folder is shared. A job that fails by an error of its code is not retried.
@@ -67,11 +70,7 @@ class RayEngine:
     retries: int = 3
 
     def __call__(self, jobs: Sequence[Job], processes: int) -> Generator[Event, None, None]:
-        """Run jobs; yield events as they happen.
-
-        Args:
-            jobs: jobs in the order to start them.
-            processes: number of processors of a Ray that is started here.
+        """Run jobs; yield events as they happen. A Ray that is started here has `processes` processors.
 
         Raises:
             ConnectionError: there is no such cluster, or the Ray node of this machine has died.
@@ -79,18 +78,17 @@ class RayEngine:
         """
         task = ray.remote(num_cpus=1, num_gpus=self.gpus, max_retries=0, num_returns="streaming")(_work)
         self._connect(processes)
-        marker = _Marker(jobs)
-        driver = _Driver(jobs, task, marker.name, self.retries)
-        try:
-            resources = ray.cluster_resources()
-            if self.gpus > resources.get("GPU", 0):
-                raise ValueError(f"gpus is {self.gpus} for each job, but all of Ray has {resources.get('GPU', 0):g}")
-            yield from driver.run(window=max(processes, 2 * int(resources.get("CPU", 1))))
-        finally:
-            marker.remove()
-            driver.cancel()
-            ray.shutdown()
-            driver.discard_parts()
+        with _marker(jobs) as marker:
+            driver = _Driver(jobs, task, marker, self.retries)
+            try:
+                resources = ray.cluster_resources()
+                if self.gpus > resources.get("GPU", 0):
+                    raise ValueError(f"gpus is {self.gpus} for each job, but all of Ray has {resources.get('GPU', 0):g}")
+                yield from driver.run(window=max(processes, 2 * int(resources.get("CPU", 1))))
+            finally:
+                driver.cancel()
+                ray.shutdown()
+                driver.discard_parts()
 
     def _connect(self, processes: int, attempts: int = 3) -> None:
         """Connect to the cluster, or start Ray here, which on a busy machine may take several attempts."""
@@ -106,27 +104,21 @@ class RayEngine:
 
 
 class _Driver:
-    """Jobs of one call: which are running, and what has been reported of each.
-
-    Args:
-        jobs: jobs in the order to start them.
-        task: `_work` as a remote function.
-        marker: name of the file that marks results folders.
-        retries: maximum number of retries of a job.
-    """
+    """Jobs of one call: which are running with `task`, the remote function, and what has been reported of each."""
 
     def __init__(self, jobs: Sequence[Job], task: Any, marker: str, retries: int) -> None:
         self._queue = iter(jobs)
         self._task, self._marker, self._retries = task, marker, retries
         self._running: dict[Any, Job] = {}  # by the stream of messages of its worker
         self._sources: dict[Path, Any] = {}  # reference in the object store, once a node has asked for the source
-        self._deaths: dict[Path, int] = {}  # workers that died, by the job's path
-        self._reported: dict[Path, int] = {}  # units, by the job's path
+        self._deaths: Counter[Path] = Counter()  # workers that died, by the job's path
+        self._done: Counter[Any] = Counter()  # units of the attempt, by the stream
+        self._reported: Counter[Path] = Counter()  # units of all attempts, by the job's path
 
     def run(self, window: int) -> Iterator[Event]:
         """Run all jobs, at most `window` at a time; yield events as they happen."""
         while True:
-            while len(self._running) < window and (job := next(self._queue, None)) is not None:
+            for job in islice(self._queue, window - len(self._running)):
                 self._start(job)
             if not self._running:
                 return
@@ -159,8 +151,8 @@ class _Driver:
 
     def _retry(self, job: Job, error: RayError) -> Iterator[Event]:
         job.discard_parts()
-        deaths = self._deaths[job.path] = self._deaths.get(job.path, 0) + 1
-        if deaths <= self._retries:
+        self._deaths[job.path] += 1
+        if (deaths := self._deaths[job.path]) <= self._retries:
             self._start(job)
         else:
             yield Failed(job, f"its worker died {deaths} times, the last time so: {error}\n")
@@ -178,10 +170,10 @@ class _Driver:
                     with whole_file(job.results / path) as file:
                         file.write(content)
             case Progress():  # units that an earlier attempt has reported are not reported again
-                reported = self._reported.get(job.path, 0)
-                if message.units > reported:
-                    self._reported[job.path] = message.units
-                    yield Progress(job, message.units - reported)
+                self._done[stream] += message.units
+                if (new := self._done[stream] - self._reported[job.path]) > 0:
+                    self._reported[job.path] += new
+                    yield Progress(job, new)
             case Finished() | Failed():
                 yield replace(message, job=job)
 
@@ -196,7 +188,7 @@ class _Driver:
             job.discard_parts()
 
 
-_NODE_DIED = "the Ray node of this machine has died; what is finished is stored: the same command goes on"
+_NODE_DIED = "the Ray node of this machine has died; finished jobs are stored: the same command goes on"
 
 
 def _check_node() -> None:
@@ -206,21 +198,21 @@ def _check_node() -> None:
         raise ConnectionError(_NODE_DIED)
 
 
-class _Marker:
-    """File in the results folders by which a worker finds out whether it sees the driver's folder."""
-
-    def __init__(self, jobs: Sequence[Job]) -> None:
-        self.name = f".driver-{uuid.uuid4().hex}"
-        self._paths = [folder / self.name for folder in {job.results for job in jobs}]
-        for path in self._paths:
+@contextmanager
+def _marker(jobs: Sequence[Job]) -> Iterator[str]:
+    """Put a file in the results folders by which a worker finds out whether it sees the driver's folder; yield its name."""
+    name = f".driver-{uuid.uuid4().hex}"
+    paths = [folder / name for folder in {job.results for job in jobs}]
+    try:
+        for path in paths:
             with writing_in(path.parent):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 for left in path.parent.glob(".driver-*"):  # by a driver that was killed; one at work can do without
                     left.unlink(missing_ok=True)
                 path.touch()
-
-    def remove(self) -> None:
-        for path in self._paths:
+        yield name
+    finally:
+        for path in paths:
             path.unlink(missing_ok=True)
 
 
@@ -232,47 +224,30 @@ def _work(job: Job, marker: str, copies: Sequence[Any]) -> Iterator[_Message]:
 
     Args:
         job: the job.
-        marker: name of the file that is in its results folder if this process sees the driver's.
-        copies: reference to its source in the object store, if it is there.
+        marker: name of the file in the driver's results folders.
+        copies: reference to the job's source in the object store, if it is there.
     """
     load_plugins()
     if job.source is not None and not job.source.path.exists():
         if not copies:
             yield _SourceWanted()
             return
-        job = replace(job, source_copy=_copy(job.source, copies[0]))
-    if (job.results / marker).exists():
-        yield from _cumulated(job)
+        job = replace(job, source_copy=place_of_copy(job.source))
+        if not job.source_path.exists():  # the first worker of the node that needs it
+            with whole_file(job.source_path) as file:
+                file.write(ray.get(copies[0]).data)
+    if (job.results / marker).exists():  # this process sees the driver's folder
+        yield from events_of(job)
         return
     with tempfile.TemporaryDirectory(prefix="nas-zoo-") as folder:
         results = Path(folder)
-        for event in _cumulated(replace(job, results=results)):
+        for event in events_of(replace(job, results=results)):
             if isinstance(event, Finished):
                 files = [path for path in results.rglob("[!.]*") if path.is_file()]
                 yield _Files({path.relative_to(results): path.read_bytes() for path in files})
             yield event
 
 
-def _cumulated(job: Job) -> Iterator[Event]:
-    """Run a job; yield its events, with the total instead of the difference as units of progress."""
-    total = 0
-    for event in events_of(job):
-        if isinstance(event, Progress):
-            total += event.units
-            yield Progress(job, total)
-        else:
-            yield event
-
-
-def _copy(source: Source, content: Any) -> Path:
-    """Return this node's copy of a source; the first worker that needs it writes it."""
-    path = place_of_copy(source)
-    if not path.exists():
-        with whole_file(path) as file:
-            file.write(ray.get(content).data)
-    return path
-
-
 def place_of_copy(source: Source) -> Path:
-    """Return the path of a node's copy of a source."""
+    """Return the path of this node's copy of a source."""
     return Path(tempfile.gettempdir(), f"nas-zoo-{os.getuid()}", source.fingerprint)

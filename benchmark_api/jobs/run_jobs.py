@@ -22,7 +22,7 @@ def run_jobs(
     """Run all jobs and show a progress bar. A job that fails does not stop the others.
 
     Args:
-        jobs: jobs of one unit, in the order to start them.
+        jobs: jobs with the same unit, in the order to start them.
         processes: number of processes.
         engine: where the jobs run; None: in this process if `processes` is 1, otherwise in local processes.
         done: units done by earlier calls, where the bar starts.

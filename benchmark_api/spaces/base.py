@@ -144,7 +144,7 @@ class SearchSpace(ABC):
     def sample(self, rng: np.random.Generator) -> Architecture:
         """Draw every decision uniformly and independently."""
         draws = rng.random(len(self.cardinalities)).tolist()
-        return tuple([int(draw * cardinality) for draw, cardinality in zip(draws, self.cardinalities, strict=True)])
+        return tuple(map(int, map(operator.mul, draws, self.cardinalities)))
 
     @abstractmethod
     def mutate(self, architecture: Architecture, rng: np.random.Generator, redraw: bool = False) -> Architecture:

@@ -42,4 +42,5 @@ class Evaluation(NamedTuple):
     @property
     def score(self) -> float:
         """Accuracy for comparisons, percent: -inf for a failed evaluation."""
-        return self.accuracy if self.accuracy == self.accuracy else -math.inf
+        accuracy = self.accuracy
+        return accuracy if accuracy == accuracy else -math.inf

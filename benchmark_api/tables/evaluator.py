@@ -13,9 +13,9 @@ pass over the validation set, and is answered with one randomly chosen trial.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple, Protocol, get_args
+from typing import Annotated, Literal, Protocol, get_args
 
 import numpy as np
 
@@ -29,13 +29,8 @@ Repeats = Literal["charged", "free"]
 Noise = Literal["random", "mean"]
 Trial = int | None
 """Column of a trial in the table; None for the mean over all trials."""
-
-
-class Training(NamedTuple):
-    """A training: its trial, and the epochs charged so far."""
-
-    trial: Trial
-    epochs: int
+Training = tuple[Trial, int]
+"""Trial of a training, and the epochs charged so far."""
 
 
 MAX_FREE_REPEATS = 10_000
@@ -72,10 +67,10 @@ class Accounting(Bounded):
 
 
 class Evaluator(Protocol):
-    """Anything that answers queries."""
+    """Interface of all evaluators."""
 
     def evaluate(self, query: Query) -> Evaluation:
-        """Return the result of a training, and charge it.
+        """Return the result of a training.
 
         Raises:
             BudgetExhausted: the budget is spent.
@@ -86,36 +81,26 @@ class Evaluator(Protocol):
 class TableEvaluator:
     """Answers every query with a new training: one trial, all its epochs, one validation pass.
 
-    Args:
-        view: the search's view of a table.
-        choose_trial: trial of a new training of the architecture with a given index.
-        needs: parts of an evaluation that the search needs: "curves", "costs".
+    Attributes:
+        choose_trial: function from an architecture's index to the trial of a new training.
     """
-
-    __slots__ = ("_accuracy", "_columns", "_index", "_needs", "_train", "_validation", "_view", "choose_trial")
 
     def __init__(self, view: ValidationView, choose_trial: Callable[[int], Trial], needs: Set[Need]) -> None:
         self._view = view
         self._needs = needs & {"curves", "costs"}
         self._columns = {epoch + 1: column for column, epoch in enumerate(view.epochs)}
-        self._index = view.space.index
+        self._index, self._epochs = view.space.index, view.schedule_epochs
         self._accuracy, self._train, self._validation = (
             values.item for values in (view.accuracy, view.train_seconds, view.validation_seconds)
         )
         self.choose_trial = choose_trial
 
     def evaluate(self, query: Query, going_on: Training | None = None) -> Evaluation:
-        """Return the result of a training.
-
-        Args:
-            query: architecture and epochs.
-            going_on: the training to continue; None for a new one.
-
-        Raises:
-            MissingValidation: the table has no answer.
-        """
-        index = self._index(query.architecture)
-        epochs = self._view.schedule_epochs if query.epochs is None else query.epochs
+        """Return the result of a training: of the one to continue, or of a new one."""
+        architecture, epochs = query
+        index = self._index(architecture)
+        if epochs is None:
+            epochs = self._epochs
         column = self._columns.get(epochs)
         if column is None:
             raise self._missing(index, epochs)
@@ -132,21 +117,15 @@ class TableEvaluator:
             raise MissingValidation(f"no training time of architecture {index} for {self._view.key}/{self._view.schedule}")
         if not self._needs:
             return Evaluation(accuracy, seconds)
-        return Evaluation(
-            accuracy,
-            seconds,
-            self._curve(index, trial, column) if "curves" in self._needs else (),
-            {name: float(values[index]) for name, values in self._view.costs.items()} if "costs" in self._needs else {},
-        )
+        curve = self._curve(index, trial, column) if "curves" in self._needs else ()
+        costs = self._view.costs if "costs" in self._needs else {}
+        return Evaluation(accuracy, seconds, curve, {name: float(values[index]) for name, values in costs.items()})
 
     def _means(self, index: int, column: int) -> tuple[float, float, float]:
         """Return accuracy, seconds per training epoch and seconds per validation pass, means over the trials."""
         view = self._view
-        return (
-            float(nanmean(view.accuracy[index, :, column])),
-            float(nanmean(view.train_seconds[index])),
-            float(nanmean(view.validation_seconds[index])),
-        )
+        accuracy, train, validation = view.accuracy[index, :, column], view.train_seconds[index], view.validation_seconds[index]
+        return float(nanmean(accuracy)), float(nanmean(train)), float(nanmean(validation))
 
     def _curve(self, index: int, trial: Trial, column: int) -> tuple[float, ...]:
         """Return the accuracies after the stored epochs up to a column, percent."""
@@ -164,43 +143,27 @@ class TableEvaluator:
 
 
 class ResumingEvaluator:
-    """Continues the latest training of an architecture where a query asks for more epochs, and charges only these.
-
-    Args:
-        view: the search's view of a table.
-        table: evaluator of trainings.
-    """
-
-    __slots__ = ("_latest", "_table", "_view")
+    """Continues the latest training of an architecture where a query asks for more epochs, and charges only these."""
 
     def __init__(self, view: ValidationView, table: TableEvaluator) -> None:
-        self._view = view
-        self._table = table
+        self._view, self._table = view, table
         self._latest: dict[Architecture, Training] = {}
 
     def evaluate(self, query: Query) -> Evaluation:
         epochs = self._view.schedule_epochs if query.epochs is None else query.epochs
         training = self._latest.get(query.architecture)
-        if training is None or training.epochs >= epochs:
-            training = Training(self._table.choose_trial(self._view.space.index(query.architecture)), 0)
+        if training is None or training[1] >= epochs:
+            training = self._table.choose_trial(self._view.space.index(query.architecture)), 0
         evaluation = self._table.evaluate(query, training)
-        self._latest[query.architecture] = training._replace(epochs=epochs)
+        self._latest[query.architecture] = training[0], epochs
         return evaluation
 
 
 class RepeatingEvaluator:
-    """Answers a repeated query from memory, free of charge.
-
-    Args:
-        view: the search's view of a table.
-        inner: evaluator of queries that are no repeats.
-    """
-
-    __slots__ = ("_answers", "_in_a_row", "_inner", "_view")
+    """Answers a repeated query from memory, free of charge; another evaluator answers the others."""
 
     def __init__(self, view: ValidationView, inner: Evaluator) -> None:
-        self._view = view
-        self._inner = inner
+        self._view, self._inner = view, inner
         self._answers: dict[tuple[Architecture, int], Evaluation] = {}
         self._in_a_row = 0  # free repeats
 
@@ -218,19 +181,12 @@ class RepeatingEvaluator:
 
 
 class BudgetedEvaluator:
-    """Charges a simulated clock and refuses queries past a budget.
-
-    Args:
-        inner: evaluator of the queries.
-        budget: simulated seconds.
-        max_queries: largest number of charged queries; None for no limit.
+    """Charges a simulated clock; refuses queries past a budget in seconds, or a number of charged queries.
 
     Attributes:
         clock: simulated seconds spent.
         queries: charged queries answered.
     """
-
-    __slots__ = ("_evaluate", "_max_queries", "budget", "clock", "queries")
 
     def __init__(self, inner: Evaluator, budget: float, max_queries: int | None) -> None:
         self._evaluate = inner.evaluate
@@ -245,11 +201,11 @@ class BudgetedEvaluator:
         return self.clock >= self.budget or self.queries >= self._max_queries
 
     def evaluate(self, query: Query) -> Evaluation:
-        if self.clock >= self.budget or self.queries >= self._max_queries:
+        if self.clock >= self.budget or self.queries >= self._max_queries:  # `exhausted`, without a call
             raise BudgetExhausted(f"{self.clock:.0f} of {self.budget:.0f} simulated seconds and {self.queries} queries are spent")
         evaluation = self._evaluate(query)
-        if evaluation.seconds:
-            self.clock += evaluation.seconds
+        if seconds := evaluation.seconds:
+            self.clock += seconds
             self.queries += 1
         return evaluation
 
@@ -267,7 +223,7 @@ def simulated_evaluator(
     Args:
         view: the search's view of a table.
         accounting: budget and cost accounting.
-        seed: a seed or a generator for the choice of trials.
+        seed: a seed or a generator for the choice of trials; numbers are drawn ahead.
         needs: parts of an evaluation that the search needs: "curves", "costs".
         ignores_budget: never refuse a query because of the clock.
 
@@ -282,16 +238,16 @@ def simulated_evaluator(
 
 
 def _trial_chooser(view: ValidationView, noise: Noise | int, rng: np.random.Generator) -> Callable[[int], Trial]:
-    """Return a function from an architecture's index to the trial of a new training."""
-    seeds, trials, random = view.seeds, view.trials, rng.random
+    """Return the function `choose_trial` of `TableEvaluator`."""
+    trials, random = view.trials, _uniform(rng).__next__
 
     def drawn(index: int) -> int:
-        if not trials[index]:
-            raise missing(index, "no trial")
-        return int(random() * trials[index])  # existing trials come first
+        if count := trials[index]:
+            return int(random() * count)  # existing trials come first
+        raise missing(index, "no trial")
 
     def fixed(index: int) -> int:
-        found = np.flatnonzero(seeds[index] == noise)
+        found = np.flatnonzero(view.seeds[index] == noise)
         if not found.size:
             raise missing(index, f"no trial with seed {noise}")
         return int(found[0])
@@ -299,7 +255,7 @@ def _trial_chooser(view: ValidationView, noise: Noise | int, rng: np.random.Gene
     def missing(index: int, wanted: str) -> MissingValidation:
         return MissingValidation(
             f"architecture {index} has {wanted} for {view.key}/{view.schedule}; "
-            f"{sum(map(bool, trials)):,} of {len(trials):,} architectures have some"
+            f"{np.count_nonzero(trials):,} of {len(trials):,} architectures have some"
         )
 
     if isinstance(noise, int):
@@ -307,3 +263,9 @@ def _trial_chooser(view: ValidationView, noise: Noise | int, rng: np.random.Gene
     if noise not in get_args(Noise):
         raise ValueError(f"noise must be one of {get_args(Noise)} or a trial's seed, got {noise!r}")
     return drawn if noise == "random" else lambda index: None
+
+
+def _uniform(rng: np.random.Generator) -> Iterator[float]:
+    """Yield the numbers that calls of `rng.random()` would return, drawn in blocks: a third of the time."""
+    while True:
+        yield from rng.random(256).tolist()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -62,7 +61,8 @@ def reliability(table: Table, dataset: str, schedule: str) -> Reliability:
     counts = (table.seeds(dataset, schedule) >= 0).sum(axis=1)
     chosen = counts == counts.max(initial=1)
     if "trained" in table.metadata.get("source", {}):  # a table of `benchmark_api.training.build`
-        chosen[[index for index in np.flatnonzero(chosen).tolist() if _canonical(table, index) != index]] = False
+        space = table.space
+        chosen &= [space.index(space.canonical(space.architecture(index))) == index for index in range(len(space))]
     indices = np.flatnonzero(chosen)
     trials = int(counts[indices[0]]) if len(indices) else 0
     curves = table.tensor(f"{stem}/accuracy")[indices, :trials].astype(np.float64)  # [architecture, trial, epoch], percent
@@ -71,12 +71,13 @@ def reliability(table: Table, dataset: str, schedule: str) -> Reliability:
     early_epoch = max(1, round(int(schedule) / 3))
     stored = table.tensor(f"{stem}/epochs").tolist()
     early = nanmean(curves[:, :, stored.index(early_epoch - 1)]) if early_epoch - 1 in stored else np.full(len(means), np.nan)
-    halves = list(_disjoint_sets(trials))
-    between = [_spearman(nanmean(end[:, first]), nanmean(end[:, second])) for first, second in halves]
+    pairs = combinations(combinations(range(trials), trials // 2), 2)  # 1 and 1 of two or three trials, 2 and 2 of four
+    disjoint = [(list(first), list(second)) for first, second in pairs if not {*first} & {*second}]
+    between = [_spearman(nanmean(end[:, first]), nanmean(end[:, second])) for first, second in disjoint]
     return Reliability(
         architectures=len(indices),
         trials=trials,
-        sets=(len(halves[0][0]), len(halves[0][1])) if halves else (0, 0),
+        sets=(trials // 2, trials // 2),
         between_sets=float(np.mean(between)) if between else float("nan"),
         valid_test=_spearman(table.mean_accuracy(table.search_key(dataset), schedule, "x-valid")[indices], means),
         early_epoch=early_epoch,
@@ -86,27 +87,12 @@ def reliability(table: Table, dataset: str, schedule: str) -> Reliability:
     )
 
 
-def _canonical(table: Table, index: int) -> int:
-    return table.space.index(table.space.canonical(table.space.architecture(index)))
-
-
-def _disjoint_sets(trials: int) -> Iterator[tuple[list[int], list[int]]]:
-    """Yield all pairs of disjoint sets of the largest equal size: 1 and 1 of two or three trials, 2 and 2 of four."""
-    size = trials // 2
-    for first in combinations(range(trials), size):
-        rest = [trial for trial in range(trials) if trial not in first]
-        for second in combinations(rest, size):
-            if size and first < second:
-                yield list(first), list(second)
-
-
 def _spearman(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     """Return Spearman's rank correlation over the positions where both are known."""
     from scipy.stats import spearmanr  # half a second
 
-    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
-    known = ~(np.isnan(a) | np.isnan(b))
-    a, b = a[known], b[known]
+    pairs = np.array((first, second), dtype=np.float64)
+    a, b = pairs[:, ~np.isnan(pairs).any(axis=0)]
     if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
     return float(spearmanr(a, b).statistic)

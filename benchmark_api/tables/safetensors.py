@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import mmap
 import os
 from collections.abc import Mapping
@@ -22,15 +23,11 @@ _DTYPE_NAMES = {np.dtype(text): name for name, text in _DTYPES.items()}
 
 
 class FormatError(ValueError):
-    """A file that is not a safetensors file, or a damaged one; the message says what is wrong, not which file."""
+    """A file that is not a safetensors file, or a damaged one; the message names the error, not the file."""
 
 
 class Layout:
-    """Positions of arrays in a safetensors file.
-
-    Args:
-        tensors: dtype and shape of every array by name.
-        metadata: strings to keep in the header.
+    """Positions in a safetensors file of arrays with given dtypes and shapes by name; metadata are kept in the header.
 
     Attributes:
         head: the first bytes of the file, up to the first array.
@@ -44,7 +41,7 @@ class Layout:
         # Largest items first, so that every array is aligned to its item size.
         for name, (given, shape) in sorted(tensors.items(), key=lambda item: (-np.dtype(item[1][0]).itemsize, item[0])):
             dtype = np.dtype(given).newbyteorder("<")
-            size = dtype.itemsize * int(np.prod(shape, dtype=np.int64))
+            size = dtype.itemsize * math.prod(shape)
             entries[name] = {"dtype": _DTYPE_NAMES[dtype], "shape": list(shape), "data_offsets": [offset, offset + size]}
             sizes[name] = (dtype, tuple(shape), offset)
             offset += size
@@ -61,20 +58,18 @@ def map_safetensors(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, 
         FileNotFoundError: no such file.
         FormatError: not a well-formed safetensors file.
     """
-    try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size < 8:
-                raise FormatError(f"{size} bytes, shorter than any safetensors file")
-            length = int.from_bytes(file.read(8), "little")
-            if not 2 <= length <= min(size - 8, 100_000_000):
-                raise FormatError(f"no safetensors header (expected its length in the first 8 bytes, got {length})")
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size < 8:
+            raise FormatError(f"{size} bytes, shorter than any safetensors file")
+        length = int.from_bytes(file.read(8), "little")
+        if not 2 <= length <= min(size - 8, 100_000_000):
+            raise FormatError(f"no safetensors header (expected its length in the first 8 bytes, got {length})")
+        try:
             header = json.loads(file.read(length))
-            buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except FormatError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"its header is not JSON ({error})") from error
+        except (ValueError, RecursionError) as error:
+            raise FormatError(f"its header is not JSON ({error})") from error
+        buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     if not isinstance(header, dict):
         raise FormatError("its header is not a JSON object")
     tensors = {}
@@ -83,12 +78,9 @@ def map_safetensors(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, 
         try:
             dtype, shape = np.dtype(_DTYPES[entry["dtype"]]), tuple(map(int, entry["shape"]))
             begin, end = map(int, entry["data_offsets"])
-            count = int(np.prod(shape, dtype=object)) if shape else 1
-            if (
-                not 0 <= min(shape, default=0) <= max(shape, default=0) <= size
-                or begin < 0
-                or end - begin != count * dtype.itemsize
-            ):
+            count = math.prod(shape)
+            plausible = begin >= 0 and all(0 <= number <= size for number in shape)
+            if not plausible or end - begin != count * dtype.itemsize:
                 raise ValueError(f"offsets {begin} to {end} do not hold {shape} of {dtype}")
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise FormatError(f"damaged header entry for {name!r}: {error!r}") from error

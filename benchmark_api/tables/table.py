@@ -39,7 +39,7 @@ EMBEDDED = {path.stem: path for path in sorted((Path(__file__).parents[1] / "dat
 
 
 class TableError(ValueError):
-    """A file that is not a table, or a damaged one; the message names the file and what is wrong."""
+    """A file that is not a table, or a damaged one; the message names the file and the error."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class ValidationView:
         seeds: [architecture, trial], ascending, -1 where there is no trial.
         train_seconds: [architecture, trial], one training epoch.
         validation_seconds: [architecture, trial], one pass over the validation set.
-        costs: named metrics [architecture] of the key and schedule, e.g. params, flops and latency, in the table's units.
+        costs: metrics [architecture] by name, e.g. params, flops and latency, in the table's units; none that is NaN only.
     """
 
     space: SearchSpace
@@ -93,9 +93,9 @@ class Table:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = EMBEDDED.get(os.fspath(path), Path(path))
         if not self.path.is_file():
-            come = f"; these come with the project: {', '.join(EMBEDDED)}" if EMBEDDED else ""
             raise FileNotFoundError(
-                f"no table file {path}; `python -m benchmark_api import` makes one from an official archive{come}"
+                f"no table file {path}; `python -m benchmark_api import` makes one from an official archive; "
+                f"these come with the project: {', '.join(EMBEDDED)}"
             )
         try:
             self._tensors, metadata = map_safetensors(self.path)
@@ -116,25 +116,23 @@ class Table:
             raise
         except (KeyError, TypeError, ValueError) as error:
             raise TableError(f"{self.path}: a safetensors file, but not a table of this project ({error!r})") from error
-        self._means: dict[tuple[str, str, str], FloatArray] = {}
+        self._means: dict[str, FloatArray] = {}
         self._splits = _splits_of(self._tensors)
         for (key, schedule), splits in self._splits.items():
             self._check_shapes(f"{key}/{schedule}", splits)
 
     def _check_shapes(self, stem: str, splits: tuple[str, ...]) -> None:
-        architectures = len(self.space)
         try:
-            trials = self._tensors[f"{stem}/seeds"].shape[1]
-            expected: dict[str, tuple[int, ...]] = dict.fromkeys(("params", "flops", "latency"), (architectures,))
+            expected: dict[str, tuple[int, ...]] = dict.fromkeys(("params", "flops", "latency"), (len(self),))
             for split in splits:
-                shape = (architectures, trials, len(self._tensors[f"{stem}/{split}/epochs"]))
+                shape = (len(self), self._tensors[f"{stem}/seeds"].shape[1], len(self._tensors[f"{stem}/{split}/epochs"]))
                 expected |= {f"{split}/accuracy": shape, f"{split}/loss": shape, f"{split}/seconds": shape[:2]}
             found = {name: self._tensors[f"{stem}/{name}"].shape for name in expected}
         except (KeyError, IndexError) as error:
             raise TableError(f"{self.path}: incomplete, {error} of {stem} is missing") from error
-        for name in expected:
-            if found[name] != expected[name]:
-                raise TableError(f"{self.path}: {stem}/{name} has shape {found[name]}, expected {expected[name]}")
+        for name, wanted in expected.items():
+            if found[name] != wanted:
+                raise TableError(f"{self.path}: {stem}/{name} has shape {found[name]}, expected {wanted}")
 
     def __repr__(self) -> str:
         return f"Table({str(self.path)!r}, {self.title!r}, {len(self.space):,} architectures)"
@@ -221,14 +219,7 @@ class Table:
         self, index: npt.ArrayLike, key: str, schedule: str, split: str, *, epoch: int | None = ..., seed: int | None = ...
     ) -> FloatArray: ...
     def accuracy(
-        self,
-        index: int | npt.ArrayLike,
-        key: str,
-        schedule: str,
-        split: str,
-        *,
-        epoch: int | None = None,
-        seed: int | None = None,
+        self, index: npt.ArrayLike, key: str, schedule: str, split: str, *, epoch: int | None = None, seed: int | None = None
     ) -> float | FloatArray:
         """Return accuracy in percent: a float for one architecture, an array of the same shape for an array of them.
 
@@ -244,9 +235,7 @@ class Table:
             ValueError: unknown index, key, schedule, split, epoch or seed. For an array of indices, where only some of the
                 architectures have the trial or the value, the others are NaN; for one architecture that is an error.
         """
-        if type(index) is int:
-            return self._of_one("accuracy", index, key, schedule, split, epoch, seed)
-        return self._of_many("accuracy", index, key, schedule, split, epoch, seed)
+        return self._measured("accuracy", index, key, schedule, split, epoch, seed)
 
     @overload
     def loss(
@@ -257,61 +246,47 @@ class Table:
         self, index: npt.ArrayLike, key: str, schedule: str, split: str, *, epoch: int | None = ..., seed: int | None = ...
     ) -> FloatArray: ...
     def loss(
-        self,
-        index: int | npt.ArrayLike,
-        key: str,
-        schedule: str,
-        split: str,
-        *,
-        epoch: int | None = None,
-        seed: int | None = None,
+        self, index: npt.ArrayLike, key: str, schedule: str, split: str, *, epoch: int | None = None, seed: int | None = None
     ) -> float | FloatArray:
         """Return cross-entropy loss in nats; arguments and errors as for `accuracy`."""
-        if type(index) is int:
-            return self._of_one("loss", index, key, schedule, split, epoch, seed)
-        return self._of_many("loss", index, key, schedule, split, epoch, seed)
+        return self._measured("loss", index, key, schedule, split, epoch, seed)
 
-    def _of_one(
-        self, quantity: str, index: int, key: str, schedule: str, split: str, epoch: int | None, seed: int | None
-    ) -> float:
-        """Return one value in microseconds: with plain ints and floats only."""
+    def _measured(
+        self, quantity: str, index: npt.ArrayLike, key: str, schedule: str, split: str, epoch: int | None, seed: int | None
+    ) -> float | FloatArray:
+        """Return one value, in microseconds with plain numbers only, or those of an array; a NumPy integer is no array."""
         values = self.tensor(f"{key}/{schedule}/{split}/{quantity}")  # [architecture, trial, epoch]
         column = -1 if epoch is None else self.epoch_column(key, schedule, split, epoch)
+        if type(index) is not int and not isinstance(index, np.integer):
+            return self._of_many(values[:, :, column], index, f"{key}/{schedule}", seed)
         if not 0 <= index < len(self.space):
             raise ValueError(f"architecture index {index} is out of range 0 to {len(self.space) - 1}")
-        if seed is not None:
+        if seed is None:
+            total, count = 0.0, 0
+            for trial in range(values.shape[1]):
+                value = values.item(index, trial, column)
+                if value == value:  # not NaN
+                    total, count = total + value, count + 1
+        else:
             seeds = self._tensors[f"{key}/{schedule}/seeds"][index].tolist()
             if seed < 0 or seed not in seeds:
                 present = [s for s in seeds if s >= 0]
                 raise ValueError(f"architecture {index} has no trial with seed {seed} for {key}/{schedule}; it has {present}")
-            value: float = values.item(index, seeds.index(seed), column)
-        else:
-            total, count = 0.0, 0
-            for trial in range(values.shape[1]):
-                value = values.item(index, trial, column)
-                if value == value:
-                    total, count = total + value, count + 1
-            value = total / count if count else float("nan")
-        if value != value:
+            total, count = values.item(index, seeds.index(seed), column), 1
+        if not count or total != total:
             where = "the last epoch" if epoch is None else f"epoch {epoch}"
             raise ValueError(f"architecture {index} has no {quantity} on {split} at {where} for {key}/{schedule}")
-        return value
+        return total / count
 
-    def _of_many(
-        self, quantity: str, index: npt.ArrayLike, key: str, schedule: str, split: str, epoch: int | None, seed: int | None
-    ) -> float | FloatArray:
-        """Return the values of an array of architectures; a NumPy integer counts as one architecture."""
-        if isinstance(index, np.integer):
-            return self._of_one(quantity, int(index), key, schedule, split, epoch, seed)
-        values = self.tensor(f"{key}/{schedule}/{split}/{quantity}")  # [architecture, trial, epoch]
-        column = -1 if epoch is None else self.epoch_column(key, schedule, split, epoch)
+    def _of_many(self, values: FloatArray, index: npt.ArrayLike, stem: str, seed: int | None) -> FloatArray:
+        """Return the means over trials, or those of one seed, of values [architecture, trial] at an array of indices."""
         indices = self._checked(index)
-        chosen = values[indices, :, column]  # [..., trial]
+        chosen = values[indices]  # [..., trial]
         if seed is None:
             return nanmean(chosen)
-        is_trial = self._tensors[f"{key}/{schedule}/seeds"][indices] == seed  # [..., trial]
+        is_trial = self._tensors[f"{stem}/seeds"][indices] == seed  # [..., trial]
         if seed < 0 or (indices.size and not is_trial.any()):
-            raise ValueError(f"no architecture asked for has a trial with seed {seed} for {key}/{schedule}")
+            raise ValueError(f"no architecture asked for has a trial with seed {seed} for {stem}")
         return np.where(is_trial.any(-1), np.where(is_trial, chosen, 0.0).sum(-1), np.nan)
 
     def _checked(self, index: npt.ArrayLike) -> IntArray:
@@ -320,9 +295,8 @@ class Table:
         if indices.size and not np.issubdtype(indices.dtype, np.integer):
             raise ValueError(f"architecture indices must be integers, got {indices.dtype}")
         if indices.size and not (indices.min() >= 0 and indices.max() < len(self.space)):
-            raise ValueError(
-                f"architecture indices {indices.min()} to {indices.max()} are out of range 0 to {len(self.space) - 1}"
-            )
+            found = f"{indices.min()} to {indices.max()}"
+            raise ValueError(f"architecture indices {found} are out of range 0 to {len(self.space) - 1}")
         return indices.astype(np.int64, copy=False)
 
     def epoch_column(self, key: str, schedule: str, split: str, epoch: int) -> int:
@@ -358,26 +332,17 @@ class Table:
 
     def mean_accuracy(self, key: str, schedule: str, split: str) -> FloatArray:
         """Return last-epoch accuracy [architecture], mean over trials, percent; NaN without a trial. Computed once."""
-        if (key, schedule, split) not in self._means:
-            means = nanmean(self.tensor(f"{key}/{schedule}/{split}/accuracy")[:, :, -1])
-            means.flags.writeable = False
-            self._means[key, schedule, split] = means
-        return self._means[key, schedule, split]
+        if (name := f"{key}/{schedule}/{split}/accuracy") not in self._means:
+            self._means[name] = nanmean(self.tensor(name)[:, :, -1])
+            self._means[name].flags.writeable = False
+        return self._means[name]
 
     def best(
         self, key: str, schedule: str, split: str, *, max_flops: float | None = None, max_params: float | None = None
     ) -> tuple[int, float]:
-        """Return the architecture with the highest mean last-epoch accuracy within limits; the lowest index on ties.
+        """Return index and accuracy (percent) of the architecture with the highest mean last-epoch accuracy on a split.
 
-        Args:
-            key: dataset key.
-            schedule: the schedule's name.
-            split: the split whose accuracy counts.
-            max_flops: upper limit, millions.
-            max_params: upper limit, millions.
-
-        Returns:
-            Index and accuracy (percent).
+        Both limits are in millions. On ties it is the one with the lowest index.
 
         Raises:
             ValueError: no measured architecture is within the limits.
@@ -391,7 +356,7 @@ class Table:
         if not allowed.any():
             limits = {"million multiply-accumulates": max_flops, "million parameters": max_params}
             within = " and ".join(f"at most {limit} {unit}" for unit, limit in limits.items() if limit is not None)
-            raise ValueError(f"no measured architecture of {key}/{schedule} has {within or 'a figure'}")
+            raise ValueError(f"no measured architecture of {key}/{schedule} has {within or 'a value'}")
         index = int(np.argmax(np.where(allowed, accuracy, -np.inf)))
         return index, float(accuracy[index])
 
@@ -404,8 +369,8 @@ class Table:
         accuracy = self.mean_accuracy(key, schedule, split)
         ordered = np.sort(accuracy[~np.isnan(accuracy)])
         asked = accuracy[self._checked(index)]
-        rank = np.searchsorted(ordered, asked, side="right")
-        return np.where(np.isnan(asked), np.nan, rank * 100.0 / max(len(ordered), 1))
+        shares = np.searchsorted(ordered, asked, side="right") * 100.0 / max(len(ordered), 1)
+        return np.where(np.isnan(asked), np.nan, shares)
 
     def search_view(self, dataset: str, schedule: str | None = None) -> ValidationView:
         """Return the search's view: validation accuracies and costs of a dataset and schedule, nothing of the test set.
@@ -413,13 +378,10 @@ class Table:
         Raises:
             ValueError: unknown dataset or schedule, or one without validation accuracies.
         """
-        schedule = schedule or self.search_schedule
-        key = self.search_key(dataset)
-        if "x-valid" not in self.splits(key, schedule):
-            raise ValueError(
-                f"{key}/{schedule} has no validation split to search on; its splits are {self.splits(key, schedule)}"
-            )
-        stem = f"{key}/{schedule}"
+        key, schedule = self.search_key(dataset), schedule or self.search_schedule
+        stem, splits = f"{key}/{schedule}", self.splits(key, schedule)
+        if "x-valid" not in splits:
+            raise ValueError(f"{stem} has no validation split to search on; its splits are {splits}")
         return ValidationView(
             space=self.space,
             dataset=dataset,
@@ -431,31 +393,25 @@ class Table:
             seeds=self.seeds(key, schedule),
             train_seconds=self.seconds(key, schedule, "train"),
             validation_seconds=self.seconds(key, schedule, "x-valid"),
-            costs=self._costs(key, schedule),
+            costs={
+                name.rpartition("/")[2]: values
+                for name, values in sorted(self._tensors.items())
+                if name.rpartition("/")[0] == stem and values.shape == (len(self),) and not np.isnan(values).all()
+            },
         )
-
-    def _costs(self, key: str, schedule: str) -> dict[str, FloatArray]:
-        """Return the measured metrics [architecture] by name: tensors KEY/SCHEDULE/NAME of that shape that are not only NaN."""
-        costs = {}
-        for name, values in sorted(self._tensors.items()):
-            *stem, metric = name.split("/")
-            if stem == [key, schedule] and values.shape == (len(self),) and not np.isnan(values).all():
-                costs[metric] = values
-        return costs
 
 
 def _splits_of(tensors: Iterable[str]) -> dict[tuple[str, str], tuple[str, ...]]:
     """Return the splits of each (dataset key, schedule), in the order in which they are listed and shown."""
-    tree: dict[str, dict[str, list[str]]] = {}
+    found: dict[tuple[str, str], list[str]] = {}
     for name in tensors:
         match name.split("/"):
             case [key, schedule, split, "accuracy"]:
-                tree.setdefault(key, {}).setdefault(schedule, []).append(split)
+                found.setdefault((key, schedule), []).append(split)
     order = {"train": 0, "x-valid": 1, "x-test": 2, "ori-test": 3}
     return {
-        (key, schedule): tuple(sorted(splits, key=lambda split: (order.get(split, 9), split)))
-        for key, schedules in sorted(tree.items(), key=lambda item: item[0].casefold())
-        for schedule, splits in schedules.items()
+        stem: tuple(sorted(splits, key=lambda split: (order.get(split, 9), split)))
+        for stem, splits in sorted(found.items(), key=lambda item: item[0][0].casefold())
     }
 
 

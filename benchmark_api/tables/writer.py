@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -51,7 +52,7 @@ class TableWriter:
 
     def _fill(self) -> None:
         for dtype, shape, offset in self._layout.places.values():
-            total = int(np.prod(shape, dtype=np.int64))
+            total = math.prod(shape)
             blank = np.full(min(total, 1 << 20), np.nan if dtype.kind == "f" else -1).astype(dtype).tobytes()
             for done in range(0, total * dtype.itemsize, max(len(blank), 1)):
                 chunk = blank[: total * dtype.itemsize - done]
@@ -67,8 +68,7 @@ class TableWriter:
         rows = np.ascontiguousarray(block, dtype=dtype)
         if rows.shape[1:] != shape[1:] or not 0 <= start <= start + rows.shape[0] <= shape[0]:
             raise ValueError(f"{name}: rows {start} and on of shape {rows.shape} do not fit {shape}")
-        row_bytes = dtype.itemsize * int(np.prod(shape[1:], dtype=np.int64))
-        _pwrite_all(self._file, rows.tobytes(), offset + start * row_bytes)
+        _pwrite_all(self._file, rows.tobytes(), offset + start * dtype.itemsize * math.prod(shape[1:]))
 
     def __enter__(self) -> TableWriter:
         return self

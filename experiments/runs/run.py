@@ -88,8 +88,9 @@ def run(
     evaluator = simulated_evaluator(
         view, settings, seed=trial_seed, needs=search_class.needs, ignores_budget=search_class.ignores_budget
     )
-    queries, seconds, accuracies = [], [], []
-    details: list[tuple[Evaluation, int | None]] | None = [] if _has_details(search_class) else None
+    keeps_details = search_class.incumbent_rule == "own" or bool(search_class.needs & {"curves", "costs"})
+    architectures, epochs, seconds, accuracies = [], [], [], []
+    details: list[tuple[Evaluation, int | None]] = []
     ask, tell, evaluate = search.ask, search.tell, evaluator.evaluate
     while True:
         try:
@@ -98,26 +99,21 @@ def run(
         except (BudgetExhausted, SearchFinished):
             break
         tell(query, evaluation)
-        queries.append(query)
+        architectures.append(query.architecture)
+        epochs.append(query.epochs or view.schedule_epochs)
         seconds.append(evaluator.clock)
         accuracies.append(evaluation.accuracy)
-        if details is not None:
+        if keeps_details:
             details.append((evaluation, search.incumbent_number))
-    index = view.space.index
     return Run(
         seed=seed,
         seconds=np.array(seconds, dtype=np.float64),
-        architecture=np.array([index(query.architecture) for query in queries], dtype=np.int32),
-        epochs=np.array([query.epochs or view.schedule_epochs for query in queries], dtype=np.int16),
+        architecture=np.fromiter(map(view.space.index, architectures), dtype=np.int32),
+        epochs=np.array(epochs, dtype=np.int16),
         accuracy=np.array(accuracies, dtype=np.float64),
         wall_seconds=time.perf_counter() - started,
-        **_details(search_class, view, details or []),
+        **_details(search_class, view, details),
     )
-
-
-def _has_details(search_class: type[BlackBoxSearch]) -> bool:
-    """Whether runs of a search have more than accuracies."""
-    return bool(search_class.needs & {"curves", "costs"}) or search_class.incumbent_rule == "own"
 
 
 def _details(

@@ -216,6 +216,11 @@ def test_every_existing_trial_is_equally_likely(topology_table: Table) -> None:
         assert chisquare(counts).pvalue > 1e-6  # a correct evaluator and a fresh seed fail once in a million runs
 
 
+def test_trials_are_those_of_single_draws() -> None:
+    evaluator, rng = Evaluations(VIEW, seed=5), np.random.default_rng(5)
+    assert [evaluator.evaluate(A) for _ in range(600)] == [(70.0, 80.0)[int(rng.random() * 2)] for _ in range(600)]
+
+
 def test_a_fixed_trial_that_is_missing_is_named_and_not_charged() -> None:
     evaluator = Evaluations(VIEW, noise=888)
     with pytest.raises(MissingValidation, match=r"architecture 2 has no trial with seed 888.*3 of 4 architectures"):
