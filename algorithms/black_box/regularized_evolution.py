@@ -11,6 +11,8 @@ from algorithms.black_box.base import BlackBoxSearch, Evaluation, Query, registe
 from benchmark_api.bounds import Bounded, at_least
 from benchmark_api.spaces import Architecture
 
+_SCORE = itemgetter(0)
+
 
 @register
 class RegularizedEvolution(BlackBoxSearch):
@@ -53,7 +55,7 @@ class RegularizedEvolution(BlackBoxSearch):
         population, size, random = self.population, len(self.population), self.rng.random
         # A float times the size: five times as fast as Generator.integers, and uniform to 2^-53.
         drawn = [population[int(random() * size)] for _ in range(self.config.tournament_size)]
-        return max(drawn, key=itemgetter(0))[1]  # "parent <- highest-accuracy model in sample"
+        return max(drawn, key=_SCORE)[1]  # "parent <- highest-accuracy model in sample"
 
     def _observe(self, query: Query, evaluation: Evaluation) -> None:
         # "add child to right of population; remove dead from left": a full deque drops its oldest member.
