@@ -26,7 +26,7 @@ MIN_RUNS = 5
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean and standard deviation of a value per run, and the ends of the mean's 95 % interval; NaN where there are too few runs."""
+    """Mean and standard deviation over runs, and the ends of the mean's 95 % interval; NaN where there are too few runs."""
 
     runs: int
     mean: float

@@ -25,16 +25,8 @@ class Accuracy(NamedTuple):
 
 
 class Published(NamedTuple):
-    """One row of the published table.
+    """One row of the published table: registry name of our search, number of runs, and an accuracy for each of `DATASETS`."""
 
-    Attributes:
-        title: name of the algorithm in the paper.
-        algorithm: registry name of our search that reproduces it.
-        runs: number of runs behind each accuracy.
-        accuracies: one for each of `DATASETS`.
-    """
-
-    title: str
     algorithm: str
     runs: int
     accuracies: tuple[Accuracy, Accuracy, Accuracy]
@@ -42,25 +34,25 @@ class Published(NamedTuple):
 
 # fmt: off
 TOPOLOGY = (
-    Published("RANDOM", "random", 500, (
+    Published("random", 500, (
         Accuracy(91.07, 0.26, 93.86, 0.23), Accuracy(71.46, 0.97, 71.55, 0.97), Accuracy(45.03, 0.91, 45.28, 0.97))),
-    Published("REA", "rea", 500, (
+    Published("rea", 500, (
         Accuracy(91.25, 0.31, 94.02, 0.31), Accuracy(72.28, 0.95, 72.23, 0.84), Accuracy(45.71, 0.77, 45.77, 0.80))),
-    Published("REINFORCE", "reinforce", 500, (
+    Published("reinforce", 500, (
         Accuracy(91.12, 0.25, 93.90, 0.26), Accuracy(71.80, 0.94, 71.86, 0.89), Accuracy(45.37, 0.74, 45.64, 0.78))),
-    Published("BOHB", "bohb-reference", 500, (
+    Published("bohb-reference", 500, (
         Accuracy(91.17, 0.27, 93.94, 0.28), Accuracy(72.04, 0.93, 72.00, 0.86), Accuracy(45.55, 0.79, 45.70, 0.86))),
-    Published("RSPS", "rsps", 3, (
+    Published("rsps", 3, (
         Accuracy(87.60, 0.61, 91.05, 0.66), Accuracy(68.27, 0.72, 68.26, 0.96), Accuracy(39.73, 0.34, 40.69, 0.36))),
-    Published("DARTS (1st)", "darts-v1", 3, (
+    Published("darts-v1", 3, (
         Accuracy(49.27, 13.44, 59.84, 7.84), Accuracy(61.08, 4.37, 61.26, 4.43), Accuracy(38.07, 2.90, 37.88, 2.91))),
-    Published("DARTS (2nd)", "darts-v2", 3, (
+    Published("darts-v2", 3, (
         Accuracy(58.78, 13.44, 65.38, 7.84), Accuracy(59.48, 5.13, 60.49, 4.95), Accuracy(37.56, 7.10, 36.79, 7.59))),
-    Published("GDAS", "gdas", 3, (
+    Published("gdas", 3, (
         Accuracy(89.68, 0.72, 93.23, 0.58), Accuracy(68.35, 2.71, 68.17, 2.50), Accuracy(39.55, 0.00, 39.40, 0.00))),
-    Published("SETN", "setn", 3, (
+    Published("setn", 3, (
         Accuracy(90.00, 0.97, 92.72, 0.73), Accuracy(69.19, 1.42, 69.36, 1.72), Accuracy(39.77, 0.33, 39.51, 0.33))),
-    Published("ENAS", "enas", 3, (
+    Published("enas", 3, (
         Accuracy(90.20, 0.00, 93.76, 0.00), Accuracy(70.21, 0.71, 70.67, 0.62), Accuracy(40.78, 0.00, 41.44, 0.00))),
 )
 # fmt: on

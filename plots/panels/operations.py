@@ -11,14 +11,8 @@ from matplotlib.ticker import MaxNLocator
 from benchmark_api.types import FloatArray
 
 
-def plot_operations(axes: Axes, counts: FloatArray, colors: Mapping[str, str]) -> Axes:
-    """Draw the number of edges that have each operation, stacked; one bar for each epoch.
-
-    Args:
-        axes: axes to draw on.
-        counts: [epoch, operation], mean over runs.
-        colors: colour of each operation, by name.
-    """
+def plot_operations(axes: Axes, counts: FloatArray, colors: Mapping[str, str]) -> None:
+    """Draw the number of edges with each operation [epoch, operation], mean over runs, as a stacked bar for each epoch."""
     epochs = np.arange(1, len(counts) + 1)
     bottom = np.zeros(len(counts))
     for number, (name, color) in enumerate(colors.items()):
@@ -27,4 +21,3 @@ def plot_operations(axes: Axes, counts: FloatArray, colors: Mapping[str, str]) -
     axes.set_xlim(0.5, len(counts) + 0.5)
     axes.set_ylim(0, round(counts[0].sum()))  # edges of the cell
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    return axes
