@@ -63,26 +63,22 @@ def values_of_incumbents(experiment: AnyExperiment, values_by_architecture: npt.
     return np.where(steps < 0, np.nan, values[experiment.architecture[steps]])
 
 
-def at_times(experiment: AnyExperiment, times: npt.ArrayLike) -> IntArray:
-    """Position of the last entry that had ended at each time [run, time]: a right-continuous step function.
+def anytime(experiment: AnyExperiment, times: npt.ArrayLike, values_by_architecture: npt.ArrayLike) -> FloatArray:
+    """Value of each run's incumbent at each time, seconds of the experiment's clock: a right-continuous step function.
 
-    Times are seconds of the experiment's clock. Before a run's first entry has ended and after its last one it is -1: nothing is
-    extrapolated. (A run that ended by its budget has a last evaluation at the budget or later.)
+    Returns:
+        [run, time]; NaN before a run's first successful evaluation has ended and after its last one has: nothing is extrapolated.
+        (A run that ended by its budget has a last evaluation at the budget or later.)
     """
     grid, clock = np.asarray(times, dtype=np.float64), experiment.clock
-    positions = np.empty((len(experiment.seeds), len(grid)), dtype=np.int64)
-    for row, (start, stop) in zip(positions, pairwise(experiment.offsets), strict=True):
+    of_incumbent = values_of_incumbents(experiment, values_by_architecture)  # [entry]
+    curves = np.full((len(experiment.seeds), len(grid)), np.nan)
+    for curve, (start, stop) in zip(curves, pairwise(experiment.offsets), strict=True):
         seconds = clock[start:stop]
         ended = np.searchsorted(seconds, grid, side="right")
         known = (ended > 0) & (grid <= seconds[-1:].max(initial=-np.inf))
-        row[:] = np.where(known, start + ended - 1, -1)
-    return positions
-
-
-def anytime(experiment: AnyExperiment, times: npt.ArrayLike, values_by_architecture: npt.ArrayLike) -> FloatArray:
-    """Value of each run's incumbent at each time [run, time]; NaN where `at_times` has no entry, or the entry no incumbent."""
-    positions = at_times(experiment, times)
-    return np.where(positions >= 0, values_of_incumbents(experiment, values_by_architecture)[positions], np.nan)
+        curve[known] = of_incumbent[start + ended[known] - 1]
+    return curves
 
 
 def final_architectures(experiment: AnyExperiment) -> IntArray:

@@ -37,14 +37,14 @@ caption { text-align: left; font-weight: 600; padding: .3rem 0; }
 th, td { text-align: left; padding: .22rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 thead th { border-bottom: 2px solid #888; }
 tbody tr:hover { background: #f5f8fb; }
-.short td, .short th { white-space: nowrap; }
+.short td { white-space: nowrap; }
 .note { color: var(--muted); font-size: .85rem; }
 figure { margin: 1.2rem 0; }
 figure img { display: block; width: 100%; height: auto; }
 .yes { color: #00704f; font-weight: 600; } .no { color: #b33d00; font-weight: 600; } .same { color: var(--muted); }
 @media (max-width: 40rem) { body { padding: .6rem; font-size: .95rem; } h1 { font-size: 1.35rem; } }
 @media print { nav { display: none; } body { max-width: none; font-size: 9pt; } figure, tr, h2, h3 { break-inside: avoid; }
-               .wide { overflow: visible; } .short td, .short th { white-space: normal; } table { font-size: 7pt; } }
+               .wide { overflow: visible; } .short td { white-space: normal; } table { font-size: 7pt; } }
 """
 
 
@@ -81,14 +81,15 @@ def _document(reports: Sequence[Report], pictures: Pictures) -> Iterator[str]:
     yield "<header><h1>Neural architecture search, compared</h1>"
     links = "".join(f'<li><a href="#{anchor}">{escape(title)}</a></li>' for anchor, title, _ in sections)
     yield f"<nav><ul>{links}</ul></nav></header><main>"
-    for anchor, title, content in sections:
-        yield f'<section id="{anchor}"><h2>{escape(title)}</h2>'
+    for anchor, _, content in sections:
+        yield f'<section id="{anchor}">'
         yield from content
         yield "</section>"
     yield "</main></body></html>"
 
 
 def _report(report: Report, pictures: Pictures) -> Iterator[str]:
+    yield f"<h2>{escape(report.table.space.name.capitalize())} space: {escape(report.table.title)}</h2>"
     if report.table.notice:
         yield f'<p class="notice">{escape(report.table.notice)}</p>'
     for table in text_tables(report):
@@ -116,7 +117,7 @@ def _figure(title: str, picture: Picture) -> str:
 
 
 def _checklist(items: Sequence[Item]) -> Iterator[str]:
-    yield '<p class="note">Best practices of the field, checked on these runs. '
+    yield '<h2>Checklist</h2><p class="note">Best practices of the field, checked on these runs. '
     yield "Sources: Lindauer &amp; Hutter (JMLR 2020) [L], Yang et al. (ICLR 2020) [Y], Li &amp; Talwalkar (UAI 2019) [R], "
     yield "Dong &amp; Yang (ICLR 2020) [N].</p>"
     marks = {True: '"yes">yes', False: '"no">no', None: '"same">always'}  # class and text
@@ -130,6 +131,7 @@ def _checklist(items: Sequence[Item]) -> Iterator[str]:
 
 
 def _settings(rows: Sequence[Row]) -> Iterator[str]:
+    yield "<h2>Settings</h2>"
     lines = []
     for row in rows:
         experiment = row.experiment
@@ -146,6 +148,7 @@ def _pairs(values: Mapping[str, object]) -> str:
 
 
 def _environment(rows: Sequence[Row]) -> Iterator[str]:
+    yield "<h2>Environment</h2>"
     machines: defaultdict[tuple[tuple[str, str], ...], set[str]] = defaultdict(set)
     for row in rows:
         for machine in row.experiment.machines:
@@ -157,6 +160,7 @@ def _environment(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _provenance(reports: Sequence[Report]) -> Iterator[str]:
+    yield "<h2>Provenance</h2>"
     for table in (report.table for report in reports):
         facts = {"notice": table.notice or "none", "fingerprint of the table": table.fingerprint}
         facts |= {f"source: {name}": str(value) for name, value in table.metadata.get("source", {}).items()}

@@ -133,7 +133,7 @@ def make_report(table: Table, experiments: Sequence[AnyExperiment], readout: Rea
 
 def reading_order(condition: AnyCondition) -> tuple[int, int, str, str]:
     """Sort key of experiments: by kind, and within a kind the published ones first."""
-    order = [row.algorithm for row in published.TOPOLOGY]
+    order = list(published.TOPOLOGY)
     known = order.index(condition.algorithm) if condition.algorithm in order else len(order)
     return condition.kind.order, known, condition.algorithm, condition.hyperparameters
 
@@ -142,9 +142,10 @@ def _dataset_report(table: Table, dataset: str, experiments: Sequence[AnyExperim
     valid, test = full_training_accuracy(table, dataset)
     ddof = 0 if readout == "reference" else 1
     finals = [final_values(experiment, test, readout) for experiment in experiments]  # [experiment][run]
-    ranks, targets = _ranks(experiments, finals), _best_medians(experiments, finals)
+    medians = [(experiment.kind.name, float(np.median(values))) for experiment, values in zip(experiments, finals, strict=True)]
     rows = []
-    for experiment, test_finals, rank in zip(experiments, finals, ranks, strict=True):
+    for experiment, test_finals, rank in zip(experiments, finals, _ranks(experiments, finals), strict=True):
+        target = max(median for kind, median in medians if kind == experiment.kind.name)
         chosen, valid_finals = final_architectures(experiment), final_values(experiment, valid, readout)
         _check_measured(table, experiment, chosen, np.isnan(valid_finals) | np.isnan(test_finals))
         default = experiment.deviations(table.search_schedule).keys() <= SAME_RESULT
@@ -157,7 +158,7 @@ def _dataset_report(table: Table, dataset: str, experiments: Sequence[AnyExperim
                 valid=summarize(valid_finals, ddof),
                 test=summarize(test_finals, ddof),
                 rank=rank,
-                seconds_to_best=seconds_to_reach(experiment, test, targets[experiment.kind.name]),
+                seconds_to_best=seconds_to_reach(experiment, test, target),
                 published=published.find(table.space.name, dataset, experiment.algorithm) if default else None,
             )
         )
@@ -182,12 +183,3 @@ def _ranks(experiments: Sequence[AnyExperiment], finals: Sequence[FloatArray]) -
         ranking = rank_all([(str(i), finals[i]) for i in ranked])
         ranks = dict(zip(map(int, ranking.labels), ranking.ranks, strict=True))
     return [ranks.get(i, NAN) for i in range(len(experiments))]
-
-
-def _best_medians(experiments: Sequence[AnyExperiment], finals: Sequence[FloatArray]) -> dict[str, float]:
-    """Highest median of final values among the experiments of each kind."""
-    bests: dict[str, float] = {}
-    for experiment, values in zip(experiments, finals, strict=True):
-        kind = experiment.kind.name
-        bests[kind] = max(float(np.median(values)), bests.get(kind, -np.inf))
-    return bests

@@ -101,7 +101,7 @@ def ranks_figure(groups: Sequence[Group]) -> Figure:
         ranking = rank_all([(entry.name, entry.row.test_finals) for entry in entries])
         rankings.append((group, ranking, {entry.name: entry.style for entry in entries}))
     height = 1.1 + 0.3 * max((len(ranking.labels) + 1) // 2 + len(ranking.alike()) / 2 for _, ranking, _ in rankings)
-    title = "average rank when the budget is spent"
+    title = "average rank when the budget is spent, 1 is best"
     figure, panels = new_figure(groups[0].report.table, title, len(rankings), 2, (6.4, height), 0.9)
     for axes, (group, ranking, styles) in zip(panels, rankings, strict=True):
         plot_ranks(axes, ranking, styles)
@@ -124,10 +124,8 @@ def cost_figure(group: Group, cost: Literal["flops", "params"]) -> Figure:
     for axes, entry in zip(panels, group.entries, strict=True):
         plot_cost(axes, costs, test, front, entry.row.chosen, entry.style.color)
         axes.set_title(wrapped(label_of(entry, [group]), 2.2))
-        if axes.xaxis.get_tick_params()["labelbottom"]:
-            axes.set_xlabel(label)
-        if axes.yaxis.get_tick_params()["labelleft"]:
-            axes.set_ylabel("test accuracy [%]")
+    figure.supxlabel(label, fontsize="medium")
+    figure.supylabel("test accuracy [%]", fontsize="medium")
     legend = {
         f"the {len(table):,} architectures": Line2D([], [], linestyle="", marker=".", color=SPACE_COLOR),
         "Pareto front": Line2D([], [], linewidth=0.9, color=REFERENCE_COLOR),

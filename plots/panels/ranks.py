@@ -25,7 +25,6 @@ def plot_ranks(axes: Axes, ranking: Ranking, styles: Mapping[str, AlgorithmStyle
     axes.set_ylim(bottom, -1.3)
     axes.set_xticks(range(1, count + 1))
     axes.xaxis.tick_top()
-    axes.set_title("average rank (1 is best)", fontsize="small", color=MUTED_COLOR, loc="right")
     axes.spines[:].set_visible(False)
     axes.spines["top"].set_visible(True)
     axes.spines["top"].set_position(("data", 0.0))
