@@ -138,9 +138,6 @@ def by_epoch(experiment: AnyExperiment) -> IntArray:
     return experiment.architecture.reshape(len(experiment.seeds), -1).astype(np.int64)
 
 
-# -- time to a target --------------------------------------------------------------------------------------------------------
-
-
 def first_reaching(curves: npt.ArrayLike, times: npt.ArrayLike, target: float) -> float:
     """First time [time, ascending] at which the median over runs is at least a target; infinite if it never is.
 

@@ -66,7 +66,14 @@ COLUMNS: Registry[Column] = Registry("report column")
 """All columns, in their order from left to right."""
 
 
-# -- what was run, and its accuracies ----------------------------------------------------------------------------------------
+def _setting(name: str) -> Measure:
+    """Value of a field of the condition; empty for kinds of runs without it."""
+
+    def value(_: DatasetReport, row: Row) -> Value:
+        found = getattr(row.experiment, name) if name in row.experiment.kind.fields else None
+        return "" if found is None else str(found)
+
+    return value
 
 
 def spread(summary: Summary) -> str:
@@ -78,7 +85,7 @@ def _interval(_: DatasetReport, row: Row) -> str:
     return f"{row.test.low:.2f} to {row.test.high:.2f}" if row.test.runs >= MIN_RUNS else f"n < {MIN_RUNS}"
 
 
-def _published(which: int) -> Column:
+def _published(which: int, note: str = "") -> Column:
     """Published mean ± standard deviation of validation (0) or test (1), and ours minus theirs in standard errors."""
 
     def value(_: DatasetReport, row: Row) -> str:
@@ -95,17 +102,12 @@ def _published(which: int) -> Column:
         csv=False,
         value=value,
         optimum=lambda dataset: published.OPTIMUM.get((dataset.table.space.name, dataset.dataset), (NAN, NAN))[which],
-        note=""
-        if which
-        else f"Published: {published.SOURCE}, with ours minus theirs in standard errors of the difference. "
-        "Its BOHB row is bohb-reference; bohb is the corrected algorithm and has no published row.",
+        note=note,
     )
 
 
 _ACCURACIES = (
-    Column(name="space", value=lambda _, row: row.experiment.space),
-    Column(name="dataset", value=lambda _, row: row.experiment.dataset),
-    Column(name="algorithm", value=lambda _, row: row.experiment.algorithm),
+    *(Column(name=name, value=_setting(name)) for name in ("space", "dataset", "algorithm")),
     Column(name="seeds", title="n", table="accuracies", value=lambda _, row: str(row.test.runs)),
     Column(
         name="valid_mean",
@@ -117,7 +119,11 @@ _ACCURACIES = (
         mean=lambda dataset: dataset.average[0],
     ),
     Column(name="valid_std", value=lambda _, row: row.valid.std),
-    _published(0),
+    _published(
+        0,
+        note=f"Published: {published.SOURCE}, with ours minus theirs in standard errors of the difference. "
+        "Its BOHB row is bohb-reference; bohb is the corrected algorithm and has no published row.",
+    ),
     Column(
         name="test_mean",
         title="test",
@@ -142,9 +148,6 @@ _ACCURACIES = (
     _published(1),
     Column(name="test_iqm", value=lambda _, row: interquartile_mean(row.test_finals)),
 )
-
-
-# -- merits and costs --------------------------------------------------------------------------------------------------------
 
 
 def gain(dataset: DatasetReport, accuracy: float) -> float:
@@ -230,19 +233,6 @@ _MERITS = (
     ),
     Column(name="peak_memory", value=lambda _, row: row.experiment.peak_memory),
 )
-
-
-# -- CSV: settings and provenance --------------------------------------------------------------------------------------------
-
-
-def _setting(name: str) -> Measure:
-    """Value of a field of the condition; empty for kinds of runs without it."""
-
-    def value(_: DatasetReport, row: Row) -> Value:
-        found = getattr(row.experiment, name) if name in row.experiment.kind.fields else None
-        return "" if found is None else str(found)
-
-    return value
 
 
 _SETTINGS = (

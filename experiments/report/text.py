@@ -83,9 +83,6 @@ def _comparison_matrix(dataset: DatasetReport, about: str) -> TextTable:
     )
 
 
-# -- formats -----------------------------------------------------------------------------------------------------------------
-
-
 def to_csv(reports: Sequence[Report]) -> str:
     """Reports as one CSV table with a row per experiment."""
     columns = [column for column in COLUMNS.values() if column.csv]

@@ -124,8 +124,10 @@ def cost_figure(group: Group, cost: Literal["flops", "params"]) -> Figure:
     for axes, entry in zip(panels, group.entries, strict=True):
         plot_cost(axes, costs, test, front, entry.row.chosen, entry.style.color)
         axes.set_title(wrapped(label_of(entry, [group]), 2.2))
-    figure.supxlabel(label, fontsize="medium")
-    figure.supylabel("test accuracy [%]", fontsize="medium")
+        if axes.xaxis.get_tick_params()["labelbottom"]:
+            axes.set_xlabel(label)
+        if axes.yaxis.get_tick_params()["labelleft"]:
+            axes.set_ylabel("test accuracy [%]")
     legend = {
         f"the {len(table):,} architectures": Line2D([], [], linestyle="", marker=".", color=SPACE_COLOR),
         "Pareto front": Line2D([], [], linewidth=0.9, color=REFERENCE_COLOR),

@@ -16,9 +16,8 @@ from experiments.report import correlations
 from experiments.store import ONE_SHOT_RUNS, AnyExperiment, SupernetRanking
 from plots.figures.groups import Entry, Group
 from plots.figures.layout import COLUMNS, about_curves, explain, name_axes, name_epochs, new_figure, wrapped
-from plots.panels.curves import Reference, plot_epochs
+from plots.panels.curves import Reference, plot_epochs, plot_operations
 from plots.panels.heat_maps import plot_weights
-from plots.panels.operations import plot_operations
 from plots.panels.scatter import plot_inherited
 from plots.panels.style import DASHED, DOTTED, MUTED_COLOR, REFERENCE_COLOR, Series
 

@@ -1,8 +1,8 @@
-"""Accuracy over time: of the incumbent against simulated time, and of the derived architecture against the epoch."""
+"""Searches over time: the incumbent's accuracy against simulated time; accuracy and operations against the epoch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -65,9 +65,23 @@ def plot_epochs(axes: Axes, series: Series, references: Sequence[Reference]) -> 
     _plot_curves(axes, epochs, series, "mid", "-")
     for _, accuracy, color, linestyle in references:
         axes.axhline(accuracy, color=color, linewidth=0.9, linestyle=linestyle, zorder=1)
-    axes.set_xlim(0.5, epochs[-1] + 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.grid(True, axis="y")
+    _show_epochs(axes, len(epochs))
+
+
+def plot_operations(axes: Axes, counts: FloatArray, colors: Mapping[str, str]) -> None:
+    """Draw the number of edges with each operation [epoch, operation], mean over runs, as a stacked bar for each epoch."""
+    bottom = np.zeros(len(counts))
+    for (name, color), edges in zip(colors.items(), counts.T, strict=True):
+        axes.bar(np.arange(1, len(counts) + 1), edges, 1.0, bottom=bottom, color=color, linewidth=0, label=name)
+        bottom += edges
+    axes.set_ylim(0, round(counts[0].sum()))  # edges of the cell
+    _show_epochs(axes, len(counts))
+
+
+def _show_epochs(axes: Axes, epochs: int) -> None:
+    axes.set_xlim(0.5, epochs + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 
 def _plot_curves(axes: Axes, across: FloatArray | IntArray, one: Series, step: Literal["mid", "post"], linestyle: Any) -> None:

@@ -10,10 +10,9 @@ from matplotlib.figure import Figure
 
 from benchmark_api.spaces import OPERATIONS, TopologySpace
 from experiments.analysis.statistics import MIN_RUNS, Distribution, bootstrap_mean_interval, pareto_front
-from plots.panels.curves import Reference, plot_anytime, plot_epochs
+from plots.panels.curves import Reference, plot_anytime, plot_epochs, plot_operations
 from plots.panels.final import plot_final
 from plots.panels.heat_maps import plot_correlations, plot_weights
-from plots.panels.operations import plot_operations
 from plots.panels.scatter import plot_cost, plot_inherited
 from plots.panels.style import Series, style_of
 
