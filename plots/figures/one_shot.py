@@ -82,7 +82,7 @@ def operations_figure(group: Group) -> Figure:
         axes.set_title(_panel_title(entry, 3.0))
     name_epochs(panels, "edges, mean over runs")
     handles = [Patch(color=color, label=name) for name, color in space.operation_colors.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), columnspacing=1, handlelength=1.2)
     return figure
 
 
