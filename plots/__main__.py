@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -22,30 +21,26 @@ from plots.files import picture, save
 from plots.panels.style import RC
 
 
-def draw(
-    results_dir: str | os.PathLike[str], out_dir: str | os.PathLike[str], tables: Sequence[str | os.PathLike[str]] = ()
-) -> list[Path]:
+def draw(results_dir: str | os.PathLike[str], out_dir: str | os.PathLike[str], table: Path | None = None) -> list[Path]:
     """Draw all figures of the experiments in a results folder, and write the page with all of them, `report.html`, there.
 
     Args:
         results_dir: the results folder.
         out_dir: folder of the figures; made if it is missing.
-        tables: the tables that the experiments were run on, experiments of other tables are left out; none for every table,
-            found where it was when the experiments were run.
+        table: as for `tables_of`.
 
     Returns:
         The files: the page, then a PNG and a PDF for each figure; these are named after the table.
 
     Raises:
-        FileNotFoundError: there is no such folder, or a table is not where it was.
+        FileNotFoundError: there is no such folder, or a table is no longer at its path.
         ValueError: nothing is stored for the table, or a file is damaged.
     """
     experiments: list[AnyExperiment] = [*load(results_dir), *load(results_dir, ONE_SHOT_RUNS)]
-    groups = [group for table in tables for group in tables_of(experiments, Path(table))] or tables_of(experiments, None)
-    if not groups:
+    if not experiments:
         raise ValueError(f"nothing to draw: {results_dir} holds no run")
+    reports = [make_report(opened, group) for opened, group in tables_of(experiments, table)]
     files, pictures = [], {}
-    reports = [make_report(opened, group) for opened, group in groups]
     with matplotlib.rc_context(RC):
         for report in reports:
             figures = figures_of(report, results_dir)
@@ -56,26 +51,20 @@ def draw(
 
 
 def figures_of(report: Report, results_dir: str | os.PathLike[str]) -> dict[str, Figure]:
-    """All figures of a report, by what they show.
-
-    Args:
-        report: the report.
-        results_dir: the folder with stored rankings by supernets.
-    """
-    table, groups = report.table, groups_of(report)
+    """All figures of a report, by what they show; the results folder has the rankings by supernets."""
+    groups = groups_of(report)
     searched = [group for group in groups if group.black_box]
-    figures = {"anytime": anytime_figure(table, searched)} if searched else {}
-    figures["final"] = final_figure(table, groups)
+    figures = {"anytime": anytime_figure(searched)} if searched else {}
+    figures["final"] = final_figure(groups)
     if ranked := [group for group in searched if rankable(group)]:
-        figures["ranks"] = ranks_figure(table, ranked)
+        figures["ranks"] = ranks_figure(ranked)
     for group in groups:
-        figures[f"{group.slug}-flops"] = cost_figure(table, group, "flops")
-        figures[f"{group.slug}-params"] = cost_figure(table, group, "params")
-    figures["correlation"] = correlation_figure(table)
+        figures[f"{group.slug}-flops"] = cost_figure(group, "flops")
+        figures[f"{group.slug}-params"] = cost_figure(group, "params")
+    figures["correlation"] = correlation_figure(report.table)
     for dataset, group in {group.report.dataset: group for group in reversed(groups) if group.one_shot}.items():
-        rankings = load(results_dir, RANKINGS, dataset=dataset, table_fingerprint=table.fingerprint)
-        for what, figure in one_shot_figures(table, group, rankings).items():
-            figures[f"{dataset}-{what}"] = figure
+        rankings = load(results_dir, RANKINGS, dataset=dataset, table_fingerprint=report.table.fingerprint)
+        figures |= {f"{dataset}-{what}": figure for what, figure in one_shot_figures(group, rankings).items()}
     return figures
 
 
@@ -89,11 +78,11 @@ def main(results: Path = Path("results"), out: Path = Path("plots/figures"), tab
     """
     try:
         load_plugins()
-        files = draw(results, out, () if table is None else (table,))
+        files = draw(results, out, table)
     except (ImportError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    print("\n".join(str(path) for path in files))
+    print(*files, sep="\n")
 
 
 if __name__ == "__main__":

@@ -17,21 +17,13 @@ RASTER_DPI = 96
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> list[Path]:
-    """Save a figure as PNG and PDF.
-
-    Args:
-        figure: the figure.
-        path: the file's path without an extension; its folder is made.
-
-    Returns:
-        The two files.
-    """
+    """Save a figure as PNG and PDF under a path without an extension, whose folder is made; return the two files."""
     metadata = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
-    files = {kind: Path(f"{os.fspath(path)}.{kind}") for kind in metadata}
-    for kind, file in files.items():
+    files = [Path(f"{os.fspath(path)}.{kind}") for kind in metadata]
+    for file, kind in zip(files, metadata, strict=True):
         with whole_file(file) as whole:
             figure.savefig(whole, format=kind, metadata=metadata[kind])
-    return list(files.values())
+    return files
 
 
 def picture(figure: Figure) -> Picture:

@@ -14,15 +14,7 @@ PARAMETER_FREE = ("none", "skip_connect")
 
 
 def operation_counts(cells: Sequence[Architecture], operations: Sequence[str] = OPERATIONS) -> IntArray:
-    """Count each operation in each cell.
-
-    Args:
-        cells: architectures; each decision is the number of an operation.
-        operations: the choices of every decision.
-
-    Returns:
-        [cell, operation]; a row sums to the number of edges.
-    """
+    """Number of edges with each operation [cell, operation]; each decision of a cell is the number of an operation."""
     counts: IntArray = (np.asarray(cells)[:, :, None] == np.arange(len(operations))).sum(axis=1)
     return counts
 

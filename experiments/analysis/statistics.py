@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -25,15 +26,7 @@ MIN_RUNS = 5
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean and spread of one value per run.
-
-    Attributes:
-        runs: number of runs.
-        mean: their mean.
-        std: their standard deviation; NaN where it is not defined.
-        low: lower end of the 95 % interval of the mean; NaN for fewer than `MIN_RUNS` runs.
-        high: upper end.
-    """
+    """Mean and standard deviation over runs, and the ends of the mean's 95 % interval; NaN where there are too few runs."""
 
     runs: int
     mean: float
@@ -53,7 +46,7 @@ def summarize(values: npt.ArrayLike, ddof: int = 1) -> Summary:
 
 @dataclass(frozen=True, eq=False)
 class Distribution:
-    """Values of several runs with their mean and its 95 % bootstrap interval, e.g. curves over time.
+    """Values of several runs, e.g. curves over time, with their mean and its 95 % bootstrap interval.
 
     Attributes:
         values: [run, ...].
@@ -69,7 +62,7 @@ class Distribution:
     def of(cls, values: npt.ArrayLike) -> Distribution:
         """Compute mean and interval of values [run, ...]."""
         array = np.asarray(values, dtype=np.float64)
-        mean = np.asarray(array.mean(axis=0))  # [...]
+        mean = np.asarray(array.mean(axis=0))
         if len(array) < MIN_RUNS:
             return cls(array, mean, None)
         interval = np.full((2, *mean.shape), np.nan)
@@ -84,31 +77,28 @@ class Distribution:
 
 
 def bootstrap_mean_interval(
-    values: npt.ArrayLike, axis: int = 0, seed: int = 0, level: float = 0.95, resamples: int = 2000
+    values: npt.ArrayLike, level: float = 0.95, resamples: int = 2000, seed: int = 0
 ) -> tuple[FloatArray, FloatArray]:
-    """Compute the percentile bootstrap interval of the mean over one axis.
+    """Compute the percentile bootstrap interval of the mean over runs (Efron & Tibshirani, 1993, section 13.3).
 
     Whole runs are resampled, the same for all other entries, so that a curve stays a curve.
 
     Args:
-        values: [..., run, ...], the runs along `axis`.
-        axis: the axis of the runs.
-        seed: of the resampling.
+        values: [run, ...].
         level: coverage.
         resamples: number of bootstrap samples.
+        seed: of the resampling.
 
     Returns:
-        Lower and upper end, the shape of `values` without `axis`; NaN where any run is NaN.
-
-    Source: Efron & Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3.
+        Lower and upper end [...]; NaN where any run is NaN.
     """
-    runs_first = np.moveaxis(np.asarray(values, dtype=np.float64), axis, 0)
-    runs, shape = runs_first.shape[0], runs_first.shape[1:]
-    flat, counts = runs_first.reshape(runs, -1), _resampled(runs, resamples, seed)
+    array = np.asarray(values, dtype=np.float64)
+    runs = len(array)
+    flat, counts = array.reshape(runs, -1), _resampled(runs, resamples, seed)
     some = max(1, 4_000_000 // runs)  # resamples at a time, to bound memory
     means = np.concatenate([counts[at : at + some] / runs @ flat for at in range(0, resamples, some)])  # [resample, entry]
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return low.reshape(shape), high.reshape(shape)
+    return low.reshape(array.shape[1:]), high.reshape(array.shape[1:])
 
 
 @lru_cache(maxsize=4)
@@ -132,10 +122,7 @@ def interquartile_mean(values: npt.ArrayLike) -> float:
 
 
 def standard_errors_apart(mean: float, std: float, runs: int, other_mean: float, other_std: float, other_runs: int) -> float:
-    """Difference of two means in units of its standard error; positive where the first is larger.
-
-    NaN where both spreads are zero or unknown.
-    """
+    """Difference of two means in units of its standard error; NaN where both spreads are zero or unknown."""
     error = float(np.hypot(std / np.sqrt(runs), other_std / np.sqrt(other_runs)))
     return (mean - other_mean) / error if error > 0 else float("nan")
 
@@ -145,11 +132,9 @@ def standard_errors_apart(mean: float, std: float, runs: int, other_mean: float,
 
 @dataclass(frozen=True)
 class Comparison:
-    """An unpaired comparison of two samples.
+    """An unpaired comparison of two samples, named by their labels.
 
     Attributes:
-        first: label of the first sample.
-        second: label of the second.
         improvement: probability that a random run of the first is better than one of the second, ties counted half
             (Vargha & Delaney's A12).
         p: two-sided p-value of the Mann-Whitney U test after Holm's correction; NaN where a sample has fewer than
@@ -163,20 +148,14 @@ class Comparison:
 
 
 def compare_all(samples: Sequence[tuple[str, npt.ArrayLike]]) -> list[Comparison]:
-    """Compare every pair of samples; Holm's correction is over all pairs that are tested.
-
-    Args:
-        samples: label and values [run] of each.
-    """
-    arrays = [(label, np.asarray(values, dtype=np.float64)) for label, values in samples]
-    pairs = [(first, second) for i, first in enumerate(arrays) for second in arrays[i + 1 :]]
-    results = [mann_whitney(a, b) for (_, a), (_, b) in pairs]
+    """Compare every pair of samples (label, values [run]); Holm's correction is over all pairs that are tested."""
+    pairs = list(combinations(((label, np.asarray(values, dtype=np.float64)) for label, values in samples), 2))
+    improvements, p = np.array([mann_whitney(a, b) for (_, a), (_, b) in pairs]).reshape(-1, 2).T
     tested = np.array([min(len(a), len(b)) >= MIN_RUNS for (_, a), (_, b) in pairs], dtype=bool)
-    p = np.full(len(pairs), np.nan)
-    p[tested] = holm(np.array([result[1] for result in results])[tested])
+    p[tested], p[~tested] = holm(p[tested]), np.nan
     return [
-        Comparison(first, second, improvement, float(corrected))
-        for ((first, _), (second, _)), (improvement, _), corrected in zip(pairs, results, p, strict=True)
+        Comparison(first, second, float(improvement), float(corrected))
+        for ((first, _), (second, _)), improvement, corrected in zip(pairs, improvements, p, strict=True)
     ]
 
 
@@ -205,11 +184,9 @@ def holm(p_values: npt.ArrayLike) -> FloatArray:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Average ranks of several samples, best first (Demšar, JMLR 7, 2006, section 3.2.2).
+    """Labels of several samples and their average ranks (1 is best), best first (Demšar, JMLR 7, 2006, section 3.2.2).
 
     Attributes:
-        labels: of the samples.
-        ranks: their average ranks; 1 is best.
         blocks: number of rankings averaged.
         p: p-value of Friedman's test that all samples are alike; NaN for fewer than three samples.
         critical_distance: average ranks that differ by more differ significantly (Nemenyi's test).
@@ -231,12 +208,11 @@ class Ranking:
         return series
 
 
-def rank_all(samples: Sequence[tuple[str, npt.ArrayLike]], level: float = 0.05) -> Ranking:
-    """Rank samples against each other in blocks: the i-th runs of all of them are the i-th block. Ties share their mean rank.
+def rank_all(samples: Sequence[tuple[str, npt.ArrayLike]]) -> Ranking:
+    """Rank samples (label, values [run], larger is better); differences are significant at the level of 5 %.
 
-    Args:
-        samples: label and values [run] of each; larger is better. Runs beyond the smallest sample's number are left out.
-        level: of significance.
+    The i-th runs of all samples are the i-th block; runs beyond the smallest sample's number are left out. Ties share their
+    mean rank.
 
     Raises:
         ValueError: there are fewer than two samples, or one has fewer than `MIN_RUNS` runs.
@@ -251,18 +227,15 @@ def rank_all(samples: Sequence[tuple[str, npt.ArrayLike]], level: float = 0.05) 
     ranks = rankdata(-values, axis=1).mean(axis=0)
     order = np.argsort(ranks, kind="stable")
     count = len(arrays)
-    if count < 3:
-        p = float("nan")
-    elif (np.ptp(values, axis=1) == 0).all():
-        p = 1.0
-    else:
-        p = float(friedmanchisquare(*values.T).pvalue)
-    quantile = float(studentized_range.ppf(1 - level, count, np.inf)) / np.sqrt(2)
+    p = float("nan")
+    if count > 2:
+        p = 1.0 if (np.ptp(values, axis=1) == 0).all() else float(friedmanchisquare(*values.T).pvalue)
+    quantile = float(studentized_range.ppf(0.95, count, np.inf)) / np.sqrt(2)
     return Ranking(
-        labels=tuple(samples[i][0] for i in order),
-        ranks=tuple(float(ranks[i]) for i in order),
-        blocks=blocks,
-        p=p,
+        tuple(samples[i][0] for i in order),
+        tuple(ranks[order].tolist()),
+        blocks,
+        p,
         critical_distance=float(quantile * np.sqrt(count * (count + 1) / (6 * blocks))),
     )
 
@@ -281,32 +254,22 @@ def rank_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> tuple[float
 
 
 def rank_correlations(accuracies: FloatArray) -> FloatArray:
-    """Spearman's rho below the diagonal, Kendall's tau-b above it, NaN on it.
+    """Spearman's rho below the diagonal, Kendall's tau-b above it, NaN on it [measurement, measurement].
 
     Args:
         accuracies: [measurement, architecture]; a pair is compared over the architectures that both have measured.
-
-    Returns:
-        [measurement, measurement]; NaN where fewer than two architectures are shared or all of them tie.
     """
     correlations = np.full((len(accuracies),) * 2, np.nan)
-    for row in range(len(accuracies)):
-        for column in range(row):
-            shared = ~np.isnan(accuracies[[row, column]]).any(axis=0)
-            pair = accuracies[row, shared], accuracies[column, shared]
-            correlations[column, row], correlations[row, column] = rank_correlation(*pair)
+    for above, below in combinations(range(len(accuracies)), 2):
+        pair = accuracies[[below, above]]
+        correlations[above, below], correlations[below, above] = rank_correlation(*pair[:, ~np.isnan(pair).any(axis=0)])
     return correlations
 
 
 def pareto_front(cost: npt.NDArray[np.floating[Any]], accuracy: FloatArray) -> IntArray:
-    """Indices of the architectures that no other one dominates: as cheap and better, or as good and cheaper.
+    """Indices, by rising cost, of the architectures that no other one dominates: as cheap and better, or as good and cheaper.
 
-    Args:
-        cost: [architecture], lower is better; NaN counts as not measured.
-        accuracy: [architecture], higher is better; NaN counts as not measured.
-
-    Returns:
-        Indices by rising cost. Of architectures equal in both, the one with the lowest index.
+    Cost and accuracy [architecture] are NaN where not measured. Of architectures equal in both, the lowest index counts.
     """
     measured = np.flatnonzero(~np.isnan(cost) & ~np.isnan(accuracy))
     order = measured[np.lexsort((-accuracy[measured], cost[measured]))]  # a stable sort: the lowest index first on ties

@@ -58,61 +58,34 @@ def _incumbent_steps(accuracy: FloatArray, fidelity: IntArray, lengths: IntArray
 
 
 def values_of_incumbents(experiment: AnyExperiment, values_by_architecture: npt.ArrayLike) -> FloatArray:
-    """Value of the incumbent after each entry [entry]; NaN where there is none.
-
-    Args:
-        experiment: the runs.
-        values_by_architecture: [architecture], e.g. full-training test accuracy.
-    """
+    """Value of the incumbent after each entry [entry], looked up in values [architecture]; NaN where there is none."""
     steps, values = incumbent_steps(experiment), np.asarray(values_by_architecture, dtype=np.float64)
     return np.where(steps < 0, np.nan, values[experiment.architecture[steps]])
 
 
-def at_times(experiment: AnyExperiment, times: npt.ArrayLike) -> IntArray:
-    """Position of the last entry that had ended at each time: a right-continuous step function.
-
-    Args:
-        experiment: the runs.
-        times: [time], seconds of the experiment's clock.
+def anytime(experiment: AnyExperiment, times: npt.ArrayLike, values_by_architecture: npt.ArrayLike) -> FloatArray:
+    """Value of each run's incumbent at each time, seconds of the experiment's clock: a right-continuous step function.
 
     Returns:
-        [run, time]; -1 before a run's first entry has ended and after its last one (nothing is extrapolated; a run that
-        ended by its budget has a last evaluation at the budget or later).
+        [run, time]; NaN before a run's first successful evaluation has ended and after its last one has: nothing is extrapolated.
+        (A run that ended by its budget has a last evaluation at the budget or later.)
     """
     grid, clock = np.asarray(times, dtype=np.float64), experiment.clock
-    positions = np.empty((len(experiment.seeds), len(grid)), dtype=np.int64)
-    for row, (start, stop) in zip(positions, pairwise(experiment.offsets), strict=True):
+    of_incumbent = values_of_incumbents(experiment, values_by_architecture)  # [entry]
+    curves = np.full((len(experiment.seeds), len(grid)), np.nan)
+    for curve, (start, stop) in zip(curves, pairwise(experiment.offsets), strict=True):
         seconds = clock[start:stop]
         ended = np.searchsorted(seconds, grid, side="right")
         known = (ended > 0) & (grid <= seconds[-1:].max(initial=-np.inf))
-        row[:] = np.where(known, start + ended - 1, -1)
-    return positions
-
-
-def anytime(experiment: AnyExperiment, times: npt.ArrayLike, values_by_architecture: npt.ArrayLike) -> FloatArray:
-    """Value of each run's incumbent at each time.
-
-    Args:
-        experiment: the runs.
-        times: [time], seconds of the experiment's clock.
-        values_by_architecture: [architecture], e.g. full-training test accuracy.
-
-    Returns:
-        [run, time]; NaN where `at_times` has no entry, or the entry no incumbent.
-    """
-    of_incumbent = values_of_incumbents(experiment, values_by_architecture)  # [entry]
-    positions = at_times(experiment, times)
-    return np.where(positions >= 0, of_incumbent[positions], np.nan)
+        curve[known] = of_incumbent[start + ended[known] - 1]
+    return curves
 
 
 def final_architectures(experiment: AnyExperiment) -> IntArray:
-    """Architecture that each run chose: its incumbent at the budget, that of the last entry that had ended by then.
+    """Architecture that each run chose [run], official index: its incumbent after the last entry that had ended by the budget.
 
     A run that ended before its budget (by `max_queries`, or because its search was finished) chose its last incumbent. So did
     a one-shot run, which has no budget: it is the architecture derived after the last epoch.
-
-    Returns:
-        [run], official indices.
 
     Raises:
         ValueError: no successful evaluation of a run had ended by its budget.
@@ -132,17 +105,12 @@ def final_architectures(experiment: AnyExperiment) -> IntArray:
 
 
 def final_values(experiment: AnyExperiment, values_by_architecture: npt.ArrayLike, readout: Readout = "step") -> FloatArray:
-    """Value of the architecture that each run chose.
+    """Value of the architecture that each run chose [run], looked up in values [architecture].
 
     Args:
-        experiment: the runs.
-        values_by_architecture: [architecture].
         readout: "step": value of `final_architectures`. "reference": as in the table of the NATS-Bench paper, for black-box
             runs the line through the incumbents' values at the two recorded times nearest to the budget, taken at the
             budget; it may look past the budget and lie outside both values.
-
-    Returns:
-        [run]
 
     Raises:
         ValueError: unknown readout, or as for `final_architectures`.
@@ -170,16 +138,10 @@ def by_epoch(experiment: AnyExperiment) -> IntArray:
     return experiment.architecture.reshape(len(experiment.seeds), -1).astype(np.int64)
 
 
-# -- time to a target --------------------------------------------------------------------------------------------------------
-
-
 def first_reaching(curves: npt.ArrayLike, times: npt.ArrayLike, target: float) -> float:
-    """First time at which the median over runs is at least a target; infinite if it never is.
+    """First time [time, ascending] at which the median over runs is at least a target; infinite if it never is.
 
-    Args:
-        curves: [run, time], as from `anytime`; NaN, where a run has no value yet, is below any target.
-        times: [time], ascending.
-        target: the value to reach.
+    In the curves [run, time], NaN (a run has no value yet) is below any target.
     """
     shown = np.asarray(curves, dtype=np.float64)
     median = np.median(np.where(np.isnan(shown), -np.inf, shown), axis=0)
@@ -190,14 +152,8 @@ def first_reaching(curves: npt.ArrayLike, times: npt.ArrayLike, target: float) -
 def seconds_to_reach(experiment: AnyExperiment, values_by_architecture: npt.ArrayLike, target: float) -> float:
     """First time at which the median over runs of the value of their incumbents is at least a target.
 
-    Args:
-        experiment: the runs.
-        values_by_architecture: [architecture].
-        target: the value to reach.
-
-    Returns:
-        Simulated seconds of black-box runs, where a run that has ended keeps its incumbent; for one-shot runs wall seconds up
-        to the end of an epoch, mean over runs. Infinite if the target is never reached, within the budget.
+    Simulated seconds of black-box runs, where a run that has ended keeps its incumbent; for one-shot runs wall seconds up to
+    the end of an epoch, mean over runs. Infinite if the target is never reached within the budget.
     """
     of_incumbent = values_of_incumbents(experiment, values_by_architecture)  # [entry]
     clock = experiment.clock

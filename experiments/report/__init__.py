@@ -6,13 +6,6 @@ from experiments.report.rankings import correlations, ranking_table
 from experiments.report.text import FORMATS
 
 __all__ = [
-    "FORMATS",
-    "DatasetReport",
-    "Report",
-    "Row",
-    "correlations",
-    "full_training_accuracy",
-    "make_report",
-    "ranking_table",
+    "FORMATS", "DatasetReport", "Report", "Row", "correlations", "full_training_accuracy", "make_report", "ranking_table",
     "tables_of",
-]
+]  # fmt: skip

@@ -7,8 +7,9 @@ NAS, UAI 2019, arXiv 1902.07638 [R]; Dong & Yang, NAS-Bench-201, ICLR 2020, arXi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +18,7 @@ from experiments.report.numbers import Report, Row
 from experiments.store import AnyExperiment
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """One line of the checklist.
 
     Attributes:
@@ -42,23 +42,10 @@ class Evidence:
         self.one_shot = [row for row in self.rows if not row.experiment.kind.simulated]
 
 
-@dataclass(frozen=True)
-class Practice:
-    """A best practice.
-
-    Attributes:
-        title: the practice and its sources.
-        check: whether the runs follow it (None: every run of this project does), and what they did.
-    """
-
-    title: str
-    check: Callable[[Evidence], tuple[bool | None, str]]
-
-
 def checklist(reports: Sequence[Report]) -> list[Item]:
     """Check all practices on the experiments of some reports."""
     evidence = Evidence(reports)
-    return [Item(practice.title, *practice.check(evidence)) for practice in PRACTICES]
+    return [Item(practice, *check(evidence)) for practice, check in PRACTICES.items()]
 
 
 def _several_seeds(evidence: Evidence) -> tuple[bool, str]:
@@ -71,9 +58,9 @@ def _several_seeds(evidence: Evidence) -> tuple[bool, str]:
 
 
 def _same_budget(evidence: Evidence) -> tuple[bool, str]:
-    budgets: dict[tuple[str, str, str], set[float]] = {}
+    budgets: defaultdict[tuple[str, str, str], set[float]] = defaultdict(set)
     for experiment in evidence.black_box:
-        budgets.setdefault((experiment.space, experiment.dataset, experiment.table_title), set()).add(experiment.budget)
+        budgets[experiment.space, experiment.dataset, experiment.table_title].add(experiment.budget)
     texts = [
         f"{space}, {dataset}: {' or '.join(f'{budget:,.0f}' for budget in sorted(found))} simulated seconds"
         for (space, dataset, _), found in budgets.items()
@@ -95,28 +82,20 @@ def _validation_only(evidence: Evidence) -> tuple[bool, str]:
 
 
 def _two_schedules(evidence: Evidence) -> tuple[None, str]:
-    schedules = {
-        f"{dataset.dataset}: searched at {dataset.table.search_schedule}, reported at {dataset.table.report_schedule} epochs"
-        for dataset in evidence.datasets
-    }
-    return None, "; ".join(sorted(schedules))
+    schedules = {(of.dataset, of.table.search_schedule, of.table.report_schedule) for of in evidence.datasets}
+    return None, "; ".join(f"{name}: searched at {short}, reported at {long} epochs" for name, short, long in sorted(schedules))
 
 
 def _random_search(evidence: Evidence) -> tuple[bool, str]:
     present = [any(row.experiment.algorithm == "random" for row in dataset.rows) for dataset in evidence.datasets]
-    return all(present), (f"random search on {sum(present)} of {len(present)} datasets; the space's mean is a row of every table")
+    return all(present), f"random search on {sum(present)} of {len(present)} datasets; the space's mean is a row of every table"
 
 
 def _hyperparameters(evidence: Evidence) -> tuple[bool, str]:
-    changed = {
-        row.label
-        for dataset in evidence.datasets
-        for row in dataset.rows
-        if row.experiment.deviations(dataset.table.search_schedule)
-    }
+    changed = [row for of in evidence.datasets for row in of.rows if row.experiment.deviations(of.table.search_schedule)]
     text = "defaults, which are the sources' and are listed in docs/algorithms"
     if changed:
-        text += f", except: {', '.join(sorted(changed))}"
+        text += f", except: {_names(changed)}"
     if any(row.experiment.dataset == "digits" for row in evidence.one_shot):
         text += "; one-shot searches on digits have shorter schedules, chosen on other seeds (docs/weight-sharing.md)"
     return not changed, text
@@ -133,7 +112,7 @@ def _looked_up(evidence: Evidence) -> tuple[None, str]:
 
 
 def _cost(evidence: Evidence) -> tuple[None, str]:
-    return None, (f"simulated seconds for {len(evidence.black_box)} rows, measured wall seconds for {len(evidence.one_shot)}")
+    return None, f"simulated seconds for {len(evidence.black_box)} rows, measured wall seconds for {len(evidence.one_shot)}"
 
 
 def _same_machine(evidence: Evidence) -> tuple[bool, str]:
@@ -149,21 +128,21 @@ def _released(evidence: Evidence) -> tuple[bool, str]:
     )
 
 
-PRACTICES = (
-    Practice("Several runs with different seeds, and their number reported [L, N]", _several_seeds),
-    Practice("The same budget for all methods that are compared [L, Y]", _same_budget),
-    Practice("No evaluation begins after the budget is spent", _budget_kept),
-    Practice("Chosen by validation accuracy, test accuracy looked up once at the end [L]", _validation_only),
-    Practice("Schedule of the search distinguished from that of the report [L]", _two_schedules),
-    Practice("Compared with random search and with the mean architecture [Y, R]", _random_search),
-    Practice("Hyperparameters stated, none tuned on the reported runs [L]", _hyperparameters),
-    Practice("No regularisation for a particular operation [N]", _no_special_regularisation),
-    Practice("Accuracies looked up in the table, not trained anew with other settings [N]", _looked_up),
-    Practice("Cost reported, simulated and measured time separately [L]", _cost),
-    Practice("The same hardware and software for what is compared by time [L]", _same_machine),
-    Practice("Code and seeds released [L]", _released),
-)
-"""The checklist, in its order on the page."""
+PRACTICES: Mapping[str, Callable[[Evidence], tuple[bool | None, str]]] = {
+    "Several runs with different seeds, and their number reported [L, N]": _several_seeds,
+    "The same budget for all methods that are compared [L, Y]": _same_budget,
+    "No evaluation begins after the budget is spent": _budget_kept,
+    "Chosen by validation accuracy, test accuracy looked up once at the end [L]": _validation_only,
+    "Schedule of the search distinguished from that of the report [L]": _two_schedules,
+    "Compared with random search and with the mean architecture [Y, R]": _random_search,
+    "Hyperparameters stated, none tuned on the reported runs [L]": _hyperparameters,
+    "No regularisation for a particular operation [N]": _no_special_regularisation,
+    "Accuracies looked up in the table, not trained anew with other settings [N]": _looked_up,
+    "Cost reported, simulated and measured time separately [L]": _cost,
+    "The same hardware and software for what is compared by time [L]": _same_machine,
+    "Code and seeds released [L]": _released,
+}
+"""The checks of all practices, in their order on the page: whether the runs follow it, as in `Item`, and what they did."""
 
 
 def _names(rows: Iterable[Row]) -> str:

@@ -19,21 +19,12 @@ from experiments.report import published
 from experiments.report.numbers import NAN, DatasetReport, Row
 
 Value = float | str
+Measure = Callable[[DatasetReport, Row], Value]
 
 
-def two_decimals(value: float) -> str:
-    """Format a percentage or a difference of percentages."""
-    return f"{value:.2f}"
-
-
-def signed(value: float) -> str:
-    """Format a relative change, percent."""
-    return f"{value:+.2f}"
-
-
-def whole(value: float) -> str:
-    """Format seconds."""
-    return f"{value:,.0f}"
+def text_of(value: Value, form: str) -> str:
+    """Text of a value; of a number in the form of a format specification, empty for NaN."""
+    return value if isinstance(value, str) else "" if np.isnan(value) else f"{value:{form}}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,40 +34,46 @@ class Column:
     Attributes:
         name: registry name, and header in CSV.
         value: of a row; a number that is NaN leaves the field empty.
+        shown: the value in the text table, where it is not that of CSV.
         title: header in the text tables, with the unit; empty for a column of CSV only.
         table: the text table that has it: accuracies, or merits and costs.
-        format: text of a number in the text tables.
+        format: format specification of a number in the text tables.
         optimum: value in the row of the best architecture of the space.
         mean: value in the row of the space mean.
         note: explanation below the text table.
-        csv: whether CSV has it; a text of several numbers is in the text tables only.
+        csv: whether CSV has it.
     """
 
     name: str
-    value: Callable[[DatasetReport, Row], Value]
+    value: Measure
+    shown: Measure | None = None
     title: str = ""
     table: Literal["accuracies", "merits"] = "merits"
-    format: Callable[[float], str] = two_decimals
+    format: str = ".2f"
     optimum: Callable[[DatasetReport], Value] = lambda dataset: ""
     mean: Callable[[DatasetReport], Value] = lambda dataset: ""
     note: str = ""
     csv: bool = True
 
-    def text(self, value: Value) -> str:
-        """A value in a text table."""
-        return value if isinstance(value, str) else "" if np.isnan(value) else self.format(value)
+    def texts(self, dataset: DatasetReport) -> list[str]:
+        """The fields of a text table: one for each row, then the optimum and the space mean."""
+        values = [(self.shown or self.value)(dataset, row) for row in dataset.rows]
+        values += [self.optimum(dataset), self.mean(dataset)]
+        return [text_of(value, self.format) for value in values]
 
 
 COLUMNS: Registry[Column] = Registry("report column")
 """All columns, in their order from left to right."""
 
 
-def _add(*columns: Column) -> None:
-    for column in columns:
-        COLUMNS.register(column)
+def _setting(name: str) -> Measure:
+    """Value of a field of the condition; empty for kinds of runs without it."""
 
+    def value(_: DatasetReport, row: Row) -> Value:
+        found = getattr(row.experiment, name) if name in row.experiment.kind.fields else None
+        return "" if found is None else str(found)
 
-# -- text table of accuracies ------------------------------------------------------------------------------------------------
+    return value
 
 
 def spread(summary: Summary) -> str:
@@ -84,101 +81,73 @@ def spread(summary: Summary) -> str:
     return f"{summary.mean:.2f}" if np.isnan(summary.std) else f"{summary.mean:.2f} ± {summary.std:.2f}"
 
 
-def _interval(row: Row) -> str:
+def _interval(_: DatasetReport, row: Row) -> str:
     return f"{row.test.low:.2f} to {row.test.high:.2f}" if row.test.runs >= MIN_RUNS else f"n < {MIN_RUNS}"
 
 
-def _beside_published(row: Row, which: int) -> str:
+def _published(which: int, note: str = "") -> Column:
     """Published mean ± standard deviation of validation (0) or test (1), and ours minus theirs in standard errors."""
-    if row.published is None:
-        return ""
-    mean, std = row.published[0][2 * which : 2 * which + 2]
-    apart = row.standard_errors()[which]
-    return f"{mean:.2f} ± {std:.2f} ({'-' if np.isnan(apart) else f'{apart:+.1f}'})"
 
+    def value(_: DatasetReport, row: Row) -> str:
+        if row.published is None:
+            return ""
+        mean, std = row.published[0][2 * which : 2 * which + 2]
+        apart = row.standard_errors()[which]
+        return f"{mean:.2f} ± {std:.2f} ({'-' if np.isnan(apart) else f'{apart:+.1f}'})"
 
-def _published_optimum(dataset: DatasetReport, which: int) -> Value:
-    return published.OPTIMUM.get((dataset.table.space.name, dataset.dataset), (NAN, NAN))[which]
-
-
-_PUBLISHED_NOTE = (
-    f"Published: {published.SOURCE}, with ours minus theirs in standard errors of the difference. "
-    "Its BOHB row is bohb-reference; bohb is the corrected algorithm and has no published row."
-)
-
-_add(
-    Column(name="n", title="n", table="accuracies", csv=False, value=lambda _, row: str(row.test.runs)),
-    Column(
-        name="valid",
-        title="valid",
+    return Column(
+        name=f"published {('valid', 'test')[which]}",
+        title="published (Δ/s.e.)",
         table="accuracies",
         csv=False,
-        value=lambda _, row: spread(row.valid),
+        value=value,
+        optimum=lambda dataset: published.OPTIMUM.get((dataset.table.space.name, dataset.dataset), (NAN, NAN))[which],
+        note=note,
+    )
+
+
+_ACCURACIES = (
+    *(Column(name=name, value=_setting(name)) for name in ("space", "dataset", "algorithm")),
+    Column(name="seeds", title="n", table="accuracies", value=lambda _, row: str(row.test.runs)),
+    Column(
+        name="valid_mean",
+        title="valid",
+        table="accuracies",
+        value=lambda _, row: row.valid.mean,
+        shown=lambda _, row: spread(row.valid),
         optimum=lambda dataset: dataset.optimum[0],
         mean=lambda dataset: dataset.average[0],
     ),
-    Column(
-        name="published valid",
-        title="published (Δ/s.e.)",
-        table="accuracies",
-        csv=False,
-        value=lambda _, row: _beside_published(row, 0),
-        optimum=lambda dataset: _published_optimum(dataset, 0),
-        note=_PUBLISHED_NOTE,
+    Column(name="valid_std", value=lambda _, row: row.valid.std),
+    _published(
+        0,
+        note=f"Published: {published.SOURCE}, with ours minus theirs in standard errors of the difference. "
+        "Its BOHB row is bohb-reference; bohb is the corrected algorithm and has no published row.",
     ),
     Column(
-        name="test",
+        name="test_mean",
         title="test",
         table="accuracies",
-        csv=False,
-        value=lambda _, row: spread(row.test),
+        value=lambda _, row: row.test.mean,
+        shown=lambda _, row: spread(row.test),
         optimum=lambda dataset: dataset.optimum[1],
         mean=lambda dataset: dataset.average[1],
     ),
-    Column(
-        name="interval",
-        title="95 % interval of the mean",
-        table="accuracies",
-        csv=False,
-        value=lambda _, row: _interval(row),
-        note="95 % interval: percentile bootstrap of the mean test accuracy.",
-    ),
-    Column(
-        name="published test",
-        title="published (Δ/s.e.)",
-        table="accuracies",
-        csv=False,
-        value=lambda _, row: _beside_published(row, 1),
-        optimum=lambda dataset: _published_optimum(dataset, 1),
-    ),
-)
-
-
-# -- CSV: what was run, and its accuracies -----------------------------------------------------------------------------------
-
-
-def _published(name: str) -> Callable[[DatasetReport, Row], Value]:
-    return lambda _, row: getattr(row.published[0], name) if row.published else NAN
-
-
-_add(
-    Column(name="space", value=lambda _, row: row.experiment.space),
-    Column(name="dataset", value=lambda _, row: row.experiment.dataset),
-    Column(name="algorithm", value=lambda _, row: row.experiment.algorithm),
-    Column(name="seeds", value=lambda _, row: str(row.test.runs)),
-    Column(name="valid_mean", value=lambda _, row: row.valid.mean),
-    Column(name="valid_std", value=lambda _, row: row.valid.std),
-    Column(name="test_mean", value=lambda _, row: row.test.mean),
     Column(name="test_std", value=lambda _, row: row.test.std),
     Column(name="valid_low", value=lambda _, row: row.valid.low),
     Column(name="valid_high", value=lambda _, row: row.valid.high),
-    Column(name="test_low", value=lambda _, row: row.test.low),
+    Column(
+        name="test_low",
+        title="95 % interval of the mean",
+        table="accuracies",
+        value=lambda _, row: row.test.low,
+        shown=_interval,
+        note="95 % interval: percentile bootstrap of the mean test accuracy.",
+    ),
     Column(name="test_high", value=lambda _, row: row.test.high),
+    _published(1),
     Column(name="test_iqm", value=lambda _, row: interquartile_mean(row.test_finals)),
 )
-
-
-# -- merits and costs --------------------------------------------------------------------------------------------------------
 
 
 def gain(dataset: DatasetReport, accuracy: float) -> float:
@@ -186,18 +155,21 @@ def gain(dataset: DatasetReport, accuracy: float) -> float:
     return 100 * (accuracy / dataset.average[1] - 1)
 
 
+def _published_number(name: str) -> Measure:
+    return lambda _, row: getattr(row.published[0], name) if row.published else NAN
+
+
 def _time_to_best(_: DatasetReport, row: Row) -> str:
     seconds, wall = row.seconds_to_best, "" if row.experiment.kind.simulated else " (wall time)"
-    return "never" if np.isinf(seconds) else whole(seconds) + wall
+    return "never" if np.isinf(seconds) else f"{seconds:,.0f}{wall}"
 
 
-def _seconds(row: Row, simulated: bool) -> float:
+def _seconds(simulated: bool) -> Measure:
     """Mean cost of a run by the clock of its kind; NaN by the other one."""
-    experiment = row.experiment
-    return float(experiment.spent_seconds.mean()) if experiment.kind.simulated == simulated else NAN
+    return lambda _, row: float(row.experiment.spent_seconds.mean()) if row.experiment.kind.simulated == simulated else NAN
 
 
-_add(
+_MERITS = (
     Column(
         name="test_regret",
         title="regret [points]",
@@ -217,7 +189,7 @@ _add(
         name="test_relative_improvement",
         title="gain over space mean [%]",
         value=lambda dataset, row: gain(dataset, row.test.mean),
-        format=signed,
+        format="+.2f",
         optimum=lambda dataset: gain(dataset, dataset.optimum[1]),
         mean=lambda dataset: 0.0,
         note="Gain over space mean: relative improvement of the mean test accuracy over the mean of the space, which is the "
@@ -229,12 +201,11 @@ _add(
         value=lambda _, row: row.rank,
         note="Average rank: among the black-box rows of the dataset; a block is one run of each; 1 is best.",
     ),
-    Column(name="seconds_to_best_median", value=lambda _, row: row.seconds_to_best),
     Column(
-        name="time to best median",
+        name="seconds_to_best_median",
         title="time to best median [s]",
-        csv=False,
-        value=_time_to_best,
+        value=lambda _, row: row.seconds_to_best,
+        shown=_time_to_best,
         note="Time to best median: first time at which the median over runs was at least the final median of the best row of "
         "the same kind.",
     ),
@@ -242,23 +213,21 @@ _add(
         name="mmacs",
         title="MMACs",
         value=lambda dataset, row: float(dataset.table.flops(dataset.dataset)[row.chosen].mean()),
-        format=lambda value: f"{value:.3g}",
+        format=".3g",
         note="MMACs: millions of multiply-accumulates of the chosen architecture on one image (FLOPs in NATS-Bench), mean over "
         "runs.",
     ),
-    *(Column(name=f"published_{name}", value=_published(name)) for name in published.Accuracy._fields),
+    *(Column(name=f"published_{name}", value=_published_number(name)) for name in published.Accuracy._fields),
     Column(name="valid_standard_errors", value=lambda _, row: row.standard_errors()[0]),
     Column(name="test_standard_errors", value=lambda _, row: row.standard_errors()[1]),
     Column(name="valid_optimum", value=lambda dataset, _: dataset.optimum[0]),
     Column(name="test_optimum", value=lambda dataset, _: dataset.optimum[1]),
-    Column(
-        name="simulated_seconds", title="simulated time [s]", value=lambda _, row: _seconds(row, simulated=True), format=whole
-    ),
+    Column(name="simulated_seconds", title="simulated time [s]", value=_seconds(simulated=True), format=",.0f"),
     Column(
         name="wall_seconds",
         title="wall time [s]",
-        value=lambda _, row: _seconds(row, simulated=False),
-        format=whole,
+        value=_seconds(simulated=False),
+        format=",.0f",
         note="The cost of one-shot searches is measured wall time of training the supernet and deriving; the simulated time of "
         "black-box searches is the training time of all candidates. The two cannot be compared.",
     ),
@@ -266,25 +235,15 @@ _add(
 )
 
 
-# -- CSV: settings and provenance --------------------------------------------------------------------------------------------
-
-
-def _setting(name: str) -> Callable[[DatasetReport, Row], Value]:
-    """Column of a field of the condition; empty for kinds of runs without it."""
-
-    def value(_: DatasetReport, row: Row) -> Value:
-        found = getattr(row.experiment, name) if name in row.experiment.kind.fields else None
-        return "" if found is None else str(found)
-
-    return value
-
-
 _SETTINGS = (
     *("schedule", "budget", "charge", "repeats", "noise", "max_queries", "hyperparameters", "incumbent_rule"),
     *("execution", "setting", "table_title", "table_notice", "table_fingerprint"),
 )
 
-_add(
+for _column in (
+    *_ACCURACIES,
+    *_MERITS,
     Column(name="protocol", value=lambda dataset, _: dataset.readout),
     *(Column(name=name, value=_setting(name)) for name in _SETTINGS),
-)
+):
+    COLUMNS.register(_column)

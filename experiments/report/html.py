@@ -8,15 +8,16 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmark_api.jobs.files import whole_file
 from experiments.report.checklist import Item, checklist
 from experiments.report.numbers import Report, Row
-from experiments.report.text import TextTable, text_tables
+from experiments.report.text import text_tables
 
 _STYLE = """
 :root { color-scheme: light; --line: #d9d9d9; --muted: #5c5c5c; --accent: #0072b2; }
@@ -36,25 +37,19 @@ caption { text-align: left; font-weight: 600; padding: .3rem 0; }
 th, td { text-align: left; padding: .22rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
 thead th { border-bottom: 2px solid #888; }
 tbody tr:hover { background: #f5f8fb; }
-.short td, .short th { white-space: nowrap; }
+.short td { white-space: nowrap; }
 .note { color: var(--muted); font-size: .85rem; }
 figure { margin: 1.2rem 0; }
 figure img { display: block; width: 100%; height: auto; }
 .yes { color: #00704f; font-weight: 600; } .no { color: #b33d00; font-weight: 600; } .same { color: var(--muted); }
 @media (max-width: 40rem) { body { padding: .6rem; font-size: .95rem; } h1 { font-size: 1.35rem; } }
 @media print { nav { display: none; } body { max-width: none; font-size: 9pt; } figure, tr, h2, h3 { break-inside: avoid; }
-               .wide { overflow: visible; } .short td, .short th { white-space: normal; } table { font-size: 7pt; } }
+               .wide { overflow: visible; } .short td { white-space: normal; } table { font-size: 7pt; } }
 """
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A figure for the page.
-
-    Attributes:
-        svg: the file.
-        width: CSS pixels.
-    """
+class Picture(NamedTuple):
+    """A figure for the page: the SVG file and its width in CSS pixels."""
 
     svg: bytes
     width: int
@@ -72,41 +67,43 @@ def write_page(path: str | os.PathLike[str], reports: Sequence[Report], pictures
 
 
 def _document(reports: Sequence[Report], pictures: Pictures) -> Iterator[str]:
-    sections = {f"table-{number}": report.table.title for number, report in enumerate(reports, start=1)}
-    sections |= {"checklist": "Checklist", "settings": "Settings", "environment": "Environment", "provenance": "Provenance"}
+    rows = [row for report in reports for row in report.rows]
+    sections = [
+        *((f"table-{number}", report.table.title, _report(report, pictures)) for number, report in enumerate(reports, start=1)),
+        ("checklist", "Checklist", _checklist(checklist(reports))),
+        ("settings", "Settings", _settings(rows)),
+        ("environment", "Environment", _environment(rows)),
+        ("provenance", "Provenance", _provenance(reports)),
+    ]
     yield "<!doctype html>"
     yield '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
     yield f"<title>NAS zoo: report</title><style>{_STYLE}</style></head><body>"
     yield "<header><h1>Neural architecture search, compared</h1>"
-    links = "".join(f'<li><a href="#{anchor}">{escape(title)}</a></li>' for anchor, title in sections.items())
+    links = "".join(f'<li><a href="#{anchor}">{escape(title)}</a></li>' for anchor, title, _ in sections)
     yield f"<nav><ul>{links}</ul></nav></header><main>"
-    for number, report in enumerate(reports, start=1):
-        yield from _report(f"table-{number}", report, pictures.get(report.table.fingerprint, {}))
-    rows = [row for report in reports for row in report.rows]
-    yield from _checklist(checklist(reports))
-    yield from _settings(rows)
-    yield from _environment(rows)
-    yield from _provenance(reports)
+    for anchor, _, content in sections:
+        yield f'<section id="{anchor}">'
+        yield from content
+        yield "</section>"
     yield "</main></body></html>"
 
 
-def _report(anchor: str, report: Report, pictures: Mapping[str, Picture]) -> Iterator[str]:
-    table = report.table
-    yield f'<section id="{anchor}"><h2>{escape(table.space.name.capitalize())} space: {escape(table.title)}</h2>'
-    if table.notice:
-        yield f'<p class="notice">{escape(table.notice)}</p>'
-    for text in text_tables(report):
-        yield from _table(text)
-    for what, picture in pictures.items():
-        yield _figure(f"{table.title}: {what}", picture)
-    yield "</section>"
+def _report(report: Report, pictures: Pictures) -> Iterator[str]:
+    yield f"<h2>{escape(report.table.space.name.capitalize())} space: {escape(report.table.title)}</h2>"
+    if report.table.notice:
+        yield f'<p class="notice">{escape(report.table.notice)}</p>'
+    for table in text_tables(report):
+        yield _table(table.header, [_row("td", row) for row in table.rows], table.title, "short")
+        yield from (f'<p class="note">{escape(note)}</p>' for note in table.notes)
+    for what, picture in pictures.get(report.table.fingerprint, {}).items():
+        yield _figure(f"{report.table.title}: {what}", picture)
 
 
-def _table(table: TextTable) -> Iterator[str]:
-    yield f'<div class="wide"><table class="short"><caption>{escape(table.title)}</caption>'
-    yield f"<thead>{_row('th', table.header)}</thead>"
-    yield f"<tbody>{''.join(_row('td', row) for row in table.rows)}</tbody></table></div>"
-    yield from (f'<p class="note">{escape(note)}</p>' for note in table.notes)
+def _table(header: Sequence[str], rows: Iterable[str], caption: str = "", style: str = "") -> str:
+    """A table of rows of HTML; it scrolls where the window is narrower."""
+    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    head = f"<thead>{_row('th', header)}</thead>" if header else ""
+    return f'<div class="wide"><table class="{style}">{title}{head}<tbody>{"".join(rows)}</tbody></table></div>'
 
 
 def _row(cell: str, texts: Sequence[str]) -> str:
@@ -120,55 +117,51 @@ def _figure(title: str, picture: Picture) -> str:
 
 
 def _checklist(items: Sequence[Item]) -> Iterator[str]:
-    yield '<section id="checklist"><h2>Checklist</h2>'
-    yield '<p class="note">Best practices of the field, checked on these runs. '
+    yield '<h2>Checklist</h2><p class="note">Best practices of the field, checked on these runs. '
     yield "Sources: Lindauer &amp; Hutter (JMLR 2020) [L], Yang et al. (ICLR 2020) [Y], Li &amp; Talwalkar (UAI 2019) [R], "
     yield "Dong &amp; Yang (ICLR 2020) [N].</p>"
-    yield '<div class="wide"><table><thead>' + _row("th", ("practice", "followed", "what the runs did")) + "</thead><tbody>"
-    for item in items:
-        mark, name = {True: ("yes", "yes"), False: ("no", "no"), None: ("same", "always")}[item.followed]
-        yield f'<tr><td>{escape(item.practice)}</td><td class="{mark}">{name}</td><td>{escape(item.evidence)}</td></tr>'
-    yield "</tbody></table></div></section>"
+    marks = {True: '"yes">yes', False: '"no">no', None: '"same">always'}  # class and text
+    yield _table(
+        ("practice", "followed", "what the runs did"),
+        [
+            f"<tr><td>{escape(item.practice)}</td><td class={marks[item.followed]}</td><td>{escape(item.evidence)}</td></tr>"
+            for item in items
+        ],
+    )
 
 
 def _settings(rows: Sequence[Row]) -> Iterator[str]:
-    yield '<section id="settings"><h2>Settings</h2><div class="wide"><table><thead>'
-    yield _row("th", ("space", "dataset", "algorithm", "seeds", "settings", "hyperparameters")) + "</thead><tbody>"
+    yield "<h2>Settings</h2>"
+    lines = []
     for row in rows:
         experiment = row.experiment
         seeds = experiment.seeds.tolist()
         some = f"{seeds[0]} to {seeds[-1]}, {len(seeds)} seeds" if len(seeds) > 5 else ", ".join(map(str, seeds))
-        settings, hyperparameters = _pairs(experiment.settings()), _pairs(experiment.config_values())
-        about = (experiment.space, experiment.dataset, experiment.algorithm, some, settings, hyperparameters or "none")
-        yield _row("td", about)
-    yield "</tbody></table></div></section>"
+        settings, hyperparameters = _pairs(experiment.settings()), _pairs(experiment.config_values()) or "none"
+        lines.append(_row("td", (experiment.space, experiment.dataset, experiment.algorithm, some, settings, hyperparameters)))
+    yield _table(("space", "dataset", "algorithm", "seeds", "settings", "hyperparameters"), lines)
 
 
 def _pairs(values: Mapping[str, object]) -> str:
     """Names and values as text."""
-    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
-    return ", ".join(f"{name} {text}" for name, text in texts.items())
+    return ", ".join(f"{name} {value if isinstance(value, str) else json.dumps(value)}" for name, value in values.items())
 
 
 def _environment(rows: Sequence[Row]) -> Iterator[str]:
-    yield '<section id="environment"><h2>Environment</h2><div class="wide"><table><thead>'
-    yield _row("th", ("machine", "runs of")) + "</thead><tbody>"
-    machines: dict[tuple[tuple[str, str], ...], set[str]] = {}
+    yield "<h2>Environment</h2>"
+    machines: defaultdict[tuple[tuple[str, str], ...], set[str]] = defaultdict(set)
     for row in rows:
         for machine in row.experiment.machines:
-            machines.setdefault(machine, set()).add(row.experiment.algorithm)
-    for machine, algorithms in sorted(machines.items()):
-        yield _row("td", (", ".join(f"{name} {value}" for name, value in machine), ", ".join(sorted(algorithms))))
+            machines[machine].add(row.experiment.algorithm)
+    lines = [_row("td", (_pairs(dict(machine)), ", ".join(sorted(found)))) for machine, found in sorted(machines.items())]
+    yield _table(("machine", "runs of"), lines)
     versions = sorted({version for row in rows for version in row.experiment.code_versions})
-    yield f'</tbody></table></div><p class="note">Code versions: {escape(", ".join(versions))}.</p></section>'
+    yield f'<p class="note">Code versions: {escape(", ".join(versions))}.</p>'
 
 
 def _provenance(reports: Sequence[Report]) -> Iterator[str]:
-    yield '<section id="provenance"><h2>Provenance</h2>'
-    for report in reports:
-        table = report.table
+    yield "<h2>Provenance</h2>"
+    for table in (report.table for report in reports):
         facts = {"notice": table.notice or "none", "fingerprint of the table": table.fingerprint}
         facts |= {f"source: {name}": str(value) for name, value in table.metadata.get("source", {}).items()}
-        yield f'<div class="wide"><table><caption>{escape(table.title)}</caption><tbody>'
-        yield "".join(_row("td", fact) for fact in facts.items()) + "</tbody></table></div>"
-    yield "</section>"
+        yield _table((), [_row("td", fact) for fact in facts.items()], table.title)

@@ -13,9 +13,9 @@ import numpy as np
 
 from benchmark_api.tables.table import EMBEDDED, Table
 from benchmark_api.types import FloatArray
-from experiments.store import AnyExperiment, Experiment, OneShotExperiment, SupernetRanking
+from experiments.store import AnyExperiment
 
-LookedUp = TypeVar("LookedUp", Experiment, OneShotExperiment, AnyExperiment, SupernetRanking)
+LookedUp = TypeVar("LookedUp", bound=AnyExperiment)
 
 
 def full_training_accuracy(table: Table, dataset: str) -> tuple[FloatArray, FloatArray]:
@@ -52,13 +52,12 @@ def tables_of(experiments: Sequence[LookedUp], table: Path | None) -> list[tuple
         if opened.fingerprint not in groups:
             raise ValueError(f"no stored run was made on {table}")
         return [(opened, groups[opened.fingerprint])]
-    return [
-        (_table_at(Path(group[-1].table_path), fingerprint, group[-1].folder()), group) for fingerprint, group in groups.items()
-    ]
+    return [(_table_of(group[-1]), group) for group in groups.values()]
 
 
-def _table_at(path: Path, fingerprint: str, folder: Path) -> Table:
-    """Open the table of an experiment's folder; an embedded one is found by its fingerprint, wherever the project lies."""
+def _table_of(experiment: AnyExperiment) -> Table:
+    """Open the table of an experiment; an embedded one is found by its fingerprint, wherever the project lies."""
+    path, fingerprint, folder = Path(experiment.table_path), experiment.table_fingerprint, experiment.folder()
     if not path.exists():
         embedded = [table for table in map(Table, EMBEDDED) if table.fingerprint == fingerprint]
         if not embedded:

@@ -43,12 +43,11 @@ def _verdicts(dataset: DatasetReport) -> list[str]:
     verdicts = []
     for name, accuracy in references:
         others = [row for row in dataset.rows if row.label != name]
-        sides = {
-            "above": [row.label for row in others if row.test.mean > accuracy],
-            "not above": [row.label for row in others if not row.test.mean > accuracy],
-        }
-        text = "; ".join(f"{side}: {', '.join(labels)}" for side, labels in sides.items() if labels)
-        if text:
+        above = [row.label for row in others if row.test.mean > accuracy]
+        below = [row.label for row in others if row.label not in above]
+        if text := "; ".join(
+            f"{side}: {', '.join(labels)}" for side, labels in (("above", above), ("not above", below)) if labels
+        ):
             verdicts.append(f"{dataset.dataset}, mean test accuracy against {name} ({accuracy:.2f}): {text}.")
     return verdicts
 

@@ -27,10 +27,9 @@ class Row:
         experiment: its runs.
         label: the search and, in brackets, every setting that is not the default.
         chosen: [run], official index of the architecture that each run chose.
-        valid_finals: [run], full-training validation accuracy, read off as the report's `readout` says.
-        test_finals: [run], full-training test accuracy.
-        valid: summary of the validation accuracies.
-        test: summary of the test accuracies.
+        test_finals: [run], full-training test accuracy, read off as the report's `readout` says.
+        valid: summary of the full-training validation accuracies.
+        test: summary of `test_finals`.
         rank: average rank among the black-box rows with at least `MIN_RUNS` runs, see `rank_all`; NaN for others.
         seconds_to_best: first time at which the median run had chosen an architecture with the best row's final median test
             accuracy, see `seconds_to_reach`; the best row of the same kind.
@@ -40,7 +39,6 @@ class Row:
     experiment: AnyExperiment
     label: str
     chosen: IntArray
-    valid_finals: FloatArray
     test_finals: FloatArray
     valid: Summary
     test: Summary
@@ -53,10 +51,11 @@ class Row:
         if self.published is None:
             return NAN, NAN
         paper, runs = self.published
-        return (
-            standard_errors_apart(self.valid.mean, self.valid.std, self.valid.runs, paper.valid_mean, paper.valid_std, runs),
-            standard_errors_apart(self.test.mean, self.test.std, self.test.runs, paper.test_mean, paper.test_std, runs),
+        valid, test = (
+            standard_errors_apart(ours.mean, ours.std, ours.runs, *theirs, runs)
+            for ours, theirs in ((self.valid, paper[:2]), (self.test, paper[2:]))
         )
+        return valid, test
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +63,6 @@ class DatasetReport:
     """All experiments on one dataset of one table.
 
     Attributes:
-        table: the table.
-        dataset: the dataset.
         readout: how final values were read off, see `final_values`.
         valid: [architecture], validation accuracy after full training, percent; see `full_training_accuracy`.
         test: [architecture], test accuracy after full training, percent.
@@ -109,7 +106,6 @@ class Report:
     """All experiments on one table.
 
     Attributes:
-        table: the table.
         readout: how final values were read off, see `final_values`.
         datasets: one for each dataset with results, in the table's order.
     """
@@ -130,17 +126,14 @@ def make_report(table: Table, experiments: Sequence[AnyExperiment], readout: Rea
     Raises:
         ValueError: the table lacks a full-training accuracy of a chosen architecture, or as for `final_values`.
     """
-    datasets = []
-    for dataset in table.datasets:
-        here = sorted((e for e in experiments if e.dataset == dataset), key=reading_order)
-        if here:
-            datasets.append(_dataset_report(table, dataset, here, readout))
+    here = {dataset: sorted((e for e in experiments if e.dataset == dataset), key=reading_order) for dataset in table.datasets}
+    datasets = [_dataset_report(table, dataset, found, readout) for dataset, found in here.items() if found]
     return Report(table, readout, tuple(datasets))
 
 
 def reading_order(condition: AnyCondition) -> tuple[int, int, str, str]:
     """Sort key of experiments: by kind, and within a kind the published ones first."""
-    order = [row.algorithm for row in published.TOPOLOGY]
+    order = list(published.TOPOLOGY)
     known = order.index(condition.algorithm) if condition.algorithm in order else len(order)
     return list(KINDS).index(condition.kind_name), known, condition.algorithm, condition.hyperparameters
 
@@ -149,9 +142,10 @@ def _dataset_report(table: Table, dataset: str, experiments: Sequence[AnyExperim
     valid, test = full_training_accuracy(table, dataset)
     ddof = 0 if readout == "reference" else 1
     finals = [final_values(experiment, test, readout) for experiment in experiments]  # [experiment][run]
-    ranks, targets = _ranks(experiments, finals), _best_medians(experiments, finals)
+    medians = [(experiment.kind.name, float(np.median(values))) for experiment, values in zip(experiments, finals, strict=True)]
     rows = []
-    for experiment, test_finals, rank in zip(experiments, finals, ranks, strict=True):
+    for experiment, test_finals, rank in zip(experiments, finals, _ranks(experiments, finals), strict=True):
+        target = max(median for kind, median in medians if kind == experiment.kind.name)
         chosen, valid_finals = final_architectures(experiment), final_values(experiment, valid, readout)
         _check_measured(table, experiment, chosen, np.isnan(valid_finals) | np.isnan(test_finals))
         default = experiment.deviations(table.search_schedule).keys() <= SAME_RESULT
@@ -160,12 +154,11 @@ def _dataset_report(table: Table, dataset: str, experiments: Sequence[AnyExperim
                 experiment=experiment,
                 label=experiment.label(table.search_schedule),
                 chosen=chosen,
-                valid_finals=valid_finals,
                 test_finals=test_finals,
                 valid=summarize(valid_finals, ddof),
                 test=summarize(test_finals, ddof),
                 rank=rank,
-                seconds_to_best=seconds_to_reach(experiment, test, targets[experiment.kind.name]),
+                seconds_to_best=seconds_to_reach(experiment, test, target),
                 published=published.find(table.space.name, dataset, experiment.algorithm) if default else None,
             )
         )
@@ -184,23 +177,9 @@ def _check_measured(table: Table, experiment: AnyExperiment, chosen: IntArray, u
 
 def _ranks(experiments: Sequence[AnyExperiment], finals: Sequence[FloatArray]) -> list[float]:
     """Average ranks among the black-box experiments with enough runs; NaN for the others."""
-    samples = [
-        (str(number), values)
-        for number, (experiment, values) in enumerate(zip(experiments, finals, strict=True))
-        if experiment.kind.simulated and len(values) >= MIN_RUNS
-    ]
-    ranks = [NAN] * len(experiments)
-    if len(samples) > 1:
-        ranking = rank_all(samples)
-        for number, rank in zip(ranking.labels, ranking.ranks, strict=True):
-            ranks[int(number)] = rank
-    return ranks
-
-
-def _best_medians(experiments: Sequence[AnyExperiment], finals: Sequence[FloatArray]) -> dict[str, float]:
-    """Highest median of final values among the experiments of each kind."""
-    bests: dict[str, float] = {}
-    for experiment, values in zip(experiments, finals, strict=True):
-        kind = experiment.kind.name
-        bests[kind] = max(float(np.median(values)), bests.get(kind, -np.inf))
-    return bests
+    ranked = [i for i, e in enumerate(experiments) if e.kind.simulated and len(finals[i]) >= MIN_RUNS]
+    ranks = {}
+    if len(ranked) > 1:
+        ranking = rank_all([(str(i), finals[i]) for i in ranked])
+        ranks = dict(zip(map(int, ranking.labels), ranking.ranks, strict=True))
+    return [ranks.get(i, NAN) for i in range(len(experiments))]

@@ -10,7 +10,7 @@ import numpy as np
 from benchmark_api.tables.table import Table
 from benchmark_api.types import FloatArray
 from experiments.analysis.statistics import rank_correlation, summarize
-from experiments.report.columns import spread, whole
+from experiments.report.columns import spread
 from experiments.report.lookup import full_training_accuracy
 from experiments.report.numbers import reading_order
 from experiments.report.text import TextTable, markdown, title_of
@@ -32,8 +32,7 @@ def ranking_table(table: Table, rankings: Sequence[SupernetRanking]) -> str:
         _, test = full_training_accuracy(table, ranking.dataset)
         tau, rho = (spread(summarize(values)) for values in np.array(correlations(ranking, test)).T)
         images = "all" if ranking.images is None else str(ranking.images)
-        name, runs = ranking.label(table.search_schedule), str(len(ranking.seeds))
-        wall = whole(ranking.wall_seconds.mean())
+        name, runs, wall = ranking.label(table.search_schedule), str(len(ranking.seeds)), f"{ranking.wall_seconds.mean():,.0f}"
         lines.append((ranking.dataset, name, runs, str(ranking.architectures), images, tau, rho, wall))
     note = (
         "Rank correlation between the accuracy on x-valid with the weights of a trained supernet and the table's test accuracy "
@@ -41,4 +40,4 @@ def ranking_table(table: Table, rankings: Sequence[SupernetRanking]) -> str:
         "supernets."
     )
     header = ("dataset", "algorithm", "n", "architectures", "images", "Kendall's τ", "Spearman's ρ", "wall time [s]")
-    return markdown(TextTable(f"ranking by supernets, {title_of(table)}", header, tuple(lines), (note,)))
+    return markdown(TextTable(f"ranking by supernets, {title_of(table)}", header, lines, [note]))

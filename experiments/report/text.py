@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmark_api.tables.table import Table
 from experiments.analysis.statistics import MIN_RUNS
-from experiments.report.columns import COLUMNS, Value
+from experiments.report.columns import COLUMNS, text_of
 from experiments.report.notes import conventions, findings
 from experiments.report.numbers import DatasetReport, Report
 
@@ -22,18 +22,20 @@ class TextTable:
     """A table of texts, in no format yet."""
 
     title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    notes: tuple[str, ...] = ()
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
 
 
 def text_tables(report: Report) -> list[TextTable]:
     """Tables of accuracies and of merits and costs, then one matrix of comparisons per dataset."""
     name, about = f"{report.table.space.name} space", title_of(report.table)
     accuracies = _table_of_columns(report, "accuracies", f"{name}: {about}")
-    accuracies = replace(accuracies, notes=(*conventions(report), *accuracies.notes, *findings(report)))
-    tables = [accuracies, _table_of_columns(report, "merits", f"{name}, merits and costs: {about}")]
-    return tables + [_comparison_matrix(dataset, about) for dataset in report.datasets if len(dataset.rows) > 1]
+    return [
+        replace(accuracies, notes=[*conventions(report), *accuracies.notes, *findings(report)]),
+        _table_of_columns(report, "merits", f"{name}, merits and costs: {about}"),
+        *(_comparison_matrix(dataset, about) for dataset in report.datasets if len(dataset.rows) > 1),
+    ]
 
 
 def title_of(table: Table) -> str:
@@ -43,23 +45,22 @@ def title_of(table: Table) -> str:
 
 def _table_of_columns(report: Report, table: Literal["accuracies", "merits"], title: str) -> TextTable:
     """The columns of one text table, without those in which all fields are empty."""
-    rows, filled = [], []
-    for dataset in report.datasets:
-        rows += [(dataset.dataset, row.label) for row in dataset.rows]
-        rows += [(dataset.dataset, "optimum"), (dataset.dataset, "space mean")]
+    names = [
+        (dataset.dataset, name)
+        for dataset in report.datasets
+        for name in (*(row.label for row in dataset.rows), "optimum", "space mean")
+    ]
     columns = [column for column in COLUMNS.values() if column.title and column.table == table]
-    for column in columns:
-        texts = []
-        for dataset in report.datasets:
-            values = [*(column.value(dataset, row) for row in dataset.rows), column.optimum(dataset), column.mean(dataset)]
-            texts += list(map(column.text, values))
-        if any(texts):
-            filled.append((column, texts))
+    filled = [
+        (column, texts)
+        for column in columns
+        if any(texts := [text for dataset in report.datasets for text in column.texts(dataset)])
+    ]
     return TextTable(
         title,
         ("dataset", "algorithm", *(column.title for column, _ in filled)),
-        tuple((*row, *(texts[number] for _, texts in filled)) for number, row in enumerate(rows)),
-        tuple(column.note for column, _ in filled if column.note),
+        [(*name, *fields) for name, *fields in zip(names, *(texts for _, texts in filled), strict=True)],
+        [column.note for column, _ in filled if column.note],
     )
 
 
@@ -67,41 +68,31 @@ def _comparison_matrix(dataset: DatasetReport, about: str) -> TextTable:
     labels = [row.label for row in dataset.rows]
     cells: dict[tuple[str, str], str] = {}
     for pair in dataset.comparisons:
-        mark = f"n < {MIN_RUNS}" if np.isnan(pair.p) else _stars(pair.p)
+        stars = "*" * sum(pair.p < threshold for threshold in (0.05, 0.01, 0.001))
+        mark = f"n < {MIN_RUNS}" if np.isnan(pair.p) else stars
         cells[pair.first, pair.second] = f"{pair.improvement:.2f} {mark}".strip()
         cells[pair.second, pair.first] = f"{1 - pair.improvement:.2f} {mark}".strip()
     return TextTable(
         f"{dataset.dataset}: probability that a run of the row beats one of the column on the test set ({about})",
         ("", *labels),
-        tuple((first, *(cells.get((first, second), "") for second in labels)) for first in labels),
-        (
+        [[first, *(cells.get((first, second), "") for second in labels)] for first in labels],
+        [
             "Ties count half. Mann-Whitney U, two-sided, Holm's correction over all pairs of the dataset: "
-            "* p < 0.05, ** p < 0.01, *** p < 0.001.",
-        ),
+            "* p < 0.05, ** p < 0.01, *** p < 0.001."
+        ],
     )
 
 
-def _stars(p: float) -> str:
-    return "*" * sum(p < threshold for threshold in (0.05, 0.01, 0.001))
-
-
-# -- formats -----------------------------------------------------------------------------------------------------------------
-
-
 def to_csv(reports: Sequence[Report]) -> str:
-    """Reports as one CSV table with a row per experiment; a field without a value is empty."""
+    """Reports as one CSV table with a row per experiment."""
     columns = [column for column in COLUMNS.values() if column.csv]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(column.name for column in columns)
     for report in reports:
         for dataset in report.datasets:
-            writer.writerows([_field(column.value(dataset, row)) for column in columns] for row in dataset.rows)
+            writer.writerows([text_of(column.value(dataset, row), ".4f") for column in columns] for row in dataset.rows)
     return buffer.getvalue()
-
-
-def _field(value: Value) -> str:
-    return value if isinstance(value, str) else "" if np.isnan(value) else f"{value:.4f}"
 
 
 def markdown(table: TextTable) -> str:
@@ -117,16 +108,9 @@ def markdown(table: TextTable) -> str:
 
 
 _LATEX: Mapping[int, str] = str.maketrans(
-    {
-        **{character: f"\\{character}" for character in "&%$#_{}"},
-        "\\": r"\textbackslash{}",
-        "±": r"$\pm$",
-        "Δ": r"$\Delta$",
-        "<": "$<$",
-        ">": "$>$",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-    }
+    {character: f"\\{character}" for character in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    | {"±": r"$\pm$", "Δ": r"$\Delta$", "<": "$<$", ">": "$>$"}
 )
 
 
@@ -136,21 +120,10 @@ def latex(table: TextTable) -> str:
     def line(cells: Sequence[str]) -> str:
         return " & ".join(cell.translate(_LATEX) for cell in cells) + r" \\"
 
-    return "\n".join(
-        [
-            r"\begin{table}",
-            rf"\caption{{{' '.join((table.title + '.', *table.notes)).translate(_LATEX)}}}",
-            rf"\begin{{tabular}}{{{'l' * len(table.header)}}}",
-            r"\toprule",
-            line(table.header),
-            r"\midrule",
-            *(line(row) for row in table.rows),
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
+    caption = " ".join((f"{table.title}.", *table.notes)).translate(_LATEX)
+    head = [r"\begin{table}", rf"\caption{{{caption}}}", rf"\begin{{tabular}}{{{'l' * len(table.header)}}}", r"\toprule"]
+    body = [line(table.header), r"\midrule", *map(line, table.rows)]
+    return "\n".join([*head, *body, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
 
 
 def _all_tables(write: Callable[[TextTable], str]) -> Callable[[Sequence[Report]], str]:

@@ -19,11 +19,11 @@ from experiments.settings import dataset_title
 from experiments.store import AnyExperiment
 from plots.figures.groups import Group, label_of
 from plots.figures.layout import CHARACTER, COLUMNS, about_curves, explain, new_figure, wrapped
-from plots.panels.anytime import plot_anytime
-from plots.panels.correlation import plot_correlations
-from plots.panels.cost import SPACE_COLOR, plot_cost
+from plots.panels.curves import plot_anytime
 from plots.panels.final import plot_final
+from plots.panels.heat_maps import plot_correlations
 from plots.panels.ranks import plot_ranks
+from plots.panels.scatter import SPACE_COLOR, plot_cost
 from plots.panels.style import MUTED_COLOR, REFERENCE_COLOR, Series
 
 TIMES = 400
@@ -33,9 +33,9 @@ TIME_SPAN = 50
 """The time axis covers the budget down to one part in this many."""
 
 
-def anytime_figure(table: Table, groups: Sequence[Group]) -> Figure:
+def anytime_figure(groups: Sequence[Group]) -> Figure:
     """Test accuracy of the incumbent against simulated time, one panel for each group."""
-    figure, panels = new_figure(table, "incumbent over simulated time", len(groups), COLUMNS, (4.2, 3.3), 1.3)
+    figure, panels = new_figure(groups[0].report.table, "incumbent over simulated time", len(groups), COLUMNS, (4.2, 3.3), 1.3)
     handles: dict[str, Any] = {}
     for axes, group in zip(panels, groups, strict=True):
         times = _times([entry.experiment for entry in group.black_box])
@@ -64,14 +64,15 @@ def _times(experiments: Sequence[AnyExperiment]) -> FloatArray:
     return np.geomspace(min(max(first, end / TIME_SPAN), end / 2), end, TIMES)
 
 
-def final_figure(table: Table, groups: Sequence[Group]) -> Figure:
+def final_figure(groups: Sequence[Group]) -> Figure:
     """Distribution over runs of the test accuracy when the budget is spent, one panel for each group."""
     same_rows = len({tuple(entry.name for entry in group.entries) for group in groups}) == 1
     labels = [[label_of(entry, groups if same_rows else [group]) for entry in group.entries] for group in groups]
     labels_width = CHARACTER * max(len(label) for of_group in labels for label in of_group)
     width = 3.2 + labels_width / (min(COLUMNS, len(groups)) if same_rows else 1)
     height = 1.0 + 0.36 * max(len(group.entries) for group in groups)
-    figure, panels = new_figure(table, "accuracy when the budget is spent", len(groups), COLUMNS, (width, height), 0.7)
+    title = "accuracy when the budget is spent"
+    figure, panels = new_figure(groups[0].report.table, title, len(groups), COLUMNS, (width, height), 0.7)
     for number, (axes, group) in enumerate(zip(panels, groups, strict=True)):
         series = [
             Series(label, entry.style, Distribution.of(entry.row.test_finals))
@@ -92,7 +93,7 @@ def rankable(group: Group) -> bool:
     return sum(entry.row.test.runs >= MIN_RUNS for entry in group.black_box) >= 2
 
 
-def ranks_figure(table: Table, groups: Sequence[Group]) -> Figure:
+def ranks_figure(groups: Sequence[Group]) -> Figure:
     """Critical-difference diagram of the black-box searches, one panel for each group; all must be `rankable`."""
     rankings = []
     for group in groups:
@@ -100,21 +101,20 @@ def ranks_figure(table: Table, groups: Sequence[Group]) -> Figure:
         ranking = rank_all([(entry.name, entry.row.test_finals) for entry in entries])
         rankings.append((group, ranking, {entry.name: entry.style for entry in entries}))
     height = 1.1 + 0.3 * max((len(ranking.labels) + 1) // 2 + len(ranking.alike()) / 2 for _, ranking, _ in rankings)
-    figure, panels = new_figure(table, "average rank when the budget is spent", len(rankings), 2, (6.4, height), 0.9)
+    title = "average rank when the budget is spent, 1 is best"
+    figure, panels = new_figure(groups[0].report.table, title, len(rankings), 2, (6.4, height), 0.9)
     for axes, (group, ranking, styles) in zip(panels, rankings, strict=True):
         plot_ranks(axes, ranking, styles)
         p = "" if math.isnan(ranking.p) else f", Friedman's test p {'< 0.001' if ranking.p < 0.001 else f'= {ranking.p:.3f}'}"
         axes.set_title(group.title + p, loc="left")
-    explain(
-        figure,
-        "a bar joins searches that do not differ significantly (Nemenyi's test, 5 %); a block is one run of each, n blocks",
-    )
+    how = "a bar joins searches that do not differ significantly (Nemenyi's test, 5 %); a block is one run of each, n blocks"
+    explain(figure, how)
     return figure
 
 
-def cost_figure(table: Table, group: Group, cost: Literal["flops", "params"]) -> Figure:
+def cost_figure(group: Group, cost: Literal["flops", "params"]) -> Figure:
     """Test accuracy against multiply-accumulates or parameters over the whole space, one panel for each search of a group."""
-    dataset, test = group.report.dataset, group.report.test
+    table, dataset, test = group.report.table, group.report.dataset, group.report.test
     costs = table.flops(dataset) if cost == "flops" else table.params(dataset)
     costs, power = (1e3 * costs, "10³") if np.nanmax(costs) < 0.1 else (costs, "10⁶")
     label = f"multiply-accumulates [{power}]" if cost == "flops" else f"parameters [{power}]"

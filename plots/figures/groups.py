@@ -14,13 +14,7 @@ from plots.panels.style import AlgorithmStyle, legend_order, style_of
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """An experiment with the look it has in every figure.
-
-    Attributes:
-        row: its row in the report.
-        name: title of the search, with the settings that distinguish it from its other configurations.
-        style: colour, dashes and marker.
-    """
+    """A row of the report with its name and style in every figure; the name has all settings that are not the defaults."""
 
     row: Row
     name: str
@@ -37,7 +31,7 @@ class Group:
     """Experiments that can be compared with each other: of one dataset, schedule and budget.
 
     Attributes:
-        report: their dataset's report.
+        report: of their dataset.
         title: title of the dataset, with schedule and budget if there are several groups of that dataset.
         slug: the same, for file names.
         black_box: black-box searches in reading order.
@@ -69,13 +63,12 @@ def groups_of(report: Report) -> list[Group]:
         entries = [_entry(row, configurations[row.experiment.algorithm]) for row in dataset.rows]
         entries.sort(key=lambda entry: (legend_order(entry.experiment.algorithm), entry.name))
         one_shot = [entry for entry in entries if not entry.experiment.kind.simulated]
-        searched: dict[tuple[str, float], list[Entry]] = {} if len(one_shot) < len(entries) else {("", 0.0): []}
-        for entry in entries:
-            if entry.experiment.kind.simulated:
-                searched.setdefault((entry.experiment.schedule, entry.experiment.budget), []).append(entry)
-        for (schedule, budget), black_box in sorted(searched.items(), key=lambda item: item[0]):
+        searched = [entry for entry in entries if entry.experiment.kind.simulated]
+        settings = sorted({(entry.experiment.schedule, entry.experiment.budget) for entry in searched}) or [("", 0.0)]
+        for schedule, budget in settings:
+            black_box = [e for e in searched if (e.experiment.schedule, e.experiment.budget) == (schedule, budget)]
             title, slug = dataset_title(dataset.dataset), dataset.dataset
-            if len(searched) > 1:
+            if len(settings) > 1:
                 title, slug = f"{title}, {schedule} epochs, {budget:,.0f} s", f"{slug}-{schedule}-{budget:.0f}"
             groups.append(Group(dataset, title, slug, black_box, one_shot))
     return sorted(groups, key=lambda group: not group.black_box)

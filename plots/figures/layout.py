@@ -26,7 +26,7 @@ CHARACTER = 0.07
 def new_figure(
     table: Table, title: str, panels: int, columns: int, size: tuple[float, float], extra: float, share: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """Make a figure with a title that carries the table's notice.
+    """Make a figure whose title carries the table's notice, and its axes.
 
     Args:
         table: source of the figure's data.
@@ -36,9 +36,6 @@ def new_figure(
         size: width and height of a panel, inches.
         extra: height of title and legend, inches.
         share: whether the panels share their axes.
-
-    Returns:
-        The figure and its axes.
     """
     columns = min(columns, panels)
     rows = math.ceil(panels / columns)
@@ -66,17 +63,17 @@ def explain(figure: Figure, how: str) -> None:
     figure.supxlabel(wrapped(how, figure.get_figwidth()), fontsize="small", color=MUTED_COLOR)
 
 
-def name_axes(figure: Figure, across: str, up: str, how: str = "") -> None:
+def name_axes(figure: Figure, across: str, up: str, how: str) -> None:
     """Name both axes for all panels, and write an explanation below."""
-    below = wrapped(how, figure.get_figwidth()) if how else ""
-    figure.supxlabel("\n".join(line for line in (across, below) if line), fontsize="small")
+    figure.supxlabel(f"{across}\n{wrapped(how, figure.get_figwidth())}", fontsize="small")
     figure.supylabel(up, fontsize="small")
 
 
-def name_epochs(panels: Sequence[Axes]) -> None:
-    """Name the epoch axis below the lowest panels."""
+def name_epochs(panels: Sequence[Axes], up: str) -> None:
+    """Name the epoch axis below the lowest panels, and the other axis for all panels."""
     for axes in panels[-COLUMNS:]:
         axes.set_xlabel("epoch")
+    panels[0].figure.supylabel(up, fontsize="small")
 
 
 def about_curves(few: bool) -> str:

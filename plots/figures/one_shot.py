@@ -9,58 +9,51 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from benchmark_api.tables.table import Table
-from benchmark_api.types import FloatArray
 from experiments.analysis.cells import operation_counts
 from experiments.analysis.statistics import MIN_RUNS, Distribution
 from experiments.analysis.trajectories import by_epoch
 from experiments.report import correlations
 from experiments.store import ONE_SHOT_RUNS, AnyExperiment, SupernetRanking
 from plots.figures.groups import Entry, Group
-from plots.figures.layout import COLUMNS, about_curves, name_axes, name_epochs, new_figure, wrapped
-from plots.panels.epochs import Reference, plot_epochs
-from plots.panels.inherited import plot_inherited
-from plots.panels.operations import plot_operations
-from plots.panels.style import MUTED_COLOR, REFERENCE_COLOR, Series
-from plots.panels.weights import plot_weights
+from plots.figures.layout import COLUMNS, about_curves, explain, name_axes, name_epochs, new_figure, wrapped
+from plots.panels.curves import Reference, plot_epochs, plot_operations
+from plots.panels.heat_maps import plot_weights
+from plots.panels.scatter import plot_inherited
+from plots.panels.style import DASHED, DOTTED, MUTED_COLOR, REFERENCE_COLOR, Series
 
 DRAWN_CELLS = 3
 """Maximum number of runs of each search whose cells are drawn, those with the lowest seeds."""
 
 
-def one_shot_figures(table: Table, group: Group, rankings: Sequence[SupernetRanking]) -> dict[str, Figure]:
-    """All figures of the one-shot searches on one dataset, by what they show.
-
-    Args:
-        table: the table.
-        group: the dataset's experiments; at least one is of a one-shot search.
-        rankings: rankings by supernets on that dataset.
-    """
-    figures = {"epochs": epochs_figure(table, group)}
+def one_shot_figures(group: Group, rankings: Sequence[SupernetRanking]) -> dict[str, Figure]:
+    """All figures of the one-shot searches on one dataset, by what they show; `rankings` are those on that dataset."""
+    space = group.report.table.space
+    figures = {"epochs": epochs_figure(group)}
     if any(map(_has_weights, group.one_shot)):
-        figures["weights"] = weights_figure(table, group)
-    if table.space.operation_colors:
-        figures["operations"] = operations_figure(table, group)
-    if table.space.drawable:
-        figures["cells"] = cells_figure(table, group)
+        figures["weights"] = weights_figure(group)
+    if space.operation_colors:
+        figures["operations"] = operations_figure(group)
+    if space.drawable:
+        figures["cells"] = cells_figure(group)
     if rankings:
-        figures["ranking"] = ranking_figure(table, group, rankings)
+        figures["ranking"] = ranking_figure(group, rankings)
     return figures
 
 
-def epochs_figure(table: Table, group: Group) -> Figure:
+def epochs_figure(group: Group) -> Figure:
     """Looked-up test accuracy of the derived architecture against the epoch, one panel for each search."""
     report = group.report
     references = [
-        Reference("optimum", report.optimum[1], REFERENCE_COLOR, (0, (1, 2))),
-        Reference("space mean", report.average[1], MUTED_COLOR, (0, (5, 3))),
+        Reference("optimum", report.optimum[1], REFERENCE_COLOR, DOTTED),
+        Reference("space mean", report.average[1], MUTED_COLOR, DASHED),
     ]
-    for entry in group.black_box:
-        if entry.experiment.algorithm == "random":
-            reference = Reference(f"{entry.name}, mean", entry.row.test.mean, entry.style.color, entry.style.linestyle)
-            references.append(reference)
+    references += [
+        Reference(f"{entry.name}, mean", entry.row.test.mean, entry.style.color, entry.style.linestyle)
+        for entry in group.black_box
+        if entry.experiment.algorithm == "random"
+    ]
     title = f"{group.title}, test accuracy of the architecture derived after each epoch"
-    figure, panels = new_figure(table, title, len(group.one_shot), COLUMNS, (3.0, 2.3), 1.0, share=True)
+    figure, panels = new_figure(group.report.table, title, len(group.one_shot), COLUMNS, (3.0, 2.3), 1.0, share=True)
     epochs = 0
     for axes, entry in zip(panels, group.one_shot, strict=True):
         accuracy = report.test[by_epoch(entry.experiment)]  # [run, epoch]
@@ -68,43 +61,41 @@ def epochs_figure(table: Table, group: Group) -> Figure:
         axes.set_title(_panel_title(entry, 3.0))
         epochs = max(epochs, accuracy.shape[1])
     panels[0].set_xlim(0.5, epochs + 0.5)
-    name_epochs(panels)
-    figure.supylabel("test accuracy [%]", fontsize="small")
-    how = about_curves(few=any(entry.row.test.runs < MIN_RUNS for entry in group.one_shot))
+    name_epochs(panels, "test accuracy [%]")
     handles = [Line2D([], [], linewidth=0.9, color=color, linestyle=linestyle) for _, _, color, linestyle in references]
     names = [f"{name} {accuracy:.2f}" for name, accuracy, _, _ in references]
-    how = wrapped(how, figure.get_figwidth())
+    few = any(entry.row.test.runs < MIN_RUNS for entry in group.one_shot)
+    how = wrapped(about_curves(few), figure.get_figwidth())
     figure.legend(handles, names, loc="outside lower center", ncols=len(names), title=how, title_fontsize="small")
     return figure
 
 
-def operations_figure(table: Table, group: Group) -> Figure:
+def operations_figure(group: Group) -> Figure:
     """Number of edges of the derived cell with each operation, against the epoch, one panel for each search."""
-    space = table.space
+    space = group.report.table.space
     title = f"{group.title}, operations of the cell derived after each epoch"
-    figure, panels = new_figure(table, title, len(group.one_shot), COLUMNS, (3.0, 2.1), 1.2)
+    figure, panels = new_figure(group.report.table, title, len(group.one_shot), COLUMNS, (3.0, 2.1), 1.2)
     for axes, entry in zip(panels, group.one_shot, strict=True):
         indices = by_epoch(entry.experiment)
         counts = operation_counts([space.architecture(int(index)) for index in indices.ravel()], space.choices(0))
         plot_operations(axes, counts.reshape(*indices.shape, -1).mean(axis=0), space.operation_colors)
         axes.set_title(_panel_title(entry, 3.0))
-    name_epochs(panels)
-    figure.supylabel("edges, mean over runs", fontsize="small")
+    name_epochs(panels, "edges, mean over runs")
     handles = [Patch(color=color, label=name) for name, color in space.operation_colors.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), columnspacing=1, handlelength=1.2)
     return figure
 
 
-def weights_figure(table: Table, group: Group) -> Figure:
+def weights_figure(group: Group) -> Figure:
     """Heat map of the architecture weights after the last epoch, one panel for each search that has some."""
-    space = table.space
+    space = group.report.table.space
     entries = list(filter(_has_weights, group.one_shot))
     width = 0.9 + 0.42 * max(space.cardinalities)
     height = 1.2 + 0.3 * len(space.cardinalities)
     title = f"{group.title}, architecture weights after the last epoch"
-    figure, panels = new_figure(table, title, len(entries), COLUMNS, (width, height), 1.1)
+    figure, panels = new_figure(group.report.table, title, len(entries), COLUMNS, (width, height), 1.1)
     for axes, entry in zip(panels, entries, strict=True):
-        last = _weights(entry.experiment)[entry.experiment.offsets[1:] - 1]  # [run, choices of all decisions]
+        last = entry.experiment.columns["arch_weights"][entry.experiment.offsets[1:] - 1]  # [run, choices of all decisions]
         weights = last.mean(axis=0).reshape(len(space.cardinalities), -1)  # [decision, choice]
         chosen = np.array([space.architecture(int(index)) for index in entry.row.chosen])  # [run, decision]
         runs = (chosen[:, :, None] == np.arange(weights.shape[1])).sum(axis=0)  # [decision, choice]
@@ -114,20 +105,16 @@ def weights_figure(table: Table, group: Group) -> Figure:
     return figure
 
 
-def _weights(experiment: AnyExperiment) -> FloatArray:
-    """Architecture weights after each epoch [entry, choice], decision after decision."""
-    return np.asarray(experiment.columns["arch_weights"])
-
-
 def _has_weights(entry: Entry) -> bool:
-    return bool(np.ptp(_weights(entry.experiment)) > 0)
+    return bool(np.ptp(entry.experiment.columns["arch_weights"]) > 0)
 
 
-def cells_figure(table: Table, group: Group) -> Figure:
+def cells_figure(group: Group) -> Figure:
     """Chosen cells as graphs: a row for each search, a column for each run."""
+    space = group.report.table.space
     columns = min(DRAWN_CELLS, max(entry.row.test.runs for entry in group.one_shot))
     title = f"{group.title}, cells found"
-    figure, panels = new_figure(table, title, columns * len(group.one_shot), columns, (2.5, 1.75), 1.0)
+    figure, panels = new_figure(group.report.table, title, columns * len(group.one_shot), columns, (2.5, 1.75), 1.0)
     for row, entry in enumerate(group.one_shot):
         for column in range(columns):
             axes = panels[row * columns + column]
@@ -135,25 +122,26 @@ def cells_figure(table: Table, group: Group) -> Figure:
                 axes.set_axis_off()
                 continue
             index, seed = int(entry.row.chosen[column]), entry.experiment.seeds[column]
-            table.space.draw(axes, table.space.architecture(index))
+            space.draw(axes, space.architecture(index))
             axes.set_title(f"{entry.name}, seed {seed}\n{index}: {group.report.test[index]:.2f} %", fontsize=8.5)
-    name_axes(figure, "", "", "official index and test accuracy; dotted: none")
+    explain(figure, "official index and test accuracy; dotted: none")
     return figure
 
 
-def ranking_figure(table: Table, group: Group, rankings: Sequence[SupernetRanking]) -> Figure:
+def ranking_figure(group: Group, rankings: Sequence[SupernetRanking]) -> Figure:
     """Accuracy with the supernet's weights against the table's, a panel for each search: its supernet with the lowest seed."""
     found = [(entry, ranking) for entry in group.one_shot for ranking in rankings if _ranked_by(entry.experiment, ranking)]
     title = f"{group.title}, how supernets rank architectures"
-    figure, panels = new_figure(table, title, len(found), COLUMNS, (2.8, 2.6), 1.0)
+    figure, panels = new_figure(group.report.table, title, len(found), COLUMNS, (2.8, 2.6), 1.0)
     for axes, (entry, ranking) in zip(panels, found, strict=True):
         first = slice(ranking.offsets[1])
         tau, rho = correlations(ranking, group.report.test)[0]
-        plot_inherited(axes, ranking.accuracy[first], group.report.test[ranking.architecture[first]], entry.style, tau, rho)
+        trained = group.report.test[ranking.architecture[first]]
+        plot_inherited(axes, ranking.accuracy[first], trained, entry.style.color, tau, rho)
         axes.set_title(wrapped(f"{entry.name}, seed {ranking.seeds[0]}", 2.8), pad=16)
-    sizes = " or ".join(str(size) for size in sorted({ranking.architectures for _, ranking in found}))
-    across, up = "accuracy with the supernet's weights on x-valid [%]", "test accuracy in the table [%]"
-    name_axes(figure, across, up, f"{sizes} random architectures")
+    sizes = " or ".join(map(str, sorted({ranking.architectures for _, ranking in found})))
+    across = "accuracy with the supernet's weights on x-valid [%]"
+    name_axes(figure, across, "test accuracy in the table [%]", f"{sizes} random architectures")
     return figure
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from benchmark_api.types import FloatArray
-from plots.panels.style import MUTED_COLOR, REFERENCE_COLOR, Series, note
+from plots.panels.style import DASHED, DOTTED, MUTED_COLOR, REFERENCE_COLOR, Series, note
 
 BINS = 60
 """Bins over the accuracy axis; the more runs a bin has, the higher its points spread."""
@@ -17,7 +17,7 @@ REACH = 4.0
 """Lower end of the axis: this many times the distance from the top to the median search's median."""
 
 
-def plot_final(axes: Axes, series: Sequence[Series], optimum: float | None = None, mean_of_space: float | None = None) -> Axes:
+def plot_final(axes: Axes, series: Sequence[Series], optimum: float | None = None, mean_of_space: float | None = None) -> None:
     """Draw one row for each search: a point for every run, the quartiles, and the mean with its 95 % bootstrap interval.
 
     The points of a row pile up where runs end alike, so a row has the shape of the distribution without a smoothing that
@@ -40,21 +40,20 @@ def plot_final(axes: Axes, series: Sequence[Series], optimum: float | None = Non
     for row, one in enumerate(series):
         _row(axes, row, one, left)
     if optimum is not None:
-        axes.axvline(optimum, color=REFERENCE_COLOR, linewidth=0.9, linestyle=(0, (1, 2)))
+        axes.axvline(optimum, color=REFERENCE_COLOR, linewidth=0.9, linestyle=DOTTED)
         note(axes, f"optimum {optimum:.2f}", (optimum, 1), ("data", "axes fraction"), align="right")
     if mean_of_space is not None:
         text = f"space mean {mean_of_space:.2f}"
         if mean_of_space >= left:
-            axes.axvline(mean_of_space, color=MUTED_COLOR, linewidth=0.9, linestyle=(0, (5, 3)))
+            axes.axvline(mean_of_space, color=MUTED_COLOR, linewidth=0.9, linestyle=DASHED)
             note(axes, text, (mean_of_space, 1), ("data", "axes fraction"))
         else:
-            note(axes, f"◂ {text}", (0, 1), ("axes fraction", "axes fraction"))
+            note(axes, f"◂ {text}", (0, 1))
     axes.set_ylim(len(series) - 0.55, -0.6)
     axes.set_yticks(range(len(series)), [one.label for one in series])
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("final test accuracy [%]")
     axes.grid(True, axis="x")
-    return axes
 
 
 def _row(axes: Axes, row: int, one: Series, left: float) -> None:
@@ -78,9 +77,6 @@ def _row(axes: Axes, row: int, one: Series, left: float) -> None:
 def _pile(values: FloatArray, low: float, high: float) -> FloatArray:
     """Heights [run] in [0, 1]: the runs of a bin spread evenly from 0 to the bin's share of the fullest bin."""
     bins = np.clip(((values - low) / (high - low) * BINS).astype(int), 0, BINS - 1)
-    counts = np.bincount(bins, minlength=BINS)
-    heights = np.zeros(len(values))
-    for number in np.flatnonzero(counts):
-        members = np.flatnonzero(bins == number)
-        heights[members] = np.arange(len(members)) / counts.max()
-    return heights
+    order, counts, heights = np.argsort(bins, kind="stable"), np.bincount(bins), np.empty(len(bins))
+    heights[order] = np.arange(len(bins)) - (np.cumsum(counts) - counts)[bins[order]]  # runs before it in its bin
+    return np.asarray(heights / counts.max())

@@ -10,15 +10,11 @@ from experiments.analysis.statistics import Ranking
 from plots.panels.style import MUTED_COLOR, REFERENCE_COLOR, AlgorithmStyle
 
 
-def plot_ranks(axes: Axes, ranking: Ranking, styles: Mapping[str, AlgorithmStyle]) -> Axes:
+def plot_ranks(axes: Axes, ranking: Ranking, styles: Mapping[str, AlgorithmStyle]) -> None:
     """Draw average ranks on a line, best to the left; a bar joins searches that do not differ significantly.
 
-    The diagram of Demšar (JMLR 7, 2006, figure 1). The better half is labelled on the left, the others on the right.
-
-    Args:
-        axes: axes to draw on.
-        ranking: average ranks, best first.
-        styles: style of each of the ranking's labels.
+    The diagram of Demšar (JMLR 7, 2006, figure 1). The better half is labelled on the left, the others on the right. `styles` has
+    the style of each of the ranking's labels.
     """
     count = len(ranking.labels)
     left = (count + 1) // 2
@@ -29,9 +25,7 @@ def plot_ranks(axes: Axes, ranking: Ranking, styles: Mapping[str, AlgorithmStyle
     axes.set_ylim(bottom, -1.3)
     axes.set_xticks(range(1, count + 1))
     axes.xaxis.tick_top()
-    axes.set_title("average rank (1 is best)", fontsize="small", color=MUTED_COLOR, loc="right")
-    for side in ("left", "right", "bottom"):
-        axes.spines[side].set_visible(False)
+    axes.spines[:].set_visible(False)
     axes.spines["top"].set_visible(True)
     axes.spines["top"].set_position(("data", 0.0))
     axes.set_yticks([])
@@ -57,4 +51,3 @@ def plot_ranks(axes: Axes, ranking: Ranking, styles: Mapping[str, AlgorithmStyle
         f"critical distance {ranking.critical_distance:.2f}, n = {ranking.blocks}", (1 + ranking.critical_distance, -1.0),
         xytext=(6, 0), textcoords="offset points", va="center", color=MUTED_COLOR, fontsize="small",
     )  # fmt: skip
-    return axes

@@ -39,6 +39,9 @@ REFERENCE_COLOR = "#222222"
 MUTED_COLOR = "#6e6e6e"
 """Colour of notes and of the space mean."""
 
+DOTTED, DASHED = (0, (1, 2)), (0, (5, 3))
+"""Line styles of the optimum and of the space mean."""
+
 _DASHES: Mapping[str, Any] = {
     "solid": "-",
     "dashed": (0, (5, 1.8)),
@@ -90,18 +93,11 @@ def style_of(algorithm: str, variant: int = 0) -> AlgorithmStyle:
     The first searches of each registry have fixed looks by their order. Any other name gets one of the remaining pairs of colour
     and dashes by a checksum, so that its style does not depend on which other searches are drawn. (Two such names can meet.)
 
-    Args:
-        algorithm: the registered name.
-        variant: 0 for the first configuration of the search in a figure, 1 for the second, ...: the same colour with the next
-            dashes and marker.
+    Variant 0 is the first configuration of the search in a figure; the next ones have the same colour, other dashes and markers.
     """
     color, dashes, marker = _look_of(algorithm)
-    order = list(_DASHES)
-    return AlgorithmStyle(
-        _COLORS[color],
-        _DASHES[order[(order.index(dashes) + variant) % len(order)]],
-        _MARKERS[(_MARKERS.index(marker) + variant) % len(_MARKERS)],
-    )
+    linestyle = list(_DASHES.values())[(list(_DASHES).index(dashes) + variant) % len(_DASHES)]
+    return AlgorithmStyle(_COLORS[color], linestyle, _MARKERS[(_MARKERS.index(marker) + variant) % len(_MARKERS)])
 
 
 def _look_of(algorithm: str) -> Look:
@@ -119,20 +115,12 @@ def legend_order(algorithm: str) -> tuple[int, int, str]:
         return 0, list(BLACK_BOX).index(algorithm), algorithm
     from algorithms.one_shot import ONE_SHOT  # PyTorch takes seconds to import
 
-    if algorithm in ONE_SHOT:
-        return 1, list(ONE_SHOT).index(algorithm), algorithm
-    return 2, 0, algorithm
+    return (1, list(ONE_SHOT).index(algorithm), algorithm) if algorithm in ONE_SHOT else (2, 0, algorithm)
 
 
 @dataclass(frozen=True)
 class Series:
-    """Values that one search contributes to a panel.
-
-    Attributes:
-        label: its name in legends and on axes.
-        style: its style.
-        runs: values [run, ...] with their mean and interval.
-    """
+    """Values of one search in a panel, with its name in legends and on axes."""
 
     label: str
     style: AlgorithmStyle
@@ -143,21 +131,12 @@ def note(
     axes: Axes,
     text: str,
     point: tuple[float, float],
-    coordinates: tuple[str, str],
+    coordinates: tuple[str, str] = ("axes fraction", "axes fraction"),
     *,
     align: Literal["left", "right"] = "left",
     color: str = MUTED_COLOR,
 ) -> None:
-    """Write small text just above a point and to the right of it (`align` "left") or to the left of it ("right").
-
-    Args:
-        axes: axes to draw on.
-        text: the text.
-        point: x and y.
-        coordinates: coordinate systems of x and y: "data" or "axes fraction".
-        align: the end of the text that is at the point.
-        color: colour of the text.
-    """
+    """Write small text just above a point, which is at its left or right end; a coordinate is "data" or "axes fraction"."""
     axes.annotate(
         text, point, (3 if align == "left" else -3, 2), xycoords=coordinates, textcoords="offset points",
         ha=align, color=color, fontsize="small",

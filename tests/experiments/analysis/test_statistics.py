@@ -23,7 +23,7 @@ def test_summary_by_hand() -> None:
 
 
 def test_interval_covers_the_mean_as_often_as_it_says() -> None:
-    """2,000 samples of 50 normal figures. Coverage has a standard error of 0.5 %; the percentile interval is known to fall
+    """2,000 samples of 50 normal numbers. Coverage has a standard error of 0.5 %; the percentile interval falls
     short by about 1 % at this n."""
     values = np.random.default_rng(2).normal(5.0, 2.0, (50, 2000))
     low, high = statistics.bootstrap_mean_interval(values)
@@ -41,18 +41,18 @@ def test_interval_agrees_with_scipy() -> None:
     assert high == pytest.approx(theirs.confidence_interval.high, abs=0.05 * width)
 
 
-def test_interval_axes_seeds_and_gaps() -> None:
-    values = np.random.default_rng(4).normal(size=(3, 20, 4))
-    low, high = statistics.bootstrap_mean_interval(values, axis=1)
+def test_interval_shapes_seeds_and_gaps() -> None:
+    values = np.random.default_rng(4).normal(size=(20, 3, 4))
+    low, high = statistics.bootstrap_mean_interval(values)
     assert low.shape == high.shape == (3, 4)
-    alone = statistics.bootstrap_mean_interval(values[2, :, 3])
+    alone = statistics.bootstrap_mean_interval(values[:, 2, 3])
     np.testing.assert_allclose((low[2, 3], high[2, 3]), alone)
-    again, _ = statistics.bootstrap_mean_interval(values, axis=1)
-    other, _ = statistics.bootstrap_mean_interval(values, axis=1, seed=1)
+    again, _ = statistics.bootstrap_mean_interval(values)
+    other, _ = statistics.bootstrap_mean_interval(values, seed=1)
     assert np.array_equal(low, again)
     assert not np.array_equal(low, other)
-    values[0, 5, 0] = np.nan
-    gap, _ = statistics.bootstrap_mean_interval(values, axis=1)
+    values[5, 0, 0] = np.nan
+    gap, _ = statistics.bootstrap_mean_interval(values)
     assert np.isnan(gap[0, 0])
     assert not np.isnan(gap[0, 1:]).any()
 

@@ -121,7 +121,7 @@ def test_step_functions_are_right_continuous_and_not_extrapolated() -> None:
 def test_at_equal_times_the_later_evaluation_counts() -> None:
     """Free repeats cost nothing, so that evaluations can end at the same time."""
     experiment = make_experiment([[(10, 1, 12, 50.0), (10, 2, 12, 60.0)]])
-    assert trajectories.at_times(experiment, [10.0]).tolist() == [[1]]
+    assert trajectories.anytime(experiment, [10.0], np.arange(8.0)).tolist() == [[experiment.architecture[1]]]
 
 
 def test_final_architectures_are_those_at_the_budget() -> None:

@@ -81,10 +81,10 @@ def test_every_figure_carries_the_notice_of_its_table(size_table: Table, report:
     assert size_table.notice
     found = groups_of(report)
     figures = [
-        anytime_figure(size_table, found),
-        final_figure(size_table, found),
-        cost_figure(size_table, found[0], "flops"),
-        cost_figure(size_table, found[0], "params"),
+        anytime_figure(found),
+        final_figure(found),
+        cost_figure(found[0], "flops"),
+        cost_figure(found[0], "params"),
         correlation_figure(size_table),
     ]
     for figure in figures:
@@ -94,7 +94,7 @@ def test_every_figure_carries_the_notice_of_its_table(size_table: Table, report:
 
 
 def test_legend_says_how_many_runs_and_which_interval(size_table: Table, report: Report) -> None:
-    figure = anytime_figure(size_table, groups_of(report))
+    figure = anytime_figure(groups_of(report))
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == [
         f"{BLACK_BOX['random'].title}, n = {MIN_RUNS}",
@@ -107,13 +107,13 @@ def test_legend_says_how_many_runs_and_which_interval(size_table: Table, report:
 
 def test_optimum_is_the_best_reported_test_accuracy(size_table: Table, report: Report) -> None:
     _, best = size_table.best("cifar10", "90", "ori-test")
-    for figure in (anytime_figure(size_table, groups_of(report)), final_figure(size_table, groups_of(report))):
+    for figure in (anytime_figure(groups_of(report)), final_figure(groups_of(report))):
         assert f"optimum {best:.2f}" in texts(figure.axes[0])
 
 
 def test_draw_makes_the_same_files_twice(size_table: Table, results: Path, tmp_path: Path) -> None:
     settings = dict(matplotlib.rcParams)
-    page, *files = draw(results, tmp_path / "a", [size_table.path])
+    page, *files = draw(results, tmp_path / "a", size_table.path)
     assert dict(matplotlib.rcParams) == settings
     assert [path.name for path in files] == [
         f"{size_table.path.stem}-{figure}.{extension}"
@@ -139,7 +139,7 @@ def test_saved_file_does_not_depend_on_the_clock(tmp_path: Path, monkeypatch: py
 
 def test_draw_refuses_another_table(topology_table: Table, results: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no stored run was made on"):
-        draw(results, tmp_path, [topology_table.path])
+        draw(results, tmp_path, topology_table.path)
 
 
 def test_draw_refuses_an_empty_folder(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_a_dataset_with_one_shot_runs_alone_is_a_group(results: Path, digits_tab
 
 
 def test_panels_show_what_the_table_says(digits_table: Table, group: Group) -> None:
-    figure = epochs_figure(digits_table, group)
+    figure = epochs_figure(group)
     gdas = figure.axes[2]
     assert gdas.get_title() == "GDAS, n = 3"
     runs = [line.get_ydata() for line in gdas.lines if len(line.get_xdata()) == 3]
@@ -82,14 +82,14 @@ def test_panels_show_what_the_table_says(digits_table: Table, group: Group) -> N
     assert names[0] == f"optimum {best:.2f}"
     assert names[2].startswith("RANDOM")
     assert gdas.get_xlim() == (0.5, 3.5)  # the longest search's
-    operations = operations_figure(digits_table, group)
+    operations = operations_figure(group)
     last = [container[-1].get_height() for container in operations.axes[2].containers]
     assert sum(last) == 6
     assert last[OPERATIONS.index("skip_connect")] >= 2  # one of three runs has nothing else
 
 
 def test_found_cells_are_drawn_run_by_run(digits_table: Table, group: Group) -> None:
-    figure = cells_figure(digits_table, group)
+    figure = cells_figure(group)
     titles = [axes.get_title() for axes in figure.axes]
     assert len(titles) == 9
     assert titles[3:6] == ["RSPS, batch 48, seed 777\n9: " + f"{digits_table.accuracy(9, 'digits', '3', 'x-test'):.2f} %", "", ""]
@@ -98,12 +98,12 @@ def test_found_cells_are_drawn_run_by_run(digits_table: Table, group: Group) -> 
 
 
 def test_weights_and_rankings(digits_table: Table, group: Group, results: Path) -> None:
-    weights = weights_figure(digits_table, group)
+    weights = weights_figure(group)
     gdas = group.one_shot[2].experiment
     shown = weights.axes[2].images[0].get_array()
     np.testing.assert_allclose(shown, gdas.columns["arch_weights"][[2, 5, 8]].reshape(3, 6, 5).mean(axis=0))
     assert [label.get_text() for label in weights.axes[2].get_yticklabels()][:2] == ["1 ← 0", "2 ← 0"]
-    figure = ranking_figure(digits_table, group, load(results, RANKINGS))
+    figure = ranking_figure(group, load(results, RANKINGS))
     (axes,) = figure.axes
     test = digits_table.accuracy(np.array([10, 20, 30, 40]), "digits", "3", "x-test")
     np.testing.assert_allclose(axes.lines[0].get_ydata(), test)
@@ -111,15 +111,15 @@ def test_weights_and_rankings(digits_table: Table, group: Group, results: Path) 
 
 
 def test_every_figure_carries_the_notice(digits_table: Table, group: Group, results: Path) -> None:
-    figures = one_shot_figures(digits_table, group, load(results, RANKINGS))
+    figures = one_shot_figures(group, load(results, RANKINGS))
     assert list(figures) == ["epochs", "weights", "operations", "cells", "ranking"]
-    assert list(one_shot_figures(digits_table, group, [])) == ["epochs", "weights", "operations", "cells"]
-    for figure in (*figures.values(), final_figure(digits_table, [group]), cost_figure(digits_table, group, "flops")):
+    assert list(one_shot_figures(group, [])) == ["epochs", "weights", "operations", "cells"]
+    for figure in (*figures.values(), final_figure([group]), cost_figure(group, "flops")):
         assert digits_table.notice in figure.get_suptitle()
 
 
 def test_one_shot_runs_have_a_row_among_the_final_ones(digits_table: Table, group: Group) -> None:
-    figure = final_figure(digits_table, [group])
+    figure = final_figure([group])
     rows = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert rows[1:] == ["RSPS, n = 1", "RSPS, batch 48, n = 1", "GDAS, n = 3"]
 

@@ -10,15 +10,11 @@ from matplotlib.figure import Figure
 
 from benchmark_api.spaces import OPERATIONS, TopologySpace
 from experiments.analysis.statistics import MIN_RUNS, Distribution, bootstrap_mean_interval, pareto_front
-from plots.panels.anytime import plot_anytime
-from plots.panels.correlation import plot_correlations
-from plots.panels.cost import plot_cost
-from plots.panels.epochs import Reference, plot_epochs
+from plots.panels.curves import Reference, plot_anytime, plot_epochs, plot_operations
 from plots.panels.final import plot_final
-from plots.panels.inherited import plot_inherited
-from plots.panels.operations import plot_operations
+from plots.panels.heat_maps import plot_correlations, plot_weights
+from plots.panels.scatter import plot_cost, plot_inherited
 from plots.panels.style import Series, style_of
-from plots.panels.weights import plot_weights
 
 NAN = float("nan")
 
@@ -190,11 +186,12 @@ def test_weights_are_written_and_choices_are_marked(axes: Axes) -> None:
     weights = np.array([[0.4, 0.6], [0.8, 0.2]])  # [decision, choice]
     plot_weights(axes, weights, np.array([[1, 1], [2, 0]]), ["a", "b"], ["x", "y"])
     np.testing.assert_allclose(axes.images[0].get_array(), weights)
-    assert texts(axes) == ["0.40", "•", "0.60", "•", "0.80", "••", "0.20"]
+    assert texts(axes) == ["0.40", "0.60", "0.80", "0.20", "•", "•", "••"]
+    assert [text.get_position()[0] for text in axes.texts[4:]] == [0, 1, 0]  # columns of the dots
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
 
 
 def test_the_correlation_stands_beside_the_points(axes: Axes) -> None:
-    plot_inherited(axes, np.array([1.0, 2.0]), np.array([3.0, 4.0]), style_of("rsps"), 0.25, 0.5)
+    plot_inherited(axes, np.array([1.0, 2.0]), np.array([3.0, 4.0]), style_of("rsps").color, 0.25, 0.5)
     np.testing.assert_array_equal(axes.lines[0].get_xydata(), [[1, 3], [2, 4]])
     assert texts(axes) == ["τ = 0.25, ρ = 0.50"]

@@ -17,7 +17,7 @@ RANKING = Ranking(NAMES, (1.5, 2.0, 3.4, 3.9, 4.2), 50, 0.001, 0.9)
 def test_ranks_lie_on_the_axis_with_their_labels_and_bars() -> None:
     with matplotlib.rc_context(RC):
         axes = Figure().subplots()
-        assert plot_ranks(axes, RANKING, {name: style_of(name) for name in NAMES}) is axes
+        plot_ranks(axes, RANKING, {name: style_of(name) for name in NAMES})
     markers = [line.get_xdata()[0] for line in axes.lines if line.get_marker() not in ("None", "|")]
     assert markers == pytest.approx(RANKING.ranks)
     bars = [tuple(line.get_xdata()) for line in axes.lines if line.get_color() == REFERENCE_COLOR]

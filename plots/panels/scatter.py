@@ -1,4 +1,4 @@
-"""Accuracy against cost over a whole space, with the architectures that a search chose."""
+"""Accuracy of many architectures: against their cost, and against the accuracy with a supernet's weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LARGEST = 160.0
 SPACE_COLOR = "#c0c0c0"
 
 
-def plot_cost(axes: Axes, cost: FloatArray, accuracy: FloatArray, front: IntArray, chosen: IntArray, color: str) -> Axes:
+def plot_cost(axes: Axes, cost: FloatArray, accuracy: FloatArray, front: IntArray, chosen: IntArray, color: str) -> None:
     """Draw every architecture of a space, the Pareto front, and the architectures that the runs of a search chose.
 
     The accuracy axis shows the better half of the space; runs that ended below it are counted. The area of a marker grows with
@@ -33,14 +33,18 @@ def plot_cost(axes: Axes, cost: FloatArray, accuracy: FloatArray, front: IntArra
     architectures, runs = np.unique(chosen, return_counts=True)
     for count in np.unique(runs):  # a file stores markers of one size once
         alike = architectures[runs == count]
-        axes.plot(
-            cost[alike], accuracy[alike], "o", markersize=np.sqrt(5 + LARGEST * count / runs.sum()), markeredgewidth=0,
-            color=color, alpha=0.75, zorder=3,
-        )  # fmt: skip
+        size = np.sqrt(5 + LARGEST * count / runs.sum())
+        axes.plot(cost[alike], accuracy[alike], "o", markersize=size, markeredgewidth=0, color=color, alpha=0.75, zorder=3)
     low, high = float(np.nanmedian(accuracy)), float(np.nanmax(accuracy))
     axes.set_ylim(low, high + 0.05 * (high - low))
     below = int(runs[accuracy[architectures] < low].sum())
     if below:
-        note(axes, f"▾ {below} below", (0, 0), ("axes fraction", "axes fraction"), color=color)
+        note(axes, f"▾ {below} below", (0, 0), color=color)
     axes.grid(True)
-    return axes
+
+
+def plot_inherited(axes: Axes, inherited: FloatArray, trained: FloatArray, color: str, tau: float, rho: float) -> None:
+    """Draw the accuracies [architecture] with inherited weights and after full training, percent, and their rank correlations."""
+    axes.plot(inherited, trained, ".", markersize=3.5, markeredgewidth=0, color=color, alpha=0.7)
+    note(axes, f"τ = {tau:.2f}, ρ = {rho:.2f}", (0, 1))
+    axes.grid(True)

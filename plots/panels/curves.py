@@ -1,0 +1,98 @@
+"""Searches over time: the incumbent's accuracy against simulated time; accuracy and operations against the epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from benchmark_api.types import FloatArray, IntArray
+from plots.panels.style import DOTTED, REFERENCE_COLOR, Series, note
+
+SETTLED = 0.05
+"""Share of the time span after which every mean lies inside the axes; lower values before that may leave them."""
+
+
+def plot_anytime(axes: Axes, times: FloatArray, series: Sequence[Series], optimum: float | None = None) -> None:
+    """Draw the mean over runs of the incumbent's accuracy with its 95 % bootstrap interval, as right-continuous steps.
+
+    The mean is drawn where every run has a value: before the last run's first evaluation, and after the first run's end, it
+    would be a mean over fewer runs than the legend says. Few runs, which have no interval, are drawn one by one.
+
+    Args:
+        axes: axes to draw on.
+        times: [time], simulated seconds, ascending and positive; the time axis is logarithmic.
+        series: values [run, time], percent, NaN before the first evaluation and after the end of a run.
+        optimum: the best accuracy in the space, percent.
+    """
+    settled = times >= times[0] + SETTLED * (times[-1] - times[0])
+    lowest, highest = np.inf, -np.inf if optimum is None else optimum
+    for one in series:
+        _plot_curves(axes, times, one, "post", one.style.linestyle)
+        drawn = one.runs.values if one.runs.interval is None else one.runs.interval
+        highest = max(highest, float(np.nanmax(drawn, initial=highest)))
+        lowest = min(lowest, float(np.nanmin(one.runs.mean[settled], initial=lowest)))
+    if optimum is not None:
+        axes.axhline(optimum, color=REFERENCE_COLOR, linewidth=0.9, linestyle=DOTTED)
+        note(axes, f"optimum {optimum:.2f}", (0, optimum), ("axes fraction", "data"))
+    if np.isfinite(lowest):
+        axes.set_ylim(lowest - 0.06 * (highest - lowest), highest + 0.08 * (highest - lowest))
+    axes.set_xscale("log")
+    axes.set_xlim(times[0], times[-1])
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:,.0f}" if seconds >= 1 else f"{seconds:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("simulated time [s]")
+    axes.set_ylabel("test accuracy of the incumbent [%]")
+    axes.grid(True, axis="y")
+
+
+class Reference(NamedTuple):
+    """An accuracy to compare with, percent, and its look."""
+
+    name: str
+    accuracy: float
+    color: str
+    linestyle: Any
+
+
+def plot_epochs(axes: Axes, series: Series, references: Sequence[Reference]) -> None:
+    """Draw values [run, epoch], percent, as `plot_anytime` does; references are horizontal lines. The first epoch is 1."""
+    epochs = np.arange(1, series.runs.values.shape[1] + 1)
+    _plot_curves(axes, epochs, series, "mid", "-")
+    for _, accuracy, color, linestyle in references:
+        axes.axhline(accuracy, color=color, linewidth=0.9, linestyle=linestyle, zorder=1)
+    axes.grid(True, axis="y")
+    _show_epochs(axes, len(epochs))
+
+
+def plot_operations(axes: Axes, counts: FloatArray, colors: Mapping[str, str]) -> None:
+    """Draw the number of edges with each operation [epoch, operation], mean over runs, as a stacked bar for each epoch."""
+    bottom = np.zeros(len(counts))
+    for (name, color), edges in zip(colors.items(), counts.T, strict=True):
+        axes.bar(np.arange(1, len(counts) + 1), edges, 1.0, bottom=bottom, color=color, linewidth=0, label=name)
+        bottom += edges
+    axes.set_ylim(0, round(counts[0].sum()))  # edges of the cell
+    _show_epochs(axes, len(counts))
+
+
+def _show_epochs(axes: Axes, epochs: int) -> None:
+    axes.set_xlim(0.5, epochs + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+
+
+def _plot_curves(axes: Axes, across: FloatArray | IntArray, one: Series, step: Literal["mid", "post"], linestyle: Any) -> None:
+    """Draw the mean of one search with its interval, or each run with a marker at its end, as steps."""
+    color, interval = one.style.color, one.runs.interval
+    look = {"color": color, "linestyle": linestyle, "drawstyle": f"steps-{step}"}
+    if interval is not None:
+        axes.fill_between(across, interval[0], interval[1], step=step, color=color, alpha=0.22, linewidth=0)
+        axes.plot(across, one.runs.mean, label=one.label, **look)
+        return
+    for run, values in enumerate(one.runs.values):
+        axes.plot(across, values, linewidth=0.9, label=one.label if run == 0 else None, **look)
+        end = np.flatnonzero(~np.isnan(values))[-1:]
+        axes.plot(across[end], values[end], one.style.marker, color=color, markersize=4.2, clip_on=False)

@@ -1,0 +1,57 @@
+"""Annotated heat maps: rank correlations of measurements, and architecture weights of decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from benchmark_api.types import FloatArray, IntArray
+
+
+def plot_correlations(axes: Axes, correlations: FloatArray, labels: Sequence[str]) -> None:
+    """Draw `rank_correlations` [measurement, measurement], in [-1, 1], NaN where there is none."""
+    _plot_heat_map(axes, correlations, (min(0.0, float(np.nanmin(correlations))), 1.0), 3, labels, labels, "equal")
+
+
+def plot_weights(axes: Axes, weights: FloatArray, runs: IntArray, decisions: Sequence[str], choices: Sequence[str]) -> None:
+    """Draw the mean weights over runs [decision, choice], and a dot for each of the runs [decision, choice] that chose a choice.
+
+    Colours span the map's own range: after a short search weights differ little.
+    """
+    limits = low, high = float(weights.min()), float(weights.max())
+    _plot_heat_map(axes, weights, limits, 2 if high - low > 0.1 else 3, decisions, choices, "auto")
+    for row, column in np.argwhere(runs):
+        count = int(runs[row, column])
+        dots = "•" * count if count <= 5 else f"• {count}"
+        color = _ink(weights[row, column], limits)
+        axes.text(column, row + 0.43, dots, ha="center", va="bottom", fontsize=6, color=color)
+
+
+def _plot_heat_map(
+    axes: Axes,
+    values: FloatArray,
+    limits: tuple[float, float],
+    decimals: int,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    aspect: Literal["equal", "auto"],
+) -> None:
+    """Draw values [row, column] as colours between two limits, and as numbers."""
+    axes.imshow(values, cmap="Blues", vmin=limits[0], vmax=limits[1] + 1e-9, aspect=aspect)
+    for row, column in np.argwhere(~np.isnan(values)):
+        value = values[row, column]
+        text = f"{value:.{decimals}f}"
+        axes.text(column, row, text, ha="center", va="center", fontsize="small", color=_ink(value, limits))
+    axes.set_xticks(range(len(columns)), columns, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(rows)), rows)
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+
+
+def _ink(value: float, limits: tuple[float, float]) -> str:
+    """Colour of a text that is readable on the colour of a value."""
+    low, high = limits
+    return "white" if value - low > 0.6 * (high - low) else "black"
