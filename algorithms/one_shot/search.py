@@ -180,7 +180,7 @@ class OneShotSearch(ABC):
         options = {} if self.cell is None else {"cell": self.cell}
         return build_supernet(self.task.space, self.task.skeleton, self.config.batch_norm == "running", **options)
 
-    def _start(self) -> None:  # noqa: B027 (a search without state of its own needs none)
+    def _start(self) -> None:  # noqa: B027 (a search without state needs none)
         """Create the state of the method; modules and optimizers added to `_parts` are saved in checkpoints."""
 
     @abstractmethod
