@@ -10,14 +10,15 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext, suppress
+from functools import partial
 from typing import Any, ClassVar
 
-from benchmark_api.importers.official.read import read_record, record_path
+from benchmark_api.importers.official.read import record_path
 from benchmark_api.nats.files import PICKLE_EXT, get_torch_home, pickle_load, pickle_save
 from benchmark_api.nats.genotype_utils import InvalidArgument
 from benchmark_api.nats.opening import opened
 from benchmark_api.nats.results import ArchResults, Metrics, Results, ResultsCount, Shown, describe, mean
-from benchmark_api.nats.sources import Record, Records, results_of
+from benchmark_api.nats.sources import Record, Records, folder_record
 
 __all__ = [
     "PICKLE_EXT",
@@ -39,12 +40,8 @@ DATASET_KEYS = ("cifar10-valid", "cifar10", "cifar100", "ImageNet16-120")
 nats_is_dir = os.path.isdir
 nats_is_file = os.path.isfile
 
-# Of each dataset key, the groups of `get_more_info` and the splits they come from. Except for the validation of cifar10-valid
-# they may be missing: cifar10 has no validation images, and some splits were measured at the last epoch only.
-_GROUPS = {
-    "cifar10-valid": (("valid", "x-valid"), ("test", "ori-test")),
-    "cifar10": (("valid", "x-valid"), ("test", "ori-test")),
-}
+# Groups of `get_more_info` and the splits they come from.
+_CIFAR10_GROUPS = (("valid", "x-valid"), ("test", "ori-test"))
 _OTHER_GROUPS = (("valid", "x-valid"), ("test", "x-test"), ("valtest", "ori-test"))
 _TIMES = "after training on {} for %s epochs. per-time and all-time: seconds of the mean epoch and of all epochs."
 _COMMENTS = {
@@ -60,13 +57,9 @@ def time_string() -> str:
 
 def remap_dataset_set_names(dataset: str, metric_on_set: str, verbose: bool = False) -> tuple[str, str]:
     """Return dataset key and split for a dataset and "train", "valid" or "test"; other names stay as they are."""
-    if dataset == "cifar10":
-        names = {"valid": ("cifar10-valid", "x-valid"), "test": ("cifar10", "ori-test")}
-    elif dataset in ("cifar100", "ImageNet16-120"):
-        names = {"valid": (dataset, "x-valid"), "test": (dataset, "x-test")}
-    else:
-        names = {}
-    remapped = names.get(metric_on_set, (dataset, metric_on_set))
+    key = "cifar10-valid" if (dataset, metric_on_set) == ("cifar10", "valid") else dataset
+    splits = {"valid": "x-valid", "test": "ori-test" if dataset == "cifar10" else "x-test"}
+    remapped = key, splits.get(metric_on_set, metric_on_set) if dataset in DATASET_KEYS[1:] else metric_on_set
     if verbose:
         print(f"{dataset}, {metric_on_set} means {remapped[0]}, {remapped[1]}")
     return remapped
@@ -165,8 +158,7 @@ class NASBenchMetaAPI:
     def query_index_by_arch(self, arch: Any) -> int:
         """Return the official index of an index, a string, or an object with `tostr()`; -1 if it is not in the space.
 
-        Raises:
-            ValueError: an index that is out of range.
+        Raises a ValueError for an index that is out of range.
         """
         self._log(f"query_index_by_arch: arch={arch}")
         if isinstance(arch, int):
@@ -194,10 +186,8 @@ class NASBenchMetaAPI:
     def reload(self, archive_root: str | None = None, index: int | None = None) -> None:
         """Read the record of an architecture (None: of all) again, over what is loaded.
 
-        Args:
-            archive_root: the folder; None for the official full archive in `get_torch_home()` or, if it is not there,
-                `archive_dir`. (The package needs TORCH_HOME to be set here.)
-            index: the architecture; None for all.
+        The folder is `archive_root`; by default the official full archive in `get_torch_home()` or, if it is not there,
+        `archive_dir`. (The package needs TORCH_HOME to be set here.)
         """
         self._log(f"reload: archive_root={archive_root}, index={index}")
         if archive_root is None:
@@ -207,15 +197,10 @@ class NASBenchMetaAPI:
                 archive_root = self.archive_dir
         if archive_root is None or not os.path.isdir(archive_root):
             raise ValueError(f"no archive folder {archive_root}")
-        folder = archive_root
-
-        def read(index: int) -> Record:
-            return results_of(read_record(folder, index))
-
         for each in range(len(self)) if index is None else (index,):
-            if not (path := record_path(folder, self._checked(each))).is_file():
+            if not (path := record_path(archive_root, self._checked(each))).is_file():
                 raise InvalidArgument(f"architecture {each} has no record {path}")
-            self.arch2infos_dict.load(each, read)
+            self.arch2infos_dict.load(each, partial(folder_record, archive_root))
             self.evaluated_indexes.add(each)
             self._avaliable_hps.update(self.arch2infos_dict[each])
 
@@ -257,10 +242,7 @@ class NASBenchMetaAPI:
         return result.get_config(None)
 
     def query_info_str_by_arch(self, arch: Any, hp: str | int = "12") -> str | None:
-        """Return lines about an architecture under a schedule; None, and a warning, if it is not loaded.
-
-        In the package, an int `hp` is always unknown here.
-        """
+        """Return lines about an architecture under a schedule; None, and a warning, if it is not loaded."""
         self._log(f"query_info_str_by_arch: arch={arch}, hp={hp}")
         index = self.query_index_by_arch(arch)
         self._prepare_info(index)
@@ -274,10 +256,7 @@ class NASBenchMetaAPI:
         return self.query_info_str_by_arch(arch, hp)
 
     def show(self, index: int = -1) -> None:
-        """Print lines about an architecture under all schedules; about all that are loaded if `index` is negative.
-
-        In the package, a negative index is a KeyError as soon as anything is loaded.
-        """
+        """Print lines about an architecture under all schedules; about all that are loaded if `index` is negative."""
         if index >= len(self):
             print(f"There is no architecture {index}; the last one is {len(self) - 1}.")
             return
@@ -324,7 +303,8 @@ class NASBenchMetaAPI:
         info = _flat("train", results.metrics(dataset, "train", iepoch, is_random))
         if dataset in _COMMENTS:
             info["comment"] = _COMMENTS[dataset] % hp
-        for group, setname in _GROUPS.get(dataset, _OTHER_GROUPS):
+        for group, setname in _CIFAR10_GROUPS if dataset in _COMMENTS else _OTHER_GROUPS:
+            # cifar10 has no validation images, and some splits were measured at the last epoch only.
             optional = (dataset, group) != ("cifar10-valid", "valid")
             with suppress(KeyError, ValueError) if optional else nullcontext():
                 info |= _flat(group, results.metrics(dataset, setname, iepoch, is_random))
@@ -385,14 +365,12 @@ class NASBenchMetaAPI:
     ) -> tuple[int, float | None]:
         """Return index and mean last-epoch accuracy (percent) of the best architecture, the lowest index on ties.
 
-        In the package, an int `hp` is always unknown here.
-
         Args:
             dataset: a dataset or dataset key.
             metric_on_set: "train", "valid", "test", or the name of a split.
             flop_max: highest FLOPs, millions.
             param_max: highest number of parameters, millions.
-            hp: the schedule.
+            hp: the schedule. In the package, an int is always unknown here and in `query_info_str_by_arch`.
             enforce_all: first load all architectures of an archive folder; None for whether in fast mode.
 
         Returns:

@@ -19,11 +19,7 @@ class InvalidArgument(ValueError, AssertionError):
 
 
 def parse(text: str) -> list[Node]:
-    """Return the nodes of a string such as `|nor_conv_3x3~0|+|none~0|skip_connect~1|`.
-
-    Raises:
-        InvalidArgument: not a str, or an edge is not an operation and a number with `~` between them.
-    """
+    """Return the nodes of a string such as `|nor_conv_3x3~0|+|none~0|skip_connect~1|`; InvalidArgument if malformed."""
     if not isinstance(text, str):
         raise InvalidArgument(f"expected the string of a structure, got {type(text).__name__}")
     nodes = []

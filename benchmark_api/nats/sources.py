@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmark_api.importers.official import exporter
+from benchmark_api.importers.official.read import read_record
 from benchmark_api.nats.results import ArchResults, Metrics, Results, mean
 from benchmark_api.tables.table import Table
 from benchmark_api.types import BoolArray, FloatArray
@@ -23,6 +24,11 @@ CACHED_RECORDS = 256
 def results_of(state: Mapping[str, Any]) -> Record:
     """Return the objects of one architecture's record as it is in a file: {schedule: state of an `ArchResults`}."""
     return OrderedDict((hp, ArchResults.create_from_state_dict(results)) for hp, results in state.items())
+
+
+def folder_record(folder: str, index: int) -> Record:
+    """Return the record of an architecture in an archive folder. Raises as `read_record`."""
+    return results_of(read_record(folder, index))
 
 
 class Records(Mapping[int, Record]):
