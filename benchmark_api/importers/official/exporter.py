@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmark_api.importers import measurements
-from benchmark_api.importers.official.parallel import in_parallel, worker_count
+from benchmark_api.importers.official.parallel import in_parallel
 from benchmark_api.importers.official.read import META, record_path
 from benchmark_api.jobs.files import DISK_ERRORS, writing_in
 from benchmark_api.spaces import SIZE_CELL, SearchSpace, TopologySpace
@@ -130,12 +130,8 @@ def export_archive(table: Table, out: str | os.PathLike[str], *, jobs: int | Non
     out = Path(out)
     if out.exists():
         raise ValueError(f"{out} exists; expected the name of a new folder")
-    workers = worker_count(jobs)
-    has_trials = np.zeros(len(table), dtype=bool)
-    for key in table.keys:
-        for schedule in table.schedules(key):
-            has_trials |= (table.seeds(key, schedule) >= 0).any(axis=1)
-    indices = np.flatnonzero(has_trials).tolist()
+    groups = [(key, schedule) for key in table.keys for schedule in table.schedules(key)]
+    indices = np.flatnonzero(np.any([(table.seeds(*group) >= 0).any(axis=1) for group in groups], axis=0)).tolist()
     with writing_in(out.parent):
         out.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
@@ -147,7 +143,7 @@ def export_archive(table: Table, out: str | os.PathLike[str], *, jobs: int | Non
         bar = tqdm(total=len(indices), desc="exporting", unit="record", disable=not progress)
         with writing_in(out.parent, *DISK_ERRORS), bar:
             _save(meta, part / META)
-            for count in in_parallel(_export_records, blocks, workers):
+            for count in in_parallel(_export_records, blocks, jobs):
                 bar.update(count)
         part.chmod(0o755)
         part.rename(out)
