@@ -51,16 +51,8 @@ class Readable(Protocol):
     def tell(self) -> int: ...
 
 
-# -- what names stand for ------------------------------------------------------------------------------------------------
-
-
 class Named:
-    """A function that a pickle may call by a name; its attributes cannot be set by the pickle.
-
-    Args:
-        name: the name in the pickle.
-        function: raises TypeError for arguments other than those of known files.
-    """
+    """A function that a pickle may call by a name. It raises a TypeError for arguments that known files do not have."""
 
     __slots__ = ("_function", "_name")
 
@@ -125,11 +117,6 @@ class _Array:
         _refuse_state("numpy.ndarray")
 
 
-def _no_items() -> dict[Any, Any]:
-    """Return the empty dict that an OrderedDict begins as."""
-    return {}
-
-
 def _scalar(kind: object, payload: object) -> float:
     if not (isinstance(kind, Dtype) and kind.dtype == np.float64 and type(payload) is bytes and len(payload) == 8):
         raise TypeError
@@ -146,7 +133,7 @@ _DTYPE = Named("numpy.dtype", Dtype)
 _SCALAR = Named("numpy.core.multiarray.scalar", _scalar)
 _RECONSTRUCT = Named("numpy.core.multiarray._reconstruct", _Array)
 _ARCHIVE_NAMES = {
-    "collections.OrderedDict": Named("collections.OrderedDict", _no_items),
+    "collections.OrderedDict": Named("collections.OrderedDict", dict),
     "numpy.core.multiarray.scalar": _SCALAR,
     "numpy.dtype": _DTYPE,
     "numpy._core.multiarray.scalar": _SCALAR,  # since NumPy 2
@@ -157,9 +144,6 @@ _IMAGE_NAMES = {
     "numpy.dtype": _DTYPE,
     "numpy._core.multiarray._reconstruct": _RECONSTRUCT,
 }
-
-
-# -- reading pickles -----------------------------------------------------------------------------------------------------
 
 
 class Restricted:
@@ -279,9 +263,6 @@ def _one_line(text: str) -> str:
     """Return a short text that may be printed, of one that anybody may have made."""
     line = " ".join(text.split())[:300]
     return line if line.isprintable() else ascii(line)
-
-
-# -- bz2 -----------------------------------------------------------------------------------------------------------------
 
 
 def unpack(file: Readable, name: str) -> Iterator[bytes]:
