@@ -117,6 +117,11 @@ class _Array:
         _refuse_state("numpy.ndarray")
 
 
+def _no_items() -> dict[Any, Any]:
+    """Return the empty dict that an OrderedDict begins as; `dict` would take arguments."""
+    return {}
+
+
 def _scalar(kind: object, payload: object) -> float:
     if not (isinstance(kind, Dtype) and kind.dtype == np.float64 and type(payload) is bytes and len(payload) == 8):
         raise TypeError
@@ -133,7 +138,7 @@ _DTYPE = Named("numpy.dtype", Dtype)
 _SCALAR = Named("numpy.core.multiarray.scalar", _scalar)
 _RECONSTRUCT = Named("numpy.core.multiarray._reconstruct", _Array)
 _ARCHIVE_NAMES = {
-    "collections.OrderedDict": Named("collections.OrderedDict", dict),
+    "collections.OrderedDict": Named("collections.OrderedDict", _no_items),
     "numpy.core.multiarray.scalar": _SCALAR,
     "numpy.dtype": _DTYPE,
     "numpy._core.multiarray.scalar": _SCALAR,  # since NumPy 2

@@ -66,7 +66,6 @@ def import_table(
     source: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
-    space: SearchSpace | None = None,
     curves: bool = True,
     notice: str = "",
     jobs: int | None = None,
@@ -80,7 +79,6 @@ def import_table(
     Args:
         source: a file or folder, e.g. the official archive `NATS-tss-v1_0-3ffb9-simple`, complete or with some records only.
         out: the table to write; replaced when all is done, left alone if anything fails.
-        space: the search space that the source must have; None for any.
         curves: keep every epoch; False: the last one of each training.
         notice: a caution that every table and figure made from it repeats; empty for none.
         jobs: worker processes; None for one per core.
@@ -89,7 +87,7 @@ def import_table(
     Raises:
         FileNotFoundError: the source does not exist.
         ValueError: no importer recognises the source; a file is damaged, inconsistent or asks for more than data (the message
-            names the file); the space is another one.
+            names the file).
         RuntimeError: a worker process died.
     """
     source, out = Path(source), Path(out)
@@ -106,8 +104,6 @@ def import_table(
         spool = Spool(Path(folder), curves)
         description = importer.read(source, spool, jobs=jobs, progress=progress)
         spool.flush()
-        if space is not None and description.space != space:
-            raise ValueError(f"{source} is an archive of {description.space!r}, expected {space!r}")
         if not any(part.shapes for part in spool.parts):
             raise ValueError(f"{source}: no record of any architecture")
         _write_table(out, spool, description, notice, progress)

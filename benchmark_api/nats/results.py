@@ -320,14 +320,7 @@ class ArchResults(Results):
 
 
 def describe(information: ArchResults, extra_info: object = None, show: bool = False, *, shown: Shown) -> list[str]:
-    """Return the lines about one architecture under one schedule, as the package prints them.
-
-    Args:
-        information: the architecture.
-        extra_info: text for the second line.
-        show: also print the lines.
-        shown: sets of the dataset keys that have others than validation and test.
-    """
+    """Return lines about one architecture under one schedule, as the package prints them, and print them if `show`."""
 
     def metric(setname: str) -> str:
         info = information.get_metrics(dataset, setname)

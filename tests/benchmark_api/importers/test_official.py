@@ -409,8 +409,6 @@ def test_wrong_arguments(folder: Path, tmp_path: Path) -> None:
         import_table(folder, tmp_path)
     with pytest.raises(ValueError, match="jobs must be at least 1, got 0"):
         import_table(folder, tmp_path / "t", jobs=0)
-    with pytest.raises(ValueError, match=r"is an archive of SizeSpace.*expected TopologySpace"):
-        import_table(folder, tmp_path / "t", space=TopologySpace(), jobs=1, progress=False)
     assert os.listdir(tmp_path) == []
 
 
