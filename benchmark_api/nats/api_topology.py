@@ -45,9 +45,7 @@ class NATStopology(NASBenchMetaAPI):
     def str2matrix(arch_str: str, search_space: Sequence[str] = OPERATIONS) -> npt.NDArray[np.float64]:
         """Return the cell as a matrix [node, source] of positions in `search_space`, 0 where there is no edge.
 
-        Raises:
-            InvalidArgument: malformed.
-            ValueError: an operation is not in `search_space`.
+        Raises a ValueError for an operation that is not in `search_space`, InvalidArgument for a malformed string.
         """
         nodes = parse(arch_str)
         matrix = np.zeros((len(nodes) + 1, len(nodes) + 1))

@@ -24,13 +24,7 @@ class Opened(NamedTuple):
 
 
 def opened(given: Any, fast_mode: bool, space: str, base_name: str) -> Opened:
-    """Open what `create` takes.
-
-    Args:
-        given: a Table, a path, a dict, or None for the official archive in `get_torch_home()`.
-        fast_mode: whether an archive is a folder.
-        space: name of the search space.
-        base_name: name of the official archive, without its ending.
+    """Open what `create` takes; `base_name` is that of the official archive, without its ending.
 
     Raises:
         ValueError: the path does not exist or does not fit `fast_mode`; a dict lacks a key; the table is of another space.

@@ -245,9 +245,6 @@ class ArchResults(Results):
 
         Where trials disagree in FLOPs or parameters by more than 1e-5, the value is that of seed 888: an early version of
         the training code miscounted the others.
-
-        Raises:
-            KeyError: there is no trial on this dataset key.
         """
         trials = self._trials(dataset)
 

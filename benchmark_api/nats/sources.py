@@ -73,10 +73,8 @@ class Records(Mapping[int, Record]):
     ) -> tuple[int, float | None]:
         """Return the index among `indices` (ascending) with the highest mean last-epoch accuracy, and that.
 
-        The lowest index wins ties; (-1, None) if none is within the limits. Raises as `Results.get_metrics`.
-
-        Args:
-            limits: highest "flops" and "params", millions.
+        `limits` are the highest "flops" and "params", millions. The lowest index wins ties; (-1, None) if none is within the
+        limits. Raises as `Results.get_metrics`.
         """
         best_index, best_accuracy = -1, None
         for index in indices:
@@ -190,7 +188,7 @@ class _TableResults(Results):
     def get_compute_costs(self, dataset: str) -> dict[str, Any]:
         trainings, index, count = self._keys[dataset], self._index, self._count(dataset)
         costs = {name: values.item(index) for name, values in trainings.costs.items()}
-        costs["latency"] = self.known_latency(dataset)
+        costs["latency"] = costs["latency"] if costs["latency"] > 0 else None
         for name, split in trainings.splits.items():
             seconds = mean(split.seconds[index, :count].tolist())
             costs[f"T-{name}@epoch"] = _known(seconds)

@@ -115,13 +115,8 @@ def _architecture_config(space: SearchSpace, text: str, key: str) -> dict[str, A
 def export_archive(table: Table, out: str | os.PathLike[str], *, jobs: int | None = None, progress: bool = True) -> Path:
     """Write a table as a folder in the official format, which the `nats_bench` package opens (`fast_mode=True`).
 
-    Importing the folder gives the same tensors again. Architectures without any trial get no file.
-
-    Args:
-        table: the table.
-        out: the folder to make; it appears when all is done.
-        jobs: processes; None for one per core.
-        progress: show a progress bar.
+    The folder appears when all is done, and importing it gives the same tensors again. Architectures without any trial get no
+    file. `jobs` processes write it; None for one per core.
 
     Raises:
         ValueError: the folder exists.

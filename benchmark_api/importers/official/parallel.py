@@ -22,12 +22,7 @@ class WorkerDied(RuntimeError):
 
 
 def in_parallel(function: Callable[..., ResultT], calls: Sequence[tuple[Any, ...]], jobs: int | None) -> Iterator[ResultT]:
-    """Yield the results of calls in worker processes, in the order of the calls.
-
-    Args:
-        function: a function of a module.
-        calls: its arguments.
-        jobs: worker processes; None for one per core.
+    """Yield the results of calls in worker processes, in the order of the calls; `jobs` None is one process per core.
 
     Raises:
         ValueError: fewer than one job.
