@@ -51,16 +51,8 @@ class Readable(Protocol):
     def tell(self) -> int: ...
 
 
-# -- what names stand for ------------------------------------------------------------------------------------------------
-
-
 class Named:
-    """A function that a pickle may call by a name; its attributes cannot be set by the pickle.
-
-    Args:
-        name: the name in the pickle.
-        function: raises TypeError for arguments other than those of known files.
-    """
+    """A function that a pickle may call by a name. It raises a TypeError for arguments that known files do not have."""
 
     __slots__ = ("_function", "_name")
 
@@ -126,7 +118,7 @@ class _Array:
 
 
 def _no_items() -> dict[Any, Any]:
-    """Return the empty dict that an OrderedDict begins as."""
+    """Return the empty dict that an OrderedDict begins as; `dict` would take arguments."""
     return {}
 
 
@@ -157,9 +149,6 @@ _IMAGE_NAMES = {
     "numpy.dtype": _DTYPE,
     "numpy._core.multiarray._reconstruct": _RECONSTRUCT,
 }
-
-
-# -- reading pickles -----------------------------------------------------------------------------------------------------
 
 
 class Restricted:
@@ -279,9 +268,6 @@ def _one_line(text: str) -> str:
     """Return a short text that may be printed, of one that anybody may have made."""
     line = " ".join(text.split())[:300]
     return line if line.isprintable() else ascii(line)
-
-
-# -- bz2 -----------------------------------------------------------------------------------------------------------------
 
 
 def unpack(file: Readable, name: str) -> Iterator[bytes]:

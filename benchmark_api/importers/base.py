@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from tqdm import tqdm
 
-from benchmark_api.importers.measurements import Part, Spool, layout_of, write_part
+from benchmark_api.importers.measurements import Spool, layout_of, write_part
 from benchmark_api.jobs.files import DISK_ERRORS, writing_in
 from benchmark_api.registry import Registry
 from benchmark_api.spaces import SearchSpace
@@ -22,19 +21,12 @@ from benchmark_api.tables.writer import TableWriter
 
 @dataclass(frozen=True)
 class Description:
-    """Metadata of an imported source.
+    """Metadata of an imported source."""
 
-    Attributes:
-        space: the search space of its architectures.
-        name: name of the source.
-        title: title of the table, and of figures made from it.
-        fingerprint: hexadecimal SHA-256 of the source's files.
-    """
-
-    space: SearchSpace
-    name: str
-    title: str
-    fingerprint: str
+    space: SearchSpace  # of its architectures
+    name: str  # of the source
+    title: str  # of the table, and of figures made from it
+    fingerprint: str  # hexadecimal SHA-256 of the source's files
 
 
 class Importer(ABC):
@@ -74,7 +66,6 @@ def import_table(
     source: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
-    space: SearchSpace | None = None,
     curves: bool = True,
     notice: str = "",
     jobs: int | None = None,
@@ -88,7 +79,6 @@ def import_table(
     Args:
         source: a file or folder, e.g. the official archive `NATS-tss-v1_0-3ffb9-simple`, complete or with some records only.
         out: the table to write; replaced when all is done, left alone if anything fails.
-        space: the search space that the source must have; None for any.
         curves: keep every epoch; False: the last one of each training.
         notice: a caution that every table and figure made from it repeats; empty for none.
         jobs: worker processes; None for one per core.
@@ -97,7 +87,7 @@ def import_table(
     Raises:
         FileNotFoundError: the source does not exist.
         ValueError: no importer recognises the source; a file is damaged, inconsistent or asks for more than data (the message
-            names the file); the space is another one.
+            names the file).
         RuntimeError: a worker process died.
     """
     source, out = Path(source), Path(out)
@@ -114,11 +104,9 @@ def import_table(
         spool = Spool(Path(folder), curves)
         description = importer.read(source, spool, jobs=jobs, progress=progress)
         spool.flush()
-        if space is not None and description.space != space:
-            raise ValueError(f"{source} is an archive of {description.space!r}, expected {space!r}")
         if not any(part.shapes for part in spool.parts):
             raise ValueError(f"{source}: no record of any architecture")
-        _write_table(out, spool.parts, description, {"curves": curves}, notice, progress)
+        _write_table(out, spool, description, notice, progress)
     return Table(out)
 
 
@@ -130,10 +118,8 @@ def _importer_of(source: Path) -> Importer:
     raise ValueError(f"no importer recognises {source}: {refusals}")
 
 
-def _write_table(
-    out: Path, parts: Sequence[Part], description: Description, options: dict[str, Any], notice: str, progress: bool
-) -> None:
-    layout, epochs = layout_of(parts, len(description.space))
+def _write_table(out: Path, spool: Spool, description: Description, notice: str, progress: bool) -> None:
+    layout, epochs = layout_of(spool.parts, len(description.space))
     schedules = sorted({stem.split("/")[1] for stem in layout}, key=int)
     metadata = {
         "space": description.space.spec(),
@@ -141,9 +127,9 @@ def _write_table(
         "notice": notice,
         "source": {
             "name": description.name,
-            "records": sum(len(part.indices) for part in parts),
+            "records": sum(len(part.indices) for part in spool.parts),
             "fingerprint": description.fingerprint,
-            **options,
+            "curves": spool.curves,
         },
         "search_schedule": "12" if "12" in schedules else schedules[0],
         "report_schedule": schedules[-1],
@@ -151,5 +137,5 @@ def _write_table(
     with TableWriter(out, layout, metadata) as writer:
         for tensor, stored in epochs.items():
             writer.write(tensor, stored)
-        for part in tqdm(parts, desc="writing", unit="block", disable=not progress, leave=False):
+        for part in tqdm(spool.parts, desc="writing", unit="block", disable=not progress, leave=False):
             write_part(writer, part, layout, epochs)

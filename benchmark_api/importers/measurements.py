@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -92,49 +93,26 @@ def _tensors(trials_of_row: Mapping[int, list[Trial]], rows: int, epochs: int, c
     return tensors
 
 
-@dataclass
-class Block:
-    """The trials of some architectures.
-
-    Attributes:
-        indices: the architectures.
-        groups: (dataset key, schedule) -> row of the architecture -> trials.
-    """
-
-    indices: list[int] = field(default_factory=list)
-    groups: dict[tuple[str, str], dict[int, list[Trial]]] = field(default_factory=dict)
-
-    def add(self, index: int, trials: Trials) -> None:
-        """Add an architecture."""
-        row = len(self.indices)
-        self.indices.append(index)
+def tensors_of(block: Mapping[int, Trials], curves: bool) -> dict[str, AnyArray]:
+    """Return the tensors of some architectures, [row, ...], by their names in a table, and the stored epochs of every split."""
+    groups: dict[tuple[str, str], dict[int, list[Trial]]] = {}
+    for row, trials in enumerate(block.values()):
         for group, of_group in trials.items():
-            self.groups.setdefault(group, {})[row] = of_group
-
-    def tensors(self, curves: bool) -> dict[str, AnyArray]:
-        """Return the block of every tensor of a table, [row, ...], and the stored epochs of every split."""
-        return {
-            f"{key}/{schedule}/{name}": tensor
-            for (key, schedule), trials_of_row in self.groups.items()
-            for name, tensor in _tensors(trials_of_row, len(self.indices), int(schedule), curves).items()
-        }
+            groups.setdefault(group, {})[row] = of_group
+    return {
+        f"{key}/{schedule}/{name}": tensor
+        for (key, schedule), trials_of_row in groups.items()
+        for name, tensor in _tensors(trials_of_row, len(block), int(schedule), curves).items()
+    }
 
 
-@dataclass(frozen=True)
-class Part:
-    """A converted block on disk, until the shape of the whole table is known.
+class Part(NamedTuple):
+    """A converted block on disk, until the shape of the whole table is known."""
 
-    Attributes:
-        path: an .npz file of `Block.tensors`.
-        indices: the architectures, one per row.
-        shapes: the shape of every tensor.
-        epochs: the epochs of every split, by the name of their tensor.
-    """
-
-    path: Path
-    indices: list[int]
-    shapes: dict[str, tuple[int, ...]]
-    epochs: dict[str, list[int]]
+    path: Path  # an .npz file of `tensors_of`
+    indices: list[int]  # the architectures, one per row
+    shapes: dict[str, tuple[int, ...]]  # of all tensors
+    epochs: dict[str, list[int]]  # of all splits, by the name of their tensor
 
 
 class Spool:
@@ -154,25 +132,25 @@ class Spool:
         self.curves = curves
         self.parts: list[Part] = []
         self._prefix = prefix
-        self._block = Block()
+        self._block: dict[int, Trials] = {}
 
     def add(self, index: int, trials: Trials) -> None:
         """Add an architecture."""
-        self._block.add(index, trials)
-        if len(self._block.indices) == BLOCK:
+        self._block[index] = trials
+        if len(self._block) == BLOCK:
             self.flush()
 
     def flush(self) -> None:
         """Write what was added since the last block."""
-        if not self._block.indices:
+        if not self._block:
             return
-        tensors = self._block.tensors(self.curves)
+        tensors = tensors_of(self._block, self.curves)
         path = self.folder / f"{self._prefix}{len(self.parts):08d}.npz"
         np.savez(path, allow_pickle=False, **tensors)
         shapes = {name: tensor.shape for name, tensor in tensors.items()}
         epochs = {name: tensor.tolist() for name, tensor in tensors.items() if name.endswith("/epochs")}
-        self.parts.append(Part(path, self._block.indices, shapes, epochs))
-        self._block = Block()
+        self.parts.append(Part(path, list(self._block), shapes, epochs))
+        self._block = {}
 
 
 def layout_of(parts: Iterable[Part], architectures: int) -> tuple[TensorLayout, dict[str, list[int]]]:

@@ -6,7 +6,7 @@
 
 Scripts that `import nats_bench` run unchanged after `install()`, or by `python -m benchmark_api.nats script.py`. Archives are
 read without running anything in them. Numbers, return keys, printed text and draws from Python's global generator are the
-package's; docstrings say where this differs.
+package's; docstrings say where this differs. Results are read-only: what the package's authors built records with is left out.
 """
 
 from __future__ import annotations
@@ -44,17 +44,7 @@ def version() -> str:
 
 
 def create(file_path_or_dict: Any, search_space: str, fast_mode: bool = False, verbose: bool = True) -> NATStopology | NATSsize:
-    """Open a benchmark; see `NASBenchMetaAPI` for the arguments.
-
-    Args:
-        file_path_or_dict: a Table or its path, an archive folder, a single-file archive, a dict, or None.
-        search_space: "tss" or "topology"; "sss" or "size".
-        fast_mode: whether the archive is a folder.
-        verbose: print every call.
-
-    Raises:
-        ValueError: another search space; else as `NASBenchMetaAPI`.
-    """
+    """Open a benchmark of a search space, "tss" or "topology", "sss" or "size"; see `NASBenchMetaAPI` for the other arguments."""
     if search_space in NATS_BENCH_TSS_NAMEs:
         return NATStopology(file_path_or_dict, fast_mode, verbose)
     if search_space in NATS_BENCH_SSS_NAMEs:
@@ -65,12 +55,7 @@ def create(file_path_or_dict: Any, search_space: str, fast_mode: bool = False, v
 def search_space_info(main_tag: str, aux_tag: str | None) -> dict[str, Any]:
     """Return the operations or widths of a search space, and its size.
 
-    Args:
-        main_tag: "nats-bench" or "nas-bench-201".
-        aux_tag: a name of `create`'s `search_space` for nats-bench, None for nas-bench-201.
-
-    Raises:
-        ValueError: other tags.
+    The tags are "nats-bench" and a name of `create`'s `search_space`, or "nas-bench-201" and None.
     """
     if (main_tag == "nats-bench" and aux_tag in NATS_BENCH_TSS_NAMEs) or (main_tag == "nas-bench-201" and aux_tag is None):
         return {"op_names": list(OPERATIONS), "num_nodes": 4}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from benchmark_api.nats.api_utils import ArchResults, NASBenchMetaAPI
-from benchmark_api.nats.describe import Shown, describe
+from benchmark_api.nats.results import Shown, describe
 
 __all__ = ["ALL_BASE_NAMES", "ArchResults", "NATSsize", "print_information"]
 
@@ -19,7 +19,8 @@ print_information = partial(describe, shown=_SHOWN)
 class NATSsize(NASBenchMetaAPI):
     """The size search space; see `NASBenchMetaAPI` for arguments and methods."""
 
-    _search_space_name = "size"
+    search_space_name = "size"
+    is_size = True
+    full_train_epochs = full_epochs_in_paper = 90
     _all_base_names = ALL_BASE_NAMES
-    _full_train_epochs = 90
     _shown = _SHOWN

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark_api.nats.api_utils import ArchResults, NASBenchMetaAPI
-from benchmark_api.nats.describe import Shown, describe
 from benchmark_api.nats.genotype_utils import Node, parse, topology_str2structure
+from benchmark_api.nats.results import Shown, describe
 from benchmark_api.spaces import OPERATIONS
 
 __all__ = ["ALL_BASE_NAMES", "ArchResults", "NATStopology", "print_information", "topology_str2structure"]
@@ -26,9 +26,10 @@ print_information = partial(describe, shown=_SHOWN)
 class NATStopology(NASBenchMetaAPI):
     """The topology search space; see `NASBenchMetaAPI` for arguments and methods."""
 
-    _search_space_name = "topology"
+    search_space_name = "topology"
+    is_topology = True
+    full_train_epochs = full_epochs_in_paper = 200
     _all_base_names = ALL_BASE_NAMES
-    _full_train_epochs = 200
     _shown = _SHOWN
 
     def get_unique_str(self, arch: Any) -> str:
@@ -44,9 +45,7 @@ class NATStopology(NASBenchMetaAPI):
     def str2matrix(arch_str: str, search_space: Sequence[str] = OPERATIONS) -> npt.NDArray[np.float64]:
         """Return the cell as a matrix [node, source] of positions in `search_space`, 0 where there is no edge.
 
-        Raises:
-            InvalidArgument: malformed.
-            ValueError: an operation is not in `search_space`.
+        Raises a ValueError for an operation that is not in `search_space`, InvalidArgument for a malformed string.
         """
         nodes = parse(arch_str)
         matrix = np.zeros((len(nodes) + 1, len(nodes) + 1))

@@ -7,17 +7,18 @@ import os
 import random
 import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext, suppress
+from functools import partial
 from typing import Any, ClassVar
 
-from benchmark_api.importers.official.read import read_record, record_path
-from benchmark_api.nats.describe import Shown, describe
-from benchmark_api.nats.errors import InvalidArgument
+from benchmark_api.importers.official.read import record_path
 from benchmark_api.nats.files import PICKLE_EXT, get_torch_home, pickle_load, pickle_save
+from benchmark_api.nats.genotype_utils import InvalidArgument
 from benchmark_api.nats.opening import opened
-from benchmark_api.nats.results import ArchResults, Results, ResultsCount, mean
-from benchmark_api.nats.sources import Record, Records, results_of
+from benchmark_api.nats.results import ArchResults, Metrics, Results, ResultsCount, Shown, describe, mean
+from benchmark_api.nats.sources import Record, Records, folder_record
 
 __all__ = [
     "PICKLE_EXT",
@@ -39,12 +40,8 @@ DATASET_KEYS = ("cifar10-valid", "cifar10", "cifar100", "ImageNet16-120")
 nats_is_dir = os.path.isdir
 nats_is_file = os.path.isfile
 
-# Of each dataset key, the groups of `get_more_info` and the splits they come from. Except for the validation of cifar10-valid
-# they may be missing: cifar10 has no validation images, and some splits were measured at the last epoch only.
-_GROUPS = {
-    "cifar10-valid": (("valid", "x-valid"), ("test", "ori-test")),
-    "cifar10": (("valid", "x-valid"), ("test", "ori-test")),
-}
+# Groups of `get_more_info` and the splits they come from.
+_CIFAR10_GROUPS = (("valid", "x-valid"), ("test", "ori-test"))
 _OTHER_GROUPS = (("valid", "x-valid"), ("test", "x-test"), ("valtest", "ori-test"))
 _TIMES = "after training on {} for %s epochs. per-time and all-time: seconds of the mean epoch and of all epochs."
 _COMMENTS = {
@@ -60,13 +57,9 @@ def time_string() -> str:
 
 def remap_dataset_set_names(dataset: str, metric_on_set: str, verbose: bool = False) -> tuple[str, str]:
     """Return dataset key and split for a dataset and "train", "valid" or "test"; other names stay as they are."""
-    if dataset == "cifar10":
-        names = {"valid": ("cifar10-valid", "x-valid"), "test": ("cifar10", "ori-test")}
-    elif dataset in ("cifar100", "ImageNet16-120"):
-        names = {"valid": (dataset, "x-valid"), "test": (dataset, "x-test")}
-    else:
-        names = {}
-    remapped = names.get(metric_on_set, (dataset, metric_on_set))
+    key = "cifar10-valid" if (dataset, metric_on_set) == ("cifar10", "valid") else dataset
+    splits = {"valid": "x-valid", "test": "ori-test" if dataset == "cifar10" else "x-test"}
+    remapped = key, splits.get(metric_on_set, metric_on_set) if dataset in DATASET_KEYS[1:] else metric_on_set
     if verbose:
         print(f"{dataset}, {metric_on_set} means {remapped[0]}, {remapped[1]}")
     return remapped
@@ -89,24 +82,32 @@ class NASBenchMetaAPI:
         arch2infos_dict: their records, {index: {schedule: ArchResults}}.
         archstr2index: official index by string.
         filename: base name of the path.
+        archive_dir: folder that records are read from; None for none.
+        fast_mode: as given.
+        used_time: simulated seconds since the last `reset_time`.
+        search_space_name: "topology" or "size"; also `is_topology` and `is_size`.
+        full_train_epochs: length of the longest schedule in epochs; also `full_epochs_in_paper`.
     """
 
-    _search_space_name: ClassVar[str]
+    search_space_name: ClassVar[str]
+    is_topology: ClassVar[bool] = False
+    is_size: ClassVar[bool] = False
+    full_train_epochs: ClassVar[int]
+    full_epochs_in_paper: ClassVar[int]
     _all_base_names: ClassVar[list[str]]
-    _full_train_epochs: ClassVar[int]
     _shown: ClassVar[Shown]
 
     def __init__(self, file_path_or_dict: Any = None, fast_mode: bool = False, verbose: bool = True) -> None:
         self.verbose = verbose
-        source = opened(file_path_or_dict, fast_mode, self._search_space_name, self._all_base_names[-1])
+        source = opened(file_path_or_dict, fast_mode, self.search_space_name, self._all_base_names[-1])
         self.meta_archs = source.strings
         self.arch2infos_dict = source.records
         self.evaluated_indexes = source.evaluated
         self.filename = source.filename
-        self._archive_dir = source.folder
+        self.archive_dir = source.folder
         self._avaliable_hps = source.schedules
-        self._fast_mode = fast_mode
-        self._used_time = 0.0
+        self.fast_mode = fast_mode
+        self.used_time = 0.0
         self.archstr2index = {text: index for index, text in enumerate(self.meta_archs)}
         if len(self.archstr2index) < len(self.meta_archs):
             twice = next(text for index, text in enumerate(self.meta_archs) if self.archstr2index[text] != index)
@@ -125,37 +126,18 @@ class NASBenchMetaAPI:
 
     def __repr__(self) -> str:
         return (
-            f"{type(self).__name__}({len(self.evaluated_indexes)}/{len(self)} architectures, fast_mode={self._fast_mode}, "
+            f"{type(self).__name__}({len(self.evaluated_indexes)}/{len(self)} architectures, fast_mode={self.fast_mode}, "
             f"file={self.filename})"
         )
-
-    # -- state -------------------------------------------------------------------------------------------------------
 
     @property
     def avaliable_hps(self) -> list[str]:
         """Schedules of the loaded architectures, shortest first (sic)."""
         return sorted(self._avaliable_hps, key=int)
 
-    used_time = property(lambda self: self._used_time, doc="Simulated seconds since the last `reset_time`.")
-    search_space_name = property(lambda self: self._search_space_name, doc='"topology" or "size".')
-    is_topology = property(lambda self: self._search_space_name == "topology")
-    is_size = property(lambda self: self._search_space_name == "size")
-    fast_mode = property(lambda self: self._fast_mode, doc="Whether records are read when they are asked for.")
-    archive_dir = property(lambda self: self._archive_dir, doc="Folder that records are read from; None for none.")
-    full_train_epochs = property(lambda self: self._full_train_epochs, doc="Length of the longest schedule in epochs.")
-    full_epochs_in_paper = full_train_epochs
-
     def reset_time(self) -> None:
         """Set the simulated clock to 0."""
-        self._used_time = 0.0
-
-    def reset_archive_dir(self, archive_dir: str | None) -> None:
-        """Read records from another folder from now on."""
-        self._archive_dir = archive_dir
-
-    def reset_fast_mode(self, fast_mode: bool) -> None:
-        """Read records when they are asked for, or only answer for loaded ones."""
-        self._fast_mode = fast_mode
+        self.used_time = 0.0
 
     # -- architectures -----------------------------------------------------------------------------------------------
 
@@ -176,8 +158,7 @@ class NASBenchMetaAPI:
     def query_index_by_arch(self, arch: Any) -> int:
         """Return the official index of an index, a string, or an object with `tostr()`; -1 if it is not in the space.
 
-        Raises:
-            ValueError: an index that is out of range.
+        Raises a ValueError for an index that is out of range.
         """
         self._log(f"query_index_by_arch: arch={arch}")
         if isinstance(arch, int):
@@ -190,10 +171,10 @@ class NASBenchMetaAPI:
         if index in self.arch2infos_dict:
             if index not in self.evaluated_indexes:
                 raise ValueError(f"there is a record of architecture {index}, but evaluated_indexes does not list it")
-        elif self._fast_mode:
-            if self._archive_dir is None:
+        elif self.fast_mode:
+            if self.archive_dir is None:
                 raise ValueError(f"architecture {index} is not there, and there is no archive folder to read it from")
-            self.reload(self._archive_dir, index)
+            self.reload(self.archive_dir, index)
 
     def _load(self, index: int) -> Records:
         """Return the records, which have this architecture. ValueError if it cannot be loaded."""
@@ -205,28 +186,21 @@ class NASBenchMetaAPI:
     def reload(self, archive_root: str | None = None, index: int | None = None) -> None:
         """Read the record of an architecture (None: of all) again, over what is loaded.
 
-        Args:
-            archive_root: the folder; None for the official full archive in `get_torch_home()` or, if it is not there,
-                `archive_dir`. (The package needs TORCH_HOME to be set here.)
-            index: the architecture; None for all.
+        The folder is `archive_root`; by default the official full archive in `get_torch_home()` or, if it is not there,
+        `archive_dir`. (The package needs TORCH_HOME to be set here.)
         """
         self._log(f"reload: archive_root={archive_root}, index={index}")
         if archive_root is None:
             archive_root = os.path.join(get_torch_home(), f"{self._all_base_names[-1]}-full")
             if not os.path.isdir(archive_root):
-                warnings.warn(f"there is no {archive_root}; reading {self._archive_dir}", stacklevel=2)
-                archive_root = self._archive_dir
+                warnings.warn(f"there is no {archive_root}; reading {self.archive_dir}", stacklevel=2)
+                archive_root = self.archive_dir
         if archive_root is None or not os.path.isdir(archive_root):
             raise ValueError(f"no archive folder {archive_root}")
-        folder = archive_root
-
-        def read(index: int) -> Record:
-            return results_of(read_record(folder, index))
-
         for each in range(len(self)) if index is None else (index,):
-            if not (path := record_path(folder, self._checked(each))).is_file():
+            if not (path := record_path(archive_root, self._checked(each))).is_file():
                 raise InvalidArgument(f"architecture {each} has no record {path}")
-            self.arch2infos_dict.load(each, read)
+            self.arch2infos_dict.load(each, partial(folder_record, archive_root))
             self.evaluated_indexes.add(each)
             self._avaliable_hps.update(self.arch2infos_dict[each])
 
@@ -268,10 +242,7 @@ class NASBenchMetaAPI:
         return result.get_config(None)
 
     def query_info_str_by_arch(self, arch: Any, hp: str | int = "12") -> str | None:
-        """Return lines about an architecture under a schedule; None, and a warning, if it is not loaded.
-
-        In the package, an int `hp` is always unknown here.
-        """
+        """Return lines about an architecture under a schedule; None, and a warning, if it is not loaded."""
         self._log(f"query_info_str_by_arch: arch={arch}, hp={hp}")
         index = self.query_index_by_arch(arch)
         self._prepare_info(index)
@@ -285,10 +256,7 @@ class NASBenchMetaAPI:
         return self.query_info_str_by_arch(arch, hp)
 
     def show(self, index: int = -1) -> None:
-        """Print lines about an architecture under all schedules; about all that are loaded if `index` is negative.
-
-        In the package, a negative index is a KeyError as soon as anything is loaded.
-        """
+        """Print lines about an architecture under all schedules; about all that are loaded if `index` is negative."""
         if index >= len(self):
             print(f"There is no architecture {index}; the last one is {len(self) - 1}.")
             return
@@ -332,13 +300,14 @@ class NASBenchMetaAPI:
         if is_random is True:
             # Python's global generator is part of this interface: scripts seed it and expect the package's draws.
             is_random = random.choice(results.get_dataset_seeds(dataset))
-        info = _flat("train", results.get_metrics(dataset, "train", iepoch, is_random))
+        info = _flat("train", results.metrics(dataset, "train", iepoch, is_random))
         if dataset in _COMMENTS:
             info["comment"] = _COMMENTS[dataset] % hp
-        for group, setname in _GROUPS.get(dataset, _OTHER_GROUPS):
+        for group, setname in _CIFAR10_GROUPS if dataset in _COMMENTS else _OTHER_GROUPS:
+            # cifar10 has no validation images, and some splits were measured at the last epoch only.
             optional = (dataset, group) != ("cifar10-valid", "valid")
             with suppress(KeyError, ValueError) if optional else nullcontext():
-                info |= _flat(group, results.get_metrics(dataset, setname, iepoch, is_random))
+                info |= _flat(group, results.metrics(dataset, setname, iepoch, is_random))
         return info
 
     def simulate_train_eval(
@@ -364,8 +333,8 @@ class NASBenchMetaAPI:
             validation_seconds = self.get_more_info(index, dataset, None, hp)["valid-per-time"]
         seconds = info["train-all-time"] + validation_seconds
         if account_time:
-            self._used_time += seconds
-        return accuracy, self.get_latency(index, dataset, hp), seconds, self._used_time
+            self.used_time += seconds
+        return accuracy, self.get_latency(index, dataset, hp), seconds, self.used_time
 
     def get_cost_info(self, index: int, dataset: str, hp: str | int = "12") -> dict[str, Any]:
         """Return FLOPs and parameters (millions), latency (seconds, one batch of 256), T-SET@epoch and T-SET@total (seconds of
@@ -396,14 +365,12 @@ class NASBenchMetaAPI:
     ) -> tuple[int, float | None]:
         """Return index and mean last-epoch accuracy (percent) of the best architecture, the lowest index on ties.
 
-        In the package, an int `hp` is always unknown here.
-
         Args:
             dataset: a dataset or dataset key.
             metric_on_set: "train", "valid", "test", or the name of a split.
             flop_max: highest FLOPs, millions.
             param_max: highest number of parameters, millions.
-            hp: the schedule.
+            hp: the schedule. In the package, an int is always unknown here and in `query_info_str_by_arch`.
             enforce_all: first load all architectures of an archive folder; None for whether in fast mode.
 
         Returns:
@@ -413,11 +380,12 @@ class NASBenchMetaAPI:
             f"find_best: dataset={dataset}, metric_on_set={metric_on_set}, hp={hp}, flop_max={flop_max}, param_max={param_max}"
         )
         key, setname = remap_dataset_set_names(dataset, metric_on_set, self.verbose)
-        if enforce_all and not self._fast_mode:
+        if enforce_all and not self.fast_mode:
             raise InvalidArgument("enforce_all=True needs fast_mode=True: all that there is is loaded already")
-        load_all = self._archive_dir is not None and (self._fast_mode if enforce_all is None else enforce_all)
+        load_all = self.archive_dir is not None and (self.fast_mode if enforce_all is None else enforce_all)
         indices = range(len(self)) if load_all else sorted(self.evaluated_indexes)
-        return self.arch2infos_dict.best(self._prepared(indices), key, setname, flop_max, param_max, str(hp))
+        limits = {name: limit for name, limit in (("flops", flop_max), ("params", param_max)) if limit is not None}
+        return self.arch2infos_dict.best(self._prepared(indices), key, setname, limits, str(hp))
 
     def _prepared(self, indices: Iterable[int]) -> Iterator[int]:
         """Yield the indices, each loaded when its turn comes: memory holds only the latest records."""
@@ -430,7 +398,14 @@ class NASBenchMetaAPI:
         self._log(f"statistics: dataset={dataset}, hp={hp}")
         if dataset not in DATASET_KEYS:
             raise ValueError(f"dataset must be one of {', '.join(DATASET_KEYS)}, got {dataset!r}")
-        return self.arch2infos_dict.trials(self.evaluated_indexes, dataset, str(hp))
+        return dict(Counter(self._number_of_trials(index, dataset, str(hp)) for index in self.evaluated_indexes))
+
+    def _number_of_trials(self, index: int, dataset: str, hp: str) -> int:
+        results = self.arch2infos_dict.results(index, hp)
+        try:
+            return len(results.get_dataset_seeds(dataset))
+        except KeyError:
+            return 0
 
 
 def _under(record: Record, hp: object) -> ArchResults:
@@ -439,11 +414,11 @@ def _under(record: Record, hp: object) -> ArchResults:
     return record[str(hp)]
 
 
-def _flat(group: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    total = metrics["all_time"]
+def _flat(group: str, metrics: Metrics) -> dict[str, Any]:
+    iepoch, loss, accuracy, _, total = metrics
     return {
-        f"{group}-loss": metrics["loss"],
-        f"{group}-accuracy": metrics["accuracy"],
-        f"{group}-per-time": None if total is None else total / (metrics["iepoch"] + 1),
+        f"{group}-loss": loss,
+        f"{group}-accuracy": accuracy,
+        f"{group}-per-time": None if total is None else total / (iepoch + 1),
         f"{group}-all-time": total,
     }

@@ -21,11 +21,7 @@ def pickle_save(obj: object, file_path: str | os.PathLike[str], ext: str = ".pbz
 def pickle_load(file_path: str | os.PathLike[str], ext: str = ".pbz2") -> Any:
     """Return the content of a bz2-compressed pickle of plain data, at the path or, if there is none, the path with `ext`.
 
-    Nothing in the file is run: the package unpickles whatever it is given.
-
-    Raises:
-        OSError: the file cannot be read.
-        ValueError: it is damaged, or holds more than the plain data of official archives.
+    Nothing in the file is run, unlike in the package: a ValueError if it holds more than the plain data of official archives.
     """
     path = os.fspath(file_path)
     path = path if os.path.isfile(path) else path + ext

@@ -8,20 +8,18 @@ and five operations that NATS-Bench measured.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import product
 
-from benchmark_api.nats.errors import InvalidArgument
 from benchmark_api.spaces import isomorphism_string
 
 Node = tuple[tuple[str, int], ...]
 
 
-def parse(text: str) -> list[Node]:
-    """Return the nodes of a string such as `|nor_conv_3x3~0|+|none~0|skip_connect~1|`.
+class InvalidArgument(ValueError, AssertionError):
+    """A bad argument where the package has an `assert`: a ValueError, as everywhere here, that a script may catch as before."""
 
-    Raises:
-        InvalidArgument: not a str, or an edge is not an operation and a number with `~` between them.
-    """
+
+def parse(text: str) -> list[Node]:
+    """Return the nodes of a string such as `|nor_conv_3x3~0|+|none~0|skip_connect~1|`; InvalidArgument if malformed."""
     if not isinstance(text, str):
         raise InvalidArgument(f"expected the string of a structure, got {type(text).__name__}")
     nodes = []
@@ -32,11 +30,6 @@ def parse(text: str) -> list[Node]:
                 raise InvalidArgument(f"expected edges such as 'none~0', got {'~'.join(edge)!r} in {text!r}")
         nodes.append(tuple((operation, int(source)) for operation, source in edges))
     return nodes
-
-
-def topology_str2structure(text: str | TopologyStructure) -> TopologyStructure:
-    """Return the structure of a string; a structure is returned as it is."""
-    return TopologyStructure.str2structure(text)
 
 
 class TopologyStructure:
@@ -70,17 +63,6 @@ class TopologyStructure:
 
     def __repr__(self) -> str:
         return f"TopologyStructure({self.node_num} nodes with {self.tostr()})"
-
-    def node(self, index: int) -> Node:
-        """Return the inputs of a node. As in the package, `index` is the position in `nodes`, yet 0 is refused.
-
-        Raises:
-            InvalidArgument: `index` is not 1 to the number of nodes.
-            IndexError: there is no such position.
-        """
-        if not 0 < index <= len(self):
-            raise InvalidArgument(f"node must be 1 to {len(self)}, got {index}")
-        return self.nodes[index]
 
     def tolist(self, remove_str: str | None) -> tuple[list[Node] | None, bool]:
         """Return the nodes without the operation `remove_str`, their inputs in the order of their sources, and True.
@@ -117,40 +99,5 @@ class TopologyStructure:
         """Return the structure of a string (InvalidArgument if malformed); a structure is returned as it is."""
         return text if isinstance(text, TopologyStructure) else TopologyStructure(parse(text))
 
-    @staticmethod
-    def str2fullstructure(text: str, default_name: str = "none") -> TopologyStructure:
-        """Return the structure of a string that may leave out edges, with `default_name` on those that are missing.
 
-        As in the package, a missing edge from the node right before is not filled in.
-        """
-        nodes = []
-        for index, node in enumerate(parse(text)):
-            present = {source for _, source in node}
-            missing = tuple((default_name, source) for source in range(index) if source not in present)
-            nodes.append(tuple(sorted(node + missing, key=lambda edge: (edge[1], edge[0]))))
-        return TopologyStructure(nodes)
-
-    @staticmethod
-    def gen_all(search_space: Sequence[str], num: int, return_ori: bool) -> list[TopologyStructure] | list[list[Node]]:
-        """Return every cell of `num` nodes (the input is one of them) with an operation of `search_space` on every edge.
-
-        In the package this is a NameError.
-
-        Args:
-            search_space: operations.
-            num: number of nodes, at least 2.
-            return_ori: return lists of nodes instead of structures.
-
-        Raises:
-            InvalidArgument: not a list or tuple of operations, or fewer than 2 nodes.
-        """
-        if not isinstance(search_space, (list, tuple)):
-            raise InvalidArgument(f"expected a list of operations, got {type(search_space).__name__}")
-        if num < 2:
-            raise InvalidArgument(f"a cell has at least 2 nodes, got {num}")
-        choices = [
-            [tuple(zip(operations, range(sources), strict=True)) for operations in product(search_space, repeat=sources)]
-            for sources in range(1, num)
-        ]
-        cells = [list(nodes) for nodes in product(*choices)]
-        return cells if return_ori else [TopologyStructure(nodes) for nodes in cells]
+topology_str2structure = TopologyStructure.str2structure

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmark_api.importers.official.read import META, read_meta
 from benchmark_api.nats.files import PICKLE_EXT, get_torch_home, pickle_load
@@ -13,35 +12,19 @@ from benchmark_api.nats.sources import Records, TableRecords, results_of
 from benchmark_api.tables.table import Table
 
 
-@dataclass
-class Opened:
-    """A benchmark.
+class Opened(NamedTuple):
+    """A benchmark."""
 
-    Attributes:
-        strings: the architectures' strings in official order.
-        records: {index: {schedule: ArchResults}}.
-        evaluated: indices of the architectures that are there from the start.
-        schedules: their schedules.
-        filename: base name of the file or folder; None for a dict.
-        folder: archive folder that more records are read from; None for none.
-    """
-
-    strings: list[str]
+    strings: list[str]  # of the architectures, in official order
     records: Records
-    evaluated: set[int]
-    schedules: set[str]
-    filename: str | None = None
-    folder: str | None = None
+    evaluated: set[int]  # indices of the architectures that are there from the start
+    schedules: set[str]  # their schedules
+    filename: str | None = None  # base name of the file or folder; None for a dict
+    folder: str | None = None  # archive folder that more records are read from; None for none
 
 
 def opened(given: Any, fast_mode: bool, space: str, base_name: str) -> Opened:
-    """Open what `create` takes.
-
-    Args:
-        given: a Table, a path, a dict, or None for the official archive in `get_torch_home()`.
-        fast_mode: whether an archive is a folder.
-        space: name of the search space.
-        base_name: name of the official archive, without its ending.
+    """Open what `create` takes; `base_name` is that of the official archive, without its ending.
 
     Raises:
         ValueError: the path does not exist or does not fit `fast_mode`; a dict lacks a key; the table is of another space.

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmark_api.importers.official import exporter
-from benchmark_api.nats.results import ArchResults, Results, mean
+from benchmark_api.importers.official.read import read_record
+from benchmark_api.nats.results import ArchResults, Metrics, Results, mean
 from benchmark_api.tables.table import Table
-from benchmark_api.types import BoolArray, FloatArray, IntArray
+from benchmark_api.types import BoolArray, FloatArray
 
 Record = Mapping[str, ArchResults]
 """The trainings of one architecture by schedule."""
@@ -23,6 +24,11 @@ CACHED_RECORDS = 256
 def results_of(state: Mapping[str, Any]) -> Record:
     """Return the objects of one architecture's record as it is in a file: {schedule: state of an `ArchResults`}."""
     return OrderedDict((hp, ArchResults.create_from_state_dict(results)) for hp, results in state.items())
+
+
+def folder_record(folder: str, index: int) -> Record:
+    """Return the record of an architecture in an archive folder. Raises as `read_record`."""
+    return results_of(read_record(folder, index))
 
 
 class Records(Mapping[int, Record]):
@@ -38,22 +44,16 @@ class Records(Mapping[int, Record]):
 
     def load(self, index: int, read: Callable[[int], Record]) -> None:
         """Read a record, now and whenever it is needed again, with `read`."""
-        record = read(index)
+        self._recent[index] = read(index)
         self._readers[index] = read
-        self._keep(index, record)
 
     def __getitem__(self, index: int) -> Record:
-        record = self._recent.get(index)
-        if record is None:
-            record = self._readers[index](index)
-        self._keep(index, record)
-        return record
-
-    def _keep(self, index: int, record: Record) -> None:
-        self._recent[index] = record
+        if index not in self._recent:
+            self._recent[index] = self._readers[index](index)
         self._recent.move_to_end(index)
         if len(self._recent) > CACHED_RECORDS:
             self._recent.popitem(last=False)
+        return self._recent[index]
 
     def __contains__(self, index: object) -> bool:
         return index in self._readers
@@ -69,33 +69,23 @@ class Records(Mapping[int, Record]):
         return self[index][hp]
 
     def best(
-        self, indices: Iterable[int], dataset: str, setname: str, flop_max: float | None, param_max: float | None, hp: str
+        self, indices: Iterable[int], dataset: str, setname: str, limits: Mapping[str, float], hp: str
     ) -> tuple[int, float | None]:
-        """Return the index among `indices` (ascending) with the highest mean last-epoch accuracy within limits, and that.
+        """Return the index among `indices` (ascending) with the highest mean last-epoch accuracy, and that.
 
-        The lowest index wins ties; (-1, None) if none is within the limits. Raises as `Results.get_metrics`.
+        `limits` are the highest "flops" and "params", millions. The lowest index wins ties; (-1, None) if none is within the
+        limits. Raises as `Results.get_metrics`.
         """
         best_index, best_accuracy = -1, None
         for index in indices:
             results = self.results(index, hp)
             costs = results.get_compute_costs(dataset)
-            if any(limit is not None and costs[of] > limit for of, limit in (("flops", flop_max), ("params", param_max))):
+            if any(costs[name] > limit for name, limit in limits.items()):
                 continue
             accuracy = results.get_metrics(dataset, setname)["accuracy"]
             if best_accuracy is None or accuracy > best_accuracy:
                 best_index, best_accuracy = index, accuracy
         return best_index, best_accuracy
-
-    def trials(self, indices: Iterable[int], dataset: str, hp: str) -> dict[int, int]:
-        """Return {number of trials: number of architectures}. KeyError if one was not trained under this schedule."""
-        counts: Counter[int] = Counter()
-        for index in indices:
-            results = self.results(index, hp)
-            try:
-                counts[len(results.get_dataset_seeds(dataset))] += 1
-            except KeyError:
-                counts[0] += 1
-        return dict(counts)
 
 
 class _Split(NamedTuple):
@@ -107,29 +97,20 @@ class _Split(NamedTuple):
     column_of: dict[int, int]  # epoch -> position on the epoch axis
 
 
-class _Trainings(NamedTuple):
-    """All trainings of one dataset key and schedule."""
+class _Trainings:
+    """All trainings of one dataset key and schedule of a table."""
 
-    epochs: int
-    seeds: IntArray  # [architecture, trial], -1 where there is none
-    trials: IntArray  # [architecture], number of trials
-    flops: FloatArray  # [architecture], millions
-    params: FloatArray  # [architecture], millions
-    latency: FloatArray  # [architecture], seconds
-    splits: dict[str, _Split]
-
-    @staticmethod
-    def of(table: Table, key: str, hp: str) -> _Trainings:
-        """Return the arrays of a table."""
-        splits = {}
-        for split in table.splits(key, hp):
+    def __init__(self, table: Table, key: str, hp: str) -> None:
+        self.epochs = int(hp)
+        self.seeds = table.seeds(key, hp)  # [architecture, trial], -1 where there is none
+        self.count = (self.seeds >= 0).sum(1)  # [architecture]; existing trials come first
+        self.costs = {name: table.tensor(f"{key}/{hp}/{name}") for name in ("flops", "params", "latency")}  # [architecture]
+        self.splits: dict[str, _Split] = {}
+        for name in table.splits(key, hp):
             accuracy, loss, seconds, epochs = (
-                table.tensor(f"{key}/{hp}/{split}/{name}") for name in ("accuracy", "loss", "seconds", "epochs")
+                table.tensor(f"{key}/{hp}/{name}/{tensor}") for tensor in ("accuracy", "loss", "seconds", "epochs")
             )
-            splits[split] = _Split(accuracy, loss, seconds, {epoch: at for at, epoch in enumerate(epochs.tolist())})
-        seeds = table.seeds(key, hp)
-        costs = (table.flops(key, hp), table.params(key, hp), table.latency(key, hp))
-        return _Trainings(int(hp), seeds, (seeds >= 0).sum(1), *costs, splits)
+            self.splits[name] = _Split(accuracy, loss, seconds, {epoch: at for at, epoch in enumerate(epochs.tolist())})
 
     def split_name(self, setname: str) -> str:
         """Return the split of a set's name. ValueError if there is none."""
@@ -140,7 +121,7 @@ class _Trainings(NamedTuple):
 
 
 class TableRecords(Records):
-    """Records of a table's measured architectures, made when asked for; most questions are answered from its arrays."""
+    """Records of a table's measured architectures, made when asked for; metrics are answered from its arrays."""
 
     def __init__(self, table: Table) -> None:
         self._table = table
@@ -148,10 +129,10 @@ class TableRecords(Records):
         self._schedules: dict[str, dict[str, _Trainings]] = {}  # schedule -> dataset key -> trainings
         for key in table.keys:
             for hp in table.schedules(key):
-                self._schedules.setdefault(hp, {})[key] = _Trainings.of(table, key, hp)
+                self._schedules.setdefault(hp, {})[key] = _Trainings(table, key, hp)
         # Schedule -> whether each architecture has any training under it.
         self.trained: dict[str, BoolArray] = {
-            hp: np.any([trainings.trials > 0 for trainings in keys.values()], axis=0) for hp, keys in self._schedules.items()
+            hp: np.any([trainings.count > 0 for trainings in keys.values()], axis=0) for hp, keys in self._schedules.items()
         }
         measured = np.flatnonzero(np.any(list(self.trained.values()), axis=0)).tolist()
         super().__init__(dict.fromkeys(measured, lambda index: results_of(exporter.record(table, index))))
@@ -165,23 +146,17 @@ class TableRecords(Records):
             return super().results(index, hp)
         if not self.trained[hp].item(index):
             raise KeyError(hp)
-        return _Row(self._schedules[hp], index)
+        return _TableResults(self._schedules[hp], index)
 
     def best(
-        self, indices: Iterable[int], dataset: str, setname: str, flop_max: float | None, param_max: float | None, hp: str
+        self, indices: Iterable[int], dataset: str, setname: str, limits: Mapping[str, float], hp: str
     ) -> tuple[int, float | None]:
         if self._replaced:
-            return super().best(indices, dataset, setname, flop_max, param_max, hp)
+            return super().best(indices, dataset, setname, limits, hp)
         asked = np.fromiter(indices, dtype=np.intp)
-        if not asked.size:
-            return -1, None
         trainings = self._schedules[hp][dataset]
-        if not (trainings.trials[asked] > 0).all():
-            raise KeyError(dataset)
-        if flop_max is not None:
-            asked = asked[trainings.flops[asked] <= flop_max]
-        if param_max is not None:
-            asked = asked[trainings.params[asked] <= param_max]
+        for name, limit in limits.items():
+            asked = asked[trainings.costs[name][asked] <= limit]
         if not asked.size:
             return -1, None
         accuracy = self._table.mean_accuracy(dataset, hp, trainings.split_name(setname))[asked]
@@ -191,84 +166,54 @@ class TableRecords(Records):
         return int(asked[at]), float(accuracy[at])
 
 
-class _Row(Results):
+class _TableResults(Results):
     """One architecture under one schedule, from the arrays of a table."""
 
-    __slots__ = ("_index", "_keys", "_trials")
+    __slots__ = ("_index", "_keys")
 
     def __init__(self, keys: Mapping[str, _Trainings], index: int) -> None:
         self._keys = keys
         self._index = index
-        self._trials: dict[str, dict[int, _Trial]] = {}
+
+    def _count(self, dataset: str) -> int:
+        count: int = self._keys[dataset].count.item(self._index)
+        if not count:
+            raise KeyError(dataset)
+        return count
 
     def get_dataset_seeds(self, dataset: str) -> list[int]:
-        return list(self.query(dataset))
-
-    def query(self, dataset: str, seed: int | None = None) -> Any:
-        trials = self._trials.get(dataset)
-        if trials is None:
-            trainings, index = self._keys[dataset], self._index
-            count = trainings.trials.item(index)
-            if not count:
-                raise KeyError(dataset)
-            seeds = trainings.seeds[index, :count].tolist()  # existing trials come first
-            trials = {seed: _Trial(trainings, index, trial) for trial, seed in enumerate(seeds)}
-            self._trials[dataset] = trials
-        return trials if seed is None else trials[seed]
+        seeds: list[int] = self._keys[dataset].seeds[self._index, : self._count(dataset)].tolist()
+        return seeds
 
     def get_compute_costs(self, dataset: str) -> dict[str, Any]:
-        trainings, index = self._keys[dataset], self._index
-        costs = {
-            "flops": trainings.flops.item(index),
-            "params": trainings.params.item(index),
-            "latency": self.known_latency(dataset),
-        }
+        trainings, index, count = self._keys[dataset], self._index, self._count(dataset)
+        costs = {name: values.item(index) for name, values in trainings.costs.items()}
+        costs["latency"] = costs["latency"] if costs["latency"] > 0 else None
         for name, split in trainings.splits.items():
-            seconds = mean(split.seconds[index, : trainings.trials.item(index)].tolist())
+            seconds = mean(split.seconds[index, :count].tolist())
             costs[f"T-{name}@epoch"] = _known(seconds)
             costs[f"T-{name}@total"] = _known(seconds * trainings.epochs)
         return costs
 
     def known_latency(self, dataset: str) -> float | None:
-        trainings = self._keys[dataset]
-        if not trainings.trials.item(self._index):
-            raise KeyError(dataset)
-        latency: float = trainings.latency.item(self._index)
+        self._count(dataset)
+        latency: float = self._keys[dataset].costs["latency"].item(self._index)
         return latency if latency > 0 else None
 
-
-class _Trial:
-    """One training, from the arrays of a table; methods as of `ResultsCount`."""
-
-    __slots__ = ("_index", "_trainings", "_trial")
-
-    def __init__(self, trainings: _Trainings, index: int, trial: int) -> None:
-        self._trainings = trainings
-        self._index = index
-        self._trial = trial
-
-    def get_train(self, iepoch: int | None = None) -> dict[str, Any]:
-        return self.get_eval("train", iepoch)
-
-    def get_eval(self, name: str, iepoch: int | None = None) -> dict[str, Any]:
-        trainings, index, trial = self._trainings, self._index, self._trial
+    def mean_metrics(self, dataset: str, setname: str, iepoch: int | None, trials: Sequence[int]) -> Metrics:
+        trainings, index = self._keys[dataset], self._index
         if iepoch is None:
             iepoch = trainings.epochs - 1
         elif not 0 <= iepoch < trainings.epochs:
             raise ValueError(f"iepoch must be 0 to {trainings.epochs - 1}, got {iepoch}")
-        split = trainings.splits.get(name) or trainings.splits[trainings.split_name(name)]
+        split = trainings.splits[trainings.split_name(setname)]
         column = split.column_of[iepoch]
-        accuracy = split.accuracy.item(index, trial, column)
+        accuracy = mean([split.accuracy.item(index, trial, column) for trial in trials])
         if accuracy != accuracy:
-            raise KeyError(f"{name}@{iepoch}")
-        seconds = split.seconds.item(index, trial)
-        return {
-            "iepoch": iepoch,
-            "loss": split.loss.item(index, trial, column),
-            "accuracy": accuracy,
-            "cur_time": _known(seconds),
-            "all_time": _known(seconds * (iepoch + 1)),
-        }
+            raise KeyError(f"{setname}@{iepoch}")
+        loss = mean([split.loss.item(index, trial, column) for trial in trials])
+        seconds = mean([split.seconds.item(index, trial) for trial in trials])
+        return iepoch, loss, accuracy, _known(seconds), _known(seconds * (iepoch + 1))
 
 
 def _known(seconds: float) -> float | None:

@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmark_api.importers import measurements
-from benchmark_api.importers.official.parallel import in_parallel, worker_count
+from benchmark_api.importers.official.parallel import in_parallel
 from benchmark_api.importers.official.read import META, record_path
 from benchmark_api.jobs.files import DISK_ERRORS, writing_in
 from benchmark_api.spaces import SIZE_CELL, SearchSpace, TopologySpace
@@ -115,13 +115,8 @@ def _architecture_config(space: SearchSpace, text: str, key: str) -> dict[str, A
 def export_archive(table: Table, out: str | os.PathLike[str], *, jobs: int | None = None, progress: bool = True) -> Path:
     """Write a table as a folder in the official format, which the `nats_bench` package opens (`fast_mode=True`).
 
-    Importing the folder gives the same tensors again. Architectures without any trial get no file.
-
-    Args:
-        table: the table.
-        out: the folder to make; it appears when all is done.
-        jobs: processes; None for one per core.
-        progress: show a progress bar.
+    The folder appears when all is done, and importing it gives the same tensors again. Architectures without any trial get no
+    file. `jobs` processes write it; None for one per core.
 
     Raises:
         ValueError: the folder exists.
@@ -130,12 +125,8 @@ def export_archive(table: Table, out: str | os.PathLike[str], *, jobs: int | Non
     out = Path(out)
     if out.exists():
         raise ValueError(f"{out} exists; expected the name of a new folder")
-    workers = worker_count(jobs)
-    has_trials = np.zeros(len(table), dtype=bool)
-    for key in table.keys:
-        for schedule in table.schedules(key):
-            has_trials |= (table.seeds(key, schedule) >= 0).any(axis=1)
-    indices = np.flatnonzero(has_trials).tolist()
+    groups = [(key, schedule) for key in table.keys for schedule in table.schedules(key)]
+    indices = np.flatnonzero(np.any([(table.seeds(*group) >= 0).any(axis=1) for group in groups], axis=0)).tolist()
     with writing_in(out.parent):
         out.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
@@ -147,7 +138,7 @@ def export_archive(table: Table, out: str | os.PathLike[str], *, jobs: int | Non
         bar = tqdm(total=len(indices), desc="exporting", unit="record", disable=not progress)
         with writing_in(out.parent, *DISK_ERRORS), bar:
             _save(meta, part / META)
-            for count in in_parallel(_export_records, blocks, workers):
+            for count in in_parallel(_export_records, blocks, jobs):
                 bar.update(count)
         part.chmod(0o755)
         part.rename(out)

@@ -17,7 +17,7 @@ from benchmark_api import unpickle
 from benchmark_api.importers import measurements
 from benchmark_api.importers.base import IMPORTERS, Description, Importer
 from benchmark_api.importers.measurements import Part, Spool
-from benchmark_api.importers.official.parallel import WorkerDied, in_parallel, worker_count
+from benchmark_api.importers.official.parallel import WorkerDied, in_parallel
 from benchmark_api.importers.official.read import (
     EXTENSION,
     META,
@@ -49,16 +49,15 @@ class OfficialImporter(Importer):
             return file.read(3) == b"BZh"
 
     def read(self, source: Path, spool: Spool, *, jobs: int | None, progress: bool) -> Description:
-        workers = worker_count(jobs)
         if source.is_dir():
-            space, fingerprint = _read_folder(source, spool, workers, progress)
+            space, fingerprint = _read_folder(source, spool, jobs, progress)
         else:
             space, fingerprint = _read_single_file(source, spool, progress)
         name = source.name.removesuffix(EXTENSION)
         return Description(space, name, f"NATS-Bench {space.name} ({name})", fingerprint)
 
 
-def _read_folder(source: Path, spool: Spool, workers: int, progress: bool) -> tuple[SearchSpace, str]:
+def _read_folder(source: Path, spool: Spool, jobs: int | None, progress: bool) -> tuple[SearchSpace, str]:
     """Spool the records of a folder; return its space, and SHA-256 over the SHA-256 of each record's file, in index order."""
     strings = read_meta(source / META)["meta_archs"]
     with named(source / META):
@@ -71,17 +70,17 @@ def _read_folder(source: Path, spool: Spool, workers: int, progress: bool) -> tu
     blocks = [(records[start : start + size], spool.folder, spool.curves) for start in range(0, len(records), size)]
     digest = hashlib.sha256()
     with tqdm(total=len(records), desc="importing", unit="record", disable=not progress) as bar:
-        for parts, digests in _in_workers(_convert_records, blocks, workers, spool.folder):
+        for parts, digests in _in_workers(_convert_records, blocks, jobs, spool.folder):
             spool.parts += parts
             digest.update(digests)
             bar.update(sum(len(part.indices) for part in parts))
     return space, digest.hexdigest()
 
 
-def _in_workers(function: Callable[..., Any], calls: list[tuple[Any, ...]], workers: int, folder: Path) -> Iterator[Any]:
+def _in_workers(function: Callable[..., Any], calls: list[tuple[Any, ...]], jobs: int | None, folder: Path) -> Iterator[Any]:
     """Yield results as `in_parallel` does; name the files that were being read when a process died."""
     try:
-        yield from in_parallel(function, calls, workers)
+        yield from in_parallel(function, calls, jobs)
     except WorkerDied as error:
         files = sorted(note.read_text().split("\n")[0] for note in folder.glob("*.reading"))
         reading = f" while reading {' or '.join(files)}: a file made to exhaust time or memory, or" if files else ", perhaps for"

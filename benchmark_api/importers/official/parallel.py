@@ -21,24 +21,17 @@ class WorkerDied(RuntimeError):
     """A worker process ended before its call returned."""
 
 
-def worker_count(jobs: int | None) -> int:
-    """Return the number of worker processes; None for one per core.
+def in_parallel(function: Callable[..., ResultT], calls: Sequence[tuple[Any, ...]], jobs: int | None) -> Iterator[ResultT]:
+    """Yield the results of calls in worker processes, in the order of the calls; `jobs` None is one process per core.
 
     Raises:
-        ValueError: fewer than one.
+        ValueError: fewer than one job.
+        WorkerDied: a worker process died.
     """
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
-    return jobs or os.cpu_count() or 1
-
-
-def in_parallel(function: Callable[..., ResultT], calls: Sequence[tuple[Any, ...]], workers: int) -> Iterator[ResultT]:
-    """Yield the results of calls in worker processes, in the order of the calls.
-
-    Raises:
-        WorkerDied: a worker process died.
-    """
-    with ProcessPoolExecutor(min(workers, max(len(calls), 1)), initializer=_prepare_worker) as pool:
+    workers = min(jobs or os.cpu_count() or 1, max(len(calls), 1))
+    with ProcessPoolExecutor(workers, initializer=_prepare_worker) as pool:
         try:
             for future in [pool.submit(function, *arguments) for arguments in calls]:
                 yield future.result()

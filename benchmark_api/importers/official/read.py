@@ -59,11 +59,7 @@ def read_meta(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def strings_of(meta: Any, name: str) -> list[str]:
-    """Return the strings of all architectures in official order; `name` stands for the file in messages.
-
-    Raises:
-        ValueError: there are none.
-    """
+    """Return the strings of all architectures in official order, or raise a ValueError that names the file."""
     strings = meta.get("meta_archs") if isinstance(meta, dict) else None
     if not isinstance(strings, list) or not all(type(text) is str for text in strings):
         raise ValueError(f"{name}: not the meta data of an archive: no list 'meta_archs' of architecture strings")
@@ -71,11 +67,7 @@ def strings_of(meta: Any, name: str) -> list[str]:
 
 
 def recognise_space(strings: Sequence[str]) -> SearchSpace:
-    """Return the search space whose architectures, in official index order, have these strings.
-
-    Raises:
-        ValueError: none has.
-    """
+    """Return the search space whose architectures, in official index order, have these strings; ValueError if none has."""
     space: SearchSpace | None = None
     if strings and re.fullmatch(r"[0-9]{1,4}(:[0-9]{1,4}){0,15}", strings[0]):
         rows = [text.split(":") for text in strings]

@@ -57,16 +57,7 @@ def _show(value: object) -> str:
 
 
 def check_identity(record: Any, index: int, text: str | None) -> None:
-    """Check that a record belongs to one architecture.
-
-    Args:
-        record: content of the file.
-        index: the index it must have.
-        text: the architecture string it must have; None for any.
-
-    Raises:
-        ValueError: it belongs to another architecture, or is no record.
-    """
+    """Check that a record belongs to the architecture with this index and, unless None, string; ValueError if not."""
     if not isinstance(record, dict):
         raise ValueError(f"a {type(record).__name__} instead of the record of architecture {index}")
     for schedule, state in record.items():
@@ -98,12 +89,9 @@ def _numbers(
 
 @lru_cache(maxsize=256)
 def _positions(trained: tuple[Any, ...], evaluated: tuple[Any, ...], splits: tuple[str, ...]) -> npt.NDArray[np.intp]:
-    """Return the positions in an array [split, epoch] of training epochs and of "split@epoch" keys.
+    """Return the positions in an array [split, epoch] of 0-based training epochs and of keys such as "x-valid@11".
 
-    Args:
-        trained: 0-based epochs.
-        evaluated: keys such as "x-valid@11".
-        splits: "train", the evaluation splits, and the number of epochs as text.
+    `splits` are "train", the evaluation splits, and the number of epochs as text.
     """
     *names, length = splits
     epochs = int(length)
