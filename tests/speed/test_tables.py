@@ -15,7 +15,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from algorithms.black_box import BLACK_BOX
 from benchmark_api import nats
 from benchmark_api.spaces import SearchSpace, SizeSpace
-from benchmark_api.tables.table import Table, TableWriter
+from benchmark_api.tables import Table, TableWriter
 from experiments.runs.run import run
 from experiments.settings import RunSettings
 from tests.speed.subject import Subject, Workload

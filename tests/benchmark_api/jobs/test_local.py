@@ -70,6 +70,6 @@ def test_a_job_ends_with_one_event(tmp_path: Path) -> None:
 def test_the_driver_stops_where_nothing_can_be_written(processes: int, tmp_path: Path) -> None:
     full = Example("a", WriteError("cannot write in there"), results=tmp_path)
     with pytest.raises(WriteError, match=r"^cannot write in there$"):
-        run_jobs([full, *(Example(f"b{number}", results=tmp_path) for number in range(50))], processes)
-    assert len(list(tmp_path.iterdir())) < 50
+        run_jobs([full, *(Example(f"b{number}", results=tmp_path) for number in range(2000))], processes)
+    assert len(list(tmp_path.iterdir())) < 2000
     assert not (tmp_path / "a.failed").exists()
