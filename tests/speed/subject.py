@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from benchmark_api.tables.safetensors import map_safetensors
 from benchmark_api.tables import Table, TableWriter
+from benchmark_api.tables.safetensors import map_safetensors
 from experiments.store import Condition
 
 
