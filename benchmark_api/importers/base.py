@@ -95,6 +95,8 @@ def import_table(
         raise FileNotFoundError(f"no archive at {source}")
     if out.is_dir():
         raise ValueError(f"{out} is a folder; expected the name of the table file to write")
+    if jobs is not None and jobs < 1:
+        raise ValueError(f"jobs must be at least 1, got {jobs}")
     importer = _importer_of(source)
     spool_home = next(folder for folder in out.absolute().parents if folder.is_dir())
     with (

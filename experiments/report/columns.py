@@ -210,7 +210,7 @@ _MERITS = (
         "the same kind.",
     ),
     Column(
-        name="mmacs",
+        name="mflops",
         title="MMACs",
         value=lambda dataset, row: float(dataset.table.flops(dataset.dataset)[row.chosen].mean()),
         format=".3g",

@@ -5,7 +5,6 @@ A difference is either an error or a decision: for the latter, make the files ag
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import re
@@ -101,10 +100,8 @@ def test_list() -> None:
     assert sorted(entries) == sorted(golden)
 
 
-def test_csv_by_column_position() -> None:
-    found, expected = (list(csv.reader(text.splitlines())) for text in (make.report("csv"), make.read("table.csv")))
-    assert len(found[0]) == len(expected[0])
-    assert found[1:] == expected[1:]
+def test_csv() -> None:
+    assert make.report("csv") == make.read("table.csv")
 
 
 @pytest.mark.parametrize("end", ["md", "tex"])
