@@ -96,9 +96,8 @@ class DatasetReport:
     @cached_property
     def percentile(self) -> FloatArray:
         """Share of the space that is not better on the test set [architecture], percent; NaN where not measured."""
-        measured = np.sort(self.test[~np.isnan(self.test)])
-        share = np.searchsorted(measured, self.test, side="right") * 100.0 / max(len(measured), 1)
-        return np.where(np.isnan(self.test), np.nan, share)
+        table, schedule = self.table, self.table.report_schedule
+        return table.rank_percentile(np.arange(len(table)), self.dataset, schedule, table.test_split(self.dataset, schedule))
 
 
 @dataclass(frozen=True, eq=False)
