@@ -29,7 +29,7 @@ ALGORITHMS := $(basename $(notdir $(wildcard docs/algorithms/*.md)))
 # Names from the registries, read when a recipe needs them, once.
 names = $(eval names-$(1) := $(or $(names-$(1)),$(shell $(RUN) -m experiments list --names $(1) 2> /dev/null)))$(names-$(1))
 of-kind = $(filter $(1),$(call names,$(2)))
-black-box-flags = $(call flag,BUDGET,budget)
+black-box-flags = $(call flag,BUDGET,budget) $(call given,SPACE,space)
 one-shot-flags  = $(call flag,EPOCHS,epochs) $(call flag,DEVICE,device) $(call flag,DATA,data)
 embedded = digits-$(if $(call of-kind,$(1),black-box),$(SPACE),$(if $(call of-kind,$(1),size),size,topology))
 

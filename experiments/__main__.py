@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return command()
     except KeyboardInterrupt:
-        print("interrupted: finished pieces are stored; the same command continues", file=sys.stderr)
+        print("interrupted: finished jobs are stored; the same command continues", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader, such as `head`, has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

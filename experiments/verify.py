@@ -102,4 +102,4 @@ def _equal(stored: npt.NDArray[Any], again: npt.NDArray[Any]) -> bool:
 def _job(experiment: AnyExperiment, seed: int, table: Table, results: Path, data: Path | None) -> Any:
     """Return the job that repeats a run of an experiment and stores it in another results folder."""
     runs = import_module(experiment.kind.runs)
-    return runs.piece_of(experiment.condition, range(seed, seed + 1), table, results, data)
+    return runs.job_of(experiment.condition, range(seed, seed + 1), table, results, data)

@@ -36,15 +36,15 @@ class JobOptions(ParallelOptions):
     jobs: int | None = None
     """Number of processes; by default one per processor, or one for one-shot searches on another device than the CPU."""
 
-    def run(self, pieces: Sequence[ResultsJob], results: Path, device: str = "cpu") -> int:
+    def run(self, jobs: Sequence[ResultsJob], results: Path, device: str = "cpu") -> int:
         """Run jobs that write to a results folder and print a summary; return the exit status."""
         started = time.perf_counter()
         # Several processes on one graphics card would share its memory.
-        jobs = self.jobs if self.jobs is not None else available_processors() if device == "cpu" else 1
-        failures = run_jobs(pieces, jobs, self.make_engine())
-        runs = sum(len(piece.seeds) for piece in pieces)
+        processes = self.jobs if self.jobs is not None else available_processors() if device == "cpu" else 1
+        failures = run_jobs(jobs, processes, self.make_engine())
+        runs = sum(len(job.seeds) for job in jobs)
         unfinished = {failure.job.path for failure in failures}
-        failed = sum(len(piece.seeds) for piece in pieces if piece.path in unfinished)
+        failed = sum(len(job.seeds) for job in jobs if job.path in unfinished)
         for failure in failures:
             print(f"\n{failure}", file=sys.stderr, end="")
         if failures:

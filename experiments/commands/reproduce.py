@@ -46,11 +46,11 @@ class RankingCommand(StoredTableOptions):
         if not tables:
             raise ValueError(f"{self.results} holds no such one-shot run")
         sample: dict[str, Any] = {"architectures": self.architectures, "sample_seed": self.sample_seed, "images": self.images}
-        pieces: list[ResultsJob] = []
+        jobs: list[ResultsJob] = []
         for table, experiments in tables:
             for experiment in experiments:
-                pieces += plan_ranking(experiment, table, self.results, self.data, **sample, device=self.device)
-        status = self.parallel.run(pieces, self.results, self.device)
+                jobs += plan_ranking(experiment, table, self.results, self.data, **sample, device=self.device)
+        status = self.parallel.run(jobs, self.results, self.device)
         rankings = store.load(self.results, store.RANKINGS, **filters, **sample)
         for table, found in tables_of(rankings, self.table) if rankings else ():
             print(ranking_table(table, found))
@@ -109,11 +109,11 @@ class ReproduceCommand(ResultsOptions):
         """Return the jobs of the black-box runs that are not stored."""
         accounting = replace(ACCOUNTING, given={} if self.budget is None else {"budget": self.budget})
         options: dict[str, Any] = {"seeds": self.seeds, "accounting": accounting, "results": self.results}
-        pieces: list[ResultsJob] = []
+        jobs: list[ResultsJob] = []
         for table, dataset in pairs:
             for search in BLACK_BOX.values():
-                pieces += RunBlackBox(search=Search.of(search), table=table.path, dataset=dataset, **options).plan()
-        return pieces
+                jobs += RunBlackBox(search=Search.of(search), table=table.path, dataset=dataset, **options).plan()
+        return jobs
 
     def _plan_one_shot(self, pairs: Sequence[tuple[Table, str]]) -> tuple[list[Table], list[ResultsJob]]:
         """Return the tables whose datasets can be trained on, and the jobs of the one-shot runs that are not stored."""
@@ -127,7 +127,7 @@ class ReproduceCommand(ResultsOptions):
         options: dict[str, Any] = {"seeds": self.one_shot_seeds, "data": self.data, "results": self.results}
         options["execution"] = Execution(device=self.device)
         trained: list[Table] = []
-        pieces: list[ResultsJob] = []
+        jobs: list[ResultsJob] = []
         for table, dataset in pairs:
             if self.data is None and Setting.of(table, dataset).dataset != "digits":
                 remedy = "they need its images; name their folder: --data, or make DATA="
@@ -136,5 +136,5 @@ class ReproduceCommand(ResultsOptions):
             trained.append(table)
             for search in ONE_SHOT.values():
                 if search.searches(table.space):
-                    pieces += RunOneShot(search=Search.of(search), table=table.path, dataset=dataset, **options).plan()
-        return trained, pieces
+                    jobs += RunOneShot(search=Search.of(search), table=table.path, dataset=dataset, **options).plan()
+        return trained, jobs

@@ -47,7 +47,7 @@ class BlackBoxJob(ResultsJob):
         yield len(self.seeds)
 
 
-piece_of, plan = BlackBoxJob.of, BlackBoxJob.plan
+job_of, plan = BlackBoxJob.of, BlackBoxJob.plan
 
 
 def task_of(search_class: type[BlackBoxSearch], table: Table, dataset: str, data: Path | None) -> Any:

@@ -212,4 +212,4 @@ class OneShotJob(SupernetJob):
         return versions
 
 
-piece_of, plan = OneShotJob.of, OneShotJob.plan
+job_of, plan = OneShotJob.of, OneShotJob.plan

@@ -241,7 +241,7 @@ class Kind(Generic[ExperimentT]):
         condition: its fields are columns.
         experiment: its class attributes of type `Column` are columns.
         simulated: whether time is a table's simulated clock under a budget; otherwise it is measured.
-        runs: module with `piece_of`, which makes the job of some seeds; imported on demand, as it may need PyTorch. Empty where
+        runs: module with `job_of`, which makes the job of some seeds; imported on demand, as it may need PyTorch. Empty where
             runs cannot be repeated from their condition alone.
         suffix: of the algorithm's name in the folder's name.
     """

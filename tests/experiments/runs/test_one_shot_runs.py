@@ -174,7 +174,7 @@ def test_interrupt_is_clean_and_processes_give_the_same(finished: Path, digits_t
     os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C does: the whole group gets it
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert errors.decode() == "interrupted: finished pieces are stored; the same command continues\n"
+    assert errors.decode() == "interrupted: finished jobs are stored; the same command continues\n"
     assert list(tmp_path.rglob("*.part")) == []
     assert main(run_rsps(digits_table, tmp_path, "--seeds", 2, epochs=4, jobs=2)) == 0
     assert_same(only(tmp_path), only(finished))

@@ -59,7 +59,7 @@ def test_the_command(results: Path, digits_table: Table, capsys: pytest.CaptureF
     (ranking,) = store.load(results, store.RANKINGS)
     assert (ranking.seeds.tolist(), ranking.images) == ([777, 888], 100)
 
-    piece = one_shot.piece_of(experiment, range(888, 889), digits_table, results)
+    piece = one_shot.job_of(experiment, range(888, 889), digits_table, results)
     search = piece.search()
     search.load(piece.checkpoint)
     indices = sample_architectures(digits_table, "digits", 6, 0)

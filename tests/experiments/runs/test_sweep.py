@@ -250,7 +250,7 @@ def test_interrupt_is_clean(uninterrupted: Experiment, topology_table: Table, tm
     os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C does: the whole group gets it
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert errors.decode() == "interrupted: finished pieces are stored; the same command continues\n"
+    assert errors.decode() == "interrupted: finished jobs are stored; the same command continues\n"
     assert group_is_gone(process.pid)
     assert list(results.rglob("*.part")) == []
     assert_resumes(results, uninterrupted, topology_table)
