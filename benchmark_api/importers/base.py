@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,6 +28,8 @@ class Description:
     name: str  # of the source
     title: str  # of the table, and of figures made from it
     fingerprint: str  # hexadecimal SHA-256 of the source's files
+    notice: str = ""  # caution of the table where the user gives none
+    source: Mapping[str, str] = field(default_factory=dict)  # more facts about the source, e.g. its licence
 
 
 class Importer(ABC):
@@ -35,10 +38,16 @@ class Importer(ABC):
     Attributes:
         name: name in the registry.
         refusal: why a source is not of this kind, for the message that no importer recognises it.
+        only_measured: whether the table lacks losses, seconds and costs that the source does not have; False: they are NaN.
+        number: dtype of measurements in the table.
+        seed: dtype of the trials' seeds in the table.
     """
 
     name: ClassVar[str]
     refusal: ClassVar[str]
+    only_measured: ClassVar[bool] = True
+    number: ClassVar[str] = "<f8"
+    seed: ClassVar[str] = "<i4"
 
     @abstractmethod
     def recognises(self, source: Path) -> bool:
@@ -103,12 +112,12 @@ def import_table(
         writing_in(spool_home, *DISK_ERRORS),
         tempfile.TemporaryDirectory(prefix=f".{out.name}.", suffix=".spool", dir=spool_home) as folder,
     ):
-        spool = Spool(Path(folder), curves)
+        spool = Spool(Path(folder), curves, only_measured=importer.only_measured)
         description = importer.read(source, spool, jobs=jobs, progress=progress)
         spool.flush()
         if not any(part.shapes for part in spool.parts):
             raise ValueError(f"{source}: no record of any architecture")
-        _write_table(out, spool, description, notice, progress)
+        _write_table(out, importer, spool, description, notice or description.notice, progress)
     return Table(out)
 
 
@@ -120,8 +129,8 @@ def _importer_of(source: Path) -> Importer:
     raise ValueError(f"no importer recognises {source}: {refusals}")
 
 
-def _write_table(out: Path, spool: Spool, description: Description, notice: str, progress: bool) -> None:
-    layout, epochs = layout_of(spool.parts, len(description.space))
+def _write_table(out: Path, importer: Importer, spool: Spool, description: Description, notice: str, progress: bool) -> None:
+    layout, epochs = layout_of(spool.parts, len(description.space), importer.number, importer.seed)
     schedules = sorted({stem.split("/")[1] for stem in layout}, key=int)
     metadata = {
         "space": description.space.spec(),
@@ -132,6 +141,7 @@ def _write_table(out: Path, spool: Spool, description: Description, notice: str,
             "records": sum(len(part.indices) for part in spool.parts),
             "fingerprint": description.fingerprint,
             "curves": spool.curves,
+            **description.source,
         },
         "search_schedule": "12" if "12" in schedules else schedules[0],
         "report_schedule": schedules[-1],

@@ -19,6 +19,9 @@ BLOCK = 125
 TensorLayout = dict[str, tuple[str, tuple[int, ...]]]
 """Tensor name -> dtype and shape."""
 
+OPTIONAL = ("loss", "seconds", "params", "flops", "latency")
+"""Last parts of the names of tensors that a table need not have."""
+
 
 @dataclass
 class Trial:
@@ -26,11 +29,11 @@ class Trial:
 
     Attributes:
         seed: 0 or greater.
-        params: millions.
-        flops: multiply-accumulates of one image, millions.
+        params: millions; NaN if unknown.
+        flops: multiply-accumulates of one image, millions; NaN if unknown.
         latency: seconds, one batch of 256 images; NaN if unknown.
         curves: split -> [accuracy (percent), loss (nats); epoch of the schedule], NaN where not measured.
-        seconds: split -> seconds of one training epoch or one evaluation pass.
+        seconds: split -> seconds of one training epoch or one evaluation pass; NaN if unknown.
     """
 
     seed: int
@@ -93,8 +96,11 @@ def _tensors(trials_of_row: Mapping[int, list[Trial]], rows: int, epochs: int, c
     return tensors
 
 
-def tensors_of(block: Mapping[int, Trials], curves: bool) -> dict[str, AnyArray]:
-    """Return the tensors of some architectures, [row, ...], by their names in a table, and the stored epochs of every split."""
+def tensors_of(block: Mapping[int, Trials], curves: bool, only_measured: bool = False) -> dict[str, AnyArray]:
+    """Return the tensors of some architectures, [row, ...], by their names in a table, and the stored epochs of every split.
+
+    With `only_measured`, optional tensors without any value are left out.
+    """
     groups: dict[tuple[str, str], dict[int, list[Trial]]] = {}
     for row, trials in enumerate(block.values()):
         for group, of_group in trials.items():
@@ -103,6 +109,7 @@ def tensors_of(block: Mapping[int, Trials], curves: bool) -> dict[str, AnyArray]
         f"{key}/{schedule}/{name}": tensor
         for (key, schedule), trials_of_row in groups.items()
         for name, tensor in _tensors(trials_of_row, len(block), int(schedule), curves).items()
+        if not (only_measured and name.rpartition("/")[2] in OPTIONAL and np.isnan(tensor).all())
     }
 
 
@@ -122,14 +129,16 @@ class Spool:
         folder: an empty folder.
         curves: keep every epoch; False: the last one of each training.
         prefix: first part of the names of files: processes that share a folder use different ones.
+        only_measured: leave out optional tensors without any value.
 
     Attributes:
         parts: what is on disk.
     """
 
-    def __init__(self, folder: Path, curves: bool, prefix: str = "") -> None:
+    def __init__(self, folder: Path, curves: bool, prefix: str = "", only_measured: bool = False) -> None:
         self.folder = folder
         self.curves = curves
+        self.only_measured = only_measured
         self.parts: list[Part] = []
         self._prefix = prefix
         self._block: dict[int, Trials] = {}
@@ -144,7 +153,7 @@ class Spool:
         """Write what was added since the last block."""
         if not self._block:
             return
-        tensors = tensors_of(self._block, self.curves)
+        tensors = tensors_of(self._block, self.curves, self.only_measured)
         path = self.folder / f"{self._prefix}{len(self.parts):08d}.npz"
         np.savez(path, allow_pickle=False, **tensors)
         shapes = {name: tensor.shape for name, tensor in tensors.items()}
@@ -153,11 +162,18 @@ class Spool:
         self._block = {}
 
 
-def layout_of(parts: Iterable[Part], architectures: int) -> tuple[TensorLayout, dict[str, list[int]]]:
-    """Return dtype and shape of every tensor of the table, and the epochs of every split, so that every part fits in."""
+def layout_of(
+    parts: Iterable[Part], architectures: int, number: str = "<f8", seed: str = "<i4"
+) -> tuple[TensorLayout, dict[str, list[int]]]:
+    """Return dtype and shape of every tensor of the table, and the epochs of every split, so that every part fits in.
+
+    `number` and `seed` are the dtypes of measurements and of the trials' seeds.
+    """
     trials: dict[str, int] = {}
     epochs: dict[str, list[int]] = {}
+    measured: set[str] = set()
     for part in parts:
+        measured |= part.shapes.keys()
         for name, shape in part.shapes.items():
             if name.endswith("/seeds"):
                 stem = name.removesuffix("/seeds")
@@ -166,15 +182,15 @@ def layout_of(parts: Iterable[Part], architectures: int) -> tuple[TensorLayout, 
             epochs[name] = sorted({*epochs.get(name, ()), *stored})
     layout: TensorLayout = {}
     for stem, width in trials.items():
-        layout[f"{stem}/seeds"] = ("<i4", (architectures, width))
-        layout |= {f"{stem}/{name}": ("<f8", (architectures,)) for name in ("params", "flops", "latency")}
+        layout[f"{stem}/seeds"] = (seed, (architectures, width))
+        layout |= {f"{stem}/{name}": (number, (architectures,)) for name in ("params", "flops", "latency")}
     for name, stored in epochs.items():
         split = name.removesuffix("/epochs")
         width = trials[split.rpartition("/")[0]]
         layout[name] = ("<i4", (len(stored),))
-        layout |= {f"{split}/{quantity}": ("<f8", (architectures, width, len(stored))) for quantity in ("accuracy", "loss")}
-        layout[f"{split}/seconds"] = ("<f8", (architectures, width))
-    return layout, epochs
+        layout |= {f"{split}/{quantity}": (number, (architectures, width, len(stored))) for quantity in ("accuracy", "loss")}
+        layout[f"{split}/seconds"] = (number, (architectures, width))
+    return {name: place for name, place in layout.items() if name in measured}, epochs
 
 
 def write_part(writer: TableWriter, part: Part, layout: TensorLayout, epochs: Mapping[str, list[int]]) -> None:

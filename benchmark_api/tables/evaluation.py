@@ -32,12 +32,14 @@ class Evaluation(NamedTuple):
         seconds: simulated seconds charged; 0 for a repeat answered from memory.
         curve: validation accuracy after each stored epoch up to the last one paid, percent; empty unless a search needs curves.
         costs: metrics of the architecture by name, in the table's units; empty unless a search needs costs.
+        trial: column of the table's trial that answered; -1 for the mean over trials, and where there is no table.
     """
 
     accuracy: float
     seconds: float = 0.0
     curve: tuple[float, ...] = ()
     costs: Mapping[str, float] = {}
+    trial: int = -1
 
     @property
     def score(self) -> float:

@@ -8,7 +8,7 @@ Every evaluator has one method, `evaluate(query) -> Evaluation`. `simulated_eval
     TableEvaluator      answers with a new training of one trial                   (noise)
 
 The accounting is that of NATS-Bench (`simulate_train_eval` of its package): a query costs its training epochs plus exactly one
-pass over the validation set, and is answered with one randomly chosen trial.
+pass over the validation set (none in a table that did not measure it), and is answered with one randomly chosen trial.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ import numpy as np
 from benchmark_api.bounds import Bounded, at_least, positive
 from benchmark_api.spaces import Architecture
 from benchmark_api.tables.evaluation import Evaluation, Need, Query
-from benchmark_api.tables.table import ValidationView, nanmean
+from benchmark_api.tables.trials import nanmean
+from benchmark_api.tables.view import ValidationView
 
 Charge = Literal["scratch", "resume"]
 Repeats = Literal["charged", "free"]
-Noise = Literal["random", "mean"]
+Noise = Literal["random", "once", "mean"]
 Trial = int | None
 """Column of a trial in the table; None for the mean over all trials."""
 Training = tuple[Trial, int]
@@ -60,7 +61,8 @@ class Accounting(Bounded):
     """Cost of a repeated query: `charged`: a new training; `free`: answered from memory."""
 
     noise: Noise | int = "random"
-    """Trial that answers a query: drawn uniformly per training (`random`), the mean over all (`mean`), or that of a seed."""
+    """Trial that answers a query: drawn uniformly for each training (`random`) or once for each architecture in a run (`once`),
+    the mean over all (`mean`), or that of a seed."""
 
     max_queries: Annotated[int, at_least(1)] | None = None
     """Largest number of charged queries per run; None for no limit."""
@@ -115,11 +117,12 @@ class TableEvaluator:
         seconds = (epochs - paid) * per_epoch + per_pass
         if not seconds > 0.0:
             raise MissingValidation(f"no training time of architecture {index} for {self._view.key}/{self._view.schedule}")
+        number = -1 if trial is None else trial
         if not self._needs:
-            return Evaluation(accuracy, seconds)
+            return Evaluation(accuracy, seconds, trial=number)
         curve = self._curve(index, trial, column) if "curves" in self._needs else ()
         costs = self._view.costs if "costs" in self._needs else {}
-        return Evaluation(accuracy, seconds, curve, {name: float(values[index]) for name, values in costs.items()})
+        return Evaluation(accuracy, seconds, curve, {name: float(values[index]) for name, values in costs.items()}, number)
 
     def _means(self, index: int, column: int) -> tuple[float, float, float]:
         """Return accuracy, seconds per training epoch and seconds per validation pass, means over the trials."""
@@ -258,11 +261,20 @@ def _trial_chooser(view: ValidationView, noise: Noise | int, rng: np.random.Gene
             f"{np.count_nonzero(trials):,} of {len(trials):,} architectures have some"
         )
 
+    drawn_before: dict[int, int] = {}
+
+    def once(index: int) -> int:
+        trial = drawn_before.get(index)
+        if trial is None:
+            trial = drawn_before[index] = drawn(index)
+        return trial
+
     if isinstance(noise, int):
         return fixed
     if noise not in get_args(Noise):
         raise ValueError(f"noise must be one of {get_args(Noise)} or a trial's seed, got {noise!r}")
-    return drawn if noise == "random" else lambda index: None
+    choosers: dict[Noise, Callable[[int], Trial]] = {"random": drawn, "once": once, "mean": lambda index: None}
+    return choosers[noise]
 
 
 def _uniform(rng: np.random.Generator) -> Iterator[float]:

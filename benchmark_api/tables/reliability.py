@@ -8,7 +8,8 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
-from benchmark_api.tables.table import Table, nanmean
+from benchmark_api.tables.table import Table
+from benchmark_api.tables.trials import nanmean
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,19 @@ The file is a safetensors file, so any tool that reads safetensors reads it. Ten
     KEY/SCHEDULE/params           [architecture]                 millions
     KEY/SCHEDULE/flops            [architecture]                 millions of multiply-accumulates, one image
     KEY/SCHEDULE/latency          [architecture]                 seconds, one batch of 256
+    KEY/metrics/NAME, metrics/NAME  [architecture]               any other metric, see `benchmark_api.tables.metrics`
+
+What a source did not measure has no tensor: only accuracies, epochs and seeds are always there.
 
 The string "table" of the file's metadata is JSON: format version, space, title, notice, source with its fingerprint, the
-schedules, and the fingerprint (SHA-256) of all tensors.
+schedules, the metrics, and the fingerprint (SHA-256) of all tensors.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
@@ -30,7 +32,10 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark_api.spaces import SearchSpace, space_from_spec
+from benchmark_api.tables.metrics import BUILT_IN, Metric, metrics_of
 from benchmark_api.tables.safetensors import FormatError, fingerprint, map_safetensors
+from benchmark_api.tables.trials import mean_of_others, nanmean
+from benchmark_api.tables.view import ValidationView
 from benchmark_api.tables.writer import FORMAT_VERSION
 from benchmark_api.types import AnyArray, FloatArray, IntArray
 
@@ -40,43 +45,6 @@ EMBEDDED = {path.stem: path for path in sorted((Path(__file__).parents[1] / "dat
 
 class TableError(ValueError):
     """A file that is not a table, or a damaged one; the message names the file and the error."""
-
-
-@dataclass(frozen=True)
-class ValidationView:
-    """Search's view of a table: validation accuracies, training times and costs, but no test accuracy.
-
-    Attributes:
-        space: the search space.
-        dataset: the dataset searched on, e.g. "cifar10".
-        key: the dataset key of the accuracies, e.g. "cifar10-valid".
-        schedule: the schedule's name.
-        schedule_epochs: its length in epochs.
-        epochs: the 0-based epochs with stored validation accuracies, ascending.
-        accuracy: [architecture, trial, len(epochs)], percent, NaN where there is none.
-        seeds: [architecture, trial], ascending, -1 where there is no trial.
-        train_seconds: [architecture, trial], one training epoch.
-        validation_seconds: [architecture, trial], one pass over the validation set.
-        costs: metrics [architecture] by name, e.g. params, flops and latency, in the table's units; none that is NaN only.
-    """
-
-    space: SearchSpace
-    dataset: str
-    key: str
-    schedule: str
-    schedule_epochs: int
-    epochs: tuple[int, ...]
-    accuracy: FloatArray
-    seeds: IntArray
-    train_seconds: FloatArray
-    validation_seconds: FloatArray
-    costs: Mapping[str, FloatArray] = field(default_factory=dict)
-
-    @cached_property
-    def trials(self) -> list[int]:
-        """Number of trials [architecture]."""
-        counts: list[int] = (self.seeds >= 0).sum(axis=1).tolist()
-        return counts
 
 
 class Table:
@@ -120,19 +88,25 @@ class Table:
         self._splits = _splits_of(self._tensors)
         for (key, schedule), splits in self._splits.items():
             self._check_shapes(f"{key}/{schedule}", splits)
+        for name, tensor in self._tensors.items():
+            if "metrics" in name.split("/")[:-1] and tensor.shape != (len(self),):
+                raise TableError(f"{self.path}: {name} has shape {tensor.shape}, expected {(len(self),)}")
 
     def _check_shapes(self, stem: str, splits: tuple[str, ...]) -> None:
+        tensors = self._tensors
         try:
-            expected: dict[str, tuple[int, ...]] = dict.fromkeys(("params", "flops", "latency"), (len(self),))
+            seeds = tensors[f"{stem}/seeds"].shape
+            expected: dict[str, tuple[int, ...]] = {"seeds": (len(self), seeds[1])}
             for split in splits:
-                shape = (len(self), self._tensors[f"{stem}/seeds"].shape[1], len(self._tensors[f"{stem}/{split}/epochs"]))
+                shape = (len(self), seeds[1], len(tensors[f"{stem}/{split}/epochs"]))
                 expected |= {f"{split}/accuracy": shape, f"{split}/loss": shape, f"{split}/seconds": shape[:2]}
-            found = {name: self._tensors[f"{stem}/{name}"].shape for name in expected}
         except (KeyError, IndexError) as error:
             raise TableError(f"{self.path}: incomplete, {error} of {stem} is missing") from error
+        expected |= dict.fromkeys(BUILT_IN, (len(self),))
         for name, wanted in expected.items():
-            if found[name] != wanted:
-                raise TableError(f"{self.path}: {stem}/{name} has shape {found[name]}, expected {wanted}")
+            tensor = tensors.get(f"{stem}/{name}")
+            if tensor is not None and tensor.shape != wanted:
+                raise TableError(f"{self.path}: {stem}/{name} has shape {tensor.shape}, expected {wanted}")
 
     def __repr__(self) -> str:
         return f"Table({str(self.path)!r}, {self.title!r}, {len(self.space):,} architectures)"
@@ -158,12 +132,17 @@ class Table:
     def datasets(self) -> tuple[str, ...]:
         """Datasets a search can run on; "cifar10-valid" is not one: it is the key under which "cifar10" is searched."""
         validated = {key for (key, _), splits in self._splits.items() if "x-valid" in splits}
-        return tuple(key for key in self.keys if not key.endswith("-valid") and self.search_key(key) in validated)
+        named = dict.fromkeys(key.removesuffix("-valid") for key in self.keys)
+        return tuple(dataset for dataset in named if self.search_key(dataset) in validated)
 
     def search_key(self, dataset: str) -> str:
         """Return the dataset key trained without the validation images: cifar10 is searched on cifar10-valid."""
         separate = f"{dataset}-valid"
         return separate if separate in self.keys else dataset
+
+    def report_key(self, dataset: str) -> str:
+        """Return the dataset key whose accuracies are reported: the dataset, or its search key where the table has no other."""
+        return dataset if dataset in self.keys else self.search_key(dataset)
 
     def schedules(self, key: str) -> tuple[str, ...]:
         """Return the schedules of a dataset key, shortest first.
@@ -188,8 +167,20 @@ class Table:
         return splits
 
     def test_split(self, dataset: str, schedule: str) -> str:
-        """Return the split of a dataset's reported test accuracy: x-test, or ori-test where there is no other."""
-        return "x-test" if "x-test" in self.splits(dataset, schedule) else "ori-test"
+        """Return the split of a dataset's reported test accuracy: x-test, or ori-test where there is no other.
+
+        Raises:
+            ValueError: unknown dataset or schedule, or one without test accuracies (see `has_test`).
+        """
+        splits = self.splits(dataset, schedule)
+        for split in ("x-test", "ori-test"):
+            if split in splits:
+                return split
+        raise ValueError(f"{self.path.name} has no test accuracies of {dataset}/{schedule}; its splits are {', '.join(splits)}")
+
+    def has_test(self, dataset: str) -> bool:
+        """Whether the table has test accuracies of a dataset after its report schedule."""
+        return bool({"x-test", "ori-test"} & {*self._splits.get((dataset, self.report_schedule), ())})
 
     def tensor(self, name: str) -> AnyArray:
         """Return a read-only view of a tensor by its name in the file.
@@ -202,7 +193,10 @@ class Table:
         except KeyError:
             key, schedule, *rest = name.split("/")
             splits = self.splits(key, schedule)  # names an unknown key or schedule
-            raise ValueError(f"no {'/'.join(rest)} for {key}/{schedule}; its splits are {', '.join(splits)}") from None
+            wanted = f"{'/'.join(rest)} for {key}/{schedule}"
+            if rest[0] in splits or len(rest) == 1:
+                raise ValueError(f"no {wanted}: the source of {self.path.name} did not have it") from None
+            raise ValueError(f"no {wanted}; its splits are {', '.join(splits)}") from None
 
     def seeds(self, key: str, schedule: str) -> IntArray:
         """Return the trials' seeds [architecture, trial], -1 where there is no trial."""
@@ -318,6 +312,21 @@ class Table:
         """Return seconds [architecture, trial] of one training epoch ("train") or one evaluation pass (other splits)."""
         return self.tensor(f"{key}/{schedule}/{split}/seconds")
 
+    def metrics(self, key: str, schedule: str | None = None) -> dict[str, Metric]:
+        """Return the metrics of a dataset key by name, by default of the report schedule; `metric` has the values."""
+        return metrics_of(self._tensors, self.metadata, key, schedule or self.report_schedule)
+
+    def metric(self, name: str, key: str, schedule: str | None = None) -> FloatArray:
+        """Return a metric's values [architecture], in its unit.
+
+        Raises:
+            ValueError: no such metric.
+        """
+        metrics = self.metrics(key, schedule)
+        if name not in metrics:
+            raise ValueError(f"no metric {name!r} for {key}; {self.path.name} has {', '.join(metrics) or 'none'}")
+        return self.tensor(metrics[name].tensor)
+
     def params(self, key: str, schedule: str | None = None) -> FloatArray:
         """Return trainable parameters [architecture], in millions; by default of the report schedule."""
         return self.tensor(f"{key}/{schedule or self.report_schedule}/params")
@@ -336,6 +345,16 @@ class Table:
             self._means[name] = nanmean(self.tensor(name)[:, :, -1])
             self._means[name].flags.writeable = False
         return self._means[name]
+
+    def held_out_accuracy(self, key: str, schedule: str, split: str) -> FloatArray:
+        """Return last-epoch accuracy, mean over all trials but one, percent.
+
+        For a run that saw one trial of an architecture, it is an unbiased estimate of what the architecture is worth.
+
+        Returns:
+            [architecture, trial that is left out]; NaN where there is no such trial, or no other.
+        """
+        return mean_of_others(self.tensor(f"{key}/{schedule}/{split}/accuracy")[:, :, -1])
 
     def best(
         self, key: str, schedule: str, split: str, *, max_flops: float | None = None, max_params: float | None = None
@@ -391,14 +410,22 @@ class Table:
             epochs=tuple(self.tensor(f"{stem}/x-valid/epochs").tolist()),
             accuracy=self.tensor(f"{stem}/x-valid/accuracy"),
             seeds=self.seeds(key, schedule),
-            train_seconds=self.seconds(key, schedule, "train"),
-            validation_seconds=self.seconds(key, schedule, "x-valid"),
-            costs={
-                name.rpartition("/")[2]: values
-                for name, values in sorted(self._tensors.items())
-                if name.rpartition("/")[0] == stem and values.shape == (len(self),) and not np.isnan(values).all()
-            },
+            train_seconds=self._seconds(f"{stem}/train", np.nan),
+            validation_seconds=self._seconds(f"{stem}/x-valid", 0.0),
+            costs=self._costs(key, dataset, schedule),
         )
+
+    def _seconds(self, split: str, missing: float) -> FloatArray:
+        """Return the seconds [architecture, trial] of a split; the same number everywhere if they were not measured."""
+        if (seconds := self._tensors.get(f"{split}/seconds")) is not None:
+            return seconds
+        return np.broadcast_to(missing, self._tensors[f"{split.rpartition('/')[0]}/seeds"].shape)
+
+    def _costs(self, key: str, dataset: str, schedule: str) -> dict[str, FloatArray]:
+        """Return the metrics [architecture] of a search; those of the dataset where the search key has none. None is NaN only."""
+        metrics = self.metrics(dataset, schedule) | self.metrics(key, schedule)
+        found = {name: self._tensors[metric.tensor] for name, metric in sorted(metrics.items())}
+        return {name: values for name, values in found.items() if not np.isnan(values).all()}
 
 
 def _splits_of(tensors: Iterable[str]) -> dict[tuple[str, str], tuple[str, ...]]:
@@ -413,11 +440,3 @@ def _splits_of(tensors: Iterable[str]) -> dict[tuple[str, str], tuple[str, ...]]
         stem: tuple(sorted(splits, key=lambda split: (order.get(split, 9), split)))
         for stem, splits in sorted(found.items(), key=lambda item: item[0][0].casefold())
     }
-
-
-def nanmean(values: FloatArray) -> FloatArray:
-    """Return the mean over the last axis of values that are not NaN, in float64; NaN where all are."""
-    present = ~np.isnan(values)
-    count = present.sum(-1)
-    total = np.where(present, values, 0.0).sum(-1, dtype=np.float64)
-    return np.asarray(np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0))

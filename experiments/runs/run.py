@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from algorithms.black_box.base import BlackBoxSearch, Evaluation, SearchFinished
 from benchmark_api.tables.evaluator import BudgetExhausted, simulated_evaluator
-from benchmark_api.tables.table import ValidationView
+from benchmark_api.tables.view import ValidationView
 from experiments.settings import RunSettings
 
 

@@ -40,6 +40,7 @@ class OfficialImporter(Importer):
     """Archives of NATS-Bench: a folder such as `NATS-tss-v1_0-3ffb9-simple`, or a single file."""
 
     name: ClassVar[str] = "nats-bench"
+    only_measured: ClassVar[bool] = False
     refusal: ClassVar[str] = f"it has no {META} and is no bz2-compressed single file"
 
     def recognises(self, source: Path) -> bool:

@@ -19,7 +19,8 @@ from benchmark_api.tables import TableWriter
 from benchmark_api.tables import evaluator as evaluator_module
 from benchmark_api.tables.evaluation import Query
 from benchmark_api.tables.evaluator import Accounting, BudgetedEvaluator, BudgetExhausted, MissingValidation, simulated_evaluator
-from benchmark_api.tables.table import Table, ValidationView
+from benchmark_api.tables.table import Table
+from benchmark_api.tables.view import ValidationView
 
 NAN = float("nan")
 SPACE = SizeSpace(widths=(4, 8), layers=2)  # four architectures
@@ -196,6 +197,28 @@ def test_bad_arguments(arguments: dict[str, Any], message: str) -> None:
 
 
 # -- noise, trials that are missing, epochs that are missing -----------------------------------------------------------
+
+
+def test_noise_drawn_once_for_each_architecture_in_a_run() -> None:
+    seen = set()
+    for seed in range(20):
+        evaluator = simulated_evaluator(VIEW, Accounting(noise="once"), seed=seed)
+        answers = [evaluator.evaluate(Query(architecture)) for architecture in (A, C, A, A, C)]
+        assert {answer.trial for answer in answers[1::3]} == {0}  # C has one trial
+        (trial,) = {answers[i].trial for i in (0, 2, 3)}
+        assert answers[0].accuracy == (70.0, 80.0)[trial]
+        seen.add(trial)
+    assert seen == {0, 1}
+
+
+def test_the_trial_that_answers() -> None:
+    assert simulated_evaluator(VIEW, Accounting(noise=888)).evaluate(Query(A)).trial == 1
+    assert simulated_evaluator(VIEW, Accounting(noise="mean")).evaluate(Query(A)).trial == -1
+    evaluator = simulated_evaluator(VIEW, Accounting(noise="random"), seed=3)
+    assert {(answer.trial, answer.accuracy) for answer in (evaluator.evaluate(Query(A)) for _ in range(30))} == {
+        (0, 70.0),
+        (1, 80.0),
+    }
 
 
 def test_mean_noise() -> None:

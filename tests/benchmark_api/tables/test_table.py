@@ -18,6 +18,7 @@ import safetensors.numpy
 from benchmark_api.spaces import SizeSpace
 from benchmark_api.tables.safetensors import fingerprint
 from benchmark_api.tables.table import Table, TableError
+from benchmark_api.tables.trials import mean_of_others
 from benchmark_api.tables.writer import FORMAT_VERSION, TableWriter
 
 NAN = float("nan")
@@ -92,6 +93,50 @@ def test_what_is_in_it(table: Table) -> None:
     assert table.seeds("cifar10", "12").tolist() == SEEDS
     assert table.params("cifar10").tolist() == PARAMS
     assert table.flops("cifar10", "12").tolist() == FLOPS
+
+
+def test_what_the_source_did_not_measure_is_missing(tmp_path: Path) -> None:
+    figures = {
+        name: array
+        for name, array in arrays().items()
+        if name.startswith("cifar10-valid") and not name.endswith(("params", "loss", "x-valid/seconds"))
+    }
+    table = Table(write(tmp_path / "t", figures))
+    assert table.datasets == ("cifar10",)
+    assert (table.report_key("cifar10"), table.has_test("cifar10")) == ("cifar10-valid", False)
+    for ask in (lambda: table.params("cifar10-valid"), lambda: table.loss(0, "cifar10-valid", "12", "x-valid")):
+        with pytest.raises(ValueError, match=r"no .* for cifar10-valid/12: the source of t did not have it"):
+            ask()
+    with pytest.raises(ValueError, match="no test accuracies of cifar10-valid/12; its splits are train, x-valid"):
+        table.test_split("cifar10-valid", "12")
+    view = table.search_view("cifar10")
+    assert view.validation_seconds.tolist() == [[0.0, 0.0]] * 4
+    assert set(view.costs) == {"flops", "latency"}
+
+
+def test_accuracy_of_the_trials_that_a_run_did_not_see(table: Table) -> None:
+    expected = [[80.0, 70.0], [NAN, NAN], [NAN, NAN], [NAN, NAN]]  # the others have one trial with a value, or none
+    np.testing.assert_array_equal(table.held_out_accuracy("cifar10-valid", "12", "x-valid"), expected)
+    np.testing.assert_array_equal(
+        mean_of_others(np.array([[1.0, 2.0, 6.0], [1.0, NAN, 3.0]])), [[4.0, 3.5, 1.5], [3.0, NAN, 1.0]]
+    )
+
+
+def test_metrics(tmp_path: Path) -> None:
+    figures = arrays() | {"metrics/latency@pixel3": np.array([1.0, 2, 3, 4]), "cifar10/metrics/energy": np.full(4, 7.0)}
+    about = {"metrics/latency@pixel3": {"unit": "ms"}, "cifar10/metrics/energy": {"unit": "", "direction": "maximize"}}
+    table = Table(write(tmp_path / "t", figures, metrics=about))
+    assert list(table.metrics("cifar10")) == ["params", "flops", "latency", "energy", "latency@pixel3"]
+    metric = table.metrics("cifar10-valid")["latency@pixel3"]
+    assert (metric.unit, metric.direction, metric.text(2.5)) == ("ms", "minimize", "latency@pixel3 2.5 ms")
+    assert table.metrics("cifar10")["energy"].direction == "maximize"
+    assert table.metrics("cifar10")["params"].unit == "M"
+    assert table.metric("latency@pixel3", "cifar10").tolist() == [1.0, 2.0, 3.0, 4.0]
+    assert table.search_view("cifar10").costs["energy"].tolist() == [7.0] * 4
+    with pytest.raises(ValueError, match="no metric 'speed' for cifar10; t has params, flops, latency, energy, latency@pixel3"):
+        table.metric("speed", "cifar10")
+    with pytest.raises(TableError, match=r"metrics/energy has shape \(3,\), expected \(4,\)"):
+        Table(write(tmp_path / "t", arrays() | {"metrics/energy": np.zeros(3)}))
 
 
 def test_the_test_split_is_x_test_where_there_is_one(topology_table: Table) -> None:
@@ -411,7 +456,7 @@ def test_a_newer_format_is_refused(path: Path) -> None:
         Table(path)
 
 
-@pytest.mark.parametrize("name", ["seeds", "params", "x-valid/loss", "x-valid/epochs", "train/seconds"])
+@pytest.mark.parametrize("name", ["seeds", "x-valid/epochs"])
 def test_an_incomplete_table_is_refused(tmp_path: Path, name: str) -> None:
     figures = arrays()
     del figures[f"cifar10-valid/12/{name}"]

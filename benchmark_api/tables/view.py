@@ -1,0 +1,47 @@
+"""A search's view of a table: what a search may see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from benchmark_api.spaces import SearchSpace
+from benchmark_api.types import FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class ValidationView:
+    """Search's view of a table: validation accuracies, training times and costs, but no test accuracy.
+
+    Attributes:
+        space: the search space.
+        dataset: the dataset searched on, e.g. "cifar10".
+        key: the dataset key of the accuracies, e.g. "cifar10-valid".
+        schedule: the schedule's name.
+        schedule_epochs: its length in epochs.
+        epochs: the 0-based epochs with stored validation accuracies, ascending.
+        accuracy: [architecture, trial, len(epochs)], percent, NaN where there is none.
+        seeds: [architecture, trial], ascending, -1 where there is no trial.
+        train_seconds: [architecture, trial], one training epoch; NaN where not measured.
+        validation_seconds: [architecture, trial], one pass over the validation set; 0 in a table that did not measure it.
+        costs: metrics [architecture] by name, e.g. params, flops and latency, in the table's units; none that is NaN only.
+    """
+
+    space: SearchSpace
+    dataset: str
+    key: str
+    schedule: str
+    schedule_epochs: int
+    epochs: tuple[int, ...]
+    accuracy: FloatArray
+    seeds: IntArray
+    train_seconds: FloatArray
+    validation_seconds: FloatArray
+    costs: Mapping[str, FloatArray] = field(default_factory=dict)
+
+    @cached_property
+    def trials(self) -> list[int]:
+        """Number of trials [architecture]."""
+        counts: list[int] = (self.seeds >= 0).sum(axis=1).tolist()
+        return counts
