@@ -431,6 +431,25 @@ def test_inconsistent_shapes_are_refused(tmp_path: Path, name: str, shape: tuple
         Table(write(tmp_path / "t", figures))
 
 
+@pytest.mark.parametrize(
+    ("name", "dtype", "expected"),
+    [
+        ("x-valid/accuracy", np.int32, "floats"),
+        ("x-valid/loss", np.uint8, "floats"),
+        ("train/seconds", np.int64, "floats"),
+        ("flops", np.int16, "floats"),
+        ("seeds", np.float32, "integers"),
+        ("x-valid/epochs", np.float64, "integers"),
+    ],
+)
+def test_other_types_are_refused(tmp_path: Path, name: str, dtype: npt.DTypeLike, expected: str) -> None:
+    figures = arrays()
+    name = f"cifar10-valid/12/{name}"
+    figures[name] = np.zeros_like(figures[name], dtype=dtype)
+    with pytest.raises(TableError, match=f"{name} has the type {np.dtype(dtype)}, expected {expected}"):
+        Table(write(tmp_path / "t", figures))
+
+
 # -- the writer --------------------------------------------------------------------------------------------------------
 
 
