@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from benchmark_api.importers.measurements import Spool, layout_of, write_part
 from benchmark_api.jobs.files import DISK_ERRORS, writing_in
+from benchmark_api.kind_of_file import kind_of_file
 from benchmark_api.registry import Registry
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.tables.table import Table
@@ -116,8 +117,9 @@ def _importer_of(source: Path) -> Importer:
     for importer in (kind() for kind in IMPORTERS.values()):
         if importer.recognises(source):
             return importer
+    kind = kind_of_file(source) if source.is_file() else None
     refusals = "; ".join(f"for {name}, {importer.refusal}" for name, importer in IMPORTERS.items())
-    raise ValueError(f"no importer recognises {source}: {refusals}")
+    raise ValueError(f"no importer recognises {source}: {f'it is {kind}' if kind else refusals}")
 
 
 def _write_table(out: Path, spool: Spool, description: Description, notice: str, progress: bool) -> None:

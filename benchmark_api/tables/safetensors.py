@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from benchmark_api.kind_of_file import HEAD, kind_of
+
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "U16": "<u2", "U8": "|u1"}
 _DTYPE_NAMES = {np.dtype(text): name for name, text in _DTYPES.items()}
 
@@ -66,9 +68,13 @@ def map_safetensors(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, 
         size = os.fstat(file.fileno()).st_size
         if size < 8:
             raise FormatError(f"{size} bytes, shorter than any safetensors file")
-        length = int.from_bytes(file.read(8), "little")
+        head = file.read(HEAD)
+        length = int.from_bytes(head[:8], "little")
         if not 2 <= length <= min(size - 8, 100_000_000):
-            raise FormatError(f"no safetensors header (expected its length in the first 8 bytes, got {length})")
+            what = None if head[8:9] == b"{" else kind_of(head, path.name)
+            what = what or f"no safetensors header (expected its length in the first 8 bytes, got {length} of {size})"
+            raise FormatError(what)
+        file.seek(8)
         header, metadata = _header(file.read(length))
         places = {name: _place(name, entry) for name, entry in header.items()}
         _check_cover(places, size - 8 - length)

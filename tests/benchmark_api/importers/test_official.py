@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import bz2
 import os
+import pickle
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from benchmark_api.importers import base, import_table, measurements
 from benchmark_api.importers.measurements import tensors_of
@@ -329,7 +331,7 @@ def test_inconsistent_records_are_named(change: Callable[[dict[str, Any]], None]
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "truncated"),
+        (b"", "not a bz2 file but an empty file"),
         (b"nothing", "corrupt"),
         (bz2.compress(b"\x80\x04cos\nsystem\n."), r"the global os\.system"),
         (bz2.compress(b"\x80\x04N."), "a NoneType instead of the record"),
@@ -349,6 +351,16 @@ def test_damaged_records_are_named(
     assert isinstance(caught.value, UnsafePickleError) == ("global" in message)
     assert old.read_bytes() == b"an older table"
     assert sorted(os.listdir(tmp_path)) == ["archive", "t"]
+
+
+def test_archives_with_weights_are_told_from_those_without(tmp_path: Path) -> None:
+    """A record of an official "-full" archive holds the trained weights: PyTorch's tensors."""
+    folder = official.write_archive(tmp_path / "NATS-tss-v1_0-3ffb9-full", SMALL, [0], ["12"])
+    content = official.record(SMALL, 0, ["12"])
+    content["12"]["all_results"]["cifar10", 777]["net_state_dict"] = {"weight": torch.zeros(2)}
+    (folder / "000000.pickle.pbz2").write_bytes(bz2.compress(pickle.dumps(content)))
+    with pytest.raises(UnsafePickleError, match=r"global torch\._utils\._rebuild_tensor_v2; .*take the one that ends in -simple"):
+        import_table(folder, tmp_path / "t", jobs=1, progress=False)
 
 
 def test_records_of_other_architectures_are_refused(tmp_path: Path) -> None:
