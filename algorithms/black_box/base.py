@@ -167,7 +167,8 @@ def _plain(number: Any) -> float:
     """Return a number of any library as a float; TypeError for what is no number."""
     scalar = number.item() if getattr(number, "shape", None) == () else number  # of NumPy, PyTorch and their like
     if isinstance(scalar, bool) or not isinstance(scalar, Real):
-        raise TypeError(f"accuracy must be a number, percent, or an Evaluation, got {number!r:.100}")
+        given = " ".join(repr(number).split())[:100]  # one line, of an array too
+        raise TypeError(f"accuracy must be a number, percent, or an Evaluation, got {given}")
     return float(scalar)
 
 
