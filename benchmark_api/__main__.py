@@ -46,13 +46,24 @@ class Import:
     """Keep every epoch instead of the last one of each schedule."""
     notice: str = ""
     """Notice that all tables and figures made from the table repeat."""
+    partial: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Take a source that lacks architectures of its space."""
 
     def __call__(self) -> None:
         from benchmark_api.importers import import_table
 
-        show = sys.stderr.isatty()
-        table = import_table(self.source, self.out, curves=self.curves, notice=self.notice, jobs=self.jobs, progress=show)
-        records = f"{table.metadata['source']['records']:,} records"
+        table = import_table(
+            self.source,
+            self.out,
+            curves=self.curves,
+            notice=self.notice,
+            partial=self.partial,
+            jobs=self.jobs,
+            progress=sys.stderr.isatty(),
+        )
+        stored, expected = table.metadata["source"]["records"], len(table)
+        missing = f" ({expected - stored:,} of {expected:,} architectures missing)" if stored < expected else ""
+        records = f"{stored:,} records{missing}"
         print(f"{self.out}: {table.title}, {records}, {_megabytes(self.out, 0)}, fingerprint {table.fingerprint[:12]}")
 
 

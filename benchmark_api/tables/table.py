@@ -32,6 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark_api.spaces import SearchSpace, space_from_spec
+from benchmark_api.tables.dtypes import check_dtypes
 from benchmark_api.tables.metrics import BUILT_IN, Metric, metrics_of
 from benchmark_api.tables.safetensors import FormatError, fingerprint, map_safetensors
 from benchmark_api.tables.trials import mean_of_others, nanmean
@@ -67,6 +68,7 @@ class Table:
             )
         try:
             self._tensors, metadata = map_safetensors(self.path)
+            check_dtypes(self._tensors)
         except FormatError as error:
             raise TableError(f"{self.path}: not a table: {error}") from error
         try:
