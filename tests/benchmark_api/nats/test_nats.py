@@ -30,7 +30,7 @@ import pytest
 
 import benchmark_api.nats as ours
 from benchmark_api.importers import import_table
-from benchmark_api.nats import api_size, api_topology, api_utils, sources
+from benchmark_api.nats import api_size, api_topology, api_utils, records
 from benchmark_api.nats.genotype_utils import TopologyStructure, topology_str2structure
 from benchmark_api.spaces import SearchSpace, SizeSpace, TopologySpace
 from benchmark_api.tables.table import Table
@@ -420,12 +420,12 @@ def test_verbose_tells_every_call(size_table: Table, capsys: pytest.CaptureFixtu
 
 
 def test_memory_holds_only_the_latest_records(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "CACHED_RECORDS", 2)
+    monkeypatch.setattr(records, "CACHED_RECORDS", 2)
     api = ours.create(archive.folder, archive.space.name, True, False)
     whole = ours.create(archive.content, archive.space.name, False, False)
     for index in INDICES[archive.space.name] * 2:
         assert_same(whole.get_cost_info(index, "cifar10"), api.get_cost_info(index, "cifar10"))
-        assert len(api.arch2infos_dict._recent) <= 2
+        assert sum(record._content is not None for record in api.arch2infos_dict.values()) <= 2
     assert sorted(api.arch2infos_dict) == INDICES[archive.space.name] == sorted(api.evaluated_indexes)
     assert api.find_best("cifar10", "valid", enforce_all=False) == whole.find_best("cifar10", "valid")
 
