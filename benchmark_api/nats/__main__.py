@@ -8,6 +8,7 @@ import os
 import runpy
 import sys
 from importlib.util import find_spec
+from typing import NoReturn
 
 from benchmark_api.nats import install
 
@@ -21,17 +22,22 @@ def main() -> None:
             sys.argv = [module, *arguments]  # runpy puts the module's path in the first place
             install()
             if not _is_module(module):
-                sys.exit(f"error: no module {module}")
+                _refuse(f"error: no module {module}")
             runpy.run_module(module, run_name="__main__", alter_sys=True)
         case [script, *arguments] if not script.startswith("-"):
             if not os.path.exists(script):
-                sys.exit(f"error: no script {script}")
+                _refuse(f"error: no script {script}")
             sys.argv = [script, *arguments]
             sys.path.insert(0, os.path.dirname(os.path.abspath(script)))
             install()
             runpy.run_path(script, run_name="__main__")
         case _:
-            sys.exit(__doc__)
+            _refuse(f"error: expected a script or -m and a module\n{__doc__}")
+
+
+def _refuse(message: str) -> NoReturn:
+    print(message, file=sys.stderr)
+    sys.exit(2)
 
 
 def _is_module(name: str) -> bool:

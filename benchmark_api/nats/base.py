@@ -8,14 +8,13 @@ import random
 import time
 import warnings
 from collections.abc import MutableMapping
-from functools import partial
 from typing import Any, ClassVar, SupportsIndex
 
 from benchmark_api.importers.official.read import record_path
 from benchmark_api.nats.files import get_torch_home
 from benchmark_api.nats.genotype_utils import InvalidArgument
 from benchmark_api.nats.opening import opened
-from benchmark_api.nats.records import Record, StoredRecord, folder_record, results_under
+from benchmark_api.nats.records import FolderRecord, Record, StoredRecord, results_under
 from benchmark_api.nats.results import Results, Shown
 from benchmark_api.nats.table_records import TableRecord
 
@@ -72,21 +71,19 @@ class Benchmark:
         self._log(f"{self!r} is ready")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        given: Any
         given, fast_mode = self._opened_on
-        in_file = given is not None
-        if not in_file:  # all records of a dict are added below
-            given = {"meta_archs": self.meta_archs, "arch2infos": {}, "evaluated_indexes": set()}
+        source = given if self._table is None else self._table
         attributes = {name: value for name, value in vars(self).items() if name not in _MADE_BY_OPENING}
         if self.archive_dir is not None:
             attributes["archive_dir"] = os.path.abspath(self.archive_dir)
         records = {
             index: record
             for index, record in self.arch2infos_dict.items()
-            if not (in_file and isinstance(record, StoredRecord)) or record.changed()
+            if given is None or not (isinstance(record, StoredRecord) and record.is_of(source, index))
         }
         evaluated = None if self.evaluated_indexes == self._evaluated_when_opened else self.evaluated_indexes
-        return type(self), (given, fast_mode, False), (attributes, records, evaluated)
+        empty = {"meta_archs": self.meta_archs, "arch2infos": {}, "evaluated_indexes": self._evaluated_when_opened}
+        return type(self), (empty if given is None else given, fast_mode, False), (attributes, records, evaluated)
 
     def __setstate__(self, state: tuple[dict[str, Any], dict[int, Record], set[int] | None]) -> None:
         attributes, records, evaluated = state
@@ -206,7 +203,7 @@ class Benchmark:
         for each in map(self._checked, range(len(self)) if index is None else (index,)):
             if not (path := record_path(root, each)).is_file():
                 raise InvalidArgument(f"architecture {each} has no record {path}")
-            record = StoredRecord(partial(folder_record, os.path.abspath(root), each), self._latest)
+            record = FolderRecord(os.path.abspath(root), each, self._latest)
             schedules = record.load().keys()
             self.arch2infos_dict[each] = record
             self.evaluated_indexes.add(each)

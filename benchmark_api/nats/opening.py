@@ -5,12 +5,11 @@ from __future__ import annotations
 import copy
 import os
 from collections import OrderedDict
-from functools import partial
 from typing import Any, NamedTuple
 
 from benchmark_api.importers.official.read import META, read_meta
 from benchmark_api.nats.files import PICKLE_EXT, get_torch_home, pickle_load
-from benchmark_api.nats.records import Latest, Record, StoredRecord, results_of
+from benchmark_api.nats.records import Latest, Record, StateRecord
 from benchmark_api.nats.table_records import TableRecord, TableSource
 from benchmark_api.tables.table import EMBEDDED, Table
 
@@ -101,7 +100,7 @@ def _open_dict(content: dict[str, Any], path: str | None = None, filename: str |
     records: OrderedDict[int, Record] = OrderedDict()
     schedules: set[str] = set()
     for index, state in sorted(content["arch2infos"].items()):
-        record = StoredRecord(partial(results_of, state), latest=None)
+        record = StateRecord(path, index, state)
         schedules.update(record.load())
         records[index] = record
     return Opened(path, content["meta_archs"], records, set(content["evaluated_indexes"]), schedules, Latest(), filename)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+from abc import abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from types import MappingProxyType
 from typing import Any, TypeAlias
 from weakref import ReferenceType, WeakValueDictionary, ref
 
@@ -26,11 +28,6 @@ def results_of(state: Mapping[str, Any]) -> Content:
     return OrderedDict((hp, ArchResults.create_from_state_dict(results)) for hp, results in state.items())
 
 
-def folder_record(folder: str, index: int) -> Content:
-    """Return the record of an architecture in an archive folder. Raises as `read_record`."""
-    return results_of(read_record(folder, index))
-
-
 class Latest:
     """The records that were used last. One that has not been among the latest `CACHED_RECORDS` is told to drop its content."""
 
@@ -47,6 +44,12 @@ class Latest:
                 oldest.release()
 
 
+_Place: TypeAlias = tuple[str, tuple[str, int] | None]
+"""Where an object is in a record: the schedule, and for a `ResultsCount` the (dataset key, seed)."""
+
+_NOTHING: Mapping[_Place, ArchResults | ResultsCount] = MappingProxyType({})
+
+
 class StoredRecord(MutableMapping[str, ArchResults]):
     """A record that can be read again: memory holds it while it is among the latest, or if a client has changed it.
 
@@ -55,18 +58,24 @@ class StoredRecord(MutableMapping[str, ArchResults]):
     stay parts of the record. It is pickled and copied as an OrderedDict of the content.
 
     Args:
-        read: returns the content as it is stored.
+        source: what it is read from.
+        index: the architecture.
         latest: the records with which this one shares memory; None to keep the content.
     """
 
-    __slots__ = ("__weakref__", "_content", "_held", "_latest", "_original", "_read")
+    __slots__ = ("__weakref__", "_content", "_held", "_index", "_latest", "_original", "_source")
 
-    def __init__(self, read: Callable[[], Content], latest: Latest | None) -> None:
-        self._read = read
+    def __init__(self, source: Any, index: int, latest: Latest | None) -> None:
+        self._source = source
+        self._index = index
         self._latest = latest
         self._content: Content | None = None
         self._original: bytes | None = None  # digest of the content as it was read; None if no client has any part of it
-        self._held: dict[_Place, ArchResults | ResultsCount] = {}  # parts of a dropped content that clients held at that time
+        self._held: Mapping[_Place, ArchResults | ResultsCount] = _NOTHING  # parts of a dropped content that clients still hold
+
+    @abstractmethod
+    def _read(self) -> Content:
+        """Return the content as it is stored."""
 
     def load(self) -> Content:
         """Return the content, to be read only: changes of it may be lost."""
@@ -75,7 +84,7 @@ class StoredRecord(MutableMapping[str, ArchResults]):
             if self._held:
                 self._original = _digest(content)
                 _put_back(self._held, content)
-                self._held = {}
+                self._held = _NOTHING
             self._content = content
         if self._latest is not None:
             self._latest.use(self)
@@ -92,7 +101,14 @@ class StoredRecord(MutableMapping[str, ArchResults]):
 
     def changed(self) -> bool:
         """Whether a client has changed any part."""
-        return not self.untouched and _digest(self.load()) != self._original
+        if self.untouched:
+            return False
+        content = self.load() if self._content is None else self._content
+        return _digest(content) != self._original
+
+    def is_of(self, source: object, index: int) -> bool:
+        """Whether it is the record of an architecture as a source has it."""
+        return self._index == index and self._source == source and not self.changed()
 
     def release(self) -> None:
         """Drop the content, unless a client has changed it."""
@@ -128,8 +144,26 @@ class StoredRecord(MutableMapping[str, ArchResults]):
         return OrderedDict, (list(self.items()),)
 
 
-_Place: TypeAlias = tuple[str, tuple[str, int] | None]
-"""Where an object is in a record: the schedule, and for a `ResultsCount` the (dataset key, seed)."""
+class FolderRecord(StoredRecord):
+    """The record of an architecture in an archive folder, its source. Methods raise as `read_record`."""
+
+    __slots__ = ()
+
+    def _read(self) -> Content:
+        return results_of(read_record(self._source, self._index))
+
+
+class StateRecord(StoredRecord):
+    """A record of a single file, its source, or of a dict (None), made from its state: {schedule: state of an `ArchResults`}."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self, source: str | None, index: int, state: Mapping[str, Any]) -> None:
+        super().__init__(source, index, latest=None)
+        self._state = state
+
+    def _read(self) -> Content:
+        return results_of(self._state)
 
 
 def _parts(content: Content) -> Iterator[tuple[_Place, ArchResults | ResultsCount]]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from benchmark_api.importers.official import exporter
-from benchmark_api.nats.records import Content, Latest, Record, StoredRecord, best, results_of
+from benchmark_api.nats.records import Content, Record, StoredRecord, best, results_of
 from benchmark_api.nats.results import Metrics, Results, mean, missing_dataset, missing_epoch
 from benchmark_api.tables.table import Table
 from benchmark_api.types import BoolArray, FloatArray, IntArray
@@ -73,10 +72,6 @@ class TableSource:
             raise KeyError(hp)
         return _TableResults(self._schedules[hp], index)
 
-    def content(self, index: int) -> Content:
-        """Return the record of an architecture as objects."""
-        return results_of(exporter.record(self.table, index))
-
     def best(
         self, records: Iterable[tuple[int, Record]], dataset: str, setname: str, limits: Mapping[str, float], hp: str
     ) -> tuple[int, float | None]:
@@ -84,7 +79,7 @@ class TableSource:
         own: list[int] = []
         others: list[tuple[int, Record]] = []
         for index, record in records:
-            if isinstance(record, TableRecord) and record.is_of(self, index):
+            if isinstance(record, TableRecord) and record.untouched and record.is_of(self, index):
                 own.append(index)
             else:
                 others.append((index, record))
@@ -111,18 +106,13 @@ class TableSource:
 
 
 class TableRecord(StoredRecord):
-    """The record of one architecture of a table: answered from the arrays until a client has got a part of it."""
+    """The record of one architecture of a `TableSource`: answered from its arrays until a client has got a part of it."""
 
-    __slots__ = ("_index", "_source")
+    __slots__ = ()
+    _source: TableSource
 
-    def __init__(self, source: TableSource, index: int, latest: Latest) -> None:
-        super().__init__(partial(source.content, index), latest)
-        self._source = source
-        self._index = index
-
-    def is_of(self, source: TableSource, index: int) -> bool:
-        """Whether all of it is what the source has of an architecture."""
-        return self.untouched and self._source is source and self._index == index
+    def _read(self) -> Content:
+        return results_of(exporter.record(self._source.table, self._index))
 
     def results(self, hp: str) -> Results:
         return self._source.results(self._index, hp) if self.untouched else super().results(hp)
@@ -147,7 +137,8 @@ class _TableResults(Results):
         return [key for key, trainings in self._keys.items() if trainings.count.item(self._index)]
 
     def get_dataset_seeds(self, dataset: str) -> list[int]:
-        seeds: list[int] = self._keys[dataset].seeds[self._index, : self._count(dataset)].tolist()
+        count = self._count(dataset)
+        seeds: list[int] = self._keys[dataset].seeds[self._index, :count].tolist()
         return seeds
 
     def get_compute_costs(self, dataset: str) -> dict[str, Any]:
