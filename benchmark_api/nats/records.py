@@ -206,8 +206,8 @@ def best(
 ) -> tuple[int, float | None]:
     """Return the index of the record with the highest mean last-epoch accuracy, and that, percent.
 
-    `records` are pairs of an index and its record; `limits` are the highest "flops" and "params", millions. The lowest index
-    wins ties; (-1, None) if none is within the limits. Raises as `Results.get_metrics`.
+    `records` are pairs of an index, ascending, and its record; `limits` are the highest "flops" and "params", millions. The
+    lowest index wins ties; (-1, None) if none is within the limits. Raises as `Results.get_metrics`.
     """
     best_index, best_accuracy = -1, None
     for index, record in records:
@@ -216,6 +216,6 @@ def best(
         if any(costs[name] > limit for name, limit in limits.items()):
             continue
         accuracy = results.get_metrics(dataset, setname)["accuracy"]
-        if best_accuracy is None or (accuracy, -index) > (best_accuracy, -best_index):
+        if best_accuracy is None or accuracy > best_accuracy:
             best_index, best_accuracy = index, accuracy
     return best_index, best_accuracy

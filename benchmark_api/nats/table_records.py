@@ -75,7 +75,7 @@ class TableSource:
     def best(
         self, records: Iterable[tuple[int, Record]], dataset: str, setname: str, limits: Mapping[str, float], hp: str
     ) -> tuple[int, float | None]:
-        """Return what `records.best` returns, at once for all records that are as the table has them."""
+        """Return what `records.best` returns, at once for all records of this table that no client has looked into."""
         own: list[int] = []
         others: list[tuple[int, Record]] = []
         for index, record in records:

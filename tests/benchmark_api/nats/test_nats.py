@@ -695,7 +695,7 @@ def test_scripts_run_unchanged(size_table: Table, tmp_path: Path) -> None:
     assert ran == [f"{expected} True", "benchmark_api.nats __main__ beside the script"]
 
 
-def test_install_is_only_for_this_process() -> None:
+def test_install_replaces_the_package() -> None:
     program = "from benchmark_api.nats import install; install(); import nats_bench.api_utils as u; print(u.__name__)"
     for before, name in (("", "benchmark_api.nats.api_utils"), ("import nats_bench.api_utils\n", "benchmark_api.nats.api_utils")):
         command = [sys.executable, "-c", before + program]

@@ -52,6 +52,11 @@ def test_children_get_the_drop_in(scripts: Path, what: list[str]) -> None:
     assert (ran.stdout.split(), ran.stderr) == ([HERE] * 4, "")
 
 
+def test_children_of_a_process_that_ignores_pythonpath_get_it(scripts: Path) -> None:
+    ran = run("-E", "-m", "benchmark_api.nats", str(scripts / "script.py"), "spawn")
+    assert (ran.stdout.split(), ran.stderr) == ([HERE] * 2, "")
+
+
 def test_children_get_it_where_another_finder_refuses_the_package(scripts: Path) -> None:
     (scripts / "sitecustomize.py").write_text(
         "import sys\n"

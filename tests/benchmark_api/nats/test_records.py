@@ -6,6 +6,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import nats_bench
@@ -186,6 +187,17 @@ def test_memory_holds_only_the_latest_unchanged_records(forms: Forms, form: str,
         looked_at.append(weakref.ref(api.arch2infos_dict[index]["12"]))
         assert looked_at[-1]().get_dataset_seeds("cifar10") == [777, 888, 999]
     assert [part() is not None for part in looked_at] == [False] * (len(INDICES) - 2) + [True] * 2
+
+
+def test_a_record_is_read_again_in_another_working_directory(
+    forms: Forms, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "CACHED_RECORDS", 2)
+    monkeypatch.chdir(forms.folder.parent)
+    api = ours.create(forms.folder.name, "sss", True, False)
+    latencies = [api.get_latency(index, "cifar10") for index in INDICES]
+    monkeypatch.chdir(tmp_path)
+    assert [api.get_latency(index, "cifar10") for index in INDICES] == latencies
 
 
 @pytest.mark.parametrize("form", FORMS)
