@@ -31,6 +31,12 @@ def kind_of_file(path: str | os.PathLike[str]) -> str | None:
         return kind_of(file.read(HEAD), Path(path).name)
 
 
+def is_safetensors(path: str | os.PathLike[str]) -> bool:
+    """Whether a file begins as safetensors files do: eight bytes, then JSON. Raises OSError where it cannot be read."""
+    with open(path, "rb") as file:
+        return file.read(9)[8:] == b"{"
+
+
 def kind_of(head: bytes, name: str = "the file") -> str | None:
     """Return what a file is that begins with these bytes, with an article, and what to do with it; None if that is unknown.
 

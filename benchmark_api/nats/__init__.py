@@ -6,13 +6,15 @@
 
 Scripts that `import nats_bench` run unchanged after `install()`, or by `python -m benchmark_api.nats script.py`. Archives are
 read without running anything in them. Numbers, return keys, printed text and draws from Python's global generator are the
-package's; docstrings say where this differs. Results are read-only: what the package's authors built records with is left out.
+package's; docstrings say where this differs. What the package's authors built records with is left out.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from benchmark_api.nats.api_size import NATSsize
@@ -65,6 +67,18 @@ def search_space_info(main_tag: str, aux_tag: str | None) -> dict[str, Any]:
 
 
 def install() -> None:
-    """Make `import nats_bench` and imports of its modules mean this package, in this process from now on."""
+    """Make `import nats_bench` and imports of its modules mean this package, in this process and those started from now on.
+
+    Children of multiprocessing (spawn and forkserver too), subprocesses, and workers of Ray and joblib on this machine get it
+    by the folder `shim`, which is put first on `sys.path` and in the environment variable PYTHONPATH: it has a package of that
+    name, and a `sitecustomize` that finds it before any other. Out of reach are processes that are started with an environment
+    of their own, or told to ignore it (`python -I`), and workers that ran before.
+    """
     for module in ("", ".api_size", ".api_topology", ".api_utils", ".genotype_utils"):
         sys.modules[f"nats_bench{module}"] = import_module(f"{__name__}{module}")
+    folder = str(Path(__file__).parent / "shim")
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    inherited = os.environ.get("PYTHONPATH")
+    if folder not in (inherited or "").split(os.pathsep):
+        os.environ["PYTHONPATH"] = f"{folder}{os.pathsep}{inherited}" if inherited else folder

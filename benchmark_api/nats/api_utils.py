@@ -5,20 +5,19 @@ from __future__ import annotations
 import copy
 import os
 import random
-import time
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
-from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
-from benchmark_api.importers.official.read import record_path
+import numpy as np
+
+from benchmark_api.nats.base import Benchmark, time_string
 from benchmark_api.nats.files import PICKLE_EXT, get_torch_home, pickle_load, pickle_save
 from benchmark_api.nats.genotype_utils import InvalidArgument
-from benchmark_api.nats.opening import opened
-from benchmark_api.nats.results import ArchResults, Metrics, Results, ResultsCount, Shown, describe, mean
-from benchmark_api.nats.sources import Record, Records, folder_record
+from benchmark_api.nats.records import Record, best, stored
+from benchmark_api.nats.results import ArchResults, Metrics, Results, ResultsCount, describe, mean
 
 __all__ = [
     "PICKLE_EXT",
@@ -50,11 +49,6 @@ _COMMENTS = {
 }
 
 
-def time_string() -> str:
-    """Return the current time (UTC) in brackets."""
-    return time.strftime("[%Y-%m-%d %X]", time.gmtime())
-
-
 def remap_dataset_set_names(dataset: str, metric_on_set: str, verbose: bool = False) -> tuple[str, str]:
     """Return dataset key and split for a dataset and "train", "valid" or "test"; other names stay as they are."""
     key = "cifar10-valid" if (dataset, metric_on_set) == ("cifar10", "valid") else dataset
@@ -65,13 +59,14 @@ def remap_dataset_set_names(dataset: str, metric_on_set: str, verbose: bool = Fa
     return remapped
 
 
-class NASBenchMetaAPI:
+class NASBenchMetaAPI(Benchmark):
     """Query interface of the `nats_bench` package, version 1.8: its methods, arguments, return keys and exceptions.
 
     Args:
-        file_path_or_dict: a `Table` or the path of one (`.safetensors`); an archive folder (`fast_mode`) or a single-file
-            archive (not `fast_mode`) in the official format; a dict with the content of one; None for the official archive
-            in `get_torch_home()`.
+        file_path_or_dict: a `Table`, the path of one or the name of an embedded one; an archive folder (`fast_mode`) or a
+            single-file archive (not `fast_mode`) in the official format; a dict with the content of one; None for the
+            official archive in `get_torch_home()`. Where an archive is not there, the table of its name (that with
+            ".safetensors" appended) is opened in its place.
         fast_mode: read an archive's records when they are asked for. A table is always open as a whole.
         verbose: print every call.
 
@@ -79,7 +74,10 @@ class NASBenchMetaAPI:
         meta_archs: the architectures' strings in official order.
         evaluated_indexes: indices of the loaded architectures: all of a table, a single file or a dict; of a folder those
             asked for so far.
-        arch2infos_dict: their records, {index: {schedule: ArchResults}}.
+        arch2infos_dict: their records, {index: {schedule: ArchResults}}, an OrderedDict that clients may empty, edit and
+            replace by any other dict. A record that is not in it is read again when it is asked for (of a single file or a
+            dict, it is gone), and a changed or added one is what queries answer from. The records in it, unless changed,
+            share the memory of `records.CACHED_RECORDS` of them.
         archstr2index: official index by string.
         filename: base name of the path.
         archive_dir: folder that records are read from; None for none.
@@ -88,121 +86,6 @@ class NASBenchMetaAPI:
         search_space_name: "topology" or "size"; also `is_topology` and `is_size`.
         full_train_epochs: length of the longest schedule in epochs; also `full_epochs_in_paper`.
     """
-
-    search_space_name: ClassVar[str]
-    is_topology: ClassVar[bool] = False
-    is_size: ClassVar[bool] = False
-    full_train_epochs: ClassVar[int]
-    full_epochs_in_paper: ClassVar[int]
-    _all_base_names: ClassVar[list[str]]
-    _shown: ClassVar[Shown]
-
-    def __init__(self, file_path_or_dict: Any = None, fast_mode: bool = False, verbose: bool = True) -> None:
-        self.verbose = verbose
-        source = opened(file_path_or_dict, fast_mode, self.search_space_name, self._all_base_names[-1])
-        self.meta_archs = source.strings
-        self.arch2infos_dict = source.records
-        self.evaluated_indexes = source.evaluated
-        self.filename = source.filename
-        self.archive_dir = source.folder
-        self._avaliable_hps = source.schedules
-        self.fast_mode = fast_mode
-        self.used_time = 0.0
-        self.archstr2index = {text: index for index, text in enumerate(self.meta_archs)}
-        if len(self.archstr2index) < len(self.meta_archs):
-            twice = next(text for index, text in enumerate(self.meta_archs) if self.archstr2index[text] != index)
-            raise ValueError(f"architecture {twice} is listed twice")
-        self._log(f"{self!r} is ready")
-
-    def _log(self, message: str) -> None:
-        if self.verbose:
-            print(f"{time_string()} {message}")
-
-    def __len__(self) -> int:
-        return len(self.meta_archs)
-
-    def __getitem__(self, index: int) -> str:
-        return self.meta_archs[index]
-
-    def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}({len(self.evaluated_indexes)}/{len(self)} architectures, fast_mode={self.fast_mode}, "
-            f"file={self.filename})"
-        )
-
-    @property
-    def avaliable_hps(self) -> list[str]:
-        """Schedules of the loaded architectures, shortest first (sic)."""
-        return sorted(self._avaliable_hps, key=int)
-
-    def reset_time(self) -> None:
-        """Set the simulated clock to 0."""
-        self.used_time = 0.0
-
-    # -- architectures -----------------------------------------------------------------------------------------------
-
-    def arch(self, index: int) -> str:
-        """Return the string of an architecture; ValueError if the index is out of range."""
-        self._log(f"arch: index={index}")
-        return self.meta_archs[self._checked(index)]
-
-    def _checked(self, index: int) -> int:
-        if not 0 <= index < len(self):
-            raise ValueError(f"architecture index must be 0 to {len(self) - 1}, got {index}")
-        return index
-
-    def random(self) -> int:
-        """Return a uniformly random index, from Python's global generator as in the package."""
-        return random.randint(0, len(self) - 1)
-
-    def query_index_by_arch(self, arch: Any) -> int:
-        """Return the official index of an index, a string, or an object with `tostr()`; -1 if it is not in the space.
-
-        Raises a ValueError for an index that is out of range.
-        """
-        self._log(f"query_index_by_arch: arch={arch}")
-        if isinstance(arch, int):
-            return self._checked(arch)
-        text = arch.tostr() if hasattr(arch, "tostr") else arch
-        return self.archstr2index.get(text, -1) if isinstance(text, str) else -1
-
-    def _prepare_info(self, index: int) -> None:
-        """Load an architecture in fast mode, unless it is loaded."""
-        if index in self.arch2infos_dict:
-            if index not in self.evaluated_indexes:
-                raise ValueError(f"there is a record of architecture {index}, but evaluated_indexes does not list it")
-        elif self.fast_mode:
-            if self.archive_dir is None:
-                raise ValueError(f"architecture {index} is not there, and there is no archive folder to read it from")
-            self.reload(self.archive_dir, index)
-
-    def _load(self, index: int) -> Records:
-        """Return the records, which have this architecture. ValueError if it cannot be loaded."""
-        self._prepare_info(index)
-        if index not in self.arch2infos_dict:
-            raise ValueError(f"architecture {index} is not among the {len(self.arch2infos_dict)} that are loaded")
-        return self.arch2infos_dict
-
-    def reload(self, archive_root: str | None = None, index: int | None = None) -> None:
-        """Read the record of an architecture (None: of all) again, over what is loaded.
-
-        The folder is `archive_root`; by default the official full archive in `get_torch_home()` or, if it is not there,
-        `archive_dir`. (The package needs TORCH_HOME to be set here.)
-        """
-        self._log(f"reload: archive_root={archive_root}, index={index}")
-        if archive_root is None:
-            archive_root = os.path.join(get_torch_home(), f"{self._all_base_names[-1]}-full")
-            if not os.path.isdir(archive_root):
-                warnings.warn(f"there is no {archive_root}; reading {self.archive_dir}", stacklevel=2)
-                archive_root = self.archive_dir
-        if archive_root is None or not os.path.isdir(archive_root):
-            raise ValueError(f"no archive folder {archive_root}")
-        for each in range(len(self)) if index is None else (index,):
-            if not (path := record_path(archive_root, self._checked(each))).is_file():
-                raise InvalidArgument(f"architecture {each} has no record {path}")
-            self.arch2infos_dict.load(each, partial(folder_record, archive_root))
-            self.evaluated_indexes.add(each)
-            self._avaliable_hps.update(self.arch2infos_dict[each])
 
     def clear_params(self, index: int, hp: str | int | None = None) -> None:
         """Drop the weights of an architecture under a schedule (None: all); warn if it is not loaded."""
@@ -217,7 +100,7 @@ class NASBenchMetaAPI:
     def query_meta_info_by_index(self, arch_index: int, hp: str | int = "12") -> ArchResults:
         """Return a copy of the trainings of an architecture under a schedule; ValueError if there are none."""
         self._log(f"query_meta_info_by_index: arch_index={arch_index}, hp={hp}")
-        return copy.deepcopy(_under(self._load(arch_index)[arch_index], hp))
+        return copy.deepcopy(_under(stored(self._record(arch_index)), hp))
 
     def query_by_index(self, arch_index: int, dataname: str | None = None, hp: str | int = "12") -> Any:
         """Return a copy of the trainings under a schedule: ArchResults, or {seed: ResultsCount} of a dataset key."""
@@ -237,7 +120,7 @@ class NASBenchMetaAPI:
     def get_net_config(self, index: int, dataset: str) -> dict[str, Any]:
         """Return the arguments of an architecture's network on a dataset key."""
         self._log(f"get_net_config: index={index}, dataset={dataset}")
-        results = next(iter(self._load(index)[index].values()))
+        results = next(iter(stored(self._record(index)).values()))
         result: ResultsCount = next(iter(results.query(dataset).values()))
         return result.get_config(None)
 
@@ -249,7 +132,7 @@ class NASBenchMetaAPI:
         if index not in self.arch2infos_dict:
             warnings.warn(f"architecture {index} ({arch}) is not loaded", stacklevel=2)
             return None
-        return "\n".join(describe(_under(self.arch2infos_dict[index], hp), f"arch-index={index}", shown=self._shown))
+        return "\n".join(describe(_under(stored(self.arch2infos_dict[index]), hp), f"arch-index={index}", shown=self._shown))
 
     def query_by_arch(self, arch: Any, hp: str | int) -> str | None:
         """Return `query_info_str_by_arch`, whose name in NAS-Bench-201 this is."""
@@ -269,7 +152,7 @@ class NASBenchMetaAPI:
                 continue
             if index < 0:
                 print(f"\n{'-' * 10} Architecture {shown:06d} {'-' * 10}")
-            for results in self.arch2infos_dict[shown].values():
+            for results in stored(self.arch2infos_dict[shown]).values():
                 print(f"{'>' * 40} {results.get_total_epoch():03d} epochs {'>' * 40}")
                 print("\n".join(describe(results, shown=self._shown)))
             print(f"{'<' * 40}------------{'<' * 40}")
@@ -295,9 +178,8 @@ class NASBenchMetaAPI:
             epochs so far); for CIFAR-10 also "comment".
         """
         self._log(f"get_more_info: index={index}, dataset={dataset}, iepoch={iepoch}, hp={hp}, is_random={is_random}")
-        at = self.query_index_by_arch(index)
-        results = self._load(at).results(at, str(hp))
-        if is_random is True:
+        results = self._results(self._index_of(index), hp)
+        if isinstance(is_random, (bool, np.bool_)) and is_random:
             # Python's global generator is part of this interface: scripts seed it and expect the package's draws.
             is_random = random.choice(results.get_dataset_seeds(dataset))
         info = _flat("train", results.metrics(dataset, "train", iepoch, is_random))
@@ -322,9 +204,11 @@ class NASBenchMetaAPI:
             Accuracy (percent), latency (seconds), cost (seconds: all training epochs so far and one validation pass), and
             `used_time`, to which the cost is added if `account_time`.
         """
-        index = self.query_index_by_arch(arch)
+        index = self._index_of(arch)
         if dataset not in DATASET_KEYS[1:]:
-            raise ValueError(f"dataset must be one of {', '.join(DATASET_KEYS[1:])}, got {dataset!r}")
+            known = [key for key in self._trained_results(index, hp).get_dataset_names() if key != "cifar10-valid"]
+            if dataset not in known:
+                raise ValueError(f"dataset must be one of {', '.join(known)}, got {dataset!r}")
         info = self.get_more_info(index, "cifar10-valid" if dataset == "cifar10" else dataset, iepoch, hp)
         if "valid-accuracy" in info:
             accuracy, validation_seconds = info["valid-accuracy"], info["valid-per-time"]
@@ -350,9 +234,9 @@ class NASBenchMetaAPI:
 
     def _trained_results(self, index: int, hp: str | int) -> Results:
         try:
-            return self._load(index).results(index, str(hp))
-        except KeyError:
-            raise ValueError(f"architecture {index} was not trained under schedule {hp!r}") from None
+            return self._results(index, hp)
+        except KeyError as error:
+            raise ValueError(error.args[0]) from None
 
     def find_best(
         self,
@@ -380,28 +264,35 @@ class NASBenchMetaAPI:
             f"find_best: dataset={dataset}, metric_on_set={metric_on_set}, hp={hp}, flop_max={flop_max}, param_max={param_max}"
         )
         key, setname = remap_dataset_set_names(dataset, metric_on_set, self.verbose)
+        if key not in DATASET_KEYS:  # a data set of one's own; the package knows its splits by their own names only
+            setname = {"valid": "x-valid", "test": "x-test"}.get(setname, setname)
         if enforce_all and not self.fast_mode:
             raise InvalidArgument("enforce_all=True needs fast_mode=True: all that there is is loaded already")
-        load_all = self.archive_dir is not None and (self.fast_mode if enforce_all is None else enforce_all)
-        indices = range(len(self)) if load_all else sorted(self.evaluated_indexes)
+        can_load = self.archive_dir is not None or self._table is not None
+        load_all = can_load and (self.fast_mode if enforce_all is None else enforce_all)
+        indices = self._loadable() if load_all else sorted(self.evaluated_indexes)
         limits = {name: limit for name, limit in (("flops", flop_max), ("params", param_max)) if limit is not None}
-        return self.arch2infos_dict.best(self._prepared(indices), key, setname, limits, str(hp))
+        # Each record is loaded when its turn comes: memory holds only the latest.
+        records = ((index, self._record(index)) for index in indices)
+        find = best if self._table is None else self._table.best
+        return find(records, key, setname, limits, str(hp))
 
-    def _prepared(self, indices: Iterable[int]) -> Iterator[int]:
-        """Yield the indices, each loaded when its turn comes: memory holds only the latest records."""
-        for index in indices:
-            self._prepare_info(index)
-            yield index
+    def _loadable(self) -> Sequence[int]:
+        """Return the indices of all that can be loaded, ascending."""
+        if self.archive_dir is not None:
+            return range(len(self))
+        return sorted(self._evaluated_when_opened | self.evaluated_indexes)
 
     def statistics(self, dataset: str, hp: str | int) -> dict[int, int]:
         """Return {number of trials: number of loaded architectures} on a dataset key under a schedule."""
         self._log(f"statistics: dataset={dataset}, hp={hp}")
-        if dataset not in DATASET_KEYS:
-            raise ValueError(f"dataset must be one of {', '.join(DATASET_KEYS)}, got {dataset!r}")
-        return dict(Counter(self._number_of_trials(index, dataset, str(hp)) for index in self.evaluated_indexes))
+        counts = Counter(self._number_of_trials(index, dataset, hp) for index in sorted(self.evaluated_indexes))
+        if dataset not in DATASET_KEYS and not any(counts):
+            raise ValueError(f"dataset must be one of {', '.join(DATASET_KEYS)} or have a training, got {dataset!r}")
+        return dict(counts)
 
-    def _number_of_trials(self, index: int, dataset: str, hp: str) -> int:
-        results = self.arch2infos_dict.results(index, hp)
+    def _number_of_trials(self, index: int, dataset: str, hp: str | int) -> int:
+        results = self._results(index, hp)
         try:
             return len(results.get_dataset_seeds(dataset))
         except KeyError:

@@ -9,8 +9,11 @@ from __future__ import annotations
 import copy
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from benchmark_api.nats.files import pickle_load
 
@@ -31,16 +34,30 @@ def _mean_or_none(values: Sequence[Any]) -> Any:
     return None if None in values else sum(values) / len(values)
 
 
+def missing_epoch(setname: str, iepoch: int, known: Collection[int]) -> KeyError:
+    """Return the error for an epoch at which a set has no value; `known` are the epochs at which it has one."""
+    if len(known) > 1:
+        values = f"{len(known)} values, at epochs {min(known)} to {max(known)}"
+    else:
+        values = "".join(f"a value at epoch {epoch} only" for epoch in known) or "no value at any"
+    return KeyError(f"{setname!r} has no value at epoch {iepoch}; it has {values}")
+
+
+def missing_dataset(dataset: str, known: Iterable[str]) -> KeyError:
+    """Return the error for a dataset key without a training; `known` are those with one."""
+    return KeyError(f"no training on {dataset!r}; there are {', '.join(known)}")
+
+
 def _chosen(seeds: Sequence[int], is_random: object) -> Sequence[int]:
     """Return the positions of the trials that an `is_random` argument of `Results.get_metrics` selects."""
-    if isinstance(is_random, bool):
+    if isinstance(is_random, (bool, np.bool_)):
         # Python's global generator is part of this interface: scripts seed it with random.seed and expect the package's draws.
         return [random.randint(0, len(seeds) - 1)] if is_random else range(len(seeds))
-    if not isinstance(is_random, int):
+    if not isinstance(is_random, (int, np.integer)):
         raise ValueError(f"is_random must be a bool or a trial's seed, got {is_random!r}")
     if is_random not in seeds:
         raise ValueError(f"no trial has seed {is_random}; the seeds are {list(seeds)}")
-    return [seeds.index(is_random)]
+    return [seeds.index(int(is_random))]
 
 
 class ResultsCount:
@@ -81,6 +98,20 @@ class ResultsCount:
         """Return the mean latency in seconds; -1 if there is no measurement."""
         return -1.0 if self.latency is None else mean(self.latency)
 
+    def update_latency(self, latency: list[float] | None) -> None:
+        """Set the latency's measurements, seconds; None for none."""
+        self.latency = copy.copy(latency)
+
+    def reset_pseudo_train_times(self, estimated_per_epoch_time: float) -> None:
+        """Set the seconds of every training epoch."""
+        self.train_times = OrderedDict.fromkeys(range(self.epochs), estimated_per_epoch_time)
+
+    def reset_pseudo_eval_times(self, eval_name: str, estimated_per_epoch_time: float) -> None:
+        """Set the seconds of every pass over an evaluation set. ValueError if there is no such set."""
+        if eval_name not in self.eval_names:
+            raise ValueError(f"no evaluation set {eval_name!r}; there are {self.eval_names}")
+        self.eval_times.update({f"{eval_name}@{epoch}": estimated_per_epoch_time for epoch in range(self.epochs)})
+
     def get_times(self) -> dict[str, float | None]:
         """Return seconds of the mean epoch or pass and of all together, for each set; None where unknown."""
         series = {"train": list((self.train_times or {}).values())}
@@ -104,6 +135,7 @@ class ResultsCount:
             iepoch = self.epochs - 1
         elif not 0 <= iepoch < self.epochs:
             raise ValueError(f"iepoch must be 0 to {self.epochs - 1}, got {iepoch}")
+        iepoch = int(iepoch)
         keys: Sequence[Any] = range(iepoch + 1)
         times: Mapping[Any, float] | None = self.train_times
         losses: Mapping[Any, float] = self.train_losses
@@ -114,6 +146,9 @@ class ResultsCount:
             times, losses, accuracies = self.eval_times or None, self.eval_losses, self.eval_acc1es
             if times is not None and keys[-1] not in times:
                 raise ValueError(f"no evaluation set {name!r}; there are {self.eval_names}")
+        if keys[-1] not in losses or keys[-1] not in accuracies:
+            known = [epoch for epoch in range(self.epochs) if (epoch if setname == "train" else f"{name}@{epoch}") in accuracies]
+            raise missing_epoch(setname, iepoch, known)
         current, total = (None, None) if times is None else (times[keys[-1]], sum([times[key] for key in keys]))
         return iepoch, losses[keys[-1]], accuracies[keys[-1]], current, total
 
@@ -155,6 +190,10 @@ class ResultsCount:
 
 class Results(ABC):
     """Trials of one architecture under one schedule. All methods raise a KeyError if there is none on the dataset key."""
+
+    @abstractmethod
+    def get_dataset_names(self) -> list[str]:
+        """Return the dataset keys."""
 
     @abstractmethod
     def get_dataset_seeds(self, dataset: str) -> list[int]:
@@ -215,7 +254,6 @@ class ArchResults(Results):
         return f"ArchResults(arch-index={self.arch_index}, arch={self.arch_str}, {runs})"
 
     def get_dataset_names(self) -> list[str]:
-        """Return the dataset keys."""
         return list(self.dataset_seed)
 
     def arch_idx_str(self) -> str:
@@ -223,12 +261,14 @@ class ArchResults(Results):
         return f"{self.arch_index:06d}"
 
     def get_dataset_seeds(self, dataset: str) -> list[int]:
+        if dataset not in self.dataset_seed:
+            raise missing_dataset(dataset, self.dataset_seed)
         return list(self.dataset_seed[dataset])
 
     def query(self, dataset: str, seed: int | None = None) -> Any:
         """Return the ResultsCount of one trial, or {seed: ResultsCount} of all. KeyError if there is none."""
         if seed is None:
-            return {seed: self.all_results[dataset, seed] for seed in self.dataset_seed[dataset]}
+            return {seed: self.all_results[dataset, seed] for seed in self.get_dataset_seeds(dataset)}
         return self.all_results[dataset, seed]
 
     def _trials(self, dataset: str) -> list[ResultsCount]:
@@ -293,6 +333,29 @@ class ArchResults(Results):
         if (dataset, seed) not in self.all_results:
             raise ValueError(f"no trial {(dataset, seed)}; there are {list(self.all_results)}")
         return self.all_results[dataset, seed].get_net_param()
+
+    def _chosen_trials(self, dataset: str, seed: int | None) -> list[ResultsCount]:
+        return self._trials(dataset) if seed is None else [self.query(dataset, seed)]
+
+    def reset_latency(self, dataset: str, seed: int | None, latency: float) -> None:
+        """Set the latency of one trial, or of all (seed None), seconds. KeyError if there is none."""
+        for trial in self._chosen_trials(dataset, seed):
+            trial.update_latency([latency])
+
+    def reset_pseudo_train_times(self, dataset: str, seed: int | None, estimated_per_epoch_time: float) -> None:
+        """Set the seconds of every training epoch of one trial, or of all (seed None). KeyError if there is none."""
+        for trial in self._chosen_trials(dataset, seed):
+            trial.reset_pseudo_train_times(estimated_per_epoch_time)
+
+    def reset_pseudo_eval_times(self, dataset: str, seed: int | None, eval_name: str, estimated_per_epoch_time: float) -> None:
+        """Set the seconds of every pass over an evaluation set of one trial, or of all (seed None).
+
+        Raises:
+            KeyError: there is no such trial.
+            ValueError: a trial has no such set.
+        """
+        for trial in self._chosen_trials(dataset, seed):
+            trial.reset_pseudo_eval_times(eval_name, estimated_per_epoch_time)
 
     def clear_params(self) -> None:
         """Drop the weights of all trials."""

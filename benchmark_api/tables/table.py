@@ -120,6 +120,11 @@ class Table:
     def __len__(self) -> int:
         return len(self.space)
 
+    def __reduce__(self) -> tuple[type[Table], tuple[str]]:
+        """Pickle and copy as the path, or the name of an embedded table: where it arrives, the file is opened again."""
+        embedded = EMBEDDED.get(self.path.stem) == self.path
+        return type(self), (self.path.stem if embedded else str(self.path.absolute()),)
+
     def verify(self) -> None:
         """Recompute the fingerprint of all tensors.
 

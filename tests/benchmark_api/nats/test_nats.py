@@ -30,7 +30,7 @@ import pytest
 
 import benchmark_api.nats as ours
 from benchmark_api.importers import import_table
-from benchmark_api.nats import api_size, api_topology, api_utils, sources
+from benchmark_api.nats import api_size, api_topology, api_utils, records
 from benchmark_api.nats.genotype_utils import TopologyStructure, topology_str2structure
 from benchmark_api.spaces import SearchSpace, SizeSpace, TopologySpace
 from benchmark_api.tables.table import Table
@@ -420,12 +420,12 @@ def test_verbose_tells_every_call(size_table: Table, capsys: pytest.CaptureFixtu
 
 
 def test_memory_holds_only_the_latest_records(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "CACHED_RECORDS", 2)
+    monkeypatch.setattr(records, "CACHED_RECORDS", 2)
     api = ours.create(archive.folder, archive.space.name, True, False)
     whole = ours.create(archive.content, archive.space.name, False, False)
     for index in INDICES[archive.space.name] * 2:
         assert_same(whole.get_cost_info(index, "cifar10"), api.get_cost_info(index, "cifar10"))
-        assert len(api.arch2infos_dict._recent) <= 2
+        assert sum(record._content is not None for record in api.arch2infos_dict.values()) <= 2
     assert sorted(api.arch2infos_dict) == INDICES[archive.space.name] == sorted(api.evaluated_indexes)
     assert api.find_best("cifar10", "valid", enforce_all=False) == whole.find_best("cifar10", "valid")
 
@@ -697,7 +697,7 @@ def test_scripts_run_unchanged(size_table: Table, tmp_path: Path) -> None:
     assert ran == [f"{expected} True", "benchmark_api.nats __main__ beside the script"]
 
 
-def test_install_is_only_for_this_process() -> None:
+def test_install_replaces_the_package() -> None:
     program = "from benchmark_api.nats import install; install(); import nats_bench.api_utils as u; print(u.__name__)"
     for before, name in (("", "benchmark_api.nats.api_utils"), ("import nats_bench.api_utils\n", "benchmark_api.nats.api_utils")):
         command = [sys.executable, "-c", before + program]
