@@ -34,5 +34,5 @@ def make_forms(home: Path) -> Forms:
     folder = official.write_archive(home / official.archive_name(SPACE), SPACE, INDICES)
     records = {index: official.record(SPACE, index) for index in INDICES}
     content = {**official.meta(SPACE), "arch2infos": records, "evaluated_indexes": set(records)}
-    table = import_table(folder, home / "table.safetensors", progress=False)
+    table = import_table(folder, home / "table.safetensors", partial=True, progress=False)
     return Forms(folder, official.write(home / "all.pickle.pbz2", content), content, table.path)
