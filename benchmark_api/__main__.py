@@ -1,4 +1,4 @@
-"""The benchmark's command line: `python -m benchmark_api import|build|export|info|query|best`."""
+"""The benchmark's command line: `python -m benchmark_api import|build|export|attach|merge|info|query|best|front`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 import tyro
 
 from benchmark_api.commands.building import Build
+from benchmark_api.commands.changing import Attach, Merge
 from benchmark_api.commands.importing import Export, Import
-from benchmark_api.commands.inspecting import Best, Info, Query
+from benchmark_api.commands.inspecting import Best, Front, Info, Query
 from benchmark_api.plugins import load_plugins
 
 
@@ -19,9 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         load_plugins()
         command: Callable[[], None] = tyro.cli(
-            Import | Build | Export | Info | Query | Best,
+            Import | Build | Export | Attach | Merge | Info | Query | Best | Front,
             prog="python -m benchmark_api",
-            description="Tables of measured architectures: import, build, export and inspect them.",
+            description="Tables of measured architectures: import, build, export, change and inspect them.",
             args=arguments,
         )
         command()

@@ -19,3 +19,39 @@ def default(text: str, metavar: str) -> Any:
 
 
 Jobs = Annotated[int | None, default("one per core", "INT"), tyro.conf.arg(help="Number of processes.")]
+Several = tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]]
+"""An option with several texts, which may be given several times."""
+Pairs = Annotated[Several, tyro.conf.arg(metavar="NAME=VALUE ...")]
+
+
+def pairs_of(given: Several, option: str) -> dict[str, str]:
+    """Return the values of `NAME=VALUE` by name.
+
+    Raises:
+        ValueError: a text is of another form, or a name is there twice.
+    """
+    pairs: dict[str, str] = {}
+    for text in (text for texts in given for text in texts):
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise ValueError(f"{option} {text}; expected NAME=VALUE")
+        if name in pairs:
+            raise ValueError(f"{option} has {name} twice; expected one value")
+        pairs[name] = value
+    return pairs
+
+
+def numbers_of(given: Several, option: str) -> dict[str, float]:
+    """Return the values of `NAME=NUMBER` by name.
+
+    Raises:
+        ValueError: a text is of another form, or a name is there twice.
+    """
+    return {name: _number(text, f"{option} {name}") for name, text in pairs_of(given, option).items()}
+
+
+def _number(text: str, option: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{option}={text}; expected a number after '='") from None
