@@ -45,8 +45,7 @@ class Info:
         print_rows(["key", "schedule", "split", "", "accuracy", "index", "architecture"], _extremes(table))
         print("\nmetrics (of how many architectures)")
         print_rows(["metric", "unit", "better", "architectures", "of"], _metrics(table))
-        measure = "test accuracy" if any(map(table.has_test, table.datasets)) else "validation accuracy, there is no other,"
-        print(f"\nreliability ({measure} after the last epoch; ρ is Spearman's rank correlation)")
+        print(f"\nreliability ({_measure(table)} after the last epoch; ρ is Spearman's rank correlation)")
         print_rows(
             [
                 *("dataset", "schedule", "architectures", "trials", "ρ between trials", "of all (expected)", "ρ valid, test"),
@@ -169,17 +168,33 @@ def _rated(table: Table, dataset: str, schedule: str | None, split: str | None) 
 
 def _facts(table: Table, verified: bool) -> dict[str, str]:
     space, source = table.space, table.metadata.get("source", {})
-    tested = any(map(table.has_test, table.datasets))
+    untested = _untested(table)
     return {
         "file": f"{table.path}, {megabytes(table.path)}",
         "notice": table.notice,
         "space": f"{space.name}, {len(space):,} architectures, such as {space.to_string(space.architecture(0))}",
         "schedules": f"searches use {table.search_schedule}, reports {table.report_schedule} (epochs)",
-        "test": "" if tested else "no test accuracies: architectures are rated by validation accuracies",
+        "test": f"no test accuracies of {', '.join(untested)}" if untested else "",
         "source": ("\n" + " " * 15).join(f"{name}: {value}" for name, value in source.items()),
         "merged": ("\n" + " " * 15).join(_merged(table)),
         "fingerprint": table.fingerprint + (" (verified)" if verified else ""),
     }
+
+
+def _untested(table: Table) -> list[str]:
+    """Return the datasets without test accuracies after their longest schedule."""
+    from benchmark_api.tables.reliability import rated_by
+
+    longest = {dataset: table.schedules(table.search_key(dataset))[-1] for dataset in table.datasets}
+    return [dataset for dataset, schedule in longest.items() if rated_by(table, dataset, schedule)[1] == "x-valid"]
+
+
+def _measure(table: Table) -> str:
+    """Return by what architectures are rated."""
+    untested = len(_untested(table))
+    if 0 < untested < len(table.datasets):
+        return "test accuracy, or validation accuracy where there is no other,"
+    return "validation accuracy" if untested else "test accuracy"
 
 
 def _merged(table: Table) -> Iterator[str]:
@@ -212,10 +227,12 @@ def _holder(metric: Metric) -> str:
 
 def _attached(table: Table, index: int, *keys: str) -> Iterator[list[str]]:
     """Yield a row for each metric of an architecture that does not depend on the schedule, of some dataset keys or all."""
+    from benchmark_api.tables.metrics import is_attached
+
     found = {metric.tensor: metric for key in keys or table.keys for metric in table.metrics(key).values()}
     for tensor, metric in found.items():
         value = table.tensor(tensor).item(index)
-        if "metrics" in tensor.split("/")[:-1] and value == value:
+        if is_attached(tensor) and value == value:
             yield [metric.name, _holder(metric), f"{value:.6g} {metric.unit}".rstrip()]
 
 

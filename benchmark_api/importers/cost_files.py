@@ -72,6 +72,8 @@ def read_costs(
                 f"{path.name}, {_rows(wrong)}, column {column!r}: {cells[column][wrong[0] - 1]!r} is not a finite number; "
                 "expected one, or an empty cell where not measured"
             )
+        elif all(map(math.isnan, numbers)):
+            raise ValueError(f"{path.name}: column {column!r} has no number; expected one at least")
         else:
             found[name] = np.full(len(space), np.nan)
             found[name][indices] = numbers
@@ -118,11 +120,11 @@ def _parquet(path: Path, content: bytes, most: int) -> dict[str, list[Any]]:
     try:
         file = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content))
         header, rows = file.schema_arrow.names, file.metadata.num_rows
-        cells = {name: file.read([name]).column(0).to_pylist() for name in header} if rows <= most else {}
+        columns = [column.to_pylist() for column in file.read().columns] if rows <= most else []
     except (OSError, pyarrow.ArrowException) as error:
         raise ValueError(f"{path.name} is a damaged Parquet file: {str(error).splitlines()[0]}") from error
     _check_size(path, header, rows, most)
-    return cells
+    return dict(zip(header, columns, strict=True))
 
 
 def _check_size(path: Path, header: Sequence[str], rows: int, most: int) -> None:
@@ -177,9 +179,7 @@ def _names(path: Path, header: Sequence[str], columns: Mapping[str, str] | None)
     if "" in names.values():
         raise ValueError(f"{path.name}: column {1 + [*header].index('')} has no name; expected one, or a choice of others")
     if len({*names.values()}) < len(names):
-        raise ValueError(
-            f"two columns of {path.name} become the same metric: {', '.join(names.values())}; expected different names"
-        )
+        raise ValueError(f"{path.name}: two columns become one metric, of {', '.join(names.values())}")
     return names
 
 

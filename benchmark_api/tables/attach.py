@@ -53,7 +53,7 @@ def attach(
         _check(table, name, of_all)
         tensor = f"{folder}/{name}"
         if tensor in table.tensors and not replace:
-            raise ValueError(f"{table.path.name} has {tensor} already; expected another name, or a request to replace it")
+            raise ValueError(f"{table.path.name} has {tensor} already; expected another name, or `replace`")
         if hiding := _hiding(table, name, dataset):
             raise ValueError(f"{hiding}, of the trainings in {table.path.name}, would hide {tensor}; expected another name")
         tensors[tensor] = of_all.astype(np.float64)

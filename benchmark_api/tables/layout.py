@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from benchmark_api.tables.metrics import BUILT_IN
+from benchmark_api.tables.metrics import BUILT_IN, is_attached
 from benchmark_api.tables.safetensors import FormatError
 from benchmark_api.types import AnyArray
 
@@ -43,7 +43,7 @@ def check_shapes(tensors: Mapping[str, AnyArray], architectures: int) -> None:
         for name, wanted in expected.items():
             _check_shape(tensors, f"{stem}/{name}", wanted)
     for name in tensors:
-        if "metrics" in name.split("/")[:-1]:
+        if is_attached(name):
             _check_shape(tensors, name, (architectures,))
 
 

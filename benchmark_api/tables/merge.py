@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmark_api.tables.layout import splits_of
+from benchmark_api.tables.metrics import is_attached
 from benchmark_api.tables.table import Table
 from benchmark_api.tables.writer import default_schedules, write_table
 
@@ -23,7 +24,7 @@ class Plan:
     Attributes:
         tables: the tables.
         chosen: number of the table by the name of each tensor.
-        parts: the names of the parts taken from each table: "KEY/SCHEDULE", "KEY/SCHEDULE/SPLIT" or a metric's tensor.
+        parts: the names of the parts taken from each table: "KEY/SCHEDULE", "KEY/SCHEDULE/SPLIT", or that of a tensor.
         lines: a line of text for each part of each table: whether it was taken, or why not.
     """
 
@@ -56,8 +57,8 @@ class Plan:
 def merge(tables: Sequence[Table], out: str | os.PathLike[str]) -> tuple[Table, list[str]]:
     """Write a table of the parts of several tables of one space; return it, and what was taken from which table.
 
-    A part that several tables have is taken from the first of them. Splits of a later table are added to a schedule of an earlier
-    one if both have the same seeds. The tables may be larger than memory.
+    A part that several tables have is taken from the first of them. Splits of a later table, or their losses and seconds, are
+    added to a schedule of an earlier one if the seeds of all trials are the same. The tables may be larger than memory.
 
     Raises:
         ValueError: fewer than two tables, tables of different spaces, or the file exists.
@@ -84,7 +85,7 @@ def plan_of(tables: Sequence[Table]) -> Plan:
         for key, schedule in splits_of(table.tensors):
             _plan_group(plan, number, f"{key}/{schedule}")
         for tensor in table.tensors:
-            if "metrics" in tensor.split("/")[:-1]:
+            if is_attached(tensor):
                 _plan_metric(plan, number, tensor)
     return plan
 
@@ -94,6 +95,9 @@ def _plan_group(plan: Plan, number: int, stem: str) -> None:
     names = [name for name in plan.tables[number].tensors if name.startswith(f"{stem}/")]
     if f"{stem}/seeds" not in plan.chosen:
         plan.take(number, stem, names)
+        return
+    if all(name in plan.chosen for name in names):
+        plan.skip(number, stem, f"that of {plan.file(plan.chosen[f'{stem}/seeds'])} is taken")
         return
     of_splits: dict[str, list[str]] = {}
     for name in names:
@@ -111,8 +115,11 @@ def _plan_group(plan: Plan, number: int, stem: str) -> None:
             plan.skip(number, split, f"the trials are not those of {plan.file(plan.chosen[f'{stem}/seeds'])}: other seeds")
         elif not plan.equal(number, f"{split}/epochs"):
             plan.skip(number, split, f"the epochs are not those of {plan.file(plan.chosen[f'{split}/epochs'])}")
+        elif len(lacking) == len(tensors):
+            plan.take(number, split, tensors)
         else:
-            plan.take(number, split, lacking)
+            for name in lacking:
+                plan.take(number, name, [name])
 
 
 def _plan_metric(plan: Plan, number: int, tensor: str) -> None:
@@ -123,15 +130,15 @@ def _plan_metric(plan: Plan, number: int, tensor: str) -> None:
 
 
 def _metadata(plan: Plan) -> dict[str, Any]:
-    tables = plan.tables
-    about = [tables[number].metadata.get("metrics", {}) for number in range(len(tables))]
-    fingerprints = "\n".join(table.fingerprint for table in tables)
+    taken = [plan.tables[number] for number in plan.parts]
+    about = [table.metadata.get("metrics", {}) for table in plan.tables]
+    fingerprints = "\n".join(table.fingerprint for table in taken)
     return {
-        "space": tables[0].metadata["space"],
-        "title": " + ".join(dict.fromkeys(table.title for table in tables)),
-        "notice": "; ".join(dict.fromkeys(table.notice for table in tables if table.notice)),
+        "space": taken[0].metadata["space"],
+        "title": " + ".join(dict.fromkeys(title for table in taken for title in table.title.split(" + "))),
+        "notice": "; ".join(dict.fromkeys(table.notice for table in taken if table.notice)),
         "source": {
-            "name": "merged from " + ", ".join(plan.file(number) for number in plan.parts),
+            "name": "merged from " + ", ".join(table.path.name for table in taken),
             "fingerprint": hashlib.sha256(fingerprints.encode()).hexdigest(),
         },
         "merged": [_part_of(plan, number) for number in plan.parts],

@@ -53,6 +53,11 @@ BUILT_IN = {"params": "M", "flops": "M", "latency": "s"}
 one batch of 256 images. Less is better."""
 
 
+def is_attached(tensor: str) -> bool:
+    """Whether the name of a tensor is that of a metric that holds whatever the schedule."""
+    return "metrics" in tensor.split("/")[:-1]
+
+
 def metrics_of(tensors: Mapping[str, AnyArray], metadata: Mapping[str, Any], key: str, schedule: str) -> dict[str, Metric]:
     """Return the metrics of a dataset key and schedule by name; where names are equal, those of the schedule come first.
 
