@@ -177,6 +177,8 @@ def test_query_of_a_bare_table(bare: Table, capsys: pytest.CaptureFixture[str]) 
     assert not [line for line in lines if line[:1] == ["energy"]]  # not measured
     assert ["train", "2.5"] in lines
     assert ["x-valid", "89", "32.5000", "30.00,", "35.00"] in lines
+    assert main(["query", str(bare.path), "3", "--epoch", "5"]) == 2
+    assert "epoch 5 of x-valid is not stored for cifar10-valid/90" in capsys.readouterr().err
 
 
 def test_best_within_limits_of_a_bare_table(bare: Table, capsys: pytest.CaptureFixture[str]) -> None:
