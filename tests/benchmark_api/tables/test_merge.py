@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,20 @@ def test_a_merged_table_is_merged_again(tmp_path: Path) -> None:
     merged, _ = merge([third, pair], tmp_path / "out")
     assert merged.title == "c + a + b"
     assert [source_of(merged.metadata, key)["name"] for key in "abc"] == ["a", "b", "c"]
+
+
+def test_tables_are_copied_from_file_to_file(tmp_path: Path) -> None:
+    first, second = write(tmp_path / "first", group("cifar10/90")), tmp_path / "second"
+    tensors = group("cifar100/90") | {"cifar100/90/x-valid/epochs": np.arange(1_500_000, dtype=np.int32)}
+    tensors["cifar100/90/x-valid/accuracy"] = np.zeros((4, 2, 1_500_000))  # 96 MB
+    tables = [first, write(second, tensors)]
+    tracemalloc.start()
+    try:
+        merge(tables, tmp_path / "out")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 40e6
 
 
 def test_datasets_keep_the_settings_of_their_trainings(tmp_path: Path) -> None:
