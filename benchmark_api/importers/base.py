@@ -18,7 +18,7 @@ from benchmark_api.kind_of_file import kind_of_file
 from benchmark_api.registry import Registry
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.tables.table import Table
-from benchmark_api.tables.writer import TableWriter
+from benchmark_api.tables.writer import TableWriter, default_schedules
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,6 @@ def _records(spool: Spool) -> int:
 
 def _write_table(out: Path, importer: Importer, spool: Spool, description: Description, notice: str, progress: bool) -> None:
     layout, epochs = layout_of(spool.parts, len(description.space), importer.number, importer.seed)
-    schedules = sorted({stem.split("/")[1] for stem in layout}, key=int)
     metadata = {
         "space": description.space.spec(),
         "title": description.title,
@@ -153,8 +152,7 @@ def _write_table(out: Path, importer: Importer, spool: Spool, description: Descr
             "curves": spool.curves,
             **description.source,
         },
-        "search_schedule": "12" if "12" in schedules else schedules[0],
-        "report_schedule": schedules[-1],
+        **default_schedules({tensor.split("/")[1] for tensor in layout}),
     }
     with TableWriter(out, layout, metadata) as writer:
         for tensor, stored in epochs.items():
