@@ -61,7 +61,7 @@ KINDS: dict[str, tuple[bytes, str]] = {
     "old pth": (of_torch(False), r"a PyTorch file, which is not supported; .*NATS-tss-v1_0-3ffb9-simple\.tar"),
     "web page": (b"\n<!DOCTYPE html><html><title>Quota exceeded</title></html>", "a web page instead of the file"),
     "pointer": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "a pointer of Git LFS"),
-    "gzip": (gzip.compress(b"content"), "a gzip file: unpack it"),
+    "gzip": (gzip.compress(b"content", mtime=0), "a gzip file: unpack it"),
     "xz": (lzma.compress(b"content"), "an xz file: unpack it"),
     "Parquet": (b"PAR1\x15\x04\x15\x10", "a Parquet file"),
     "pickle": (pickle.dumps({"meta_archs": []}), "a pickle that is not compressed"),
