@@ -35,10 +35,13 @@ Jobs = Annotated[int | None, _default("one per core", "INT"), tyro.conf.arg(help
 
 @dataclass(frozen=True)
 class Import:
-    """Import measurements as a table: an official NATS-Bench archive, whose code is never run."""
+    """Import measurements as a table: an official NATS-Bench archive, whose code is never run, or a file of columns.
+
+    A file of columns (CSV, Parquet, JSON, JSON lines, pickles of plain data) needs a mapping: see docs/import.md.
+    """
 
     source: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="SOURCE")]]
-    """Folder NATS-*-simple, or single file NATS-*.pickle.pbz2."""
+    """Folder NATS-*-simple, single file NATS-*.pickle.pbz2, or a file of columns."""
     out: tyro.conf.Positional[OutPath]
     """Table file to write, e.g. nats-topology.safetensors."""
     jobs: Jobs = None
@@ -46,14 +49,29 @@ class Import:
     """Keep every epoch instead of the last one of each schedule."""
     notice: str = ""
     """Notice that all tables and figures made from the table repeat."""
+    columns: Annotated[Path | None, _default("none", "TOML")] = None
+    """File of columns: mapping of its columns."""
+    preset: Annotated[str | None, _default("none", "NAME")] = None
+    """File of columns: name of a mapping for a public source, e.g. nats-size-csv."""
+    assignments: Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="NAME=VALUE")] = ()
+    """File of columns: entries of the mapping, e.g. dataset=cifar100 architecture.widths=arch."""
+    check: Annotated[str | None, _default("none", "NAME")] = None
+    """Benchmark whose statistics the table must have: nats-size."""
 
     def __call__(self) -> None:
-        from benchmark_api.importers import import_table
+        from benchmark_api.importers import ColumnsImporter, import_table
+        from benchmark_api.importers.columns import load_mapping
 
+        mapped = self.columns is not None or self.preset is not None or self.assignments
+        importer = ColumnsImporter(load_mapping(self.columns, self.preset, self.assignments)) if mapped else None
         show = sys.stderr.isatty()
-        table = import_table(self.source, self.out, curves=self.curves, notice=self.notice, jobs=self.jobs, progress=show)
+        table = import_table(
+            self.source, self.out, importer=importer, curves=self.curves, notice=self.notice, jobs=self.jobs, progress=show
+        )
         records = f"{table.metadata['source']['records']:,} records"
         print(f"{self.out}: {table.title}, {records}, {_megabytes(self.out, 0)}, fingerprint {table.fingerprint[:12]}")
+        if self.check is not None:
+            _check(table, self.check)
 
 
 @dataclass(frozen=True)
@@ -173,11 +191,16 @@ class Info:
     table: TablePath
     verify: bool = False
     """Read the whole file and compare it with its fingerprint."""
+    check: Annotated[str | None, _default("none", "NAME")] = None
+    """Compare the table with a benchmark's statistics, and print only these: nats-size."""
 
     def __call__(self) -> None:
         table = _open(self.table)
         if self.verify:
             table.verify()
+        if self.check is not None:
+            _check(table, self.check)
+            return
         print(table.title)
         for name, text in _facts(table, self.verify).items():
             if text:
@@ -261,6 +284,23 @@ def _open(path: Path) -> Table:
     from benchmark_api.tables.table import Table
 
     return Table(path)
+
+
+def _check(table: Table, name: str) -> None:
+    """Print the statistics of a check.
+
+    Raises:
+        ValueError: one of them is not that of the benchmark.
+    """
+    from benchmark_api.tables.checks import CHECKS
+
+    check = CHECKS.find(name)
+    statistics = list(check.statistics(table))
+    print(check.title)
+    rows = ([s.name, f"{s.found:.6g}", f"{s.expected:g}", "" if s.agrees else "differs"] for s in statistics)
+    _print_rows(["statistic", "found", "expected", ""], rows)
+    if differing := [s.name for s in statistics if not s.agrees]:
+        raise ValueError(f"{table.path} is not {name}: {', '.join(differing)} differ")
 
 
 def _megabytes(path: Path, digits: int = 1) -> str:

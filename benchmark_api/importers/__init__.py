@@ -1,7 +1,19 @@
 """Importers of measured benchmarks: one file or folder for each kind of source, and one shared writer of tables."""
 
-from benchmark_api.importers.base import IMPORTERS, Description, Importer, import_table
+from benchmark_api.importers.base import IMPORTERS, Description, ImportedMetric, Importer, import_table
+from benchmark_api.importers.columns import ColumnsImporter
 from benchmark_api.importers.measurements import Spool, Trial, Trials
 from benchmark_api.importers.official.importer import OfficialImporter
 
-__all__ = ["IMPORTERS", "Description", "Importer", "OfficialImporter", "Spool", "Trial", "Trials", "import_table"]
+__all__ = [
+    "IMPORTERS",
+    "ColumnsImporter",
+    "Description",
+    "ImportedMetric",
+    "Importer",
+    "OfficialImporter",
+    "Spool",
+    "Trial",
+    "Trials",
+    "import_table",
+]

@@ -33,7 +33,7 @@ class Trial:
         flops: multiply-accumulates of one image, millions; NaN if unknown.
         latency: seconds, one batch of 256 images; NaN if unknown.
         curves: split -> [accuracy (percent), loss (nats); epoch of the schedule], NaN where not measured.
-        seconds: split -> seconds of one training epoch or one evaluation pass; NaN if unknown.
+        seconds: split -> seconds of one training epoch or one evaluation pass, NaN if unknown; also of splits without curves.
     """
 
     seed: int
@@ -77,23 +77,24 @@ def _tensors(trials_of_row: Mapping[int, list[Trial]], rows: int, epochs: int, c
     tensors: dict[str, AnyArray] = {"seeds": np.full((rows, width), -1, dtype=np.int32)}
     tensors |= {name: np.full(rows, np.nan) for name in ("params", "flops", "latency")}
     measured = {name: np.full((2, rows, width, epochs), np.nan) for name in splits}  # [quantity, row, trial, epoch]
-    seconds = {name: np.full((rows, width), np.nan) for name in splits}
+    timed = dict.fromkeys(name for trials in trials_of_row.values() for trial in trials for name in trial.seconds)
+    seconds = {name: np.full((rows, width), np.nan) for name in timed}
     for row, trials in trials_of_row.items():
         tensors["params"][row] = _agreed(trials, [trial.params for trial in trials])
         tensors["flops"][row] = _agreed(trials, [trial.flops for trial in trials])
         tensors["latency"][row] = constant(np.array([t.latency if t.latency > 0 else np.nan for t in trials]))
         for column, trial in enumerate(trials):
             tensors["seeds"][row, column] = trial.seed
-            for name in trial.curves:
-                measured[name][:, row, column] = trial.curves[name]
-                seconds[name][row, column] = trial.seconds[name]
+            for name, curve in trial.curves.items():
+                measured[name][:, row, column] = curve
+            for name, value in trial.seconds.items():
+                seconds[name][row, column] = value
     for name, (accuracy, loss) in measured.items():
         stored = np.flatnonzero(~np.isnan(accuracy).all(axis=(0, 1))) if curves else np.array([epochs - 1])
         tensors[f"{name}/epochs"] = stored.astype(np.int32)
         tensors[f"{name}/accuracy"] = accuracy[:, :, stored]
         tensors[f"{name}/loss"] = loss[:, :, stored]
-        tensors[f"{name}/seconds"] = seconds[name]
-    return tensors
+    return tensors | {f"{name}/seconds": values for name, values in seconds.items()}
 
 
 def tensors_of(block: Mapping[int, Trials], curves: bool, only_measured: bool = False) -> dict[str, AnyArray]:
@@ -190,6 +191,8 @@ def layout_of(
         layout[name] = ("<i4", (len(stored),))
         layout |= {f"{split}/{quantity}": (number, (architectures, width, len(stored))) for quantity in ("accuracy", "loss")}
         layout[f"{split}/seconds"] = (number, (architectures, width))
+    for name in sorted(measured - layout.keys()):  # seconds of splits without curves
+        layout[name] = (number, (architectures, trials["/".join(name.split("/")[:2])]))
     return {name: place for name, place in layout.items() if name in measured}, epochs
 
 
