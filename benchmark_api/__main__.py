@@ -53,8 +53,10 @@ class Import:
     """File of columns: mapping of its columns."""
     preset: Annotated[str | None, _default("none", "NAME")] = None
     """File of columns: name of a mapping for a public source, e.g. nats-size-csv."""
-    assignments: Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="NAME=VALUE")] = ()
-    """File of columns: entries of the mapping, e.g. dataset=cifar100 architecture.widths=arch."""
+    assignments: tyro.conf.UseAppendAction[
+        Annotated[tuple[str, ...], tyro.conf.arg(name="set", metavar="NAME=VALUE", help_behavior_hint="(repeatable)")]
+    ] = ()
+    """File of columns: an entry of the mapping, e.g. dataset=cifar100."""
     check: Annotated[str | None, _default("none", "NAME")] = None
     """Benchmark whose statistics the table must have: nats-size."""
 

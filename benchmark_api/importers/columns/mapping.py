@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -91,7 +91,7 @@ class ColumnMapping:
     """What the columns of a file hold.
 
     Attributes:
-        name: of the preset or the TOML file.
+        name: of the preset or the TOML file, and assignments.
         space: of the architectures.
         title: of the table; empty for one made of the file's name.
         notice: caution of the table.
@@ -146,9 +146,10 @@ def load_mapping(path: Path | None = None, preset: str | None = None, assignment
         document = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
     except ValueError as error:
         raise ValueError(f"{path}: not a TOML file: {error}") from error
+    assignments = list(assignments)
     for assignment in assignments:
         _assign(document, assignment)
-    return parse_mapping(document, name)
+    return replace(parse_mapping(document, name), name=" ".join([name, *assignments]))
 
 
 def _assign(document: dict[str, Any], assignment: str) -> None:
@@ -157,6 +158,8 @@ def _assign(document: dict[str, Any], assignment: str) -> None:
     if not equals or not key:
         raise ValueError(f"expected NAME=VALUE, got {assignment!r}")
     for folder in folders:
+        if folder in VALUES and isinstance(document.get(folder), str):
+            document[folder] = {"column": document[folder]}
         document = document.setdefault(folder, {})
         if not isinstance(document, dict):
             raise ValueError(f"{assignment!r}: {folder} is no table; lists such as [[measurement]] need a file")
@@ -184,6 +187,8 @@ def parse_mapping(document: Mapping[str, Any], name: str) -> ColumnMapping:
     if file_format not in (None, *get_args(Format)):
         raise ValueError(f"{name}: format {short(file_format)}: expected one of {', '.join(get_args(Format))}")
     facts = _table(document, "source", name)
+    if reserved := facts.keys() & {"name", "records", "fingerprint", "curves", "mapping"}:
+        raise ValueError(f"{name}: source: {', '.join(sorted(reserved))} cannot be set; the import notes it")
     return ColumnMapping(
         name=name,
         space=_space(document.get("space"), name),
