@@ -63,7 +63,7 @@ def test_commands(table: Table, capsys: pytest.CaptureFixture[str], monkeypatch:
     assert main(["info", str(table.path), "--check", "nats-size"]) == 2
     printed = capsys.readouterr()
     rows = [line.rsplit(maxsplit=3) for line in printed.out.splitlines()]
-    assert ["  architectures", "32768", "32768"] == printed.out.splitlines()[2].rsplit(maxsplit=2)
+    assert printed.out.splitlines()[2].rsplit(maxsplit=2) == ["  architectures", "32768", "32768"]
     assert all(row[-1] == "differs" for row in rows[3:])
     assert "size.safetensors is not nats-size: mean, " in printed.err
     assert main(["info", str(table.path), "--check", "nats"]) == 2
