@@ -18,7 +18,7 @@ from benchmark_api.registry import Registry
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.tables.metrics import Direction
 from benchmark_api.tables.table import Table
-from benchmark_api.tables.writer import TableWriter
+from benchmark_api.tables.writer import TableWriter, default_schedules
 from benchmark_api.types import FloatArray
 
 
@@ -145,7 +145,6 @@ def _importer_of(source: Path) -> Importer:
 
 def _write_table(out: Path, importer: Importer, spool: Spool, description: Description, notice: str, progress: bool) -> None:
     layout, epochs = layout_of(spool.parts, len(description.space), importer.number, importer.seed)
-    schedules = sorted({stem.split("/")[1] for stem in layout}, key=int)
     metadata = {
         "space": description.space.spec(),
         "title": description.title,
@@ -157,8 +156,7 @@ def _write_table(out: Path, importer: Importer, spool: Spool, description: Descr
             "curves": spool.curves,
             **description.source,
         },
-        "search_schedule": "12" if "12" in schedules else schedules[0],
-        "report_schedule": schedules[-1],
+        **default_schedules({tensor.split("/")[1] for tensor in layout}),
     }
     if metrics := description.metrics:
         metadata["metrics"] = {tensor: {"unit": one.unit, "direction": one.direction} for tensor, one in metrics.items()}

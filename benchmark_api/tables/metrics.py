@@ -11,6 +11,7 @@ Unit and direction stand in the table's metadata under "metrics", by the tensor'
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -40,10 +41,21 @@ class Metric:
         """Return a value with name and unit, e.g. "latency@pixel3 12.5 ms"."""
         return f"{self.name} {value:.6g} {self.unit}".rstrip()
 
+    def limits_text(self, lowest: float, highest: float) -> str:
+        """Return limits as text, e.g. "latency@pixel3 of at most 20 ms"; an infinite one is none."""
+        limits = {"at least": lowest, "at most": highest}
+        found = " and ".join(f"{words} {limit:.6g}" for words, limit in limits.items() if math.isfinite(limit))
+        return f"{self.name} of {found} {self.unit}".rstrip()
+
 
 BUILT_IN = {"params": "M", "flops": "M", "latency": "s"}
 """Units of the metrics that trainings have: millions of parameters, millions of multiply-accumulates of one image, seconds of
 one batch of 256 images. Less is better."""
+
+
+def is_attached(tensor: str) -> bool:
+    """Whether the name of a tensor is that of a metric that holds whatever the schedule."""
+    return "metrics" in tensor.split("/")[:-1]
 
 
 def metrics_of(tensors: Mapping[str, AnyArray], metadata: Mapping[str, Any], key: str, schedule: str) -> dict[str, Metric]:

@@ -1,4 +1,4 @@
-"""Reliability of a table: rank correlations between trials, splits and epochs, and spread against noise."""
+"""Reliability of a table: rank correlations between trials, splits, epochs and data sets, and spread against noise."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 
+from benchmark_api.tables.sources import source_of
 from benchmark_api.tables.table import Table
 from benchmark_api.tables.trials import nanmean
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """Statistics of last-epoch accuracies; correlations are Spearman's, NaN for fewer than three values.
+    """Statistics of last-epoch test accuracies, or validation accuracies where there are no others (see `rated_by`).
+
+    Correlations are Spearman's, NaN for fewer than three values.
 
     Attributes:
         architectures: number compared: those with the most trials; of isomorphic ones that were trained once only one.
         trials: trials of each.
         sets: sizes of two disjoint sets of trials.
-        between_sets: rank correlation between the mean test accuracies of the two, mean over all ways to choose them.
-        valid_test: rank correlation between validation and test accuracy, means over trials.
+        between_sets: rank correlation between the mean accuracies of the two, mean over all ways to choose them.
+        valid_test: rank correlation between validation and test accuracy, means over trials; NaN without test accuracies.
         early_epoch: the epoch (1-based) that ends the first third of the schedule.
-        early: rank correlation between the test accuracy at that epoch and at the end, means over trials.
-        spread: standard deviation over architectures of the mean test accuracy, percent.
+        early: rank correlation between the accuracy at that epoch and at the end, means over trials; NaN if it is not stored.
+        spread: standard deviation over architectures of the mean accuracy, percent.
         trial_spread: standard deviation between trials of an architecture (root mean square over architectures), percent.
     """
 
@@ -51,17 +54,48 @@ class Reliability:
         return longer * self.between_sets / (1 + (longer - 1) * self.between_sets)
 
 
+def rated_by(table: Table, dataset: str, schedule: str) -> tuple[str, str]:
+    """Return the dataset key and the split by which architectures are rated: test accuracies, or validation ones without any.
+
+    Raises:
+        ValueError: unknown dataset or schedule.
+    """
+    key = table.report_key(dataset)
+    if schedule in table.schedules(key):
+        for split in ("x-test", "ori-test"):
+            if split in table.splits(key, schedule):
+                return key, split
+    key = table.search_key(dataset)
+    table.splits(key, schedule)  # refuses an unknown schedule
+    return key, "x-valid"
+
+
+def between_datasets(table: Table) -> dict[tuple[str, str], float]:
+    """Return Spearman's rank correlation between accuracies on two data sets, for each pair of those of the report schedule.
+
+    Accuracies are those after the last epoch, means over trials, over the architectures that both have.
+    """
+    schedule = table.report_schedule
+    means = {
+        dataset: table.mean_accuracy(key, schedule, split)
+        for dataset in table.datasets
+        if schedule in table.schedules(table.search_key(dataset))
+        for key, split in [rated_by(table, dataset, schedule)]
+    }
+    return {pair: _spearman(means[pair[0]], means[pair[1]]) for pair in combinations(means, 2)}
+
+
 def reliability(table: Table, dataset: str, schedule: str) -> Reliability:
     """Return the reliability of a table's accuracies of a dataset and schedule.
 
     Raises:
         ValueError: unknown dataset or schedule, or one that was not validated.
     """
-    split = table.test_split(dataset, schedule)
-    stem = f"{dataset}/{schedule}/{split}"
-    counts = (table.seeds(dataset, schedule) >= 0).sum(axis=1)
+    key, split = rated_by(table, dataset, schedule)
+    stem = f"{key}/{schedule}/{split}"
+    counts = (table.seeds(key, schedule) >= 0).sum(axis=1)
     chosen = counts == counts.max(initial=1)
-    if "trained" in table.metadata.get("source", {}):  # a table of `benchmark_api.training.build`
+    if "trained" in source_of(table.metadata, f"{key}/{schedule}"):  # a table of `benchmark_api.training.build`
         space = table.space
         chosen &= [space.index(space.canonical(space.architecture(index))) == index for index in range(len(space))]
     indices = np.flatnonzero(chosen)
@@ -72,6 +106,7 @@ def reliability(table: Table, dataset: str, schedule: str) -> Reliability:
     early_epoch = max(1, round(int(schedule) / 3))
     stored = table.tensor(f"{stem}/epochs").tolist()
     early = nanmean(curves[:, :, stored.index(early_epoch - 1)]) if early_epoch - 1 in stored else np.full(len(means), np.nan)
+    valid = table.mean_accuracy(table.search_key(dataset), schedule, "x-valid")[indices]
     pairs = combinations(combinations(range(trials), trials // 2), 2)  # 1 and 1 of two or three trials, 2 and 2 of four
     disjoint = [(list(first), list(second)) for first, second in pairs if not {*first} & {*second}]
     between = [_spearman(nanmean(end[:, first]), nanmean(end[:, second])) for first, second in disjoint]
@@ -80,7 +115,7 @@ def reliability(table: Table, dataset: str, schedule: str) -> Reliability:
         trials=trials,
         sets=(trials // 2, trials // 2),
         between_sets=float(np.mean(between)) if between else float("nan"),
-        valid_test=_spearman(table.mean_accuracy(table.search_key(dataset), schedule, "x-valid")[indices], means),
+        valid_test=_spearman(valid, means) if split != "x-valid" else float("nan"),
         early_epoch=early_epoch,
         early=_spearman(early, means),
         spread=float(np.nanstd(means, ddof=1)) if len(means) > 1 else float("nan"),

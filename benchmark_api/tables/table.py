@@ -23,16 +23,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmark_api.spaces import SearchSpace, space_from_spec
-from benchmark_api.tables.metrics import BUILT_IN, Metric, metrics_of
+from benchmark_api.tables.layout import check_shapes, splits_of
+from benchmark_api.tables.metrics import Metric, metrics_of
 from benchmark_api.tables.safetensors import FormatError, fingerprint, map_safetensors
 from benchmark_api.tables.trials import mean_of_others, nanmean
 from benchmark_api.tables.view import ValidationView
@@ -85,28 +87,11 @@ class Table:
         except (KeyError, TypeError, ValueError) as error:
             raise TableError(f"{self.path}: a safetensors file, but not a table of this project ({error!r})") from error
         self._means: dict[str, FloatArray] = {}
-        self._splits = _splits_of(self._tensors)
-        for (key, schedule), splits in self._splits.items():
-            self._check_shapes(f"{key}/{schedule}", splits)
-        for name, tensor in self._tensors.items():
-            if "metrics" in name.split("/")[:-1] and tensor.shape != (len(self),):
-                raise TableError(f"{self.path}: {name} has shape {tensor.shape}, expected {(len(self),)}")
-
-    def _check_shapes(self, stem: str, splits: tuple[str, ...]) -> None:
-        tensors = self._tensors
+        self._splits = splits_of(self._tensors)
         try:
-            seeds = tensors[f"{stem}/seeds"].shape
-            expected: dict[str, tuple[int, ...]] = {"seeds": (len(self), seeds[1])}
-            for split in splits:
-                shape = (len(self), seeds[1], len(tensors[f"{stem}/{split}/epochs"]))
-                expected |= {f"{split}/accuracy": shape, f"{split}/loss": shape, f"{split}/seconds": shape[:2]}
-        except (KeyError, IndexError) as error:
-            raise TableError(f"{self.path}: incomplete, {error} of {stem} is missing") from error
-        expected |= dict.fromkeys(BUILT_IN, (len(self),))
-        for name, wanted in expected.items():
-            tensor = tensors.get(f"{stem}/{name}")
-            if tensor is not None and tensor.shape != wanted:
-                raise TableError(f"{self.path}: {stem}/{name} has shape {tensor.shape}, expected {wanted}")
+            check_shapes(self._tensors, len(self))
+        except FormatError as error:
+            raise TableError(f"{self.path}: {error}") from error
 
     def __repr__(self) -> str:
         return f"Table({str(self.path)!r}, {self.title!r}, {len(self.space):,} architectures)"
@@ -181,6 +166,11 @@ class Table:
     def has_test(self, dataset: str) -> bool:
         """Whether the table has test accuracies of a dataset after its report schedule."""
         return bool({"x-test", "ori-test"} & {*self._splits.get((dataset, self.report_schedule), ())})
+
+    @property
+    def tensors(self) -> Mapping[str, AnyArray]:
+        """All tensors by their names in the file, as read-only views."""
+        return MappingProxyType(self._tensors)
 
     def tensor(self, name: str) -> AnyArray:
         """Return a read-only view of a tensor by its name in the file.
@@ -357,24 +347,32 @@ class Table:
         return mean_of_others(self.tensor(f"{key}/{schedule}/{split}/accuracy")[:, :, -1])
 
     def best(
-        self, key: str, schedule: str, split: str, *, max_flops: float | None = None, max_params: float | None = None
+        self,
+        key: str,
+        schedule: str,
+        split: str,
+        *,
+        max_flops: float | None = None,
+        max_params: float | None = None,
+        limits: Mapping[str, tuple[float, float]] | None = None,
     ) -> tuple[int, float]:
         """Return index and accuracy (percent) of the architecture with the highest mean last-epoch accuracy on a split.
 
-        Both limits are in millions. On ties it is the one with the lowest index.
+        `limits` has the lowest and the highest value of metrics by name, both included; -inf and inf are none. The limits of
+        FLOPs and params are in millions. An architecture without a value is outside. On ties it is the one with the lowest index.
 
         Raises:
-            ValueError: no measured architecture is within the limits.
+            ValueError: no measured architecture is within the limits, or there is no such metric.
         """
         accuracy = self.mean_accuracy(key, schedule, split)
         allowed = ~np.isnan(accuracy)
-        if max_flops is not None:
-            allowed &= self.flops(key, schedule) <= max_flops
-        if max_params is not None:
-            allowed &= self.params(key, schedule) <= max_params
+        most = {"flops": max_flops, "params": max_params}
+        ranges = [*((name, (-np.inf, limit)) for name, limit in most.items() if limit is not None), *(limits or {}).items()]
+        for name, (lowest, highest) in ranges:
+            values = self.metric(name, key, schedule)
+            allowed &= (values >= lowest) & (values <= highest)
         if not allowed.any():
-            limits = {"million multiply-accumulates": max_flops, "million parameters": max_params}
-            within = " and ".join(f"at most {limit} {unit}" for unit, limit in limits.items() if limit is not None)
+            within = " and ".join(self.metrics(key, schedule)[name].limits_text(*limit) for name, limit in ranges)
             raise ValueError(f"no measured architecture of {key}/{schedule} has {within or 'a value'}")
         index = int(np.argmax(np.where(allowed, accuracy, -np.inf)))
         return index, float(accuracy[index])
@@ -426,17 +424,3 @@ class Table:
         metrics = self.metrics(dataset, schedule) | self.metrics(key, schedule)
         found = {name: self._tensors[metric.tensor] for name, metric in sorted(metrics.items())}
         return {name: values for name, values in found.items() if not np.isnan(values).all()}
-
-
-def _splits_of(tensors: Iterable[str]) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Return the splits of each (dataset key, schedule), in the order in which they are listed and shown."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for name in tensors:
-        match name.split("/"):
-            case [key, schedule, split, "accuracy"]:
-                found.setdefault((key, schedule), []).append(split)
-    order = {"train": 0, "x-valid": 1, "x-test": 2, "ori-test": 3}
-    return {
-        stem: tuple(sorted(splits, key=lambda split: (order.get(split, 9), split)))
-        for stem, splits in sorted(found.items(), key=lambda item: item[0][0].casefold())
-    }

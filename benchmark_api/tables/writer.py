@@ -1,11 +1,11 @@
-"""TableWriter: writes a table block by block, and atomically."""
+"""Writing a table block by block, and atomically."""
 
 from __future__ import annotations
 
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from benchmark_api.jobs.files import whole_file
 from benchmark_api.tables.safetensors import Layout, fingerprint, map_safetensors
+from benchmark_api.types import AnyArray
 
 FORMAT_VERSION = 1
 
@@ -68,7 +69,7 @@ class TableWriter:
         rows = np.ascontiguousarray(block, dtype=dtype)
         if rows.shape[1:] != shape[1:] or not 0 <= start <= start + rows.shape[0] <= shape[0]:
             raise ValueError(f"{name}: rows {start} and on of shape {rows.shape} do not fit {shape}")
-        _pwrite_all(self._file, rows.tobytes(), offset + start * dtype.itemsize * math.prod(shape[1:]))
+        _pwrite_all(self._file, rows.reshape(-1).view(np.uint8).data, offset + start * dtype.itemsize * math.prod(shape[1:]))
 
     def __enter__(self) -> TableWriter:
         return self
@@ -82,7 +83,20 @@ class TableWriter:
             _pwrite_all(self._file, fingerprint(tensors).encode(), self._fingerprint_at)
 
 
-def _pwrite_all(file: int, data: bytes, offset: int) -> None:
+def write_table(path: str | os.PathLike[str], tensors: Mapping[str, AnyArray], metadata: Mapping[str, Any]) -> None:
+    """Write a table of whole tensors; those of other tables are copied from file to file, and may be larger than memory."""
+    with TableWriter(path, {name: (array.dtype, array.shape) for name, array in tensors.items()}, metadata) as writer:
+        for name, array in tensors.items():
+            writer.write(name, array)
+
+
+def default_schedules(schedules: Iterable[str]) -> dict[str, str]:
+    """Return a table's metadata on schedules: searches use 12 epochs, or the shortest there is; reports the longest."""
+    found = sorted(schedules, key=int)
+    return {"search_schedule": "12" if "12" in found else found[0], "report_schedule": found[-1]}
+
+
+def _pwrite_all(file: int, data: bytes | memoryview, offset: int) -> None:
     view = memoryview(data)
     while view:
         written = os.pwrite(file, view, offset)

@@ -30,7 +30,9 @@ from benchmark_api.jobs.job import Engine, Failed, Job
 from benchmark_api.jobs.options import available_processors
 from benchmark_api.jobs.run_jobs import run_jobs
 from benchmark_api.machine import processor_name
-from benchmark_api.tables import Table, TableWriter
+from benchmark_api.tables.metrics import is_attached
+from benchmark_api.tables.table import Table
+from benchmark_api.tables.writer import write_table
 from benchmark_api.training.costs import Costs, space_costs
 from benchmark_api.training.datasets import Dataset, load_dataset
 from benchmark_api.training.devices import enough_memory, one_thread
@@ -260,9 +262,7 @@ def _write(trainer: Trainer, stacks: Sequence[StackJob], out: Path, notice: str,
     tensors = _tensors(trainer, metrics, trained, earlier)
     seconds = sum(float(np.nansum(values)) for name, values in metrics.items() if name.endswith("/seconds"))
     metadata = _metadata(trainer, int(trained.sum()), seconds * trainer.plan.recipe.epochs, notice, earlier)
-    with TableWriter(out, {name: (array.dtype, array.shape) for name, array in tensors.items()}, metadata) as writer:
-        for name, array in tensors.items():
-            writer.write(name, array)
+    write_table(out, tensors, metadata)
 
 
 def _tensors(
@@ -271,7 +271,9 @@ def _tensors(
     """Return the tensors of the table, with the metrics of each representative copied to its isomorphism class."""
     plan, of = trainer.plan, trainer.plan.representatives
     stem = f"{plan.dataset}/{plan.schedule}"
+    attached = {} if earlier is None else {name: values for name, values in earlier.tensors.items() if is_attached(name)}
     tensors: dict[str, Array] = {
+        **attached,
         f"{stem}/seeds": np.where(trained[of, None], plan.seeds, -1).astype(np.int32),  # [architecture, trial]
         f"{stem}/params": trainer.costs.params / 1e6,
         f"{stem}/flops": trainer.costs.flops / 1e6,
@@ -310,6 +312,7 @@ def _metadata(trainer: Trainer, trained: int, seconds: float, notice: str, earli
             "machine": "; ".join(dict.fromkeys(machines)),
             "fingerprint": hashlib.sha256(settings.encode()).hexdigest(),
         },
+        "metrics": {} if earlier is None else earlier.metadata.get("metrics", {}),
         "search_schedule": plan.schedule,
         "report_schedule": plan.schedule,
     }

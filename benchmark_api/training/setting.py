@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from benchmark_api.tables.sources import source_of
 from benchmark_api.tables.table import Table
 from benchmark_api.training.datasets import Dataset, Distortion
 from benchmark_api.training.networks import Skeleton
@@ -40,8 +41,9 @@ class Setting:
         """
         if dataset not in table.datasets:
             raise ValueError(f"{table.path} has no dataset {dataset!r} to search on; it has {', '.join(table.datasets)}")
-        if "settings" in table.metadata["source"]:
-            return cls.from_json(table.metadata["source"]["settings"])
+        source = source_of(table.metadata, table.search_key(dataset))
+        if "settings" in source:
+            return cls.from_json(source["settings"])
         usual = table.space.skeleton_defaults
         return cls(table.search_key(dataset), None, usual.get("channels"), usual.get("cells"))
 

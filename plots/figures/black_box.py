@@ -10,9 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from benchmark_api.tables.fronts import pareto_front
 from benchmark_api.tables.table import Table
 from benchmark_api.types import FloatArray
-from experiments.analysis.statistics import MIN_RUNS, Distribution, pareto_front, rank_all, rank_correlations
+from experiments.analysis.statistics import MIN_RUNS, Distribution, rank_all, rank_correlations
 from experiments.analysis.trajectories import anytime
 from experiments.report import full_training_accuracy
 from experiments.settings import dataset_title

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from benchmark_api.importers.columns.architectures import FORMS
@@ -91,7 +92,7 @@ class ColumnMapping:
     """What the columns of a file hold.
 
     Attributes:
-        name: of the preset or the TOML file, and assignments.
+        name: of the preset or the TOML file, and further entries.
         space: of the architectures.
         title: of the table; empty for one made of the file's name.
         notice: caution of the table.
@@ -124,13 +125,15 @@ class ColumnMapping:
         return required
 
 
-def load_mapping(path: Path | None = None, preset: str | None = None, assignments: Iterable[str] = ()) -> ColumnMapping:
-    """Return the mapping of a TOML file or a preset, with assignments such as "schedule=90" or "architecture.widths=arch".
+def load_mapping(
+    path: Path | None = None, preset: str | None = None, entries: Mapping[str, str] = MappingProxyType({})
+) -> ColumnMapping:
+    """Return the mapping of a TOML file or a preset, with entries such as {"schedule": "90", "architecture.widths": "arch"}.
 
     Args:
-        path: the file; None for a preset, or for assignments only.
+        path: the file; None for a preset, or for entries only.
         preset: name of a preset.
-        assignments: each sets the value at a dotted name; a value that is no TOML is text.
+        entries: values by dotted name, in the place of those of the file; a value that is no TOML is text.
 
     Raises:
         OSError: the file cannot be read.
@@ -146,23 +149,19 @@ def load_mapping(path: Path | None = None, preset: str | None = None, assignment
         document = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
     except ValueError as error:
         raise ValueError(f"{path}: not a TOML file: {error}") from error
-    assignments = list(assignments)
-    for assignment in assignments:
-        _assign(document, assignment)
-    return replace(parse_mapping(document, name), name=" ".join([name, *assignments]))
+    for target, text in entries.items():
+        _set(document, target, text)
+    return replace(parse_mapping(document, name), name=" ".join([name, *(f"{key}={text}" for key, text in entries.items())]))
 
 
-def _assign(document: dict[str, Any], assignment: str) -> None:
-    target, equals, text = assignment.partition("=")
-    *folders, key = target.strip().split(".")
-    if not equals or not key:
-        raise ValueError(f"expected NAME=VALUE, got {assignment!r}")
+def _set(document: dict[str, Any], target: str, text: str) -> None:
+    *folders, key = target.split(".")
     for folder in folders:
         if folder in VALUES and isinstance(document.get(folder), str):
             document[folder] = {"column": document[folder]}
         document = document.setdefault(folder, {})
         if not isinstance(document, dict):
-            raise ValueError(f"{assignment!r}: {folder} is no table; lists such as [[measurement]] need a file")
+            raise ValueError(f"{target}={text}: {folder} is no table; lists such as [[measurement]] need a file")
     try:
         document[key] = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

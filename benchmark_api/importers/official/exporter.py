@@ -79,7 +79,7 @@ def _trial_state(table: Table, index: int, text: str, key: str, schedule: str, c
         {f"{split}@{epoch}": value for split, of_split in measured.items() for epoch, value in of_split[quantity].items()}
         for quantity in range(3)
     )
-    latency = table.latency(key, schedule).item(index)
+    latency = table.tensors[f"{stem}/latency"].item(index) if f"{stem}/latency" in table.tensors else float("nan")
     return {
         "name": key,
         "train_acc1es": train_accuracies,
@@ -119,12 +119,13 @@ def export_archive(table: Table, out: str | os.PathLike[str], *, jobs: int | Non
     file. `jobs` processes write it; None for one per core.
 
     Raises:
-        ValueError: the folder exists.
+        ValueError: the folder exists, or the table lacks what the format states of every trial.
         RuntimeError: a worker process died.
     """
     out = Path(out)
     if out.exists():
         raise ValueError(f"{out} exists; expected the name of a new folder")
+    _check_complete(table)
     groups = [(key, schedule) for key in table.keys for schedule in table.schedules(key)]
     indices = np.flatnonzero(np.any([(table.seeds(*group) >= 0).any(axis=1) for group in groups], axis=0)).tolist()
     with writing_in(out.parent):
@@ -146,6 +147,17 @@ def export_archive(table: Table, out: str | os.PathLike[str], *, jobs: int | Non
         shutil.rmtree(part, ignore_errors=True)
         raise
     return out
+
+
+def _check_complete(table: Table) -> None:
+    """Refuse a table without losses, seconds, params or FLOPs; a latency may be missing."""
+    groups = [(f"{key}/{schedule}", table.splits(key, schedule)) for key in table.keys for schedule in table.schedules(key)]
+    stated = [f"{stem}/{split}/{name}" for stem, splits in groups for split in splits for name in ("loss", "seconds")]
+    stated += [f"{stem}/{name}" for stem, _ in groups for name in ("params", "flops")]
+    missing = [name for name in stated if name not in table.tensors]
+    if missing:
+        named = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
+        raise ValueError(f"{table.path.name} has no {named}; the official format states losses, seconds, params and FLOPs")
 
 
 def _export_records(table_path: Path, folder: Path, indices: list[int]) -> int:

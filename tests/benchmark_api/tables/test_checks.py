@@ -65,7 +65,7 @@ def test_commands(table: Table, capsys: pytest.CaptureFixture[str], monkeypatch:
     rows = [line.rsplit(maxsplit=3) for line in printed.out.splitlines()]
     assert printed.out.splitlines()[2].rsplit(maxsplit=2) == ["  architectures", "32768", "32768"]
     assert all(row[-1] == "differs" for row in rows[3:])
-    assert "size.safetensors is not nats-size: mean, " in printed.err
+    assert "size.safetensors is not nats-size: it differs in mean, " in printed.err
     assert main(["info", str(table.path), "--check", "nats"]) == 2
     assert "unknown check 'nats'; expected one of nats-size" in capsys.readouterr().err
 
@@ -79,7 +79,7 @@ def test_commands(table: Table, capsys: pytest.CaptureFixture[str], monkeypatch:
     words = ["import", str(tmp_path / "a.csv"), str(tmp_path / "t"), "--preset", "nats-size-csv", "--check"]
     assert main([*words, "one"]) == 0
     assert main([*words, "nats-size"]) == 2
-    assert "is not nats-size: architectures differ" in capsys.readouterr().err
+    assert "is not nats-size: it differs in architectures" in capsys.readouterr().err
 
 
 def test_tables_that_cannot_be_compared(topology_table: Table, tmp_path: Path) -> None:

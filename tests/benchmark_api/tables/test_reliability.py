@@ -11,7 +11,8 @@ from scipy.stats import spearmanr
 from benchmark_api.__main__ import main
 from benchmark_api.spaces import SearchSpace, SizeSpace, TopologySpace
 from benchmark_api.tables import Table, TableWriter
-from benchmark_api.tables.reliability import reliability
+from benchmark_api.tables.reliability import between_datasets, rated_by, reliability
+from benchmark_api.tables.writer import write_table
 
 SPACE = SizeSpace((4, 8), 2)  # four architectures
 
@@ -86,6 +87,44 @@ def test_isomorphic_architectures_trained_once_count_once(tmp_path: Path) -> Non
     accuracy = np.zeros((len(space), 1, 1))
     assert reliability(write(tmp_path / "a", accuracy, space, {"trained": 6466}), "digits", "1").architectures == 6466
     assert reliability(write(tmp_path / "b", accuracy, space), "digits", "1").architectures == 15625
+
+
+def write_validation(path: Path, **accuracy: np.ndarray) -> Table:
+    """A table of validation accuracies after the last epoch only, by dataset key [architecture, trial]."""
+    arrays: dict[str, np.ndarray] = {}
+    for key, values in accuracy.items():
+        arrays |= {
+            f"{key}/200/seeds": np.where(np.isnan(values), -1, np.arange(values.shape[1])).astype(np.int32),
+            f"{key}/200/x-valid/accuracy": values[:, :, None],
+            f"{key}/200/x-valid/epochs": np.array([199], dtype=np.int32),
+        }
+    schedules = {"search_schedule": "200", "report_schedule": "200"}
+    write_table(path, arrays, {"space": SPACE.spec(), "title": "t", "notice": "", "source": {}, **schedules})
+    return Table(path)
+
+
+def test_a_table_without_test_accuracies_is_rated_by_validation(tmp_path: Path) -> None:
+    values = np.array([[1.0, 2.0], [2.0, 3.0], [4.0, 3.0], [3.0, 4.0]])
+    table = write_validation(tmp_path / "t", digits=values)
+    assert rated_by(table, "digits", "200") == ("digits", "x-valid")
+    found = reliability(table, "digits", "200")
+    assert found.between_sets == pytest.approx(spearmanr(*values.T).statistic)
+    assert found.spread == pytest.approx(np.std(values.mean(axis=1), ddof=1))
+    assert np.isnan([found.valid_test, found.early]).all()
+    with pytest.raises(ValueError, match="no schedule '12' for 'digits'"):
+        rated_by(table, "digits", "12")
+
+
+def test_between_datasets_compares_means_over_trials(tmp_path: Path) -> None:
+    first = np.array([[1.0, 3.0], [3.0, np.nan], [8.0, 0.0], [np.nan, np.nan]])  # means 2, 3, 4, none
+    second = np.array([[1.0], [3.0], [2.0], [9.0]])
+    third = -second
+    table = write_validation(tmp_path / "t", **{"cifar10-valid": first, "b": second, "c": third})
+    assert between_datasets(table) == {
+        ("b", "c"): pytest.approx(-1.0),
+        ("b", "cifar10"): pytest.approx(0.5),
+        ("c", "cifar10"): pytest.approx(-0.5),
+    }
 
 
 def test_info_prints_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -264,8 +264,21 @@ def test_best_within_limits(table: Table, limits: dict[str, float], expected: tu
 
 
 def test_nothing_within_limits(table: Table) -> None:
-    with pytest.raises(ValueError, match=r"at most 5\.0 million multiply-accumulates$"):
+    with pytest.raises(ValueError, match=r"cifar10-valid/12 has flops of at most 5 M$"):
         table.best("cifar10-valid", "12", "x-valid", max_flops=5.0)  # the only one is not measured
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [({"energy": (2.0, np.inf)}, 1), ({"energy": (2.0, 3.0), "params": (-np.inf, 0.25)}, 2), ({"params": (0.5, 0.5)}, 1)],
+)
+def test_best_within_limits_of_any_metric(tmp_path: Path, limits: dict[str, tuple[float, float]], expected: int) -> None:
+    table = Table(write(tmp_path / "t", arrays() | {"metrics/energy": np.array([NAN, 2.0, 3.0, 9.0])}))
+    assert table.best("cifar10-valid", "12", "x-valid", limits=limits)[0] == expected
+    with pytest.raises(ValueError, match=r"energy of at least 4 and at most 8 and flops of at most 1 M$"):
+        table.best("cifar10", "12", "ori-test", limits={"energy": (4.0, 8.0), "flops": (-np.inf, 1.0)})
+    with pytest.raises(ValueError, match="no metric 'power' for cifar10; t has params, flops, latency, energy"):
+        table.best("cifar10", "12", "ori-test", limits={"power": (0.0, 1.0)})
 
 
 def test_best_is_the_maximum(topology_table: Table) -> None:

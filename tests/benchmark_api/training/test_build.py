@@ -22,6 +22,7 @@ import tyro
 import benchmark_api.training.build as build_module
 from benchmark_api.__main__ import Build, main
 from benchmark_api.spaces import SizeSpace, TopologySpace
+from benchmark_api.tables.attach import attach
 from benchmark_api.tables.evaluation import Query
 from benchmark_api.tables.evaluator import Accounting, simulated_evaluator
 from benchmark_api.tables.table import Table
@@ -163,6 +164,15 @@ def test_more_trials_are_added_to_a_table(tiny: Table, tmp_path: Path, monkeypat
     assert table.metadata["source"]["total_seconds"] > spent
     assert table.metadata["source"]["machine"].count("torch") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["t"]
+
+
+def test_attached_metrics_stay_when_trials_are_added(tiny: Table, tmp_path: Path) -> None:
+    first = build(replace(PLAN, trials=1), tmp_path / "t", jobs=1, progress=False)
+    attach(first, {"energy": np.arange(float(len(first)))}, "made up", units={"energy": "mJ"})
+    table = build(PLAN, tmp_path / "t", jobs=1, progress=False)
+    assert table.seeds("digits", "2").shape[1] == 2
+    assert table.metric("energy", "digits").tolist() == [*range(len(table))]
+    assert table.metrics("digits")["energy"].unit == "mJ"
 
 
 def test_a_finished_table_is_not_built_again(tiny: Table, monkeypatch: pytest.MonkeyPatch) -> None:

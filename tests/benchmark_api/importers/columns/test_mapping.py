@@ -96,19 +96,22 @@ def test_forms_of_another_space(space: str, form: str) -> None:
         reader_of(form, TopologySpace() if space == "topology" else SizeSpace())
 
 
-# -- files, presets and assignments --------------------------------------------------------------------------------------------
+# -- files, presets and entries --------------------------------------------------------------------------------------------
 
 
-def test_assignments(tmp_path: Path) -> None:
+def test_entries(tmp_path: Path) -> None:
     (tmp_path / "good.toml").write_text(GOOD)
-    mapping = load_mapping(tmp_path / "good.toml", None, ["dataset=cifar100", "schedule = 12", "accuracy.scale=100"])
+    mapping = load_mapping(tmp_path / "good.toml", None, {"dataset": "cifar100", "schedule": "12", "accuracy.scale": "100"})
     (measurement,) = mapping.measurements
     assert measurement.place["dataset"].constant == "cifar100"
     assert measurement.place["schedule"].constant == 12
     assert measurement.values["accuracy"] == Value(column="acc", scale=100.0)
-    assert mapping.name == "good.toml dataset=cifar100 schedule = 12 accuracy.scale=100"
-    lines = ["space=size", "dataset=cifar10", "schedule=90", "split=ori-test", "accuracy=acc", "architecture.widths=arch"]
-    assert load_mapping(assignments=lines).measurements == parse_mapping(tomllib.loads(GOOD), "good").measurements
+    assert mapping.name == "good.toml dataset=cifar100 schedule=12 accuracy.scale=100"
+    entries = {"space": "size", "dataset": "cifar10", "schedule": "90", "split": "ori-test", "accuracy": "acc"}
+    assert (
+        load_mapping(entries={**entries, "architecture.widths": "arch"}).measurements
+        == parse_mapping(tomllib.loads(GOOD), "good").measurements
+    )
 
 
 def test_wrong_places_of_mappings(tmp_path: Path) -> None:
@@ -119,7 +122,5 @@ def test_wrong_places_of_mappings(tmp_path: Path) -> None:
         load_mapping(preset="x")
     with pytest.raises(ValueError, match="either a file or a preset, got both"):
         load_mapping(tmp_path / "bad.toml", "nats-size-csv")
-    with pytest.raises(ValueError, match="expected NAME=VALUE, got 'schedule'"):
-        load_mapping(preset="nats-size-csv", assignments=["schedule"])
     with pytest.raises(ValueError, match=r"schedule is no table; lists such as \[\[measurement\]\] need a file"):
-        load_mapping(preset="nats-size-csv", assignments=["schedule.column=x"])
+        load_mapping(preset="nats-size-csv", entries={"schedule.column": "x"})

@@ -1,0 +1,116 @@
+"""The command that trains a table: build."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from benchmark_api.commands.options import Jobs, OutPath, default
+from benchmark_api.commands.printing import megabytes
+from benchmark_api.jobs.options import ParallelOptions
+from benchmark_api.spaces import SPACES
+
+if TYPE_CHECKING:  # imported by the command: `--help` starts without NumPy and PyTorch
+    from benchmark_api.training.plan import Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build:
+    """Train every candidate of a space and write a table. After an interruption the same command continues.
+
+    With more trials than an existing table has, only the missing trials are trained.
+    """
+
+    out: OutPath
+    """Table file to write, e.g. digits-topology.safetensors."""
+    space: Annotated[str, tyro.conf.arg(metavar="NAME")]
+    """Search space: topology, size, or the name of a plugin's space."""
+    epochs: int
+    """Length of the schedule."""
+    dataset: Annotated[str, tyro.conf.arg(metavar="KEY")] = "digits"
+    """Dataset key, e.g. digits or cifar10-valid."""
+    data: Annotated[Path | None, default("none, for digits", "FOLDER")] = None
+    """Folder with the files of the data set."""
+    trials: int = 3
+    """Trainings of each candidate, with seeds 777, 888, 999, ..."""
+    channels: Annotated[int | None, default("16", "INT")] = None
+    """Topology: width of the first stage."""
+    cells: Annotated[int | None, default("5", "INT")] = None
+    """Topology: cells per stage."""
+    widths: Annotated[tuple[int, ...] | None, default("8 16 24 32 40 48 56 64", "INT [INT ...]")] = None
+    """Size: candidate widths."""
+    layers: Annotated[int | None, default("5", "INT")] = None
+    """Size: number of layers, 3N + 2."""
+    batch: int = 256
+    """Images per batch."""
+    learning_rate: Annotated[float, tyro.conf.arg(aliases=["--rate"])] = 0.1
+    """Initial learning rate."""
+    copies: int = 0
+    """Digits: distorted copies of each image; 0 for the original digits."""
+    noise: float = 0.1
+    """Digits: standard deviation of the noise in distorted copies."""
+    sample: Annotated[int | None, default("all", "INT")] = None
+    """Number of random candidates to train."""
+    stack: int = 128
+    """Largest number of channels of the first block that are trained together."""
+    half: bool = False
+    """Store accuracies and losses in half precision."""
+    notice: str = ""
+    """Notice that all tables and figures made from the table repeat."""
+    device: str = "cpu"
+    """PyTorch device of the trainings."""
+    jobs: Jobs = None
+    parallel: tyro.conf.OmitArgPrefixes[ParallelOptions] = field(default_factory=ParallelOptions)
+
+    def __call__(self) -> None:
+        from benchmark_api.training.build import BuildFailed, build
+
+        try:
+            table = build(
+                self.plan(),
+                self.out,
+                root=self.data,
+                device=self.device,
+                jobs=self.jobs,
+                engine=self.parallel.make_engine(),
+                progress=sys.stderr.isatty(),
+                notice=self.notice,
+            )
+        except BuildFailed as error:
+            print("".join(f"\n{failure}" for failure in error.failures), file=sys.stderr, end="")
+            raise
+        except KeyboardInterrupt:
+            print(f"interrupted; finished stacks are in {self.out}.build: the same command continues", file=sys.stderr)
+            sys.exit(130)
+        print(f"{self.out}: {table.title}, {megabytes(self.out)}, fingerprint {table.fingerprint[:12]}")
+
+    def plan(self) -> Plan:
+        """Return the settings of the table."""
+        from benchmark_api.training.datasets import Distortion
+        from benchmark_api.training.plan import Plan
+        from benchmark_api.training.train import Recipe
+
+        try:
+            space = SPACES.find(self.space)(**_given(widths=self.widths, layers=self.layers))
+        except TypeError as error:
+            raise ValueError(f"the {self.space} space does not have these parameters: {error}") from error
+        return Plan(
+            space=space,
+            dataset=self.dataset,
+            recipe=Recipe(self.epochs, self.batch, self.learning_rate),
+            trials=self.trials,
+            **{**space.skeleton_defaults, **_given(channels=self.channels, cells=self.cells)},
+            distortion=Distortion(copies=self.copies, noise=self.noise) if self.copies else None,
+            sample=self.sample,
+            stack=self.stack,
+            half=self.half,
+        )
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """Return the options that are not None."""
+    return {name: value for name, value in options.items() if value is not None}

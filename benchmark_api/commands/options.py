@@ -1,0 +1,58 @@
+"""Arguments that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+TablePath = tyro.conf.Positional[
+    Annotated[Path, tyro.conf.arg(metavar="TABLE", help="Table file, or digits-topology, digits-size.")]
+]
+OutPath = Annotated[Path, tyro.conf.arg(metavar="OUT")]
+
+
+def default(text: str, metavar: str) -> Any:
+    """Return the mark of an option whose default, None, stands for something else."""
+    return tyro.conf.arg(help_behavior_hint=f"(default: {text})", metavar=metavar)
+
+
+Check = Annotated[str | None, default("none", "NAME"), tyro.conf.arg(help="Benchmark whose statistics to compare: nats-size.")]
+Jobs = Annotated[int | None, default("one per core", "INT"), tyro.conf.arg(help="Number of processes.")]
+Several = tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]]
+"""An option with several texts, which may be given several times."""
+Pairs = Annotated[Several, tyro.conf.arg(metavar="NAME=VALUE ...")]
+
+
+def pairs_of(given: Several, option: str) -> dict[str, str]:
+    """Return the values of `NAME=VALUE` by name.
+
+    Raises:
+        ValueError: a text is of another form, or a name is there twice.
+    """
+    pairs: dict[str, str] = {}
+    for text in (text for texts in given for text in texts):
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise ValueError(f"{option} {text}; expected NAME=VALUE")
+        if name in pairs:
+            raise ValueError(f"{option} has {name} twice; expected one value")
+        pairs[name] = value
+    return pairs
+
+
+def numbers_of(given: Several, option: str) -> dict[str, float]:
+    """Return the values of `NAME=NUMBER` by name.
+
+    Raises:
+        ValueError: a text is of another form, or a name is there twice.
+    """
+    return {name: _number(text, f"{option} {name}") for name, text in pairs_of(given, option).items()}
+
+
+def _number(text: str, option: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{option}={text}; expected a number after '='") from None

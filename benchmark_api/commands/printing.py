@@ -1,0 +1,47 @@
+"""Opening and printing for the commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # imported by the commands that need it: `--help` starts without NumPy
+    from benchmark_api.tables.table import Table
+
+
+def open_table(path: Path) -> Table:
+    """Return the table of a file, or an embedded one by its name."""
+    from benchmark_api.tables.table import Table
+
+    return Table(path)
+
+
+def megabytes(path: Path, digits: int = 1) -> str:
+    """Return the size of a file as text."""
+    return f"{path.stat().st_size / 1e6:,.{digits}f} MB"
+
+
+def print_check(table: Table, name: str) -> None:
+    """Print the statistics of a table and those of a benchmark.
+
+    Raises:
+        ValueError: they differ.
+    """
+    from benchmark_api.tables.checks import CHECKS
+
+    check = CHECKS.find(name)
+    statistics = list(check.statistics(table))
+    print(check.title)
+    rows = [[s.name, f"{s.found:.6g}", f"{s.expected:g}", "" if s.agrees else "differs"] for s in statistics]
+    print_rows(["statistic", "found", "expected", ""], rows)
+    if differing := [s.name for s in statistics if not s.agrees]:
+        raise ValueError(f"{table.path} is not {name}: it differs in {', '.join(differing)}")
+
+
+def print_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows below a header, with the cells of each column padded to the same width."""
+    lines = [header, *rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        print("  " + "  ".join(map(str.ljust, line, widths)).rstrip())
