@@ -26,6 +26,7 @@ from typing import Any, ClassVar, NoReturn, Protocol, TypeVar
 
 import numpy as np
 
+from benchmark_api.kind_of_file import HEAD, kind_of
 from benchmark_api.types import AnyArray
 
 ResultT = TypeVar("ResultT")
@@ -161,10 +162,14 @@ class Restricted:
         """Return what a name stands for."""
         full = f"{module_name}.{global_name}"
         if full not in self.names:
-            raise UnsafePickleError(
-                f"the global {_one_line(full[:100])}; {self.kind} need only {', '.join(list(self.names)[:3])}"
-            )
+            raise UnsafePickleError(f"the global {_one_line(full[:100])}; {self._needed(module_name)}")
         return self.names[full]
+
+    def _needed(self, refused: str) -> str:
+        """Return what is needed instead of a file that names a module."""
+        if refused.partition(".")[0] == "torch" and self.names is _ARCHIVE_NAMES:
+            return "archives that end in -full hold weights; take the one that ends in -simple, which does not"
+        return f"{self.kind} need only {', '.join(list(self.names)[:3])}"
 
 
 class _ArchiveUnpickler(Restricted, pickle.Unpickler):
@@ -302,17 +307,20 @@ def unpack(file: Readable, name: str) -> Iterator[bytes]:
     """Yield the content of a bz2 file in pieces of at most a megabyte.
 
     Raises:
-        ValueError: it is not bz2, is truncated, or goes on after its end.
+        ValueError: it is not bz2 (the message says what it is, if that is known), is truncated, or goes on after its end.
     """
     decompressor = bz2.BZ2Decompressor()
+    packed = file.read(_CHUNK)
+    if not packed.startswith(b"BZh") and (kind := kind_of(packed[:HEAD], os.path.basename(name))):
+        raise ValueError(f"{name}: not a bz2 file but {kind}")
     while not decompressor.eof:
-        packed = file.read(_CHUNK) if decompressor.needs_input else b""
         if decompressor.needs_input and not packed:
             raise ValueError(f"{name}: truncated: the bz2 data ends at byte {file.tell()} before their end mark")
         try:
             yield decompressor.decompress(packed, _CHUNK)
         except (OSError, ValueError) as error:
             raise ValueError(f"{name}: corrupt bz2 data before byte {file.tell()}: {error}") from error
+        packed = file.read(_CHUNK) if decompressor.needs_input else b""
     rest = len(decompressor.unused_data) + len(file.read(1))
     if rest:
         raise ValueError(f"{name}: corrupt: bytes follow the end of the bz2 data, at byte {file.tell() - rest}")

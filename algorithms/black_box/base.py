@@ -14,6 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import isinf
+from numbers import Real
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -116,19 +117,23 @@ class BlackBoxSearch(ABC):
         return query
 
     def tell(self, query: Query, accuracy: Evaluation | float) -> None:
-        """Report the result of a query. Arguments are checked before any state changes.
+        """Report the result of a query. Arguments are checked before any state changes: a query that is refused stays pending.
 
         Args:
             query: a query that `ask` returned and that is pending.
-            accuracy: validation accuracy in percent, NaN for a failed evaluation; or an evaluation, which holds more.
+            accuracy: validation accuracy in percent, NaN for a failed evaluation; or an evaluation, which holds more. A NumPy
+                scalar or a 0-d tensor will do; it is kept as a float.
 
         Raises:
             RuntimeError: the query is not pending.
-            TypeError: the accuracy is not a number.
+            TypeError: the accuracy is not a number; a truth value is none.
             ValueError: the accuracy is infinite.
         """
         evaluation = accuracy if isinstance(accuracy, Evaluation) else Evaluation(accuracy)
         accuracy = evaluation.accuracy
+        if type(accuracy) is not float:
+            accuracy = _plain(accuracy)
+            evaluation = evaluation._replace(accuracy=accuracy)
         if isinf(accuracy):
             raise ValueError(f"accuracy must be finite, or NaN for a failed evaluation, got {accuracy}")
         try:
@@ -156,6 +161,15 @@ class BlackBoxSearch(ABC):
     @abstractmethod
     def _observe(self, query: Query, evaluation: Evaluation) -> None:
         """Learn from a result; a failed evaluation has a NaN accuracy and a score of -inf."""
+
+
+def _plain(number: Any) -> float:
+    """Return a number of any library as a float; TypeError for what is no number."""
+    scalar = number.item() if getattr(number, "shape", None) == () else number  # of NumPy, PyTorch and their like
+    if isinstance(scalar, bool) or not isinstance(scalar, Real):
+        given = " ".join(repr(number).split())[:100]  # one line, of an array too
+        raise TypeError(f"accuracy must be a number, percent, or an Evaluation, got {given}")
+    return float(scalar)
 
 
 BLACK_BOX: Registry[type[BlackBoxSearch]] = Registry("black-box search")

@@ -29,6 +29,8 @@ class Import:
     """Keep every epoch instead of the last one of each schedule."""
     notice: str = ""
     """Notice that all tables and figures made from the table repeat."""
+    partial: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Take a source that lacks architectures of its space."""
     columns: Annotated[Path | None, default("none", "TOML")] = None
     """File of columns: mapping of its columns."""
     preset: Annotated[str | None, default("none", "NAME")] = None
@@ -43,11 +45,19 @@ class Import:
 
         mapped = self.columns is not None or self.preset is not None or self.entries
         importer = ColumnsImporter(load_mapping(self.columns, self.preset, pairs_of(self.entries, "--set"))) if mapped else None
-        show = sys.stderr.isatty()
         table = import_table(
-            self.source, self.out, importer=importer, curves=self.curves, notice=self.notice, jobs=self.jobs, progress=show
+            self.source,
+            self.out,
+            importer=importer,
+            curves=self.curves,
+            notice=self.notice,
+            partial=self.partial,
+            jobs=self.jobs,
+            progress=sys.stderr.isatty(),
         )
-        records = f"{table.metadata['source']['records']:,} records"
+        stored, expected = table.metadata["source"]["records"], len(table)
+        missing = f" ({expected - stored:,} of {expected:,} architectures missing)" if stored < expected else ""
+        records = f"{stored:,} records{missing}"
         print(f"{self.out}: {table.title}, {records}, {megabytes(self.out, 0)}, fingerprint {table.fingerprint[:12]}")
         if self.check is not None:
             print_check(table, self.check)

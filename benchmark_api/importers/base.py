@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from benchmark_api.importers.measurements import Spool, layout_of, write_part
 from benchmark_api.jobs.files import DISK_ERRORS, writing_in
+from benchmark_api.kind_of_file import kind_of_file
 from benchmark_api.registry import Registry
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.tables.metrics import Direction
@@ -90,6 +91,7 @@ def import_table(
     importer: Importer | None = None,
     curves: bool = True,
     notice: str = "",
+    partial: bool = False,
     jobs: int | None = None,
     progress: bool = True,
 ) -> Table:
@@ -99,18 +101,19 @@ def import_table(
     are kept as float64, so that a table answers as its source does. The table does not depend on `jobs`.
 
     Args:
-        source: a file or folder, e.g. the official archive `NATS-tss-v1_0-3ffb9-simple`, complete or with some records only.
+        source: a file or folder, e.g. the official archive `NATS-tss-v1_0-3ffb9-simple`.
         out: the table to write; replaced when all is done, left alone if anything fails.
         importer: reads the source, e.g. `ColumnsImporter(mapping)`; None for the first one that recognises it.
         curves: keep every epoch; False: the last one of each training.
         notice: a caution that every table and figure made from it repeats; empty for none.
+        partial: take a source that lacks architectures of its space; False: refuse it, e.g. a folder that is half unpacked.
         jobs: worker processes; None for one per core.
         progress: show a progress bar.
 
     Raises:
         FileNotFoundError: the source does not exist.
-        ValueError: no importer recognises the source; a file is damaged, inconsistent or asks for more than data (the message
-            names the file).
+        ValueError: no importer recognises the source; it is incomplete; a file is damaged, inconsistent or asks for more than
+            data (the message names the file).
         RuntimeError: a worker process died.
     """
     source, out = Path(source), Path(out)
@@ -126,11 +129,12 @@ def import_table(
         writing_in(spool_home, *DISK_ERRORS),
         tempfile.TemporaryDirectory(prefix=f".{out.name}.", suffix=".spool", dir=spool_home) as folder,
     ):
-        spool = Spool(Path(folder), curves, only_measured=importer.only_measured)
+        spool = Spool(Path(folder), curves, only_measured=importer.only_measured, partial=partial)
         description = importer.read(source, spool, jobs=jobs, progress=progress)
         spool.flush()
         if not any(part.shapes for part in spool.parts):
             raise ValueError(f"{source}: no record of any architecture")
+        spool.check_complete(source, _records(spool), description.space)
         _write_table(out, importer, spool, description, notice or description.notice, progress)
     return Table(out)
 
@@ -139,8 +143,14 @@ def _importer_of(source: Path) -> Importer:
     for importer in (kind() for kind in IMPORTERS.values()):
         if importer.recognises(source):
             return importer
+    kind = kind_of_file(source) if source.is_file() else None
     refusals = "; ".join(f"for {name}, {importer.refusal}" for name, importer in IMPORTERS.items())
-    raise ValueError(f"no importer recognises {source}: {refusals}")
+    raise ValueError(f"no importer recognises {source}: {f'it is {kind}' if kind else refusals}")
+
+
+def _records(spool: Spool) -> int:
+    """Return the number of architectures in a spool that is flushed."""
+    return sum(len(part.indices) for part in spool.parts)
 
 
 def _write_table(out: Path, importer: Importer, spool: Spool, description: Description, notice: str, progress: bool) -> None:
@@ -151,7 +161,7 @@ def _write_table(out: Path, importer: Importer, spool: Spool, description: Descr
         "notice": notice,
         "source": {
             "name": description.name,
-            "records": sum(len(part.indices) for part in spool.parts),
+            "records": _records(spool),
             "fingerprint": description.fingerprint,
             "curves": spool.curves,
             **description.source,

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmark_api.spaces import SearchSpace
 from benchmark_api.tables.writer import TableWriter
 from benchmark_api.types import AnyArray, FloatArray
 
@@ -131,18 +132,37 @@ class Spool:
         curves: keep every epoch; False: the last one of each training.
         prefix: first part of the names of files: processes that share a folder use different ones.
         only_measured: leave out optional tensors without any value.
+        partial: whether a source may lack architectures of its space.
 
     Attributes:
         parts: what is on disk.
     """
 
-    def __init__(self, folder: Path, curves: bool, prefix: str = "", only_measured: bool = False) -> None:
+    def __init__(
+        self, folder: Path, curves: bool, prefix: str = "", only_measured: bool = False, *, partial: bool = False
+    ) -> None:
         self.folder = folder
         self.curves = curves
         self.only_measured = only_measured
+        self.partial = partial
         self.parts: list[Part] = []
         self._prefix = prefix
         self._block: dict[int, Trials] = {}
+
+    def check_complete(self, source: Path, measured: int, space: SearchSpace) -> None:
+        """Refuse a source with some architectures of its space only, unless those are wanted.
+
+        The import calls it after reading; an importer that knows the number before spares its user the reading.
+
+        Raises:
+            ValueError: architectures are missing; the message says how many.
+        """
+        missing = len(space) - measured
+        if missing and not self.partial:
+            raise ValueError(
+                f"{source} is incomplete: {missing:,} of the {len(space):,} architectures of the {space.name} space are missing; "
+                "to import those that are there: --partial, or partial=True"
+            )
 
     def add(self, index: int, trials: Trials) -> None:
         """Add an architecture."""

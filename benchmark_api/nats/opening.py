@@ -7,6 +7,7 @@ import os
 from typing import Any, NamedTuple
 
 from benchmark_api.importers.official.read import META, read_meta
+from benchmark_api.kind_of_file import kind_of_file
 from benchmark_api.nats.files import PICKLE_EXT, get_torch_home, pickle_load
 from benchmark_api.nats.sources import Records, TableRecords, results_of
 from benchmark_api.tables.table import Table
@@ -43,9 +44,12 @@ def opened(given: Any, fast_mode: bool, space: str, base_name: str) -> Opened:
         raise ValueError(f"{path} is neither a file nor a folder")
     if path.endswith(".safetensors"):
         return _open_table(Table(path), space)
-    if fast_mode != os.path.isdir(path):
-        expected, got = ("an archive folder", "file") if fast_mode else ("a single-file archive", "folder")
-        raise ValueError(f"fast_mode={fast_mode} reads {expected}, got the {got} {path}")
+    if fast_mode and os.path.isfile(path):
+        raise ValueError(
+            f"fast_mode=True reads an archive folder, got the file {path}: {kind_of_file(path) or 'of no known kind'}"
+        )
+    if not fast_mode and os.path.isdir(path):
+        raise ValueError(f"fast_mode=False reads a single-file archive, got the folder {path}")
     name = os.path.basename(path)
     if fast_mode:
         return Opened(read_meta(os.path.join(path, META))["meta_archs"], Records({}), set(), set(), name, path)

@@ -11,12 +11,15 @@ import json
 import math
 import mmap
 import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from benchmark_api.kind_of_file import HEAD, kind_of
 
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "U16": "<u2", "U8": "|u1"}
 _DTYPE_NAMES = {np.dtype(text): name for name, text in _DTYPES.items()}
@@ -54,6 +57,9 @@ class Layout:
 def map_safetensors(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, str]]:
     """Return all arrays of a safetensors file as read-only views of one memory map, and its metadata.
 
+    The header is checked as a whole, as by the safetensors package: every byte of the data belongs to one tensor. A name may
+    not be there twice, where the package takes the last.
+
     Raises:
         FileNotFoundError: no such file.
         FormatError: not a well-formed safetensors file.
@@ -62,32 +68,87 @@ def map_safetensors(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, 
         size = os.fstat(file.fileno()).st_size
         if size < 8:
             raise FormatError(f"{size} bytes, shorter than any safetensors file")
-        length = int.from_bytes(file.read(8), "little")
+        head = file.read(HEAD)
+        length = int.from_bytes(head[:8], "little")
         if not 2 <= length <= min(size - 8, 100_000_000):
-            raise FormatError(f"no safetensors header (expected its length in the first 8 bytes, got {length})")
-        try:
-            header = json.loads(file.read(length))
-        except (ValueError, RecursionError) as error:
-            raise FormatError(f"its header is not JSON ({error})") from error
+            what = None if head[8:9] == b"{" else kind_of(head, path.name)
+            what = what or f"no safetensors header (expected its length in the first 8 bytes, got {length} of {size})"
+            raise FormatError(what)
+        file.seek(8)
+        header, metadata = _header(file.read(length))
+        places = {name: _place(name, entry) for name, entry in header.items()}
+        _check_cover(places, size - 8 - length)
         buffer = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    return {name: _view(buffer, 8 + length, name, place) for name, place in places.items()}, metadata
+
+
+def _header(text: bytes) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the entries of the tensors by name, and the metadata."""
+    try:
+        header = json.loads(text, object_pairs_hook=_once)
+    except FormatError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"its header is not JSON ({error})") from error
     if not isinstance(header, dict):
         raise FormatError("its header is not a JSON object")
-    tensors = {}
     metadata = header.pop("__metadata__", {})
-    for name, entry in header.items():
-        try:
-            dtype, shape = np.dtype(_DTYPES[entry["dtype"]]), tuple(map(int, entry["shape"]))
-            begin, end = map(int, entry["data_offsets"])
-            count = math.prod(shape)
-            plausible = begin >= 0 and all(0 <= number <= size for number in shape)
-            if not plausible or end - begin != count * dtype.itemsize:
-                raise ValueError(f"offsets {begin} to {end} do not hold {shape} of {dtype}")
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise FormatError(f"damaged header entry for {name!r}: {error!r}") from error
-        if 8 + length + end > size:
-            raise FormatError(f"truncated: {name} ends at byte {8 + length + end}, the file has {size}")
-        tensors[name] = np.frombuffer(buffer, dtype, count, 8 + length + begin).reshape(shape)
-    return tensors, metadata
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise FormatError("its metadata are not strings by name")
+    return header, metadata
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; a FormatError if it has a name twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise FormatError(f"its header has {twice!r} twice")
+    return found
+
+
+class _Place(NamedTuple):
+    """Where an array is: its first byte and the one after its last, counted from the end of the header."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+def _place(name: str, entry: Any) -> _Place:
+    """Return what a header entry says, which must fit together."""
+    try:
+        dtype, shape, (begin, end) = np.dtype(_DTYPES[entry["dtype"]]), tuple(entry["shape"]), entry["data_offsets"]
+        if not all(type(number) is int and number >= 0 for number in (*shape, begin, end)):
+            raise ValueError(f"shape {shape} and offsets {begin} to {end} are not whole numbers")
+        if end - begin != math.prod(shape) * dtype.itemsize:
+            raise ValueError(f"offsets {begin} to {end} do not hold {shape} of {dtype}")
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(f"damaged header entry for {name!r}: {error!r:.200}") from error
+    return _Place(dtype, shape, begin, end)
+
+
+def _view(buffer: mmap.mmap, start: int, name: str, place: _Place) -> npt.NDArray[Any]:
+    """Return an array of a file whose data begin at byte `start`."""
+    try:
+        return np.frombuffer(buffer, place.dtype, math.prod(place.shape), start + place.begin).reshape(place.shape)
+    except (ValueError, OverflowError) as error:  # sizes beside a zero may be beyond NumPy's
+        raise FormatError(f"damaged header entry for {name!r}: {error!r:.200}") from error
+
+
+def _check_cover(places: Mapping[str, _Place], size: int) -> None:
+    """Check that arrays cover the data, `size` bytes, without gap or overlap. Nothing else shows offsets that were changed."""
+    covered = 0
+    for name, place in sorted(places.items(), key=lambda item: (item[1].begin, item[1].end)):
+        if place.begin != covered:
+            fault = "overlaps the tensor before" if place.begin < covered else "leaves a gap"
+            raise FormatError(f"damaged header: {name} begins at byte {place.begin} of the data, {covered} expected: it {fault}")
+        covered = place.end
+    if covered > size:
+        raise FormatError(f"truncated: the tensors have {covered} bytes, the file has {size} of them")
+    if covered < size:
+        raise FormatError(f"{size - covered} bytes follow the last tensor")
 
 
 def fingerprint(tensors: Mapping[str, npt.NDArray[Any]]) -> str:

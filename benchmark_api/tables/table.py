@@ -33,6 +33,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark_api.spaces import SearchSpace, space_from_spec
+from benchmark_api.tables.dtypes import check_dtypes
 from benchmark_api.tables.layout import check_shapes, splits_of
 from benchmark_api.tables.metrics import Metric, metrics_of
 from benchmark_api.tables.safetensors import FormatError, fingerprint, map_safetensors
@@ -69,6 +70,7 @@ class Table:
             )
         try:
             self._tensors, metadata = map_safetensors(self.path)
+            check_dtypes(self._tensors)
         except FormatError as error:
             raise TableError(f"{self.path}: not a table: {error}") from error
         try:

@@ -26,27 +26,36 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def table(archive: Path) -> Table:
-    return import_table(archive, archive.parent / "table.safetensors", jobs=1, progress=False)
+    return import_table(archive, archive.parent / "table.safetensors", jobs=1, progress=False, partial=True)
 
 
 def test_import_and_export(archive: Path, table: Table, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "t.safetensors"
-    assert main(["import", str(archive), str(out), "--jobs", "1"]) == 0
+    assert main(["import", str(archive), str(out), "--partial", "--jobs", "1"]) == 0
     printed = capsys.readouterr().out
-    assert "NATS-Bench size (NATS-small), 3 records" in printed
+    assert "NATS-Bench size (NATS-small), 3 records (1 of 4 architectures missing), " in printed
     assert table.fingerprint[:12] in printed
     assert Table(out).fingerprint == table.fingerprint
     assert main(["export", str(out), str(tmp_path / "folder"), "--jobs", "1"]) == 0
     assert len(os.listdir(tmp_path / "folder")) == 4
 
 
+def test_an_incomplete_source_is_refused(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", str(archive), str(tmp_path / "t"), "--jobs", "1"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {archive} is incomplete: 1 of the 4 architectures of the size space are missing; ")
+    assert "--partial" in error
+    assert error.count("\n") == 1
+    assert os.listdir(tmp_path) == []
+
+
 def test_import_without_curves(archive: Path, tmp_path: Path) -> None:
-    assert main(["import", str(archive), str(tmp_path / "t"), "--no-curves", "--jobs", "1"]) == 0
+    assert main(["import", str(archive), str(tmp_path / "t"), "--partial", "--no-curves", "--jobs", "1"]) == 0
     assert Table(tmp_path / "t").tensor("cifar10/12/train/epochs").tolist() == [11]
 
 
 def test_import_with_a_notice(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["import", str(archive), str(tmp_path / "t"), "--notice", "partly surrogate", "--jobs", "1"]) == 0
+    assert main(["import", str(archive), str(tmp_path / "t"), "--partial", "--notice", "partly surrogate", "--jobs", "1"]) == 0
     assert main(["info", str(tmp_path / "t")]) == 0
     assert "notice       partly surrogate\n" in capsys.readouterr().out
 
@@ -99,7 +108,7 @@ def test_query_names_isomorphic_architectures(tmp_path: Path, capsys: pytest.Cap
     space = TopologySpace()
     index = next(index for index in range(100) if space.index(space.canonical(space.architecture(index))) != index)
     official.write_archive(tmp_path / "archive", space, [index])
-    table = import_table(tmp_path / "archive", tmp_path / "t", curves=False, jobs=1, progress=False)
+    table = import_table(tmp_path / "archive", tmp_path / "t", curves=False, jobs=1, progress=False, partial=True)
     assert main(["query", str(table.path), space.to_string(space.architecture(index))]) == 0
     canonical = space.index(space.canonical(space.architecture(index)))
     assert f"the same function as architecture {canonical}\n" in capsys.readouterr().out

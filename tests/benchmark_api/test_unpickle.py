@@ -349,7 +349,7 @@ def test_damage_is_described(data: bytes, message: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda packed: b"", "truncated"),
+        (lambda packed: b"", "an empty file"),
         (lambda packed: packed[:-1], "truncated"),
         (lambda packed: packed[: len(packed) // 2], "truncated"),
         (lambda packed: b"not bz2 at all", "corrupt bz2"),

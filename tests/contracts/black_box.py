@@ -21,10 +21,12 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import torch
 
 from algorithms.black_box.base import BlackBoxSearch, Evaluation, Query, SearchFinished
 from benchmark_api.bounds import Limit, limits
@@ -33,6 +35,10 @@ from benchmark_api.spaces import Architecture, SearchSpace, SizeSpace, TopologyS
 SPACES: tuple[SearchSpace, ...] = (TopologySpace(), SizeSpace())
 TINY_SPACES = [SizeSpace(widths=(8,), layers=1), SizeSpace(widths=(8, 16), layers=1), SizeSpace(widths=(8, 16), layers=3)]
 MAX_EPOCHS = 12
+
+NO_NUMBERS: tuple[Any, ...] = ("93.2", None, 1j, True, [93.2], np.array([93.2]), np.array("93.2"), np.True_, torch.zeros(2))
+NUMBERS: tuple[Callable[[float], Any], ...] = (int, np.float64, np.float32, np.array, Fraction, torch.tensor)
+"""Constructors of numbers that `tell` takes."""
 
 Search = type[BlackBoxSearch]
 Trajectory = list[tuple[Architecture, int | None]]
@@ -212,6 +218,24 @@ class BlackBoxContract:
             assert search.incumbent == history[number][1].architecture
             assert search.incumbent_accuracy == history[number][0][1]
 
+    def test_a_failed_evaluation_competes_at_no_fidelity(self, search_class: Search) -> None:
+        """Longer trainings than the first one diverge: the incumbent is the best of those that did not."""
+        if "fidelities" not in search_class.needs or search_class.incumbent_rule == "own":
+            pytest.skip("all trainings have one length, or the search has a rule of its own")
+        search = self.make(search_class, SPACES[0], seed=7)
+        trained: list[tuple[float, Architecture]] = []
+        lengths: list[int] = []
+        for _ in range(60):
+            query = search.ask()
+            lengths.append(query.epochs or MAX_EPOCHS)
+            accuracy = toy_accuracy(query) if lengths[-1] <= lengths[0] else math.nan
+            search.tell(query, evaluation_of(query, accuracy))
+            if accuracy == accuracy:
+                trained.append((accuracy, query.architecture))
+            best, architecture = max(trained, key=lambda result: result[0])  # the first one on ties
+            assert (search.incumbent, search.incumbent_accuracy) == (architecture, best)
+        assert max(lengths) > lengths[0]
+
     def test_an_accuracy_alone_is_enough(self, search_class: Search) -> None:
         if search_class.needs & {"curves", "costs"}:
             pytest.skip("the search needs more than accuracies")
@@ -221,6 +245,18 @@ class BlackBoxContract:
             assert first == second
             searches[0].tell(first, toy_accuracy(first))
             searches[1].tell(second, evaluation_of(second, toy_accuracy(second)))
+
+    @pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number.__name__)
+    def test_numbers_of_any_library_are_kept_as_floats(self, search_class: Search, number: Callable[[float], Any]) -> None:
+        search, twin = (self.make(search_class, SPACES[0], seed=9) for _ in range(2))
+        for _ in range(60):
+            query = search.ask()
+            assert query == twin.ask()
+            accuracy = float(round(toy_accuracy(query)))  # percent; all of these types hold whole numbers
+            twin.tell(query, evaluation_of(query, accuracy))
+            search.tell(query, evaluation_of(query, accuracy)._replace(accuracy=number(accuracy)))
+            assert type(search.incumbent_accuracy) is float
+            assert (search.incumbent, search.incumbent_accuracy) == (twin.incumbent, twin.incumbent_accuracy)
 
     # -- the order of calls ------------------------------------------------------------------------------------------------
 
@@ -233,10 +269,10 @@ class BlackBoxContract:
             assert query == twin.ask()
             with pytest.raises(RuntimeError, match=r"tell\(\) got"):
                 search.tell(Query((4,) * 6, 99), 50.0)
-            for wrong in ("93.2", None, 1j, Evaluation("93.2")):  # type: ignore[arg-type]
-                with pytest.raises(TypeError, match="must be real number"):
-                    search.tell(query, wrong)  # type: ignore[arg-type]
-            for infinite in (math.inf, Evaluation(-math.inf)):
+            for wrong in (*NO_NUMBERS, *map(Evaluation, NO_NUMBERS)):
+                with pytest.raises(TypeError, match="accuracy must be a number, percent, or an Evaluation, got"):
+                    search.tell(query, wrong)
+            for infinite in (math.inf, np.float32(-math.inf), Evaluation(-math.inf)):
                 with pytest.raises(ValueError, match="accuracy must be finite"):
                     search.tell(query, infinite)
             evaluation = evaluation_of(query, toy_accuracy(query))

@@ -110,6 +110,8 @@ def run(command: str, folder: Path) -> None:
     settings = {"SEEDS": "2", "EPOCHS": "1", "JOBS": "1", "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     if "make reproduce" in command:
         settings |= {"ARGS": f"--one-shot-seeds {int('DATA=' in command)}", "RESULTS": "reproduced"}
+    if command.startswith("make import"):
+        settings |= {"ARGS": "--partial"}
     done = subprocess.run(
         ["/bin/sh", "-c", command], cwd=folder, env={**os.environ, **settings}, capture_output=True, text=True, check=False
     )

@@ -201,7 +201,7 @@ def test_a_worker_may_be_killed_between_two_pieces(topology_table: Table, tmp_pa
 def test_workers_of_a_killed_import_end(tmp_path: Path) -> None:
     space = SizeSpace((1, 2, 3), 6)
     archive = official.write_archive(tmp_path / "archive", space, range(500), ["01"])
-    process = start("benchmark_api", ["import", str(archive), str(tmp_path / "out" / "t"), "--jobs", "2"])
+    process = start("benchmark_api", ["import", str(archive), str(tmp_path / "out" / "t"), "--jobs", "2", "--partial"])
     wait_until(lambda: list(tmp_path.rglob("*.npz")), process)
     process.kill()
     process.communicate()

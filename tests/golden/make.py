@@ -212,7 +212,7 @@ def imported(case: str) -> str:
             content = {**official.meta(space), "arch2infos": records, "evaluated_indexes": set(records)}
             source = official.write(Path(folder, "NATS-made-up.pickle.pbz2"), content)
         out = Path(folder, "table.safetensors")
-        output("benchmark_api", "import", source, out, "--jobs", 1, *options)
+        output("benchmark_api", "import", source, out, "--jobs", 1, "--partial", *options)
         return Table(out).fingerprint
 
 

@@ -66,6 +66,8 @@ def _read_folder(source: Path, spool: Spool, jobs: int | None, progress: bool) -
     indices = record_indices(source)
     if indices and indices[-1] >= len(space):
         raise ValueError(f"{record_path(source, indices[-1])}: {space!r} has no such index")
+    if indices:
+        spool.check_complete(source, len(indices), space)
     records = [(index, record_path(source, index), strings[index]) for index in indices]
     size = measurements.BLOCK
     blocks = [(records[start : start + size], spool.folder, spool.curves) for start in range(0, len(records), size)]

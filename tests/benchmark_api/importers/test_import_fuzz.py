@@ -247,7 +247,7 @@ def test_an_import_of_spoiled_files_leaves_a_table_or_nothing(tmp_path: Path) ->
     for seed in range(40):
         (folder / "000003.pickle.pbz2").write_bytes(spoiled_file(random.Random(seed)))
         try:
-            import_table(folder, tmp_path / "table", jobs=1, progress=False).verify()
+            import_table(folder, tmp_path / "table", jobs=1, progress=False, partial=True).verify()
         except ValueError:
             assert os.listdir(tmp_path) == ["archive"]
             ends["refused"] += 1
@@ -277,7 +277,7 @@ def test_a_file_that_exhausts_its_reader_is_named(data: bytes, tmp_path: Path, m
     for path in (folder / "000003.pickle.pbz2", tmp_path / "single"):
         path.write_bytes(bz2.compress(data, 1))
         with pytest.raises(RuntimeError, match=rf"a worker process died while reading {path}: "):
-            import_table(path if path.name == "single" else folder, tmp_path / "table", jobs=1, progress=False)
+            import_table(path if path.name == "single" else folder, tmp_path / "table", jobs=1, progress=False, partial=True)
     assert sorted(os.listdir(tmp_path)) == ["archive", "single"]
 
 
@@ -285,7 +285,7 @@ def test_a_file_that_exhausts_memory_is_refused_by_the_command(tmp_path: Path, c
     folder = official.write_archive(tmp_path / "archive", SPACE, [2], ["01"])
     path = folder / "000003.pickle.pbz2"
     path.write_bytes(bz2.compress(b"\x80\x04Nr\xff\xff\xff\xff."))
-    assert main(["import", str(folder), str(tmp_path / "table"), "--jobs", "2"]) == 2
+    assert main(["import", str(folder), str(tmp_path / "table"), "--jobs", "2", "--partial"]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"error: {path}: refused: reading it takes more than")
     assert error.count("\n") == 1

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import bz2
 import os
+import pickle
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from benchmark_api.importers import base, import_table, measurements
 from benchmark_api.importers.measurements import tensors_of
-from benchmark_api.importers.official import exporter
+from benchmark_api.importers.official import exporter, importer
 from benchmark_api.importers.official.exporter import export_archive, record
 from benchmark_api.importers.official.parallel import WorkerDied, in_parallel
 from benchmark_api.importers.official.read import read_meta, read_record, recognise_space
@@ -35,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def table(folder: Path) -> Table:
-    return import_table(folder, folder.parent / "small.safetensors", jobs=1, progress=False)
+    return import_table(folder, folder.parent / "small.safetensors", jobs=1, progress=False, partial=True)
 
 
 def trials(indices: Iterable[int], space: SearchSpace = SMALL) -> Iterable[tuple[int, str, str, int, dict[str, Any]]]:
@@ -105,7 +107,7 @@ def test_trials_are_packed_to_the_left_with_ascending_seeds(tmp_path: Path) -> N
     del state["all_results"]["cifar10", 999]
     official.write_archive(tmp_path / "a", SMALL, [1], ["12"])
     official.write(tmp_path / "a" / "000000.pickle.pbz2", unsorted)
-    seeds = import_table(tmp_path / "a", tmp_path / "t", jobs=1, progress=False).seeds("cifar10", "12")
+    seeds = import_table(tmp_path / "a", tmp_path / "t", jobs=1, progress=False, partial=True).seeds("cifar10", "12")
     assert seeds.tolist() == [[777, 888, -1], [777, 888, 999], [-1, -1, -1], [-1, -1, -1]]
 
 
@@ -175,7 +177,7 @@ def test_the_table_says_where_it_comes_from(table: Table) -> None:
 def test_partial_official_archives_without_curves(space: SearchSpace, schedules: tuple[str, str], tmp_path: Path) -> None:
     indices = [0, 7, len(space) - 1]
     folder = official.write_archive(tmp_path / f"{official.archive_name(space)}-simple", space, indices)
-    table = import_table(folder, tmp_path / "table", curves=False, jobs=1, progress=False)
+    table = import_table(folder, tmp_path / "table", curves=False, jobs=1, progress=False, partial=True)
     assert table.space == space
     assert (table.search_schedule, table.report_schedule) == schedules
     assert (table.seeds("cifar10", "12")[:, 0] >= 0).nonzero()[0].tolist() == indices
@@ -191,7 +193,7 @@ def test_the_table_does_not_depend_on_the_number_of_processes(
     folder: Path, table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measurements, "BLOCK", 1)
-    again = import_table(folder, tmp_path / "t", jobs=3, progress=False)
+    again = import_table(folder, tmp_path / "t", jobs=3, progress=False, partial=True)
     assert again.path.read_bytes() == table.path.read_bytes()
 
 
@@ -199,7 +201,7 @@ def test_the_table_does_not_depend_on_the_number_of_processes(
 def test_a_single_file_makes_the_same_table(table: Table, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measurements, "BLOCK", block)
     path = official.write_single_file(tmp_path / "NATS-small.pickle.pbz2", SMALL, [3, 0, 2], SCHEDULES)
-    single = import_table(path, tmp_path / "t", progress=False)
+    single = import_table(path, tmp_path / "t", progress=False, partial=True)
     assert single.fingerprint == table.fingerprint
     assert single.title == table.title
 
@@ -207,14 +209,14 @@ def test_a_single_file_makes_the_same_table(table: Table, block: int, tmp_path: 
 def test_importing_again_replaces_the_table(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "t"
     out.write_bytes(b"old")
-    import_table(folder, out, jobs=1, progress=False)
+    import_table(folder, out, jobs=1, progress=False, partial=True)
     Table(out).verify()
 
 
 def test_progress_is_shown(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import_table(folder, tmp_path / "t", jobs=1, progress=True)
+    import_table(folder, tmp_path / "t", jobs=1, progress=True, partial=True)
     assert "3/3" in capsys.readouterr().err
-    import_table(folder, tmp_path / "t", jobs=1, progress=False)
+    import_table(folder, tmp_path / "t", jobs=1, progress=False, partial=True)
     assert capsys.readouterr().err == ""
 
 
@@ -322,14 +324,14 @@ def test_inconsistent_records_are_named(change: Callable[[dict[str, Any]], None]
     change(content)
     official.write(folder / "000000.pickle.pbz2", content)
     with pytest.raises(ValueError, match=rf"000000\.pickle\.pbz2: .*{message}"):
-        import_table(folder, tmp_path / "t", jobs=1, progress=False)
+        import_table(folder, tmp_path / "t", jobs=1, progress=False, partial=True)
     assert os.listdir(tmp_path) == ["archive"]
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "truncated"),
+        (b"", "not a bz2 file but an empty file"),
         (b"nothing", "corrupt"),
         (bz2.compress(b"\x80\x04cos\nsystem\n."), r"the global os\.system"),
         (bz2.compress(b"\x80\x04N."), "a NoneType instead of the record"),
@@ -345,22 +347,32 @@ def test_damaged_records_are_named(
     old = tmp_path / "t"
     old.write_bytes(b"an older table")
     with pytest.raises(ValueError, match=rf"000002\.pickle\.pbz2: .*{message}") as caught:
-        import_table(folder, old, jobs=jobs, progress=False)
+        import_table(folder, old, jobs=jobs, progress=False, partial=True)
     assert isinstance(caught.value, UnsafePickleError) == ("global" in message)
     assert old.read_bytes() == b"an older table"
     assert sorted(os.listdir(tmp_path)) == ["archive", "t"]
+
+
+def test_archives_with_weights_are_told_from_those_without(tmp_path: Path) -> None:
+    """A record of an official "-full" archive holds the trained weights: PyTorch's tensors."""
+    folder = official.write_archive(tmp_path / "NATS-tss-v1_0-3ffb9-full", SMALL, [0], ["12"])
+    content = official.record(SMALL, 0, ["12"])
+    content["12"]["all_results"]["cifar10", 777]["net_state_dict"] = {"weight": torch.zeros(2)}
+    (folder / "000000.pickle.pbz2").write_bytes(bz2.compress(pickle.dumps(content)))
+    with pytest.raises(UnsafePickleError, match=r"global torch\._utils\._rebuild_tensor_v2; .*take the one that ends in -simple"):
+        import_table(folder, tmp_path / "t", jobs=1, progress=False, partial=True)
 
 
 def test_records_of_other_architectures_are_refused(tmp_path: Path) -> None:
     folder = official.write_archive(tmp_path / "archive", SMALL, [1])
     (folder / "000001.pickle.pbz2").rename(folder / "000002.pickle.pbz2")
     with pytest.raises(ValueError, match=r"000002\.pickle\.pbz2: .*architecture 1, expected that of 2"):
-        import_table(folder, tmp_path / "t", jobs=1, progress=False)
+        import_table(folder, tmp_path / "t", jobs=1, progress=False, partial=True)
     with pytest.raises(ValueError, match=r"000002\.pickle\.pbz2: .*architecture 1, expected that of 2"):
         read_record(folder, 2)
     (folder / "000002.pickle.pbz2").rename(folder / "000004.pickle.pbz2")
     with pytest.raises(ValueError, match=r"000004\.pickle\.pbz2: .*no such index"):
-        import_table(folder, tmp_path / "t", jobs=1, progress=False)
+        import_table(folder, tmp_path / "t", jobs=1, progress=False, partial=True)
 
 
 @pytest.mark.parametrize(
@@ -378,7 +390,7 @@ def test_other_meta_data_are_refused(content: Any, message: str, tmp_path: Path)
     folder = official.write_archive(tmp_path / "archive", SMALL, [0])
     official.write(folder / "meta.pickle.pbz2", content)
     with pytest.raises(ValueError, match=rf"meta\.pickle\.pbz2: .*{message}"):
-        import_table(folder, tmp_path / "t", jobs=1, progress=False)
+        import_table(folder, tmp_path / "t", jobs=1, progress=False, partial=True)
     assert os.listdir(tmp_path) == ["archive"]
 
 
@@ -396,8 +408,33 @@ def test_other_meta_data_are_refused(content: Any, message: str, tmp_path: Path)
 def test_inconsistent_single_files_are_refused(content: Any, message: str, tmp_path: Path) -> None:
     path = official.write(tmp_path / "single.pickle.pbz2", content)
     with pytest.raises(ValueError, match=rf"single\.pickle\.pbz2: .*{message}"):
-        import_table(path, tmp_path / "t", progress=False)
+        import_table(path, tmp_path / "t", progress=False, partial=True)
     assert os.listdir(tmp_path) == ["single.pickle.pbz2"]
+
+
+@pytest.mark.parametrize("form", ["folder", "single file"])
+def test_incomplete_archives_are_refused_unless_wanted(
+    form: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder before its records are read, which takes long; of a single file nobody knows the number before."""
+    source = folder if form == "folder" else official.write_single_file(tmp_path / "single", SMALL, [0, 2, 3], ["12"])
+    if form == "folder":
+        monkeypatch.setattr(importer, "in_parallel", lambda *_: pytest.fail("records were read"))
+    old = tmp_path / "t"
+    old.write_bytes(b"an older table")
+    with pytest.raises(ValueError, match=f"{source} is incomplete: 1 of the 4 architectures of the size space are missing"):
+        import_table(source, old, jobs=1, progress=False)
+    assert old.read_bytes() == b"an older table"
+    assert set(os.listdir(tmp_path)) <= {"single", "t"}
+    monkeypatch.undo()
+    assert import_table(source, old, jobs=1, progress=False, partial=True).metadata["source"]["records"] == 3
+
+
+@pytest.mark.parametrize("form", ["folder", "single file"])
+def test_complete_archives_are_taken(form: str, tmp_path: Path) -> None:
+    write = official.write_archive if form == "folder" else official.write_single_file
+    table = import_table(write(tmp_path / "archive", SMALL, range(4), ["12"]), tmp_path / "t", jobs=1, progress=False)
+    assert table.metadata["source"]["records"] == len(table) == 4
 
 
 def test_wrong_arguments(folder: Path, tmp_path: Path) -> None:
@@ -420,7 +457,7 @@ def test_an_interrupt_leaves_nothing(folder: Path, jobs: int, tmp_path: Path, mo
     monkeypatch.setattr(measurements, "BLOCK", 1)
     monkeypatch.setattr(base, "write_part", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        import_table(folder, tmp_path / "t", jobs=jobs, progress=False)
+        import_table(folder, tmp_path / "t", jobs=jobs, progress=False, partial=True)
     assert os.listdir(tmp_path) == []
 
 
@@ -438,7 +475,7 @@ def test_export_is_the_inverse_of_import(table: Table, jobs: int, tmp_path: Path
     folder = export_archive(table, tmp_path / "made" / "exported", jobs=jobs, progress=False)
     assert sorted(os.listdir(folder)) == [f"00000{index}.pickle.pbz2" for index in (0, 2, 3)] + ["meta.pickle.pbz2"]
     assert os.listdir(tmp_path / "made") == ["exported"]
-    again = import_table(folder, tmp_path / "t", jobs=1, progress=False)
+    again = import_table(folder, tmp_path / "t", jobs=1, progress=False, partial=True)
     assert again.fingerprint == table.fingerprint
 
 
@@ -455,13 +492,13 @@ def test_records_are_those_of_the_archive(table: Table) -> None:
 
 
 def test_tables_without_curves_keep_their_last_epochs(folder: Path, tmp_path: Path) -> None:
-    last = import_table(folder, tmp_path / "last", curves=False, jobs=1, progress=False)
+    last = import_table(folder, tmp_path / "last", curves=False, jobs=1, progress=False, partial=True)
     exported = export_archive(last, tmp_path / "exported", jobs=1, progress=False)
     trial = read_record(exported, 0)["200"]["all_results"]["cifar100", 777]
     assert list(trial["train_acc1es"]) == [199]
     assert list(trial["eval_acc1es"]) == ["x-valid@199", "x-test@199", "ori-test@199"]
     assert len(trial["train_times"]) == 200
-    assert import_table(exported, tmp_path / "again", jobs=1, progress=False).fingerprint == last.fingerprint
+    assert import_table(exported, tmp_path / "again", jobs=1, progress=False, partial=True).fingerprint == last.fingerprint
 
 
 def test_a_table_of_ones_own_is_exported_under_its_own_keys(tmp_path: Path) -> None:
@@ -522,7 +559,7 @@ def package_answers(folder: Path, space: SearchSpace, indices: Iterable[int], sc
 def test_the_package_reads_an_export_like_the_original(space: SearchSpace, schedule: str, tmp_path: Path) -> None:
     indices = (0, 4, 13)
     original = official.write_archive(tmp_path / "original", space, indices, [schedule])
-    table = import_table(original, tmp_path / "t", jobs=1, progress=False)
+    table = import_table(original, tmp_path / "t", jobs=1, progress=False, partial=True)
     exported = export_archive(table, tmp_path / "exported", jobs=1, progress=False)
     given, made = (package_answers(folder, space, indices, schedule) for folder in (original, exported))
     assert len(given) > 20

@@ -65,9 +65,9 @@ def test_an_importer_is_one_file(tmp_path: Path) -> None:
     (tmp_path / "csv_importer.py").write_text(CSV_IMPORTER)
     (tmp_path / "small.csv").write_text(CSV)
     environment = {**os.environ, "NAS_ZOO_PLUGINS": "csv_importer", "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
-    command = [sys.executable, "-m", "benchmark_api", "import", "small.csv", "table.safetensors"]
+    command = [sys.executable, "-m", "benchmark_api", "import", "small.csv", "table.safetensors", "--partial"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
-    assert done.stdout.startswith("table.safetensors: Measurements (small), 2 records")
+    assert done.stdout.startswith("table.safetensors: Measurements (small), 2 records (2 of 4 architectures missing)")
     table = Table(tmp_path / "table.safetensors")
     table.verify()
     assert table.space == SizeSpace((4, 8), 2)

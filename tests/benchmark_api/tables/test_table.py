@@ -450,7 +450,7 @@ def test_foreign_files(tmp_path: Path) -> None:
     safetensors.numpy.save_file({"weights": np.zeros(3)}, file)
     with pytest.raises(TableError, match="not a table of this project"):
         Table(file)
-    file.write_bytes(b"PK\x03\x04" + bytes(100))
+    file.write_bytes(b"anything else" + bytes(100))
     with pytest.raises(TableError, match="no safetensors header"):
         Table(file)
     file.write_bytes(b"")
@@ -486,6 +486,25 @@ def test_inconsistent_shapes_are_refused(tmp_path: Path, name: str, shape: tuple
     name = f"cifar10-valid/12/{name}"
     figures[name] = np.zeros(shape, dtype=figures[name].dtype)
     with pytest.raises(TableError, match="cifar10-valid/12"):
+        Table(write(tmp_path / "t", figures))
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "expected"),
+    [
+        ("x-valid/accuracy", np.int32, "floats"),
+        ("x-valid/loss", np.uint8, "floats"),
+        ("train/seconds", np.int64, "floats"),
+        ("flops", np.int16, "floats"),
+        ("seeds", np.float32, "integers"),
+        ("x-valid/epochs", np.float64, "integers"),
+    ],
+)
+def test_other_types_are_refused(tmp_path: Path, name: str, dtype: npt.DTypeLike, expected: str) -> None:
+    figures = arrays()
+    name = f"cifar10-valid/12/{name}"
+    figures[name] = np.zeros_like(figures[name], dtype=dtype)
+    with pytest.raises(TableError, match=f"{name} has the type {np.dtype(dtype)}, expected {expected}"):
         Table(write(tmp_path / "t", figures))
 
 
