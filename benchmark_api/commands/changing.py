@@ -32,7 +32,7 @@ class Attach:
     """Metrics of which more is better."""
     dataset: Annotated[str | None, default("all", "KEY")] = None
     """Dataset for which the metrics hold, e.g. cifar10."""
-    missing: tuple[float, ...] = ()
+    missing: Annotated[tuple[float, ...], default("none", "FLOAT ...")] = ()
     """Numbers that mean "not measured", e.g. -1."""
     replace: bool = False
     """Replace metrics of the same names."""
@@ -71,7 +71,9 @@ class Merge:
     A part that several tables have is taken from the first of them.
     """
 
-    tables: tyro.conf.Positional[Annotated[tuple[Path, ...], tyro.conf.arg(metavar="TABLE TABLE [TABLE ...]")]]
+    tables: tyro.conf.Positional[
+        Annotated[tuple[Path, ...], tyro.conf.arg(metavar="TABLE TABLE [TABLE ...]", help_behavior_hint="(required)")]
+    ]
     """Two or more tables."""
     out: tyro.conf.Positional[OutPath]
     """New table file to write."""

@@ -283,16 +283,16 @@ def _reliabilities(table: Table) -> Iterator[list[str]]:
             if "x-valid" not in table.splits(key, schedule):
                 continue
             found = reliability(table, dataset, schedule)
-            several = found.trials > 1
+            sets, several = f" ({found.sets[0]} against {found.sets[1]})", found.trials > 1
             yield [
                 *(dataset, schedule, f"{found.architectures:,}", str(found.trials)),
-                f"{found.between_sets:.3f} ({found.sets[0]} against {found.sets[1]})" if several else "one trial",
-                f"{found.between_all:.3f}" if several else "",
+                _known(found.between_sets, ".3f", sets) if several else "one trial",
+                _known(found.between_all, ".3f"),
                 _known(found.valid_test, ".3f"),
                 _known(found.early, ".3f", f" (epoch {found.early_epoch})"),
-                f"{found.spread:.2f}",
-                f"{found.trial_spread:.2f}" if several else "",
-                f"{found.spread / found.trial_spread:.1f}" if several else "",
+                _known(found.spread, ".2f"),
+                _known(found.trial_spread, ".2f"),
+                _known(found.spread / found.trial_spread, ".1f") if found.trial_spread else "",
             ]
 
 
@@ -308,11 +308,13 @@ def _measured(table: Table, index: int, key: str, schedule: str, epoch: int | No
     splits = table.splits(key, schedule)
     if "train" not in splits and (seconds := _trials(table, f"{key}/{schedule}/train/seconds", index)):
         yield ["train", "", "", "", _mean(seconds, ".4g"), ""]
-    for split in splits:
+    stored = {split: table.tensor(f"{key}/{schedule}/{split}/epochs").tolist() for split in splits}
+    if epoch is not None and not any(epoch in epochs for epochs in stored.values()):
+        table.epoch_column(key, schedule, splits[0], epoch)  # says which are stored
+    for split, epochs in stored.items():
         stem = f"{key}/{schedule}/{split}"
-        epochs = table.tensor(f"{stem}/epochs").tolist()
         shown = epochs[-1] if epoch is None else epoch
-        if shown not in epochs and split != "train":  # measured at other epochs only
+        if shown not in epochs:  # measured at other epochs only
             continue
         column = table.epoch_column(key, schedule, split, shown)
         accuracy, loss = (_trials(table, f"{stem}/{name}", index, column) for name in ("accuracy", "loss"))

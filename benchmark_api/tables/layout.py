@@ -33,7 +33,7 @@ def check_shapes(tensors: Mapping[str, AnyArray], architectures: int) -> None:
         stem = f"{key}/{schedule}"
         try:
             seeds = tensors[f"{stem}/seeds"].shape
-            expected: dict[str, tuple[int, ...]] = {"seeds": (architectures, seeds[1])}
+            expected: dict[str, tuple[int, ...]] = dict.fromkeys(("seeds", "train/seconds"), (architectures, seeds[1]))
             for split in splits:
                 shape = (architectures, seeds[1], len(tensors[f"{stem}/{split}/epochs"]))
                 expected |= {f"{split}/accuracy": shape, f"{split}/loss": shape, f"{split}/seconds": shape[:2]}

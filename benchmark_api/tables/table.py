@@ -37,6 +37,7 @@ from benchmark_api.tables.dtypes import check_dtypes
 from benchmark_api.tables.layout import check_shapes, splits_of
 from benchmark_api.tables.metrics import Metric, metrics_of
 from benchmark_api.tables.safetensors import FormatError, fingerprint, map_safetensors
+from benchmark_api.tables.sources import check_facts
 from benchmark_api.tables.trials import mean_of_others, nanmean
 from benchmark_api.tables.view import ValidationView
 from benchmark_api.tables.writer import FORMAT_VERSION
@@ -84,6 +85,7 @@ class Table:
             self.fingerprint: str = self.metadata["fingerprint"]
             self.search_schedule: str = self.metadata["search_schedule"]
             self.report_schedule: str = self.metadata["report_schedule"]
+            check_facts(self.metadata)
         except TableError:
             raise
         except (KeyError, TypeError, ValueError) as error:

@@ -7,13 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmark_api.__main__ import main
 from benchmark_api.importers import import_table
 from benchmark_api.spaces import SizeSpace, TopologySpace
 from benchmark_api.tables.table import Table
-from tests.helpers import official
+from tests.helpers import hand, official
 
 SMALL = SizeSpace((8, 16), 2)
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,6 +128,107 @@ def test_best(table: Table, capsys: pytest.CaptureFixture[str]) -> None:
     assert f"architecture {index}: " in capsys.readouterr().out
 
 
+# -- metrics, and tables without test accuracies, losses and times --------------------------------------------------------
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Table:
+    """A table of validation accuracies only: of architecture i [10 i, 10 i + 5]."""
+    tensors = hand.group("cifar10-valid/90") | hand.group("cifar100/90", start=40)
+    tensors["cifar10-valid/90/x-valid/accuracy"][:] = 10.0 * np.arange(4)[:, None, None] + [[0.0], [5.0]]
+    return hand.write(tmp_path / "bare", tensors | {"cifar10-valid/90/train/seconds": np.full((4, 2), 2.5)})
+
+
+def attach(table: Table, *options: str) -> None:
+    costs = table.path.with_name("costs.csv")
+    costs.write_text("index,latency,energy,device\n3,9,-1,x\n2,4,6,x\n1,5,7,x\n0,8,1,x\n")
+    assert main(["attach", str(table.path), str(costs), "--missing", "-1", *options]) == 0
+
+
+def test_attach(bare: Table, capsys: pytest.CaptureFixture[str]) -> None:
+    attach(
+        bare, "--columns", "latency=latency@phone", "energy", "--unit", "latency@phone=ms", "energy=mJ", "--maximize", "energy"
+    )
+    printed = capsys.readouterr().out
+    assert "  latency@phone  ms    4 of 4\n  energy         mJ    3 of 4\n" in printed
+    table = Table(bare.path)
+    assert table.fingerprint[:12] in printed
+    assert table.metric("latency@phone", "cifar100").tolist() == [8.0, 5.0, 4.0, 9.0]
+    assert (table.metrics("cifar100")["energy"].unit, table.metrics("cifar100")["energy"].direction) == ("mJ", "maximize")
+
+
+def test_attach_to_a_new_file_and_a_dataset(bare: Table, capsys: pytest.CaptureFixture[str]) -> None:
+    attach(bare, "--out", str(bare.path.with_name("new")), "--dataset", "cifar10")
+    assert "left out: device, which has no numbers\n" in capsys.readouterr().out
+    assert Table(bare.path.with_name("new")).metrics("cifar10-valid").keys() == {"energy", "latency"}
+    assert not Table(bare.path).metrics("cifar10-valid")
+
+
+def test_info_of_a_bare_table(bare: Table, capsys: pytest.CaptureFixture[str]) -> None:
+    attach(bare, "--unit", "latency=ms", "--maximize", "energy")
+    capsys.readouterr()
+    assert main(["info", str(bare.path)]) == 0
+    printed = capsys.readouterr().out
+    assert "  test         no test accuracies of cifar10, cifar100\n" in printed
+    assert "  latency  ms    less    4              all\n  energy         more    3              all\n" in printed
+    assert "reliability (validation accuracy after the last epoch;" in printed
+    assert "  cifar10   90        4              2       1.000 (1 against 1)" in printed
+    assert "  cifar10  cifar100  1.000\n" in printed
+    assert "nan" not in printed
+
+
+def test_query_of_a_bare_table(bare: Table, capsys: pytest.CaptureFixture[str]) -> None:
+    attach(bare, "--unit", "latency=ms")
+    capsys.readouterr()
+    assert main(["query", str(bare.path), "3", "--dataset", "cifar10"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["latency", "all", "9", "ms"] in lines
+    assert not [line for line in lines if line[:1] == ["energy"]]  # not measured
+    assert ["train", "2.5"] in lines
+    assert ["x-valid", "89", "32.5000", "30.00,", "35.00"] in lines
+    assert main(["query", str(bare.path), "3", "--epoch", "5"]) == 2
+    assert "epoch 5 of x-valid is not stored for cifar10-valid/90" in capsys.readouterr().err
+
+
+def test_best_within_limits_of_a_bare_table(bare: Table, capsys: pytest.CaptureFixture[str]) -> None:
+    attach(bare, "--unit", "latency=ms")
+    for limits, index in ([], 3), (["--max", "latency=8"], 2), (["--max", "latency=8", "energy=9", "--min", "energy=6.5"], 1):
+        capsys.readouterr()
+        assert main(["best", str(bare.path), "--dataset", "cifar10", *limits]) == 0
+        printed = capsys.readouterr().out
+        assert printed.startswith(f"architecture {index}: ")
+        assert f"{10 * index + 2.5:.4f} % on x-valid of cifar10-valid after 90 epochs\n" in printed
+    assert main(["best", str(bare.path), "--dataset", "cifar10", "--max", "latency=3"]) == 2
+    assert "no measured architecture of cifar10-valid/90 has latency of at most 3 ms" in capsys.readouterr().err
+
+
+def test_front(bare: Table, capsys: pytest.CaptureFixture[str]) -> None:
+    attach(bare, "--unit", "latency=ms", "--maximize", "energy")
+    for metric, indices, compared in ("latency", [2, 3], 4), ("energy", [1, 2], 3):  # less latency, more energy
+        capsys.readouterr()
+        assert main(["front", str(bare.path), "--dataset", "cifar10", "--metric", metric]) == 0
+        title, header, *rows = capsys.readouterr().out.splitlines()
+        assert title == f"2 of {compared} architectures: x-valid of cifar10-valid after 90 epochs against {metric}"
+        assert header.split()[-3:] == ["accuracy", "index", "architecture"]
+        assert [int(row.split()[2]) for row in rows] == indices
+
+
+def test_merge(bare: Table, table: Table, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = hand.write(tmp_path / "other", hand.group("digits/12"))
+    assert main(["merge", str(bare.path), str(other.path), str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("cifar10-valid/90: from bare\ncifar100/90: from bare\ndigits/12: from other\n")
+    merged = Table(tmp_path / "out")
+    assert merged.fingerprint[:12] in printed
+    assert main(["info", str(merged.path)]) == 0
+    assert (
+        f"  merged       cifar10-valid/90, cifar100/90: from bare (bare, fingerprint {bare.fingerprint[:12]})"
+        in capsys.readouterr().out
+    )
+    assert main(["merge", str(bare.path), str(table.path), str(tmp_path / "more")]) == 2
+    assert "is of the space" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -144,6 +246,14 @@ def test_best(table: Table, capsys: pytest.CaptureFixture[str]) -> None:
         (["best", "TABLE", "--dataset", "mnist"], "unknown dataset key 'mnist'"),
         (["best", "TABLE", "--dataset", "cifar10", "--split", "x-test"], "its splits are"),
         (["best", "TABLE", "--dataset", "cifar10", "--max-params", "1e-9"], "at most"),
+        (["best", "TABLE", "--dataset", "cifar10", "--max", "power=1"], "no metric 'power' for cifar10"),
+        (["best", "TABLE", "--dataset", "cifar10", "--max", "params"], "--max params; expected NAME=VALUE"),
+        (["best", "TABLE", "--dataset", "cifar10", "--min", "params=x"], "--min params=x; expected a number after '='"),
+        (["best", "TABLE", "--dataset", "cifar10", "--max", "flops=1", "--max", "flops=2"], "--max has flops twice"),
+        (["front", "TABLE", "--dataset", "cifar10", "--metric", "power"], "no metric 'power' for cifar10"),
+        (["attach", "TABLE", "nowhere.csv"], "no file nowhere.csv"),
+        (["attach", "TABLE", "TABLE"], "neither Parquet nor CSV"),
+        (["merge", "TABLE", "out"], "1 table to merge"),
     ],
 )
 def test_wrong_input_is_explained_without_a_traceback(
@@ -181,7 +291,7 @@ def test_help_answers_at_once_and_names_every_command() -> None:
         "except SystemExit: print('numpy' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    for command in ("import", "export", "info", "query", "best"):
+    for command in ("import", "build", "export", "attach", "merge", "info", "query", "best", "front"):
         assert command in done.stdout
     assert done.stdout.endswith("False\n")
 

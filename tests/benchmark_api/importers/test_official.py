@@ -23,7 +23,7 @@ from benchmark_api.importers.official.records import read_trials
 from benchmark_api.spaces import SearchSpace, SizeSpace, TopologySpace
 from benchmark_api.tables import Table, TableWriter
 from benchmark_api.unpickle import UnsafePickleError, loads
-from tests.helpers import official
+from tests.helpers import hand, official
 
 SMALL = SizeSpace((8, 16), 2)  # four architectures, so that tables with all epochs are small
 SCHEDULES = ("12", "200")  # of the topology space: "200" has splits that were measured at the last epoch only
@@ -536,6 +536,14 @@ def test_a_failed_export_leaves_nothing(table: Table, tmp_path: Path, monkeypatc
     with pytest.raises(OSError, match="No space left"):
         export_archive(table, tmp_path / "out", jobs=1, progress=False)
     assert os.listdir(tmp_path) == []
+
+
+def test_an_export_names_what_the_table_lacks(tmp_path: Path) -> None:
+    table = hand.write(tmp_path / "t", hand.group("cifar10/90", ("x-valid", "x-test")))
+    lacking = "cifar10/90/x-valid/loss, cifar10/90/x-valid/seconds, cifar10/90/x-test/loss and 3 more"
+    with pytest.raises(ValueError, match=f"^t has no {lacking}; the official format states losses, seconds, params and FLOPs$"):
+        export_archive(table, tmp_path / "out", jobs=1, progress=False)
+    assert os.listdir(tmp_path) == ["t"]
 
 
 # -- beside the nats_bench package ---------------------------------------------------------------------------------------

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from benchmark_api.spaces import SizeSpace
 from benchmark_api.tables.attach import attach
 from benchmark_api.tables.merge import merge
 from benchmark_api.tables.sources import source_of
-from benchmark_api.tables.table import Table
+from benchmark_api.tables.table import Table, TableError
 from benchmark_api.training.setting import Setting
 from tests.helpers.hand import group, write
 
@@ -100,6 +102,20 @@ def test_a_merged_table_is_merged_again(tmp_path: Path) -> None:
     assert [source_of(merged.metadata, key)["name"] for key in "abc"] == ["a", "b", "c"]
 
 
+def test_tables_are_copied_from_file_to_file(tmp_path: Path) -> None:
+    first, second = write(tmp_path / "first", group("cifar10/90")), tmp_path / "second"
+    tensors = group("cifar100/90") | {"cifar100/90/x-valid/epochs": np.arange(1_500_000, dtype=np.int32)}
+    tensors["cifar100/90/x-valid/accuracy"] = np.zeros((4, 2, 1_500_000))  # 96 MB
+    tables = [first, write(second, tensors)]
+    tracemalloc.start()
+    try:
+        merge(tables, tmp_path / "out")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 40e6
+
+
 def test_datasets_keep_the_settings_of_their_trainings(tmp_path: Path) -> None:
     trained = Setting("digits", None, 2, 1)
     digits = write(tmp_path / "digits", group("digits/4"), source={"settings": json.dumps(trained.describe())})
@@ -108,6 +124,21 @@ def test_datasets_keep_the_settings_of_their_trainings(tmp_path: Path) -> None:
         merged, _ = merge(tables, tmp_path / f"out{number}")
         assert Setting.of(merged, "digits") == trained
         assert Setting.of(merged, "cifar100").dataset == "cifar100"
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"source": []}, "source and metrics must be JSON objects"),
+        ({"metrics": {"metrics/e": 1}}, "and those of each metric"),
+        ({"merged": {}}, "merged must be a list of JSON objects"),
+        ({"merged": [{"file": "f", "title": "t", "fingerprint": "0", "parts": [1]}]}, "parts of a merged table must be texts"),
+        ({"merged": [{"file": "f", "title": "t", "fingerprint": "0", "parts": [], "merged": 1}]}, "merged must be a list"),
+    ],
+)
+def test_metadata_of_other_types_are_refused(tmp_path: Path, facts: dict[str, Any], message: str) -> None:
+    with pytest.raises(TableError, match=message):
+        write(tmp_path / "t", group("cifar10/90"), **facts)
 
 
 def test_what_cannot_be_merged(tmp_path: Path) -> None:

@@ -127,6 +127,14 @@ def test_between_datasets_compares_means_over_trials(tmp_path: Path) -> None:
     }
 
 
+def test_info_of_equal_trials(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = write_validation(tmp_path / "t", digits=np.repeat(np.arange(4.0)[:, None], 2, axis=1))
+    assert main(["info", str(table.path)]) == 0
+    printed = capsys.readouterr().out
+    assert "  digits   200       4              2       1.000 (1 against 1)  1.000" in printed
+    assert "nan" not in printed
+
+
 def test_info_prints_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     accuracy = np.array([[1.0, 1.5], [2.0, 2.5], [4.0, 3.5], [3.0, 3.5]])[:, :, None]
     table = write(tmp_path / "t", accuracy, source={"name": "tests", "machine": "none"})
