@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from benchmark_api.commands.options import Check, Jobs, OutPath, Pairs, TablePath, default, pairs_of
+from benchmark_api.commands.options import CheckName, Jobs, OutPath, Pairs, TablePath, default, pairs_of
 from benchmark_api.commands.printing import megabytes, open_table, print_check
 
 
@@ -37,12 +37,14 @@ class Import:
     """File of columns: name of a mapping for a public form, e.g. nats-size-csv."""
     entries: Annotated[Pairs, tyro.conf.arg(name="set")] = ()
     """File of columns: entries of the mapping, e.g. dataset=cifar100."""
-    check: Check = None
+    check: CheckName = None
 
     def __call__(self) -> None:
         from benchmark_api.importers import ColumnsImporter, import_table
         from benchmark_api.importers.columns import load_mapping
+        from benchmark_api.tables.checks import CHECKS
 
+        check = None if self.check is None else CHECKS.find(self.check)
         mapped = self.columns is not None or self.preset is not None or self.entries
         importer = ColumnsImporter(load_mapping(self.columns, self.preset, pairs_of(self.entries, "--set"))) if mapped else None
         table = import_table(
@@ -59,8 +61,8 @@ class Import:
         missing = f" ({expected - stored:,} of {expected:,} architectures missing)" if stored < expected else ""
         records = f"{stored:,} records{missing}"
         print(f"{self.out}: {table.title}, {records}, {megabytes(self.out, 0)}, fingerprint {table.fingerprint[:12]}")
-        if self.check is not None:
-            print_check(table, self.check)
+        if check is not None:
+            print_check(table, check)
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,10 @@ class Importer(ABC):
     def recognises(self, source: Path) -> bool:
         """Whether an existing file or folder is a source of this kind, as far as a glance shows."""
 
+    def hint(self, source: Path) -> str:
+        """Return what it is that this importer could read if it were told more, and how; empty if it could not."""
+        return ""
+
     @abstractmethod
     def read(self, source: Path, spool: Spool, *, jobs: int | None, progress: bool) -> Description:
         """Add the trials of all measured architectures to a spool.
@@ -143,7 +147,8 @@ def _importer_of(source: Path) -> Importer:
     for importer in (kind() for kind in IMPORTERS.values()):
         if importer.recognises(source):
             return importer
-    kind = kind_of_file(source) if source.is_file() else None
+    kind = next((hint for kind in IMPORTERS.values() if (hint := kind().hint(source))), None)
+    kind = kind or (kind_of_file(source) if source.is_file() else None)
     refusals = "; ".join(f"for {name}, {importer.refusal}" for name, importer in IMPORTERS.items())
     raise ValueError(f"no importer recognises {source}: {f'it is {kind}' if kind else refusals}")
 

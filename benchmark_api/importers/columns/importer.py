@@ -12,7 +12,7 @@ from tqdm import tqdm
 from benchmark_api.importers.base import IMPORTERS, Description, ImportedMetric, Importer
 from benchmark_api.importers.columns.mapping import PRESETS, ColumnMapping, Format
 from benchmark_api.importers.columns.measured import Collector, Measured
-from benchmark_api.importers.columns.reading import format_of, read_blocks
+from benchmark_api.importers.columns.reading import ENDINGS, format_of, read_blocks
 from benchmark_api.importers.columns.trials import add_trials, metric_values
 from benchmark_api.importers.measurements import Spool
 from benchmark_api.importers.official.parallel import WorkerDied, in_parallel
@@ -30,13 +30,19 @@ class ColumnsImporter(Importer):
     """
 
     name: ClassVar[str] = "columns"
-    refusal: ClassVar[str] = f"--columns FILE.toml or --preset NAME must say what they hold (presets: {', '.join(PRESETS)})"
+    refusal: ClassVar[str] = f"its name ends in none of {', '.join(ENDINGS)}"
 
     def __init__(self, mapping: ColumnMapping | None = None) -> None:
         self._mapping = mapping
 
     def recognises(self, source: Path) -> bool:
         return self._mapping is not None and source.is_file()
+
+    def hint(self, source: Path) -> str:
+        if not source.is_file() or format_of(source) is None:
+            return ""
+        presets = ", ".join(PRESETS)
+        return f"a file of columns: --columns FILE.toml or --preset NAME must say what its columns hold (presets: {presets})"
 
     def read(self, source: Path, spool: Spool, *, jobs: int | None, progress: bool) -> Description:
         mapping = self._mapping

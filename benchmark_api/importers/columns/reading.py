@@ -201,8 +201,8 @@ def _rows_of(source: Path, document: Any, columns: Mapping[str, bool]) -> Iterat
         for name in next(iter(found.values())):
             yield {NAME: name, **{column: cells.get(name) for column, cells in found.items()}}
     elif all(isinstance(cells, list) for cells in found.values()):
-        if len(lengths := {column: len(cells) for column, cells in found.items()}) and len({*lengths.values()}) > 1:
-            listed = ", ".join(f"{column} {length}" for column, length in lengths.items())
+        if len({len(cells) for cells in found.values()}) > 1:
+            listed = ", ".join(f"{column} {len(cells)}" for column, cells in found.items())
             raise ValueError(f"{source}: columns of different lengths: {listed}")
         for cells in zip(*found.values(), strict=True):
             yield dict(zip(found, cells, strict=True))

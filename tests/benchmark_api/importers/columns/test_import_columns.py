@@ -36,7 +36,7 @@ def imported(folder: Path, content: str, mapping: str, name: str = "small.csv", 
     """The table of a file and a mapping in TOML."""
     (folder / name).write_text(content)
     importer = ColumnsImporter(parse_mapping(tomllib.loads(mapping), "columns.toml"))
-    return import_table(folder / name, folder / "t.safetensors", importer=importer, progress=False, **options)
+    return import_table(folder / name, folder / "t.safetensors", importer=importer, partial=True, progress=False, **options)
 
 
 def refusal(folder: Path, content: str, mapping: str) -> str:
@@ -272,8 +272,11 @@ def test_too_many_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_without_a_mapping_the_way_to_one_is_named(tmp_path: Path) -> None:
     (tmp_path / "small.csv").write_text("arch,acc\n8:8,1\n")
-    with pytest.raises(ValueError, match=r"--columns FILE.toml or --preset NAME .*nats-size-csv"):
+    with pytest.raises(ValueError, match=r"a file of columns: --columns FILE.toml or --preset NAME .*nats-size-csv"):
         import_table(tmp_path / "small.csv", tmp_path / "t")
+    (tmp_path / "a.txt").write_text("arch,acc\n8:8,1\n")
+    with pytest.raises(ValueError, match=r"for columns, its name ends in none of \.csv, "):
+        import_table(tmp_path / "a.txt", tmp_path / "t")
     importer = ColumnsImporter(parse_mapping(tomllib.loads(WIDE), "m"))
     with pytest.raises(ValueError, match="expected a file and a mapping"):
         import_table(tmp_path, tmp_path / "t", importer=importer)

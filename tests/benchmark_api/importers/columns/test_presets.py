@@ -20,7 +20,7 @@ WIDTHS = {index: SPACE.to_string(SPACE.architecture(index)) for index in INDICES
 
 
 def imported(source: Path, preset: str, *options: str) -> Table:
-    assert main(["import", str(source), str(source.parent / "t"), "--preset", preset, *options]) == 0
+    assert main(["import", str(source), str(source.parent / "t"), "--preset", preset, "--partial", *options]) == 0
     return Table(source.parent / "t")
 
 

@@ -36,7 +36,7 @@ NAMED = MAPPING.replace('"arch"', '"@name"')
 
 def imported(source: Path, mapping: str = MAPPING) -> Table:
     importer = ColumnsImporter(parse_mapping(tomllib.loads(mapping), "m"))
-    return import_table(source, source.parent / "t.safetensors", importer=importer, progress=False)
+    return import_table(source, source.parent / "t.safetensors", importer=importer, partial=True, progress=False)
 
 
 def columns() -> dict[str, list[Any]]:
