@@ -176,6 +176,10 @@ class _ArchiveUnpickler(Restricted, pickle.Unpickler):
     pass
 
 
+class _PlainUnpickler(Restricted, pickle.Unpickler):
+    kind = "files of plain data"
+
+
 class _ImageUnpickler(Restricted, pickle.Unpickler):
     names = _IMAGE_NAMES
     kind = "image files"
@@ -198,6 +202,25 @@ def loads(data: bytes, name: str = "pickle") -> Any:
     return _whole(_ArchiveUnpickler, data, name)
 
 
+def load_stream(path: str | os.PathLike[str], size_limit: int) -> Iterator[Any]:
+    """Yield the content of every pickle in an uncompressed file: one, or a stream of several.
+
+    Raises:
+        OSError: the file cannot be read.
+        UnsafePickleError: as `load` does.
+        ValueError: as `load` does, or the file has more than `size_limit` bytes.
+    """
+    name = os.fspath(path)
+    with open(path, "rb") as file:
+        if (size := os.fstat(file.fileno()).st_size) > size_limit:
+            raise ValueError(f"{name}: {size:,} bytes of pickles, expected at most {size_limit:,}")
+        while True:
+            _check_start(file.peek(2)[:2], name)
+            yield guarded(lambda _: _PlainUnpickler(file).load(), name)
+            if not file.peek(1):
+                return
+
+
 def load_images(data: bytes, name: str = "pickle") -> dict[str, Any]:
     """Return the dictionary of an image file in memory: plain data and arrays, as CIFAR-10, CIFAR-100 and ImageNet16 have.
 
@@ -214,9 +237,7 @@ def load_images(data: bytes, name: str = "pickle") -> dict[str, Any]:
 
 
 def _whole(unpickler: type[pickle.Unpickler], data: bytes, name: str) -> Any:
-    if not (data[:1] == pickle.PROTO and len(data) > 1 and 2 <= data[1] <= 5):
-        what = f"not a pickle of protocol 2 to 5 (it begins with {data[:2]!r})" if data else "truncated: it is empty"
-        raise ValueError(f"{name}: damaged: {what}")
+    _check_start(data[:2], name)
     file = io.BufferedReader(io.BytesIO(data), 1 << 17)
 
     def read(_: MemoryLimit) -> Any:
@@ -226,6 +247,13 @@ def _whole(unpickler: type[pickle.Unpickler], data: bytes, name: str) -> Any:
         return content
 
     return guarded(read, name)
+
+
+def _check_start(start: bytes, name: str) -> None:
+    """Raise a ValueError if the first two bytes are not those of a pickle of protocol 2 to 5."""
+    if not (start[:1] == pickle.PROTO and len(start) > 1 and 2 <= start[1] <= 5):
+        what = f"not a pickle of protocol 2 to 5 (it begins with {start!r})" if start else "truncated: it is empty"
+        raise ValueError(f"{name}: damaged: {what}")
 
 
 class MemoryLimit:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from benchmark_api.commands.options import Pairs, TablePath, default, numbers_of
-from benchmark_api.commands.printing import megabytes, open_table, print_rows
+from benchmark_api.commands.options import CheckName, Pairs, TablePath, default, numbers_of
+from benchmark_api.commands.printing import megabytes, open_table, print_check, print_rows
 
 if TYPE_CHECKING:  # imported by the commands that need it: `--help` starts without NumPy
     from benchmark_api.tables.metrics import Metric
@@ -28,13 +28,18 @@ class Info:
     table: TablePath
     verify: bool = False
     """Read the whole file and compare it with its fingerprint."""
+    check: CheckName = None
 
     def __call__(self) -> None:
+        from benchmark_api.tables.checks import CHECKS
         from benchmark_api.tables.reliability import between_datasets
 
         table = open_table(self.table)
         if self.verify:
             table.verify()
+        if self.check is not None:
+            print_check(table, CHECKS.find(self.check))
+            return
         print(table.title)
         for name, text in _facts(table, self.verify).items():
             if text:

@@ -18,6 +18,9 @@ def default(text: str, metavar: str) -> Any:
     return tyro.conf.arg(help_behavior_hint=f"(default: {text})", metavar=metavar)
 
 
+CheckName = Annotated[
+    str | None, default("none", "NAME"), tyro.conf.arg(help="Benchmark whose statistics to compare: nats-size.")
+]
 Jobs = Annotated[int | None, default("one per core", "INT"), tyro.conf.arg(help="Number of processes.")]
 Several = tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]]
 """An option with several texts, which may be given several times."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # imported by the commands that need it: `--help` starts without NumPy
+    from benchmark_api.tables.checks import Check
     from benchmark_api.tables.table import Table
 
 
@@ -20,6 +21,20 @@ def open_table(path: Path) -> Table:
 def megabytes(path: Path, digits: int = 1) -> str:
     """Return the size of a file as text."""
     return f"{path.stat().st_size / 1e6:,.{digits}f} MB"
+
+
+def print_check(table: Table, check: Check) -> None:
+    """Print the statistics of a table and those of a benchmark.
+
+    Raises:
+        ValueError: they differ, or the table cannot be the benchmark for another reason.
+    """
+    statistics = list(check.statistics(table))
+    print(check.title)
+    rows = [[s.name, f"{s.found:.6g}", f"{s.expected:g}", "" if s.agrees else "differs"] for s in statistics]
+    print_rows(["statistic", "found", "expected", ""], rows)
+    if differing := [s.name for s in statistics if not s.agrees]:
+        raise ValueError(f"{table.path} is not {check.name}: it differs in {', '.join(differing)}")
 
 
 def print_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

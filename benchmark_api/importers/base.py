@@ -17,8 +17,19 @@ from benchmark_api.jobs.files import DISK_ERRORS, writing_in
 from benchmark_api.kind_of_file import kind_of_file
 from benchmark_api.registry import Registry
 from benchmark_api.spaces import SearchSpace
+from benchmark_api.tables.metrics import Direction
 from benchmark_api.tables.table import Table
 from benchmark_api.tables.writer import TableWriter, default_schedules
+from benchmark_api.types import FloatArray
+
+
+@dataclass(frozen=True)
+class ImportedMetric:
+    """A named metric of a source: values [architecture], NaN where there is none, unit and direction."""
+
+    values: FloatArray
+    unit: str
+    direction: Direction
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,7 @@ class Description:
     fingerprint: str  # hexadecimal SHA-256 of the source's files
     notice: str = ""  # caution of the table where the user gives none
     source: Mapping[str, str] = field(default_factory=dict)  # more facts about the source, e.g. its licence
+    metrics: Mapping[str, ImportedMetric] = field(default_factory=dict)  # by tensor, e.g. "metrics/energy"
 
 
 class Importer(ABC):
@@ -54,6 +66,10 @@ class Importer(ABC):
     def recognises(self, source: Path) -> bool:
         """Whether an existing file or folder is a source of this kind, as far as a glance shows."""
 
+    def hint(self, source: Path) -> str:
+        """Return what it is that this importer could read if it were told more, and how; empty if it could not."""
+        return ""
+
     @abstractmethod
     def read(self, source: Path, spool: Spool, *, jobs: int | None, progress: bool) -> Description:
         """Add the trials of all measured architectures to a spool.
@@ -76,13 +92,14 @@ def import_table(
     source: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
+    importer: Importer | None = None,
     curves: bool = True,
     notice: str = "",
     partial: bool = False,
     jobs: int | None = None,
     progress: bool = True,
 ) -> Table:
-    """Make a table of the measurements in a source, with the first importer that recognises it.
+    """Make a table of the measurements in a source.
 
     Architectures without measurements, and trials that do not exist, stay empty (seed -1, NaN). Accuracies, losses and times
     are kept as float64, so that a table answers as its source does. The table does not depend on `jobs`.
@@ -90,6 +107,7 @@ def import_table(
     Args:
         source: a file or folder, e.g. the official archive `NATS-tss-v1_0-3ffb9-simple`.
         out: the table to write; replaced when all is done, left alone if anything fails.
+        importer: reads the source, e.g. `ColumnsImporter(mapping)`; None for the first one that recognises it.
         curves: keep every epoch; False: the last one of each training.
         notice: a caution that every table and figure made from it repeats; empty for none.
         partial: take a source that lacks architectures of its space; False: refuse it, e.g. a folder that is half unpacked.
@@ -109,7 +127,7 @@ def import_table(
         raise ValueError(f"{out} is a folder; expected the name of the table file to write")
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
-    importer = _importer_of(source)
+    importer = importer or _importer_of(source)
     spool_home = next(folder for folder in out.absolute().parents if folder.is_dir())
     with (
         writing_in(spool_home, *DISK_ERRORS),
@@ -129,7 +147,8 @@ def _importer_of(source: Path) -> Importer:
     for importer in (kind() for kind in IMPORTERS.values()):
         if importer.recognises(source):
             return importer
-    kind = kind_of_file(source) if source.is_file() else None
+    kind = next((hint for kind in IMPORTERS.values() if (hint := kind().hint(source))), None)
+    kind = kind or (kind_of_file(source) if source.is_file() else None)
     refusals = "; ".join(f"for {name}, {importer.refusal}" for name, importer in IMPORTERS.items())
     raise ValueError(f"no importer recognises {source}: {f'it is {kind}' if kind else refusals}")
 
@@ -154,8 +173,13 @@ def _write_table(out: Path, importer: Importer, spool: Spool, description: Descr
         },
         **default_schedules({tensor.split("/")[1] for tensor in layout}),
     }
+    if metrics := description.metrics:
+        metadata["metrics"] = {tensor: {"unit": one.unit, "direction": one.direction} for tensor, one in metrics.items()}
+        layout |= {tensor: (importer.number, one.values.shape) for tensor, one in metrics.items()}
     with TableWriter(out, layout, metadata) as writer:
         for tensor, stored in epochs.items():
             writer.write(tensor, stored)
+        for tensor, one in metrics.items():
+            writer.write(tensor, one.values)
         for part in tqdm(spool.parts, desc="writing", unit="block", disable=not progress, leave=False):
             write_part(writer, part, layout, epochs)

@@ -96,6 +96,8 @@ def test_a_source_is_named(wrong: Path, kind: str, tmp_path: Path) -> None:
     ids=["as a folder", "as a single file", "as meta data"],
 )
 def test_the_drop_in_names_it(wrong: Path, kind: str, opening: Callable[[Path], Any], fault: str) -> None:
+    if opening is not read_meta and kind.startswith("a safetensors file"):
+        kind = fault = "a safetensors file, but not a table"  # the drop-in opens tables of any name
     with pytest.raises(ValueError, match=rf"wrong\.pickle\.pbz2.*{kind}") as caught:
         opening(wrong)
     caught.match(fault)
