@@ -147,11 +147,11 @@ def _dataset_report(table: Table, dataset: str, experiments: Sequence[AnyExperim
         target = max(median for kind, median in medians if kind == experiment.kind.name)
         chosen, valid_finals = final_architectures(experiment), final_values(experiment, valid, readout)
         _check_measured(table, experiment, chosen, np.isnan(valid_finals) | np.isnan(test_finals))
-        default = experiment.deviations(table.search_schedule).keys() <= SAME_RESULT
+        default = experiment.deviations(table).keys() <= SAME_RESULT
         rows.append(
             Row(
                 experiment=experiment,
-                label=experiment.label(table.search_schedule),
+                label=experiment.label(table),
                 chosen=chosen,
                 test_finals=test_finals,
                 valid=summarize(valid_finals, ddof),
