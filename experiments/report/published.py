@@ -10,9 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from benchmark_api.tables.table import Table
+from experiments.store import AnyExperiment
+
 SOURCE = "NATS-Bench, arXiv 2009.00437, Table 4"
 
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
+
+SEARCH_SCHEDULE, REPORT_SCHEDULE = "12", "200"
+"""Schedules of the evaluations of black-box searches, and of the published accuracies."""
 
 
 class Accuracy(NamedTuple):
@@ -71,9 +77,16 @@ TOPOLOGY_CELLS: Mapping[tuple[str, str], tuple[int, ...]] = {
 """Official indices of the cells that runs found, as the README of the NATS-Bench repository lists them."""
 
 
-def find(space: str, dataset: str, algorithm: str) -> tuple[Accuracy, int] | None:
-    """Return the published accuracies of a registered algorithm and their number of runs; None where there are none."""
-    if space != "topology" or dataset not in DATASETS or algorithm not in TOPOLOGY:
+def find(table: Table, experiment: AnyExperiment) -> tuple[Accuracy, int] | None:
+    """Return the published accuracies of a search on a table and their number of runs; None where there are none."""
+    space, dataset, algorithm = table.space.name, experiment.dataset, experiment.algorithm
+    same = table.report_schedule == REPORT_SCHEDULE and experiment.schedule in (SEARCH_SCHEDULE, "")
+    if space != "topology" or dataset not in DATASETS or algorithm not in TOPOLOGY or not same:
         return None
     runs, accuracies = TOPOLOGY[algorithm]
     return accuracies[DATASETS.index(dataset)], runs
+
+
+def optimum(table: Table, dataset: str) -> tuple[float, float] | None:
+    """Return the published best validation and best test accuracy of a table's space; None where there is none."""
+    return OPTIMUM.get((table.space.name, dataset)) if table.report_schedule == REPORT_SCHEDULE else None

@@ -46,7 +46,6 @@ def plot_anytime(axes: Axes, times: FloatArray, series: Sequence[Series], optimu
     axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:,.0f}" if seconds >= 1 else f"{seconds:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("simulated time [s]")
-    axes.set_ylabel("test accuracy of the incumbent [%]")
     axes.grid(True, axis="y")
 
 

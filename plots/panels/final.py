@@ -52,7 +52,6 @@ def plot_final(axes: Axes, series: Sequence[Series], optimum: float | None = Non
     axes.set_ylim(len(series) - 0.55, -0.6)
     axes.set_yticks(range(len(series)), [one.label for one in series])
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("final test accuracy [%]")
     axes.grid(True, axis="x")
 
 
