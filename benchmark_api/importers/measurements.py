@@ -33,7 +33,7 @@ class Trial:
         flops: multiply-accumulates of one image, millions; NaN if unknown.
         latency: seconds, one batch of 256 images; NaN if unknown.
         curves: split -> [accuracy (percent), loss (nats); epoch of the schedule], NaN where not measured.
-        seconds: split -> seconds of one training epoch or one evaluation pass; NaN if unknown.
+        seconds: split -> seconds of one training epoch or one evaluation pass; NaN if unknown. A split may have seconds only.
     """
 
     seed: int
@@ -74,10 +74,11 @@ def _tensors(trials_of_row: Mapping[int, list[Trial]], rows: int, epochs: int, c
     """Return the tensors [row, ...] of one dataset key and schedule, and the stored epochs of every split."""
     width = max(map(len, trials_of_row.values()))
     splits = dict.fromkeys(name for trials in trials_of_row.values() for trial in trials for name in trial.curves)
+    timed = dict.fromkeys(name for trials in trials_of_row.values() for trial in trials for name in trial.seconds)
     tensors: dict[str, AnyArray] = {"seeds": np.full((rows, width), -1, dtype=np.int32)}
     tensors |= {name: np.full(rows, np.nan) for name in ("params", "flops", "latency")}
     measured = {name: np.full((2, rows, width, epochs), np.nan) for name in splits}  # [quantity, row, trial, epoch]
-    seconds = {name: np.full((rows, width), np.nan) for name in splits}
+    seconds = {name: np.full((rows, width), np.nan) for name in timed}
     for row, trials in trials_of_row.items():
         tensors["params"][row] = _agreed(trials, [trial.params for trial in trials])
         tensors["flops"][row] = _agreed(trials, [trial.flops for trial in trials])
@@ -86,14 +87,14 @@ def _tensors(trials_of_row: Mapping[int, list[Trial]], rows: int, epochs: int, c
             tensors["seeds"][row, column] = trial.seed
             for name in trial.curves:
                 measured[name][:, row, column] = trial.curves[name]
+            for name in trial.seconds:
                 seconds[name][row, column] = trial.seconds[name]
     for name, (accuracy, loss) in measured.items():
         stored = np.flatnonzero(~np.isnan(accuracy).all(axis=(0, 1))) if curves else np.array([epochs - 1])
         tensors[f"{name}/epochs"] = stored.astype(np.int32)
         tensors[f"{name}/accuracy"] = accuracy[:, :, stored]
         tensors[f"{name}/loss"] = loss[:, :, stored]
-        tensors[f"{name}/seconds"] = seconds[name]
-    return tensors
+    return tensors | {f"{name}/seconds": of_split for name, of_split in seconds.items()}
 
 
 def tensors_of(block: Mapping[int, Trials], curves: bool, only_measured: bool = False) -> dict[str, AnyArray]:
@@ -189,7 +190,9 @@ def layout_of(
         width = trials[split.rpartition("/")[0]]
         layout[name] = ("<i4", (len(stored),))
         layout |= {f"{split}/{quantity}": (number, (architectures, width, len(stored))) for quantity in ("accuracy", "loss")}
-        layout[f"{split}/seconds"] = (number, (architectures, width))
+    for name in measured:
+        if name.endswith("/seconds"):
+            layout[name] = (number, (architectures, trials[name.rsplit("/", 2)[0]]))
     return {name: place for name, place in layout.items() if name in measured}, epochs
 
 

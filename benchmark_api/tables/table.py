@@ -39,8 +39,11 @@ from benchmark_api.tables.view import ValidationView
 from benchmark_api.tables.writer import FORMAT_VERSION
 from benchmark_api.types import AnyArray, FloatArray, IntArray
 
-EMBEDDED = {path.stem: path for path in sorted((Path(__file__).parents[1] / "data").glob("*.safetensors"))}
-"""Tables that come with this project, by name; docs/embedded.md describes them."""
+EMBEDDED = {
+    name: Path(__file__).parents[1] / "data" / f"{name}.safetensors"
+    for name in ("nats-topology", "digits-topology", "digits-size")
+}
+"""Tables that come with this project, by name, in the order in which they are listed and run; docs/embedded.md describes them."""
 
 
 class TableError(ValueError):
@@ -96,7 +99,7 @@ class Table:
         tensors = self._tensors
         try:
             seeds = tensors[f"{stem}/seeds"].shape
-            expected: dict[str, tuple[int, ...]] = {"seeds": (len(self), seeds[1])}
+            expected: dict[str, tuple[int, ...]] = {name: (len(self), seeds[1]) for name in ("seeds", "train/seconds")}
             for split in splits:
                 shape = (len(self), seeds[1], len(tensors[f"{stem}/{split}/epochs"]))
                 expected |= {f"{split}/accuracy": shape, f"{split}/loss": shape, f"{split}/seconds": shape[:2]}

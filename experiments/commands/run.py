@@ -48,7 +48,7 @@ class RunBlackBox(ResultsOptions):
     """Runs of a black-box search."""
 
     table: Path
-    """Table file, or the name of an embedded table (digits-topology, digits-size)."""
+    """Table file, or the name of an embedded table (nats-topology, digits-topology, digits-size)."""
     dataset: str = "cifar10"
     """Dataset to search on."""
     data: Path | None = None
