@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmark_api.types import FloatArray, IntArray
+from benchmark_api.types import FloatArray
 
 MIN_RUNS = 5
 """Smallest number of runs for an interval, a test or a rank; of fewer runs, reports print the number."""
@@ -270,14 +270,3 @@ def rank_correlations(accuracies: FloatArray) -> FloatArray:
         pair = accuracies[[below, above]]
         correlations[above, below], correlations[below, above] = rank_correlation(*pair[:, ~np.isnan(pair).any(axis=0)])
     return correlations
-
-
-def pareto_front(cost: npt.NDArray[np.floating[Any]], accuracy: FloatArray) -> IntArray:
-    """Indices, by rising cost, of the architectures that no other one dominates: as cheap and better, or as good and cheaper.
-
-    Cost and accuracy [architecture] are NaN where not measured. Of architectures equal in both, the lowest index counts.
-    """
-    measured = np.flatnonzero(~np.isnan(cost) & ~np.isnan(accuracy))
-    order = measured[np.lexsort((-accuracy[measured], cost[measured]))]  # a stable sort: the lowest index first on ties
-    best_before = np.maximum.accumulate(np.concatenate(([-np.inf], accuracy[order])))[:-1]
-    return np.asarray(order[accuracy[order] > best_before], dtype=np.int64)

@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 from experiments.analysis import statistics
-from experiments.analysis.statistics import pareto_front, rank_correlations
+from experiments.analysis.statistics import rank_correlations
 
 NAN = float("nan")
 
@@ -154,26 +154,6 @@ def test_ranks_need_runs() -> None:
         statistics.rank_all([("a", [1.0] * 6), ("b", [1.0] * 3)])
     with pytest.raises(ValueError, match="2 samples"):
         statistics.rank_all([("a", [1.0] * 6)])
-
-
-def test_pareto_front_by_hand() -> None:
-    cost = np.array([1.0, 1.0, 2.0, 2.0, 3.0, NAN, 0.5, 4.0, 1.0])
-    accuracy = np.array([50.0, 60.0, 60.0, 70.0, 65.0, 99.0, NAN, 70.0, 60.0])
-    assert pareto_front(cost, accuracy).tolist() == [1, 3]
-
-
-def test_pareto_front_is_what_nothing_dominates() -> None:
-    rng = np.random.default_rng(0)
-    cost, accuracy = rng.integers(0, 12, (2, 60)).astype(float)
-    dominated = [
-        any((c <= cost[i] and a > accuracy[i]) or (c < cost[i] and a >= accuracy[i]) for c, a in zip(cost, accuracy, strict=True))
-        for i in range(60)
-    ]
-    front = pareto_front(cost, accuracy)
-    expected = {(cost[i], accuracy[i]) for i in range(60) if not dominated[i]}
-    assert {(cost[i], accuracy[i]) for i in front} == expected
-    assert len(front) == len(expected)
-    assert (np.diff(cost[front]) > 0).all()
 
 
 def test_rank_correlations_by_hand() -> None:

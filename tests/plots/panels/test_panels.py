@@ -9,7 +9,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from benchmark_api.spaces import OPERATIONS, TopologySpace
-from experiments.analysis.statistics import MIN_RUNS, Distribution, bootstrap_mean_interval, pareto_front
+from benchmark_api.tables.fronts import pareto_front
+from experiments.analysis.statistics import MIN_RUNS, Distribution, bootstrap_mean_interval
 from plots.panels.curves import Reference, plot_anytime, plot_epochs, plot_operations
 from plots.panels.final import plot_final
 from plots.panels.heat_maps import plot_correlations, plot_weights
