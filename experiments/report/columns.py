@@ -104,7 +104,7 @@ def _reported_by(
 ) -> Callable[Concatenate[DatasetReport, P], Value]:
     """A value on the datasets that are reported by a measure, an empty field on others."""
 
-    def found(dataset: DatasetReport, *row: P.args, **named: P.kwargs) -> Value:
+    def found(dataset: DatasetReport, /, *row: P.args, **named: P.kwargs) -> Value:
         return value(dataset, *row, **named) if dataset.measure is measure else ""
 
     return found
@@ -254,7 +254,7 @@ _MERITS = (
     *_measured(
         "relative_improvement",
         lambda dataset, row: gain(dataset, row.reached.mean),
-        title="gain over space mean{measure.mark} [%]",
+        title="gain over space mean [%]",
         format="+.2f",
         optimum=lambda dataset: gain(dataset, dataset.optimum[1]),
         mean=lambda dataset: 0.0,

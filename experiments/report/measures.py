@@ -28,6 +28,8 @@ class Measure:
         best: the accuracy that regret is the distance to.
         below: what the percentile counts.
         convention: what the accuracies of a text table are.
+        explanation: what else a reader must know of them; may be empty.
+        of_space: what the accuracy of an architecture of the space is, in brackets; empty where it is as that of a chosen one.
         images: what the images are on which one-shot searches on cifar100 and ImageNet16-120 are reported.
         missing: what an architecture without a value lacks.
     """
@@ -41,6 +43,8 @@ class Measure:
     best: str
     below: str
     convention: str
+    explanation: str
+    of_space: str
     images: str
     missing: str
 
@@ -55,6 +59,8 @@ TEST = Measure(
     best="the best test accuracy of the space",
     below="that is not better on the test set than the chosen architecture",
     convention="mean over trials, of the architecture that each run chose by validation accuracy",
+    explanation="",
+    of_space="",
     images="the test accuracy is of the other half",
     missing="full-training accuracy",
 )
@@ -68,9 +74,10 @@ HELD_OUT = Measure(
     mark=", held-out trials",
     best="the best mean over all trials of an architecture, which is the best expectation of any fixed choice",
     below="whose mean over all trials is not higher than that of the held-out trials of the chosen architecture",
-    convention="of the architecture that each run chose by validation accuracy. Valid: the trial that the run saw. Held-out "
-    "trials: mean over the trials that the run did not see, on the same validation images; one-shot searches saw none. Optimum "
-    "and space mean: of the means over all trials",
+    convention="of the architecture that each run chose by validation accuracy",
+    explanation="Valid: the trial that the run saw. Held-out trials: mean over the trials that the run did not see, on the same "
+    "validation images; one-shot searches saw none. Optimum and space mean: of the means over all trials.",
+    of_space=" (mean over all trials)",
     images="held-out trials are measured on the same images",
     missing="held-out trial",
 )

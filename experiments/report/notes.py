@@ -20,6 +20,7 @@ def conventions(report: Report) -> list[str]:
         f"(ddof {ddof}) over n seeds."
         for measure in measures
     ]
+    notes += [measure.explanation for measure in measures if measure.explanation]
     if report.readout == "reference":
         notes.append("Protocol of the paper's table: the line through the two times nearest to the budget, taken at the budget.")
     trained = [dataset for dataset in report.datasets if dataset.one_shot_rows]

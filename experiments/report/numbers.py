@@ -119,11 +119,12 @@ class DatasetReport:
     @cached_property
     def published_optimum(self) -> tuple[float, float] | None:
         """The paper's best validation and best reported accuracy, where it reports this measure after these epochs."""
-        return published.optimum(self.table, self.dataset) if self.measure is TEST else None
+        table = self.table
+        return published.optimum(table.space.name, self.dataset, reported=table.report_schedule) if self.measure is TEST else None
 
     @cached_property
     def metrics(self) -> dict[str, Metric]:
-        """Measured metrics of the architectures by name: those of the reported training, and of the search's where it has others."""
+        """Measured metrics of the architectures by name: of the reported training, and those that only the search's has."""
         keys = self.table.search_key(self.dataset), self.table.report_key(self.dataset)
         found = {name: metric for key in keys for name, metric in self.table.metrics(key).items()}
         return {name: metric for name, metric in found.items() if not np.isnan(self.table.tensor(metric.tensor)).all()}
@@ -214,7 +215,8 @@ def _published(table: Table, measure: Measure, experiment: AnyExperiment) -> tup
     """The paper's accuracies and number of runs, where it ran this search with these settings and measure."""
     if measure is not TEST or not experiment.deviations(table.search_schedule).keys() <= SAME_RESULT:
         return None
-    return published.find(table, experiment)
+    named = table.space.name, experiment.dataset, experiment.algorithm
+    return published.find(*named, searched=experiment.schedule, reported=table.report_schedule)
 
 
 def _check_measured(

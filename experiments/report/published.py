@@ -10,9 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from benchmark_api.tables.table import Table
-from experiments.store import AnyExperiment
-
 SOURCE = "NATS-Bench, arXiv 2009.00437, Table 4"
 
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
@@ -77,16 +74,23 @@ TOPOLOGY_CELLS: Mapping[tuple[str, str], tuple[int, ...]] = {
 """Official indices of the cells that runs found, as the README of the NATS-Bench repository lists them."""
 
 
-def find(table: Table, experiment: AnyExperiment) -> tuple[Accuracy, int] | None:
-    """Return the published accuracies of a search on a table and their number of runs; None where there are none."""
-    space, dataset, algorithm = table.space.name, experiment.dataset, experiment.algorithm
-    same = table.report_schedule == REPORT_SCHEDULE and experiment.schedule in (SEARCH_SCHEDULE, "")
+def find(space: str, dataset: str, algorithm: str, *, searched: str, reported: str) -> tuple[Accuracy, int] | None:
+    """Return the published accuracies of a registered algorithm and their number of runs; None where there are none.
+
+    Args:
+        space: name of the search space.
+        dataset: the dataset searched on.
+        algorithm: registry name.
+        searched: schedule of the evaluations; empty for one-shot searches, which have none.
+        reported: schedule of the reported accuracies.
+    """
+    same = searched in (SEARCH_SCHEDULE, "") and reported == REPORT_SCHEDULE
     if space != "topology" or dataset not in DATASETS or algorithm not in TOPOLOGY or not same:
         return None
     runs, accuracies = TOPOLOGY[algorithm]
     return accuracies[DATASETS.index(dataset)], runs
 
 
-def optimum(table: Table, dataset: str) -> tuple[float, float] | None:
-    """Return the published best validation and best test accuracy of a table's space; None where there is none."""
-    return OPTIMUM.get((table.space.name, dataset)) if table.report_schedule == REPORT_SCHEDULE else None
+def optimum(space: str, dataset: str, *, reported: str) -> tuple[float, float] | None:
+    """Return the published best validation and best test accuracy of a space after a schedule; None where there is none."""
+    return OPTIMUM.get((space, dataset)) if reported == REPORT_SCHEDULE else None

@@ -38,8 +38,8 @@ def ranking_table(table: Table, rankings: Sequence[SupernetRanking]) -> str:
         lines.append((ranking.dataset, name, runs, str(ranking.architectures), images, tau, rho, wall))
     note = (
         "Rank correlation between the accuracy on x-valid with the weights of a trained supernet and the table's "
-        f"{' or '.join(measures)} after {table.report_schedule} epochs, over the same random architectures; mean ± standard deviation (ddof 1) over n "
-        "supernets."
+        f"{' or '.join(measures)} after {table.report_schedule} epochs, over the same random architectures; mean ± standard "
+        "deviation (ddof 1) over n supernets."
     )
     header = ("dataset", "algorithm", "n", "architectures", "images", "Kendall's τ", "Spearman's ρ", "wall time [s]")
     return markdown(TextTable(f"ranking by supernets, {title_of(table)}", header, lines, [note]))

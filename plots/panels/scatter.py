@@ -4,43 +4,72 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from benchmark_api.types import FloatArray, IntArray
 from plots.panels.style import REFERENCE_COLOR, note
 
 LARGEST = 160.0
-"""Area of the marker of an architecture that all runs chose, in square points."""
+"""Default area of the marker of an architecture that all runs chose, in square points."""
 
 SPACE_COLOR = "#c0c0c0"
 
 
-def plot_cost(axes: Axes, cost: FloatArray, accuracy: FloatArray, front: IntArray, chosen: IntArray, color: str) -> None:
-    """Draw every architecture of a space, the Pareto front, and the architectures that the runs of a search chose.
-
-    The accuracy axis shows the better half of the space; runs that ended below it are counted. The area of a marker grows with
-    the share of the runs that chose the architecture, from a visible minimum.
+def plot_space(axes: Axes, cost: FloatArray, accuracy: FloatArray, front: IntArray) -> None:
+    """Draw every architecture of a space and the Pareto front; the accuracy axis shows the better half of the space.
 
     Args:
         axes: axes to draw on.
         cost: [architecture].
         accuracy: [architecture], percent.
-        front: indices of the Pareto front by rising cost.
-        chosen: [run], index of the architecture that each run chose.
-        color: colour of the search.
+        front: indices of the Pareto front, the best cost first.
     """
     axes.plot(cost, accuracy, ".", markersize=2.2, markeredgewidth=0, color=SPACE_COLOR, rasterized=True)
     axes.plot(cost[front], accuracy[front], color=REFERENCE_COLOR, linewidth=0.9, drawstyle="steps-post")
-    architectures, runs = np.unique(chosen, return_counts=True)
-    for count in np.unique(runs):  # a file stores markers of one size once
-        alike = architectures[runs == count]
-        size = np.sqrt(5 + LARGEST * count / runs.sum())
-        axes.plot(cost[alike], accuracy[alike], "o", markersize=size, markeredgewidth=0, color=color, alpha=0.75, zorder=3)
     low, high = float(np.nanmedian(accuracy)), float(np.nanmax(accuracy))
     axes.set_ylim(low, high + 0.05 * (high - low))
-    below = int(runs[accuracy[architectures] < low].sum())
-    if below:
-        note(axes, f"▾ {below} below", (0, 0), color=color)
     axes.grid(True)
+
+
+def plot_chosen(
+    axes: Axes, cost: FloatArray, chosen: IntArray, accuracy: FloatArray, color: str, marker: str = "o", largest: float = LARGEST
+) -> None:
+    """Draw the architectures that the runs of a search chose, each at the mean accuracy of these runs.
+
+    The area of a marker grows with the share of the runs that chose the architecture, from a visible minimum.
+
+    Args:
+        axes: axes to draw on.
+        cost: [architecture].
+        chosen: [run], index of the architecture that each run chose.
+        accuracy: [run], percent.
+        color: colour of the search.
+        marker: marker of the search.
+        largest: area of the marker of an architecture that all runs chose, in square points.
+    """
+    architectures, of_run, runs = np.unique(chosen, return_inverse=True, return_counts=True)
+    means = np.bincount(of_run, accuracy) / runs
+    for count in np.unique(runs):  # a file stores markers of one size once
+        alike = runs == count
+        size = np.sqrt(5 + largest * count / runs.sum())
+        look = {"markersize": size, "markeredgewidth": 0, "color": color, "alpha": 0.75, "zorder": 3}
+        axes.plot(cost[architectures[alike]], means[alike], marker, **look)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, max(high, float(means.max()) + 0.02 * (high - low)))  # held-out trials may exceed the space's best mean
+
+
+def count_below(axes: Axes, accuracy: FloatArray, color: str) -> None:
+    """Write how many runs ended at an accuracy [run] below the axis."""
+    if below := int((accuracy < axes.get_ylim()[0]).sum()):
+        note(axes, f"▾ {below} below", (0, 0), color=color)
+
+
+def log_scale(axes: Axes) -> None:
+    """Make the cost axis logarithmic, with plain numbers."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{cost:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def plot_inherited(axes: Axes, inherited: FloatArray, trained: FloatArray, color: str, tau: float, rho: float) -> None:

@@ -14,7 +14,8 @@ from experiments.__main__ import main
 from experiments.report import Report, make_report
 from experiments.store import ONE_SHOT_RUNS, RANKINGS, load
 from plots.__main__ import draw
-from plots.figures.black_box import cost_figure, final_figure
+from plots.figures.black_box import final_figure
+from plots.figures.costs import cost_figure
 from plots.figures.groups import Group, groups_of
 from plots.figures.one_shot import (
     cells_figure,
