@@ -132,7 +132,7 @@ def test_draw_saves_them(digits_table: Table, results: Path, tmp_path: Path, mon
     assert page == results / "report.html"
     files = [path.name for path in paths]
     one_shot = [f"digits-{what}" for what in ("epochs", "weights", "operations", "cells", "ranking")]
-    others = ["anytime", "final", "digits-flops", "digits-params", "correlation"]
+    others = ["anytime", "final", "digits-flops", "digits-params", "digits-fronts", "correlation"]
     assert files == [f"{digits_table.path.stem}-{what}" for what in (*others, *one_shot)]
 
 

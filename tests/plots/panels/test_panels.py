@@ -199,3 +199,10 @@ def test_the_correlation_stands_beside_the_points(axes: Axes) -> None:
     plot_inherited(axes, np.array([1.0, 2.0]), np.array([3.0, 4.0]), style_of("rsps").color, 0.25, 0.5)
     np.testing.assert_array_equal(axes.lines[0].get_xydata(), [[1, 3], [2, 4]])
     assert texts(axes) == ["τ = 0.25, ρ = 0.50"]
+
+
+def test_long_times_are_in_thousands_of_seconds(axes: Axes) -> None:
+    times = np.geomspace(1e5, 2e6, 5)
+    plot_anytime(axes, times, [series(np.tile([60.0, 70.0, 80.0, 85.0, 90.0], (MIN_RUNS, 1)))])
+    assert axes.get_xlabel() == "simulated time [1,000 s]"
+    assert axes.xaxis.get_major_formatter()(1e6, 0) == "1,000"
