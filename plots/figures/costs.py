@@ -10,14 +10,11 @@ from benchmark_api.tables.fronts import pareto_front
 from benchmark_api.types import FloatArray, IntArray
 from plots.figures.groups import Group, label_of
 from plots.figures.layout import CHARACTER, COLUMNS, new_figure, wrapped
-from plots.panels.scatter import SPACE_COLOR, count_below, log_scale, plot_chosen, plot_space
+from plots.panels.scatter import SPACE_COLOR, count_below, plot_chosen, plot_space
 from plots.panels.style import MUTED_COLOR, REFERENCE_COLOR
 
 NAMES = {"flops": "multiply-accumulates", "params": "parameters"}
 """Names on axes of metrics in millions."""
-
-LOG_RATIO = 10.0
-"""Ratio of the largest to the smallest value of a metric from which its axis is logarithmic."""
 
 
 def cost_figure(group: Group, metric: str) -> Figure:
@@ -48,11 +45,9 @@ def fronts_figure(group: Group) -> Figure:
     figure, panels = new_figure(report.table, title, len(report.metrics), COLUMNS, (3.3, 2.9), 1.4)
     for number, (axes, metric) in enumerate(zip(panels, report.metrics, strict=True)):
         costs, label = _axis(group, metric)
-        plot_space(axes, costs, report.accuracies.reported, _front(group, metric))
+        plot_space(axes, costs, report.accuracies.reported, _front(group, metric), log=True)
         for entry in group.entries:
             plot_chosen(axes, costs, entry.row.chosen, entry.row.finals, entry.style.color, entry.style.marker)
-        if np.nanmin(costs) > 0 and np.nanmax(costs) > LOG_RATIO * np.nanmin(costs):
-            log_scale(axes)
         axes.set_xlabel(label)
         if number % COLUMNS == 0:
             axes.set_ylabel(f"{report.measure.accuracy} [%]")

@@ -12,23 +12,43 @@ from plots.panels.style import REFERENCE_COLOR, note
 LARGEST = 160.0
 """Default area of the marker of an architecture that all runs chose, in square points."""
 
+LOG_RATIO = 10.0
+"""Ratio of the largest to the smallest cost from which a cost axis is logarithmic."""
+
 SPACE_COLOR = "#c0c0c0"
 
 
-def plot_space(axes: Axes, cost: FloatArray, accuracy: FloatArray, front: IntArray) -> None:
-    """Draw every architecture of a space and the Pareto front; the accuracy axis shows the better half of the space.
+def plot_space(axes: Axes, cost: FloatArray, accuracy: FloatArray, front: IntArray, log: bool = False) -> None:
+    """Draw every architecture of a space and the Pareto front; the axes show the better half of the space.
 
     Args:
         axes: axes to draw on.
         cost: [architecture].
         accuracy: [architecture], percent.
         front: indices of the Pareto front, the best cost first.
+        log: make the cost axis logarithmic where costs of the better half differ by more than `LOG_RATIO`.
     """
     axes.plot(cost, accuracy, ".", markersize=2.2, markeredgewidth=0, color=SPACE_COLOR, rasterized=True)
     axes.plot(cost[front], accuracy[front], color=REFERENCE_COLOR, linewidth=0.9, drawstyle="steps-post")
     low, high = float(np.nanmedian(accuracy)), float(np.nanmax(accuracy))
     axes.set_ylim(low, high + 0.05 * (high - low))
+    shown = cost[accuracy >= low]
+    _show_costs(axes, float(np.nanmin(shown)), float(np.nanmax(shown)), log)
     axes.grid(True)
+
+
+def _show_costs(axes: Axes, first: float, last: float, log: bool) -> None:
+    """Limit the cost axis to values between two, with a margin; see `plot_space` for `log`."""
+    if not (log and first > 0 and last > LOG_RATIO * first):
+        margin = 0.05 * (last - first) or 0.5
+        axes.set_xlim(first - margin, last + margin)
+        return
+    axes.set_xscale("log")
+    factor = (last / first) ** 0.05
+    axes.set_xlim(first / factor, last * factor)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{cost:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def plot_chosen(
@@ -62,14 +82,6 @@ def count_below(axes: Axes, accuracy: FloatArray, color: str) -> None:
     """Write how many runs ended at an accuracy [run] below the axis."""
     if below := int((accuracy < axes.get_ylim()[0]).sum()):
         note(axes, f"▾ {below} below", (0, 0), color=color)
-
-
-def log_scale(axes: Axes) -> None:
-    """Make the cost axis logarithmic, with plain numbers."""
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{cost:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def plot_inherited(axes: Axes, inherited: FloatArray, trained: FloatArray, color: str, tau: float, rho: float) -> None:

@@ -19,7 +19,7 @@ from tests.helpers import held_out
 SPACE = SizeSpace(widths=(4, 8), layers=2)  # 4 architectures
 ACCURACY = np.array([[70.0, 73.0], [80.0, 84.0], [60.0, 66.0], [75.0, 79.0]])
 METRICS = {
-    "cifar10-valid/200/params": (np.array([1.0, 30.0, 2.0, 40.0]), {}),
+    "cifar10-valid/200/params": (np.array([1.0, 30.0, 2.0, 400.0]), {}),
     "cifar10-valid/metrics/speed": (np.array([7.0, 6.0, 8.0, 1.0]), {"unit": "images/s", "direction": "maximize"}),
     "metrics/energy": (np.array([5.0, 6.0, np.nan, 4.0]), {"unit": "mJ", "direction": "minimize"}),
     "metrics/unmeasured": (np.full(4, np.nan), {"unit": "ms", "direction": "minimize"}),
@@ -56,7 +56,7 @@ def test_the_front_goes_from_the_best_cost(group: Group) -> None:
 def test_chosen_architectures_are_drawn_at_their_held_out_trials(group: Group) -> None:
     axes, *_ = fronts_figure(group).axes
     twice, thrice = axes.lines[2:]
-    assert twice.get_xydata().tolist() == [[40.0, 75.0]]
+    assert twice.get_xydata().tolist() == [[400.0, 75.0]]
     assert thrice.get_xydata().tolist() == [[30.0, 84.0]]
     assert axes.get_ylim()[1] > 84.0  # above the best mean of the space
     labels = [text.get_text() for text in axes.figure.legends[0].get_texts()]
