@@ -9,7 +9,7 @@ RUN     := $(VENV)/bin/python
 
 SPACE   ?= topology
 TABLE   ?=
-DATASET ?= $(if $(filter-out digits-%,$(TABLE)),,digits)
+DATASET ?=
 SEEDS   ?=
 BUDGET  ?=
 ARCHIVE ?=
@@ -31,7 +31,11 @@ names = $(eval names-$(1) := $(or $(names-$(1)),$(shell $(RUN) -m experiments li
 of-kind = $(filter $(1),$(call names,$(2)))
 black-box-flags = $(call flag,BUDGET,budget) $(call given,SPACE,space)
 one-shot-flags  = $(call flag,EPOCHS,epochs) $(call flag,DEVICE,device) $(call flag,DATA,data)
-embedded = digits-$(if $(call of-kind,$(1),black-box),$(SPACE),$(if $(call of-kind,$(1),size),size,topology))
+# Table and dataset of an algorithm where they are not given: NATS-Bench for what runs on it without images, else digits.
+space-of   = $(if $(call of-kind,$(1),black-box),$(SPACE),$(if $(call of-kind,$(1),size),size,topology))
+on-nats    = $(and $(filter topology,$(SPACE)),$(call of-kind,$(1),full-training))
+dataset-of = $(or $(DATASET),$(if $(TABLE),$(if $(filter digits-%,$(TABLE)),digits),$(if $(call on-nats,$(1)),cifar10,digits)))
+table-of   = $(or $(TABLE),$(if $(filter digits,$(call dataset-of,$(1))),digits,nats)-$(call space-of,$(1)))
 
 .PHONY: help install dev hpbandster import reproduce $(ALGORITHMS) ranking table plots bench bench-check test quick lint format clean
 
@@ -39,8 +43,10 @@ help: ## List the targets and the variables
 	@echo 'Targets:'
 	@grep -hE '^[a-z$$()A-Z-]+:.*## ' $(MAKEFILE_LIST) | sed -e 's/$$(ALGORITHMS)/ALGORITHM/' | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 	@echo 'ALGORITHM is one of: $(ALGORITHMS)'
-	@echo 'Variables: TABLE=path (by default the embedded digits-SPACE) SPACE=topology|size ARCHIVE=path SEEDS=number of runs'
-	@echo '           DATASET=cifar10|cifar100|ImageNet16-120 (with TABLE), digits (without)  JOBS=processes'
+	@echo 'Variables: TABLE=path (by default the embedded nats-topology, or digits-SPACE for DATASET=digits)  ARCHIVE=path'
+	@echo '           DATASET=cifar10|cifar100|ImageNet16-120|digits (by default cifar10; digits for sizes and for searches that need'
+	@echo '           images or shorter trainings)'
+	@echo '           SPACE=topology|size  SEEDS=number of runs  JOBS=processes'
 	@echo '           RESULTS=results  FIGURES=plots/figures  PYTHON=python3'
 	@echo '           black-box searches: BUDGET=simulated seconds'
 	@echo '           one-shot methods: EPOCHS=epochs of the search  DEVICE=cpu|cuda  DATA=folder of the data set (digits need none)'
@@ -72,8 +78,8 @@ reproduce: $(VENV)/.installed ## All algorithms, then tables and figures: on the
 	$(RUN) -m experiments reproduce $(call flag,TABLE,table) $(call given,DATASET,dataset) $(call flag,DATA,data) $(call flag,DEVICE,device) --results '$(RESULTS)' $(call flag,SEEDS,seeds) $(call flag,BUDGET,budget) $(call flag,JOBS,jobs) $(ARGS)
 	$(RUN) -m plots --results '$(RESULTS)' --out '$(FIGURES)' $(call flag,TABLE,table)
 
-$(ALGORITHMS): $(VENV)/.installed ## Run one algorithm on digits, or: make gdas TABLE=file DATASET=cifar10 DATA=folder DEVICE=cuda
-	$(RUN) -m experiments run $@ --table '$(or $(TABLE),$(call embedded,$@))' $(call flag,DATASET,dataset) $(call flag,SEEDS,seeds) $(if $(call of-kind,$@,black-box),$(black-box-flags),$(one-shot-flags)) --results '$(RESULTS)' $(call flag,JOBS,jobs) $(ARGS)
+$(ALGORITHMS): $(VENV)/.installed ## Run one algorithm on an embedded table, or: make gdas TABLE=file DATASET=cifar10 DATA=folder DEVICE=cuda
+	$(RUN) -m experiments run $@ --table '$(call table-of,$@)' $(patsubst %,--dataset '%',$(call dataset-of,$@)) $(call flag,SEEDS,seeds) $(if $(call of-kind,$@,black-box),$(black-box-flags),$(one-shot-flags)) --results '$(RESULTS)' $(call flag,JOBS,jobs) $(ARGS)
 
 ranking: $(VENV)/.installed ## Compare the ranking of architectures by the supernets in RESULTS with that of the table
 	$(RUN) -m experiments ranking --results '$(RESULTS)' $(call flag,TABLE,table) $(call flag,DEVICE,device) $(call flag,DATA,data) $(call flag,JOBS,jobs) $(ARGS)

@@ -5,24 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from benchmark_api.tables.evaluator import Accounting
+from benchmark_api.tables.evaluator import Accounting, Noise
 from benchmark_api.tables.table import Table
 
 TITLES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 """Names of datasets in figures, where they are not the key."""
 
 BUDGETS = {
-    ("topology", "cifar10"): 20_000.0,
-    ("topology", "cifar100"): 40_000.0,
-    ("topology", "ImageNet16-120"): 120_000.0,
-    ("topology", "digits"): 50.0,
-    ("size", "cifar10"): 20_000.0,
-    ("size", "cifar100"): 40_000.0,
-    ("size", "ImageNet16-120"): 60_000.0,
-    ("size", "digits"): 24.0,
+    ("topology", "cifar10", "12"): 20_000.0,
+    ("topology", "cifar100", "12"): 40_000.0,
+    ("topology", "ImageNet16-120", "12"): 120_000.0,
+    ("topology", "cifar10", "200"): 360_000.0,
+    ("topology", "cifar100", "200"): 730_000.0,
+    ("topology", "ImageNet16-120", "200"): 2_200_000.0,
+    ("topology", "digits", "4"): 50.0,
+    ("size", "cifar10", "12"): 20_000.0,
+    ("size", "cifar100", "12"): 40_000.0,
+    ("size", "ImageNet16-120", "12"): 60_000.0,
+    ("size", "digits", "3"): 24.0,
 }
-"""Default budgets by space and dataset, simulated seconds: those of the NATS-Bench paper, and 200 average evaluations of the
-embedded tables. Other datasets need an explicit budget."""
+"""Default budgets by space, dataset and schedule, simulated seconds: those of the NATS-Bench paper, and about 200 average
+evaluations of the embedded tables (docs/embedded.md has the means). Other runs need an explicit budget."""
 
 
 def dataset_title(dataset: str) -> str:
@@ -34,6 +37,15 @@ def default_config(search_class: Any, dataset: str) -> Any:
     """Return the default hyperparameters of a search, which depend on the dataset if it is a one-shot search."""
     by_dataset = getattr(search_class, "default_config", None)
     return by_dataset(dataset) if by_dataset else search_class.Config()
+
+
+def default_noise(table: Table, dataset: str) -> Noise:
+    """Return the noise of runs on a dataset where none is given.
+
+    A report of a table without test accuracies takes the mean over the trials that a run did not see. Therefore one trial of an
+    architecture, drawn once, answers all its queries there.
+    """
+    return "random" if table.has_test(dataset) else "once"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,14 +80,24 @@ class RunSettings(Accounting):
             table: the table to search on.
             dataset: the dataset to search on.
             schedule: the schedule; None for the table's search schedule.
-            budget: simulated seconds; None for the default of space and dataset.
+            budget: simulated seconds; None for the default of space, dataset and schedule.
             **accounting: other fields of `Accounting`.
 
         Raises:
-            ValueError: a value is out of range, or there is no default budget.
+            ValueError: the table has no such dataset or schedule, a value is out of range, there is no default budget, or a run
+                would see all trials of a table without test accuracies.
         """
-        space = table.space.name
-        budget = BUDGETS.get((space, dataset)) if budget is None else budget
+        space, schedule = table.space.name, schedule or table.search_schedule
+        table.splits(table.search_key(dataset), schedule)
+        budget = BUDGETS.get((space, dataset, schedule)) if budget is None else budget
         if budget is None:
-            raise ValueError(f"no default budget for {dataset} in the {space} space: give one in simulated seconds (--budget)")
-        return cls(space=space, dataset=dataset, schedule=schedule or table.search_schedule, budget=budget, **accounting)
+            what = f"{dataset} in the {space} space with schedule {schedule}"
+            raise ValueError(f"no default budget for {what}: give one in simulated seconds (--budget)")
+        accounting = {"noise": default_noise(table, dataset), **accounting}
+        settings = cls(space=space, dataset=dataset, schedule=schedule, budget=budget, **accounting)
+        if not (settings.same_trial or table.has_test(dataset)):
+            raise ValueError(
+                f"{table.path.name} has no test accuracies of {dataset}, so its report needs trials that a run did not see: "
+                f"noise must be once or a trial's seed, got {settings.noise}"
+            )
+        return settings

@@ -63,7 +63,7 @@ def verify(
 
 def _check(experiment: AnyExperiment, table: Table, seeds: Sequence[int], data: Path | None) -> Iterator[Finding]:
     """Compare the code version, look for missing seeds, and repeat the runs of some seeds."""
-    name = f"{experiment.space} {experiment.dataset} {experiment.label(table.search_schedule)}"
+    name = f"{experiment.space} {experiment.dataset} {experiment.label(table)}"
     if experiment.search_class() is None:
         yield Finding(name, f"{experiment.algorithm} is not registered here, so its runs cannot be repeated")
         return

@@ -12,6 +12,7 @@ A search never sees a table, a clock or a test set: the caller owns the loop, th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass
 from math import isinf
 from typing import Any, ClassVar, Literal
@@ -99,6 +100,30 @@ class BlackBoxSearch(ABC):
 
     def _start(self) -> None:  # noqa: B027 (optional hook)
         """Initialise the state of the search; called at the end of the constructor."""
+
+    @classmethod
+    def training_epochs(cls, config: Any, max_epochs: int) -> Collection[int]:
+        """Return the lengths of the trainings that a search may ask for, in epochs.
+
+        A search that needs fidelities may ask for any length, unless it overrides this.
+
+        Args:
+            config: hyperparameters, an instance of `Config`.
+            max_epochs: epochs of the full schedule.
+        """
+        return range(1, max_epochs + 1) if "fidelities" in cls.needs else (max_epochs,)
+
+    @classmethod
+    def without_fidelities(cls, max_epochs: int) -> dict[str, Any] | None:
+        """Return hyperparameters with which the search asks for full trainings only, for tables without shorter ones.
+
+        Args:
+            max_epochs: epochs of the full schedule.
+
+        Returns:
+            Fields of `Config` and their values; None where nothing would be left of the search.
+        """
+        return None if "fidelities" in cls.needs else {}
 
     def ask(self) -> Query:
         """Return the next query.

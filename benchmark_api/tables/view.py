@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.types import FloatArray, IntArray
+
+MAX_LISTED = 12
+"""Largest number of epochs that a message lists."""
+
+
+def listed(epochs: Iterable[int]) -> str:
+    """Return lengths of trainings as text, for messages."""
+    texts = [*map(str, epochs)]
+    return ", ".join(texts[:MAX_LISTED]) + (" ..." if len(texts) > MAX_LISTED else "")
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,11 @@ class ValidationView:
     train_seconds: FloatArray
     validation_seconds: FloatArray
     costs: Mapping[str, FloatArray] = field(default_factory=dict)
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Lengths of the trainings that have validation accuracies, epochs, ascending."""
+        return tuple(epoch + 1 for epoch in self.epochs)
 
     @cached_property
     def trials(self) -> list[int]:

@@ -13,6 +13,7 @@ from experiments import store
 from experiments.commands.options import JobOptions, ResultsOptions, StoredTableOptions, given
 from experiments.commands.results import TableCommand
 from experiments.commands.run import ACCOUNTING, RunBlackBox, Search
+from experiments.runs.black_box import BlackBoxJob, MissingEpochs
 from experiments.runs.job import ResultsJob
 
 
@@ -70,7 +71,7 @@ class ReproduceCommand(ResultsOptions):
     one_shot_seeds: int = 3
     """Number of runs of each one-shot search on each dataset; 0 for none."""
     budget: float | None = None
-    """Simulated seconds of a black-box run; by default those of the NATS-Bench paper, or of docs/embedded.md on digits."""
+    """Simulated seconds of a black-box run; by default those of the NATS-Bench paper, and those of docs/embedded.md."""
     data: Path | None = None
     """Folder with the datasets' files, for one-shot searches; digits need none, other datasets are left out without it."""
     device: str = "cpu"
@@ -110,9 +111,13 @@ class ReproduceCommand(ResultsOptions):
         accounting = replace(ACCOUNTING, given={} if self.budget is None else {"budget": self.budget})
         options: dict[str, Any] = {"seeds": self.seeds, "accounting": accounting, "results": self.results}
         jobs: list[ResultsJob] = []
+        left_out: dict[str, None] = {}  # an ordered set: mostly the same for all datasets of a table
         for table, dataset in pairs:
             for search in BLACK_BOX.values():
-                jobs += RunBlackBox(search=Search.of(search), table=table.path, dataset=dataset, **options).plan()
+                command = RunBlackBox(search=Search.of(search), table=table.path, dataset=dataset, **options)
+                jobs += _plan_where_possible(command, left_out)
+        for reason in left_out:
+            print(f"left out: {reason}")
         return jobs
 
     def _plan_one_shot(self, pairs: Sequence[tuple[Table, str]]) -> tuple[list[Table], list[ResultsJob]]:
@@ -127,14 +132,26 @@ class ReproduceCommand(ResultsOptions):
         options: dict[str, Any] = {"seeds": self.one_shot_seeds, "data": self.data, "results": self.results}
         options["execution"] = Execution(device=self.device)
         trained: list[Table] = []
+        left_out: dict[str, None] = {}  # datasets, an ordered set
         jobs: list[ResultsJob] = []
         for table, dataset in pairs:
             if self.data is None and Setting.of(table, dataset).dataset != "digits":
-                remedy = "they need its images; name their folder: --data, or make DATA="
-                print(f"one-shot searches on {dataset} are left out: {remedy}")
+                left_out[dataset] = None
                 continue
             trained.append(table)
             for search in ONE_SHOT.values():
                 if search.searches(table.space):
                     jobs += RunOneShot(search=Search.of(search), table=table.path, dataset=dataset, **options).plan()
+        if left_out:
+            remedy = "they need its images; name their folder: --data, or make DATA="
+            print(f"left out: one-shot searches on {', '.join(left_out)}: {remedy}")
         return trained, jobs
+
+
+def _plan_where_possible(command: RunBlackBox, left_out: dict[str, None]) -> list[BlackBoxJob]:
+    """Return the jobs of a command; none, and the reason in `left_out`, where its table lacks epochs that the search needs."""
+    try:
+        return command.plan()
+    except MissingEpochs as reason:
+        left_out[str(reason)] = None
+        return []

@@ -19,18 +19,22 @@ class ListCommand:
     """List the searches with their papers and default hyperparameters."""
 
     names: str | None = None
-    """Print only the names of `black-box` or `one-shot` searches, or of the one-shot searches of a space (topology, size)."""
+    """Print only the names of `black-box` or `one-shot` searches, of black-box searches that can do with full trainings
+    (`full-training`), or of the one-shot searches of a space (topology, size)."""
 
     def __call__(self) -> int:
-        if self.names == "black-box":
-            print("\n".join(BLACK_BOX))
+        if self.names in ("black-box", "full-training"):
+            every = self.names == "black-box"
+            wanted = [name for name, search in BLACK_BOX.items() if every or search.without_fidelities(1) is not None]
+            print("\n".join(wanted))
             return 0
         from algorithms.one_shot import ONE_SHOT
 
         if self.names is not None:
             names = [name for name, search in ONE_SHOT.items() if self.names in ("one-shot", search.space)]
             if not names:
-                raise ValueError(f"names must be black-box, one-shot or the space of a one-shot search, got {self.names!r}")
+                known = "black-box, full-training, one-shot or the space of a one-shot search"
+                raise ValueError(f"names must be {known}, got {self.names!r}")
             print("\n".join(names))
             return 0
         searches: list[tuple[Any, str]] = [(search, "black-box, topology and size space") for search in BLACK_BOX.values()]
@@ -79,12 +83,11 @@ class StatusCommand(ResultsOptions):
             missing = store.missing_pieces(experiment.seeds.tolist(), range(self.seeds), block=max(self.seeds, 1))
             ranges = ", ".join(f"{seeds.start}-{seeds.stop - 1}" if len(seeds) > 1 else f"{seeds.start}" for seeds in missing)
             state = f"missing {ranges}" if missing else "complete"
-            # The table may be elsewhere: the schedule counts as the default.
-            name = experiment.label(experiment.schedule)
+            name = experiment.label(None)  # the table may be elsewhere
             print(f"{experiment.space} {experiment.dataset} {name}: {len(experiment.seeds)} runs, {state}")
         for trained in store.load(self.results, store.ONE_SHOT_RUNS):
             seeds = ", ".join(map(str, trained.seeds))
-            print(f"{trained.space} {trained.dataset} {trained.label('')}: {len(trained.seeds)} runs, seeds {seeds}")
+            print(f"{trained.space} {trained.dataset} {trained.label(None)}: {len(trained.seeds)} runs, seeds {seeds}")
         for path in sorted(self.results.rglob(f"*{store.SUPERNET_SUFFIX}")):
             if not Path(str(path).removesuffix(store.SUPERNET_SUFFIX) + ".parquet").exists():
                 print(f"under way: {path}")

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from algorithms.black_box.base import BlackBoxSearch
 from benchmark_api.tables.evaluator import Accounting
 from benchmark_api.tables.table import Table
 from experiments.commands.fields import FieldOptions
@@ -26,9 +27,12 @@ class Search:
 
     @classmethod
     def of(cls, search_class: Any) -> Search:
-        """Return a search with the default hyperparameters of each dataset."""
+        """Return a search with the default hyperparameters, which may depend on the dataset and on the table."""
         usual, digits = (asdict(default_config(search_class, dataset)) for dataset in ("cifar10", "digits"))
         defaults = {name: f"{usual[name]}; on digits: {value}" for name, value in digits.items() if value != usual[name]}
+        if issubclass(search_class, BlackBoxSearch):
+            changes = search_class.without_fidelities(1) or {}
+            defaults |= {name: f"{usual[name]}; or for full trainings, where the table has no others" for name in changes}
         return cls(search_class, FieldOptions(search_class.Config, defaults))
 
     def config(self, dataset: str) -> Any:
@@ -40,7 +44,13 @@ class Search:
         return replace(default_config(self.search_class, dataset), **self.hyperparameters.given)
 
 
-ACCOUNTING = FieldOptions(Accounting, {"budget": "that of the NATS-Bench paper, or of docs/embedded.md on digits"})
+ACCOUNTING = FieldOptions(
+    Accounting,
+    {
+        "budget": "that of the NATS-Bench paper, or of docs/embedded.md for embedded tables",
+        "noise": "random; once where the table has no test accuracies",
+    },
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +86,9 @@ class RunBlackBox(ResultsOptions):
         if self.seeds < 1 or self.first_seed < 0:
             raise ValueError(f"seeds must be at least 1 and first-seed at least 0, got {self.seeds} and {self.first_seed}")
         settings = RunSettings.of(table, self.dataset, schedule=self.schedule, **self.accounting.given)
-        config = self.search.config(self.dataset)
-        condition = black_box.condition_of(self.search.search_class, config, table, settings, self.data)
+        search, view = self.search.search_class, table.search_view(self.dataset, settings.schedule)
+        config = black_box.fit_config(search, self.search.config(self.dataset), view, self.search.hyperparameters.given)
+        condition = black_box.condition_of(search, config, table, settings, self.data)
         seeds = range(self.first_seed, self.first_seed + self.seeds)
         return black_box.plan(condition, table, self.results, seeds, self.data)
 

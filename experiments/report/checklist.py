@@ -101,7 +101,7 @@ def _random_search(evidence: Evidence) -> tuple[bool, str]:
 
 
 def _hyperparameters(evidence: Evidence) -> tuple[bool, str]:
-    changed = [row for of in evidence.datasets for row in of.rows if row.experiment.deviations(of.table.search_schedule)]
+    changed = [row for of in evidence.datasets for row in of.rows if row.experiment.deviations(of.table)]
     text = "defaults, which are the sources' and are listed in docs/algorithms"
     if changed:
         text += f", except: {_names(changed)}"

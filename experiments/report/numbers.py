@@ -198,7 +198,7 @@ def _row(
     _check_measured(table, accuracies, experiment, chosen, finals)
     return Row(
         experiment=experiment,
-        label=experiment.label(table.search_schedule),
+        label=experiment.label(table),
         chosen=chosen,
         finals=finals,
         valid_finals=valid_finals,
@@ -213,7 +213,7 @@ def _row(
 
 def _published(table: Table, measure: Measure, experiment: AnyExperiment) -> tuple[published.Accuracy, int] | None:
     """The paper's accuracies and number of runs, where it ran this search with these settings and measure."""
-    if measure is not TEST or not experiment.deviations(table.search_schedule).keys() <= SAME_RESULT:
+    if measure is not TEST or not experiment.deviations(table).keys() <= SAME_RESULT:
         return None
     named = table.space.name, experiment.dataset, experiment.algorithm
     return published.find(*named, searched=experiment.schedule, reported=table.report_schedule)

@@ -34,7 +34,7 @@ def ranking_table(table: Table, rankings: Sequence[SupernetRanking]) -> str:
         measures[accuracies.measure.accuracy] = None
         tau, rho = (spread(summarize(values)) for values in np.array(correlations(ranking, accuracies.reported)).T)
         images = "all" if ranking.images is None else str(ranking.images)
-        name, runs, wall = ranking.label(table.search_schedule), str(len(ranking.seeds)), f"{ranking.wall_seconds.mean():,.0f}"
+        name, runs, wall = ranking.label(table), str(len(ranking.seeds)), f"{ranking.wall_seconds.mean():,.0f}"
         lines.append((ranking.dataset, name, runs, str(ranking.architectures), images, tau, rho, wall))
     note = (
         "Rank correlation between the accuracy on x-valid with the weights of a trained supernet and the table's "

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from algorithms.black_box.base import BLACK_BOX, BlackBoxSearch
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.tables.table import Table
+from benchmark_api.tables.view import ValidationView, listed
 from experiments import store
 from experiments.provenance import code_version
 from experiments.runs.job import ResultsJob
@@ -68,6 +69,33 @@ def _load_task(table: Table, dataset: str, data: Path | None) -> Any:
     return load_task(Setting.of(table, dataset), table.space, data)
 
 
+class MissingEpochs(ValueError):
+    """A table lacks accuracies after trainings that a search asks for; the message has their epochs."""
+
+
+def lacks_epochs(search_class: type[BlackBoxSearch], config: Any, view: ValidationView) -> bool:
+    """Whether a view has no accuracies after some training that a search may ask for."""
+    return not set(search_class.training_epochs(config, view.schedule_epochs)) <= set(view.lengths)
+
+
+def fit_config(search_class: type[BlackBoxSearch], config: Any, view: ValidationView, given: Collection[str]) -> Any:
+    """Return hyperparameters with which a search asks for no training that a view lacks, where there are such.
+
+    Args:
+        search_class: the search.
+        config: its hyperparameters.
+        view: the search's view of a table.
+        given: names of hyperparameters that stay as they are.
+
+    Returns:
+        `config`, or the same without fidelities (`BlackBoxSearch.without_fidelities`).
+    """
+    changes = search_class.without_fidelities(view.schedule_epochs)
+    if changes is None or changes.keys() & set(given) or not lacks_epochs(search_class, config, view):
+        return config
+    return replace(config, **changes)
+
+
 def condition_of(
     search_class: type[BlackBoxSearch], config: Any, table: Table, settings: RunSettings, data: Path | None = None
 ) -> Condition:
@@ -75,12 +103,19 @@ def condition_of(
 
     Raises:
         FileNotFoundError: a file of the dataset is missing.
+        MissingEpochs: the table lacks accuracies after trainings that the search asks for.
         ValueError: the table has no such dataset, schedule or trial, or the search refuses.
     """
     view = table.search_view(settings.dataset, settings.schedule)
     if isinstance(settings.noise, int) and not (view.seeds == settings.noise).any():
         raise ValueError(f"noise is {settings.noise}, but no trial of {view.key}/{view.schedule} has that seed")
     search_class(view.space, config, max_epochs=view.schedule_epochs, task=task_of(search_class, table, settings.dataset, data))
+    if lacks_epochs(search_class, config, view):
+        wanted = search_class.training_epochs(config, view.schedule_epochs)
+        raise MissingEpochs(
+            f"{search_class.name} needs validation accuracies after {listed(wanted)} epochs; "
+            f"{table.path.name} has them after {listed(view.lengths)} epochs of schedule {view.schedule}"
+        )
     return Condition(
         **{**asdict(settings), "budget": float(settings.budget)},  # 20000 and 20000.0 are one experiment
         algorithm=search_class.name,

@@ -36,6 +36,8 @@ class Run:
         cost_names: names of the metrics in `costs`.
         incumbent: [evaluation], int32, number of the incumbent's evaluation after each evaluation, -1 for none; None for a
             search whose incumbent follows from epochs and accuracies.
+        trial: [evaluation], int16, column of the table's trial that answered; None unless one trial of an architecture answers
+            all its queries (`Accounting.same_trial`).
     """
 
     seed: int
@@ -48,6 +50,7 @@ class Run:
     costs: npt.NDArray[np.float64] | None = None
     cost_names: tuple[str, ...] = ()
     incumbent: npt.NDArray[np.int32] | None = None
+    trial: npt.NDArray[np.int16] | None = None
 
 
 def run(
@@ -88,7 +91,7 @@ def run(
     evaluator = simulated_evaluator(
         view, settings, seed=trial_seed, needs=search_class.needs, ignores_budget=search_class.ignores_budget
     )
-    keeps_details = search_class.incumbent_rule == "own" or bool(search_class.needs & {"curves", "costs"})
+    keeps_details = search_class.incumbent_rule == "own" or bool(search_class.needs & {"curves", "costs"}) or settings.same_trial
     architectures, epochs, seconds, accuracies = [], [], [], []
     details: list[tuple[Evaluation, int | None]] = []
     ask, tell, evaluate = search.ask, search.tell, evaluator.evaluate
@@ -112,14 +115,17 @@ def run(
         epochs=np.array(epochs, dtype=np.int16),
         accuracy=np.array(accuracies, dtype=np.float64),
         wall_seconds=time.perf_counter() - started,
-        **_details(search_class, view, details),
+        **_details(search_class, view, settings, details),
     )
 
 
 def _details(
-    search_class: type[BlackBoxSearch], view: ValidationView, details: Sequence[tuple[Evaluation, int | None]]
+    search_class: type[BlackBoxSearch],
+    view: ValidationView,
+    settings: RunSettings,
+    details: Sequence[tuple[Evaluation, int | None]],
 ) -> dict[str, Any]:
-    """Return the fields of a `Run` that only some searches have, from the evaluations and the incumbents' numbers after them."""
+    """Return the fields of a `Run` that only some runs have, from the evaluations and the incumbents' numbers after them."""
     fields: dict[str, Any] = {}
     if "curves" in search_class.needs:
         fields["curve"] = [np.array(evaluation.curve, dtype=np.float64) for evaluation, _ in details]
@@ -129,4 +135,6 @@ def _details(
         fields |= {"cost_names": names, "costs": np.array(costs, dtype=np.float64).reshape(len(costs), len(names))}
     if search_class.incumbent_rule == "own":
         fields["incumbent"] = np.array([-1 if number is None else number for _, number in details], dtype=np.int32)
+    if settings.same_trial:
+        fields["trial"] = np.array([evaluation.trial for evaluation, _ in details], dtype=np.int16)
     return fields

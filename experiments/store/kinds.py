@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from algorithms.black_box import BLACK_BOX
 from benchmark_api.tables.evaluator import Accounting
-from experiments.settings import BUDGETS, RunSettings
+from benchmark_api.tables.table import Table
+from experiments.settings import BUDGETS, RunSettings, default_noise
 from experiments.store.schema import KINDS, AnyCondition, AnyExperiment, Column, Kind, differences
 
 if TYPE_CHECKING:
@@ -46,12 +47,14 @@ class Condition(AnyCondition, RunSettings):
         names = ("schedule", *(field.name for field in fields(Accounting)), "incumbent_rule")
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
-    def deviations(self, search_schedule: str) -> dict[str, Any]:
-        usual = asdict(Accounting())
-        del usual["budget"]  # depends on the dataset
-        usual |= {"schedule": search_schedule, "budget": BUDGETS.get((self.space, self.dataset))}
+    def deviations(self, table: Table | None) -> dict[str, Any]:
+        schedule, noise = self.schedule, "once" if self.noise == "once" else "random"
+        if table is not None:
+            schedule, noise = table.search_schedule, default_noise(table, self.dataset)
+        usual = {name: value for name, value in asdict(Accounting()).items() if name != "budget"}
+        usual |= {"noise": noise, "schedule": schedule, "budget": BUDGETS.get((self.space, self.dataset, self.schedule))}
         changed = {name: getattr(self, name) for name, value in usual.items() if getattr(self, name) != value}
-        return changed | super().deviations(search_schedule)
+        return changed | super().deviations(table)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,6 +71,7 @@ class Experiment(Condition, AnyExperiment):
         np.int32, "", "number in the run of the incumbent's evaluation, -1 for none", optional=True
     )
     costs = Column[FloatArray | None](np.float64, "", "value of a metric of the table", by_metric=True, optional=True)
+    trial = Column[npt.NDArray[np.int16] | None](np.int16, "", "column of the table's trial that answered", optional=True)
 
     @property
     def cost_names(self) -> tuple[str, ...]:
@@ -115,10 +119,10 @@ class OneShotCondition(AnyCondition):
         setting = json.loads(self.setting)
         return self.execution_values() | {f"trained on {name}": value for name, value in setting.items()}
 
-    def deviations(self, search_schedule: str) -> dict[str, Any]:
+    def deviations(self, table: Table | None) -> dict[str, Any]:
         from algorithms.one_shot.task import Execution
 
-        return super().deviations(search_schedule) | differences(self.execution_values(), asdict(Execution()))
+        return super().deviations(table) | differences(self.execution_values(), asdict(Execution()))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

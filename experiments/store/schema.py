@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from benchmark_api.registry import Registry
+from benchmark_api.tables.table import Table
 from experiments.settings import default_config
 
 if TYPE_CHECKING:
@@ -157,15 +158,19 @@ class AnyCondition(_Rules, ABC):
         values = {name: value for name, value in self.config_values().items() if name not in self.run_options}
         return search_class.Config(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
-    def deviations(self, search_schedule: str) -> dict[str, Any]:
-        """Return the settings and hyperparameters that are not the defaults; `search_schedule` is the table's."""
+    def deviations(self, table: Table | None) -> dict[str, Any]:
+        """Return the settings and hyperparameters that are not the defaults.
+
+        Args:
+            table: table of the runs; None: settings that are the default on some table count as defaults.
+        """
         search_class = self.search_class()
         defaults = asdict(default_config(search_class, self.dataset)) if search_class else {}
         return differences(self.config_values(), defaults)
 
-    def label(self, search_schedule: str) -> str:
-        """Return the algorithm's name and, in brackets, its deviations; `search_schedule` is the table's."""
-        different = ", ".join(f"{name}={value}" for name, value in self.deviations(search_schedule).items())
+    def label(self, table: Table | None) -> str:
+        """Return the algorithm's name and, in brackets, its `deviations`."""
+        different = ", ".join(f"{name}={value}" for name, value in self.deviations(table).items())
         return f"{self.algorithm} ({different})" if different else self.algorithm
 
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from benchmark_api.tables.table import Table
 from experiments.report import DatasetReport, Report, Row
 from experiments.settings import dataset_title
 from experiments.store import AnyExperiment
@@ -57,10 +58,10 @@ def groups_of(report: Report) -> list[Group]:
     """
     configurations: defaultdict[str, set[str]] = defaultdict(set)
     for row in report.rows:
-        configurations[row.experiment.algorithm].add(_configuration(row.experiment))
+        configurations[row.experiment.algorithm].add(_configuration(row, report.table))
     groups = []
     for dataset in sorted(report.datasets, key=lambda dataset: (dataset.dataset.casefold(), dataset.dataset)):
-        entries = [_entry(row, configurations[row.experiment.algorithm]) for row in dataset.rows]
+        entries = [_entry(row, report.table, configurations[row.experiment.algorithm]) for row in dataset.rows]
         entries.sort(key=lambda entry: (legend_order(entry.experiment.algorithm), entry.name))
         one_shot = [entry for entry in entries if not entry.experiment.kind.simulated]
         searched = [entry for entry in entries if entry.experiment.kind.simulated]
@@ -74,15 +75,15 @@ def groups_of(report: Report) -> list[Group]:
     return sorted(groups, key=lambda group: not group.black_box)
 
 
-def _configuration(experiment: AnyExperiment) -> str:
+def _configuration(row: Row, table: Table) -> str:
     """Settings that are not the defaults, without those that distinguish groups."""
-    different = experiment.deviations(experiment.schedule).items()
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in different if name != "budget")
+    different = row.experiment.deviations(table).items()
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in different if name not in ("budget", "schedule"))
 
 
-def _entry(row: Row, configurations: Collection[str]) -> Entry:
+def _entry(row: Row, table: Table, configurations: Collection[str]) -> Entry:
     """Name and style of an experiment among all configurations of its search; the default one has the first style."""
-    search, own = row.experiment.search_class(), _configuration(row.experiment)
+    search, own = row.experiment.search_class(), _configuration(row, table)
     name = search.title if search else row.experiment.algorithm
     variants = ["", *sorted(set(configurations) - {""})]
     return Entry(row, f"{name}, {own}" if own else name, style_of(row.experiment.algorithm, variants.index(own)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from benchmark_api.types import FloatArray, IntArray
 from plots.panels.style import REFERENCE_COLOR, note
@@ -42,6 +42,7 @@ def _show_costs(axes: Axes, first: float, last: float, log: bool) -> None:
     if not (log and first > 0 and last > LOG_RATIO * first):
         margin = 0.05 * (last - first) or 0.5
         axes.set_xlim(first - margin, last + margin)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         return
     axes.set_xscale("log")
     factor = (last / first) ** 0.05

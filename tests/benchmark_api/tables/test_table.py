@@ -476,6 +476,18 @@ def test_inconsistent_shapes_are_refused(tmp_path: Path, name: str, shape: tuple
         Table(write(tmp_path / "t", figures))
 
 
+def test_seconds_of_training_may_be_there_without_accuracies(tmp_path: Path) -> None:
+    figures = arrays()
+    for name in ("accuracy", "loss", "epochs"):
+        del figures[f"cifar10-valid/12/train/{name}"]
+    table = Table(write(tmp_path / "t", figures))
+    assert table.splits("cifar10-valid", "12") == ("x-valid",)
+    np.testing.assert_array_equal(table.search_view("cifar10").train_seconds, figures["cifar10-valid/12/train/seconds"])
+    figures["cifar10-valid/12/train/seconds"] = np.zeros((4, 3))
+    with pytest.raises(TableError, match=r"cifar10-valid/12/train/seconds has shape \(4, 3\), expected \(4, 2\)"):
+        Table(write(tmp_path / "t", figures))
+
+
 # -- the writer --------------------------------------------------------------------------------------------------------
 
 

@@ -107,7 +107,7 @@ def test_runs_of_an_older_version_are_told_apart(topology_table: Table) -> None:
     today = condition(topology_table, "cifar10", "darts-v1")
     known = {name: value for name, value in json.loads(today.hyperparameters).items() if name != "choose_none"}
     former = replace(today, hyperparameters=json.dumps(known))
-    assert [of.label("12") for of in (today, former)] == ["darts-v1", "darts-v1 (choose_none=unknown)"]
+    assert [of.label(topology_table) for of in (today, former)] == ["darts-v1", "darts-v1 (choose_none=unknown)"]
 
 
 def test_csv_keeps_costs_apart(mixed: Path, experiments: Command) -> None:

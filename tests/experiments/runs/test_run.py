@@ -205,6 +205,26 @@ def test_a_run_holds_what_its_search_needs(topology_table: Table) -> None:
     assert [curve[-1] for curve in result.curve] == result.accuracy.tolist()
 
 
+@pytest.mark.parametrize("noise", ["once", 888])
+def test_a_run_keeps_the_trial_that_answers_all_queries_of_an_architecture(noise: Any, topology_table: Table) -> None:
+    settings = RunSettings.of(topology_table, "cifar10", noise=noise)
+    result = run(BLACK_BOX["rea"], None, topology_table.search_view("cifar10"), settings, seed=2)
+    assert result.trial is not None
+    assert result.trial.dtype == np.int16
+    accuracy = topology_table.tensor("cifar10-valid/12/x-valid/accuracy")  # [architecture, trial, epoch]
+    np.testing.assert_array_equal(result.accuracy, accuracy[result.architecture, result.trial, result.epochs - 1])
+    seen = dict(zip(result.architecture.tolist(), result.trial.tolist(), strict=True))
+    assert len(seen) < len(result.trial)  # some are asked for again
+    assert [seen[index] for index in result.architecture.tolist()] == result.trial.tolist()
+    assert set(result.trial.tolist()) == ({0, 1, 2} if noise == "once" else {1})
+
+
+@pytest.mark.parametrize("noise", ["random", "mean"])
+def test_other_runs_keep_no_trial(noise: Any, topology_table: Table) -> None:
+    settings = RunSettings.of(topology_table, "cifar10", noise=noise)
+    assert run(BLACK_BOX["random"], None, topology_table.search_view("cifar10"), settings, seed=2).trial is None
+
+
 def test_a_search_that_needs_images_gets_them(digits_table: Table) -> None:
     tasks = []
 
@@ -215,7 +235,7 @@ def test_a_search_that_needs_images_gets_them(digits_table: Table) -> None:
             tasks.append(self.task)
 
     task = task_of(Looks, digits_table, "digits", None)
-    settings = RunSettings.of(digits_table, "digits")
+    settings = RunSettings.of(digits_table, "digits", budget=50)
     run(Looks, None, digits_table.search_view("digits"), settings, seed=0, task=task)
     assert tasks[0].space == digits_table.space
     assert set(tasks[0].dataset.splits) == {"train", "x-valid"}

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmark_api.tables.table import Table
 from experiments import store
 from experiments.store import AnyExperiment, Column, Condition, Kind
 from tests.helpers.stored import CONDITION, write
@@ -92,16 +93,30 @@ def test_conditions_parse_their_columns() -> None:
         "schedule": "12", "budget": 1000.0, "charge": "scratch", "repeats": "charged", "noise": "random",
         "incumbent_rule": "highest-fidelity",
     }  # fmt: skip
-    assert CONDITION.label("12") == "rea (budget=1000.0, tournament_size=unknown, redraw=unknown)"
-    assert replace(CONDITION, algorithm="other").label("200") == "other (schedule=12, budget=1000.0, population_size=10)"
     with pytest.raises(ValueError, match="other is not registered"):
         replace(CONDITION, algorithm="other").config()
+
+
+def test_labels_have_what_is_not_the_default(topology_table: Table) -> None:
+    assert CONDITION.label(topology_table) == "rea (budget=1000.0, tournament_size=unknown, redraw=unknown)"
+    other = replace(CONDITION, algorithm="other", schedule="200", noise="once")
+    assert other.label(topology_table) == "other (noise=once, schedule=200, budget=1000.0, population_size=10)"
+    assert replace(other, schedule="12", budget=20_000.0).label(topology_table) == "other (noise=once, population_size=10)"
+    assert replace(other, budget=360_000.0, noise="random").label(topology_table) == "other (schedule=200, population_size=10)"
+
+
+def test_labels_know_the_defaults_of_a_table_without_tests() -> None:
+    real = Table("nats-topology")
+    usual = replace(CONDITION, algorithm="other", schedule="200", budget=360_000.0, noise="once", hyperparameters="{}")
+    assert usual.label(real) == usual.label(None) == "other"
+    assert replace(usual, noise=1).label(real) == replace(usual, noise=1).label(None) == "other (noise=1)"
+    assert replace(usual, budget=20_000.0).label(None) == "other (budget=20000.0)"
 
 
 def test_reading_black_box_results_needs_no_pytorch(tmp_path: Path) -> None:
     write(tmp_path, range(2))
     program = (
-        "import sys; from experiments import store; (e,) = store.load(sys.argv[1]); e.label('12'); print('torch' in sys.modules)"
+        "import sys; from experiments import store; (e,) = store.load(sys.argv[1]); e.label(None); print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True, check=True)
     assert done.stdout == "False\n"
