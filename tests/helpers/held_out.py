@@ -22,6 +22,7 @@ def write_table(
     space: SearchSpace,
     accuracy: npt.NDArray[np.float64],
     metrics: Mapping[str, tuple[npt.NDArray[np.float64], Mapping[str, str]]] | None = None,
+    search_schedule: str = "200",
 ) -> Table:
     """Write a table of cifar10 and cifar100 with validation accuracies after 12 and after 200 epochs, and nothing else.
 
@@ -30,6 +31,7 @@ def write_table(
         space: its search space.
         accuracy: [architecture, trial], percent, NaN where there is no trial; the same on both datasets and schedules.
         metrics: values [architecture] and metadata of other tensors, by their names.
+        search_schedule: schedule of searches; reports are of 200 epochs.
     """
     metrics = metrics or {}
     arrays: dict[str, npt.NDArray[Any]] = {name: values for name, (values, _) in metrics.items()}
@@ -45,7 +47,7 @@ def write_table(
         "title": "a table of validation accuracies",
         "notice": "made up",
         "source": {},
-        "search_schedule": "200",
+        "search_schedule": search_schedule,
         "report_schedule": "200",
         "metrics": {name: about for name, (_, about) in metrics.items()},
     }
