@@ -121,7 +121,9 @@ def _setting(name: str) -> OfRow:
 
 
 def spread(summary: Summary) -> str:
-    """Mean ± standard deviation as text."""
+    """Mean ± standard deviation as text; empty where there is no value."""
+    if np.isnan(summary.mean):
+        return ""
     return f"{summary.mean:.2f}" if np.isnan(summary.std) else f"{summary.mean:.2f} ± {summary.std:.2f}"
 
 

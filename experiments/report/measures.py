@@ -76,7 +76,8 @@ HELD_OUT = Measure(
     below="whose mean over all trials is not higher than that of the held-out trials of the chosen architecture",
     convention="of the architecture that each run chose by validation accuracy",
     explanation="Valid: the trial that the run saw. Held-out trials: mean over the trials that the run did not see, on the same "
-    "validation images; one-shot searches saw none. Optimum and space mean: of the means over all trials.",
+    "validation images; over all trials for one-shot searches, which see none. Optimum and space mean: of the means over all "
+    "trials.",
     of_space=" (mean over all trials)",
     images="held-out trials are measured on the same images",
     missing="held-out trial",

@@ -40,9 +40,8 @@ def new_figure(
     columns = min(columns, panels)
     rows = math.ceil(panels / columns)
     width = max(size[0] * columns, MIN_WIDTH)
-    heading = f"{table.space.name.capitalize()} space: {title}"
-    if table.notice:
-        heading += "\n" + wrapped(table.notice, width / 1.2)  # larger letters than elsewhere
+    lines = [*f"{table.space.name.capitalize()} space: {title}".split("\n"), *([table.notice] if table.notice else [])]
+    heading = "\n".join(wrapped(line, width / 1.2) for line in lines)  # larger letters than elsewhere
     figure = Figure((width, size[1] * rows + extra + 0.2 * heading.count("\n")), layout="constrained")
     figure.suptitle(heading, fontsize=10.5)
     axes = figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share).ravel().tolist()

@@ -17,7 +17,9 @@ from experiments.report import FORMATS, Report, make_report
 from experiments.report.checklist import checklist
 from experiments.report.html import write_page
 from experiments.report.text import text_tables
+from experiments.store import ONE_SHOT_RUNS, load
 from tests.helpers import held_out
+from tests.helpers.synthetic import condition, store_runs
 
 SPACE = TopologySpace()
 
@@ -116,3 +118,15 @@ def test_published_rows_are_not_compared_with(tmp_path: Path) -> None:
     (dataset,) = make_report(table, [runs]).datasets
     assert dataset.published_optimum is None
     assert [(row.label, row.published) for row in dataset.rows] == [("random", None)]
+
+
+def test_a_one_shot_row_has_no_seen_trial(topology_table: Table, table: Table, tmp_path: Path) -> None:
+    store_runs(tmp_path, topology_table, condition(topology_table, "cifar10", "gdas"), [[0, 1000], [0, 2000]])
+    report = make_report(table, load(tmp_path, ONE_SHOT_RUNS))
+    accuracies, _ = text_tables(report)
+    assert accuracies.header == ("dataset", "algorithm", "n", "valid", "held-out trials", "95 % interval of the mean")
+    assert accuracies.rows[0][3:] == ("", "11.50 ± 0.71", "n < 5")
+    assert not any("Seen" in note for note in accuracies.notes)
+    (row,) = csv.DictReader(io.StringIO(FORMATS["csv"]([report])))
+    assert row["valid_mean"] == row["seen_minus_held_out_mean"] == ""
+    assert row["held_out_mean"] == "11.5000"
