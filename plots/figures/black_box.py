@@ -16,8 +16,8 @@ from experiments.analysis.trajectories import anytime
 from experiments.report import look_up
 from experiments.settings import dataset_title
 from experiments.store import AnyExperiment
-from plots.figures.groups import Group, label_of
-from plots.figures.layout import CHARACTER, COLUMNS, about_curves, explain, new_figure, wrapped
+from plots.figures.groups import Entry, Group, label_of
+from plots.figures.layout import CHARACTER, COLUMNS, about_curves, explain, legend_below, new_figure
 from plots.panels.curves import plot_anytime
 from plots.panels.final import plot_final
 from plots.panels.heat_maps import plot_correlations
@@ -37,24 +37,20 @@ def anytime_figure(groups: Sequence[Group]) -> Figure:
     handles: dict[str, Any] = {}
     for axes, group in zip(panels, groups, strict=True):
         times = _times([entry.experiment for entry in group.black_box])
-        series = [
-            Series(label_of(entry, groups), entry.style, Distribution.of(anytime(entry.experiment, times, values)))
-            for entry in group.black_box
-            for values in (group.report.accuracies.reported_of(entry.experiment),)
-        ]
+        series = [Series(label_of(entry, groups), entry.style, _curves(group, entry, times)) for entry in group.black_box]
         plot_anytime(axes, times, series, group.report.optimum[1])
         axes.set_ylabel(f"{group.report.measure.accuracy} of the incumbent [%]")
         axes.set_title(group.title)
         drawn, labels = axes.get_legend_handles_labels()
         handles |= dict(zip(labels, drawn, strict=True))
     how = about_curves(few=any(entry.row.reached.runs < MIN_RUNS for group in groups for entry in group.black_box))
-    width = figure.get_figwidth()
-    legend = figure.legend(
-        list(handles.values()), list(handles), loc="outside lower center", title=wrapped(how, width), title_fontsize="small",
-        ncols=max(1, int(width / (0.6 + CHARACTER * max(map(len, handles))))),
-    )  # fmt: skip
-    legend.get_title().set_multialignment("center")
+    legend_below(figure, handles, how)
     return figure
+
+
+def _curves(group: Group, entry: Entry, times: FloatArray) -> Distribution:
+    """Reported accuracy of the incumbents of an entry's runs at some times."""
+    return Distribution.of(anytime(entry.experiment, times, group.report.accuracies.reported_of(entry.experiment)))
 
 
 def _times(experiments: Sequence[AnyExperiment]) -> FloatArray:

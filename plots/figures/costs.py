@@ -7,9 +7,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from benchmark_api.tables.fronts import pareto_front
+from benchmark_api.tables.metrics import BUILT_IN
 from benchmark_api.types import FloatArray, IntArray
 from plots.figures.groups import Group, label_of
-from plots.figures.layout import CHARACTER, COLUMNS, new_figure, wrapped
+from plots.figures.layout import COLUMNS, legend_below, new_figure, wrapped
 from plots.panels.scatter import SPACE_COLOR, count_below, plot_chosen, plot_space
 from plots.panels.style import MUTED_COLOR, REFERENCE_COLOR
 
@@ -54,11 +55,7 @@ def fronts_figure(group: Group) -> Figure:
     handles = _space_handles(group) | {
         label_of(entry, [group]): _marker(entry.style.marker, entry.style.color) for entry in group.entries
     }
-    width = figure.get_figwidth()
-    figure.legend(
-        list(handles.values()), list(handles), loc="outside lower center", title="markers: chosen (larger: by more runs)",
-        title_fontsize="small", ncols=max(1, int(width / (0.6 + CHARACTER * max(map(len, handles))))),
-    )  # fmt: skip
+    legend_below(figure, handles, "markers: chosen (larger: by more runs)")
     return figure
 
 
@@ -77,7 +74,7 @@ def _marker(marker: str, color: str) -> Line2D:
 def _axis(group: Group, name: str) -> tuple[FloatArray, str]:
     """Values [architecture] of a metric, and its name with the unit."""
     metric, costs = group.report.metrics[name], group.report.costs(name)
-    if name not in NAMES:
+    if name not in NAMES or metric.unit != BUILT_IN[name]:
         better = ", more is better" if metric.direction == "maximize" else ""
         return costs, f"{name} [{metric.unit}]{better}" if metric.unit else f"{name}{better}"
     return (1e3 * costs, f"{NAMES[name]} [10³]") if np.nanmax(costs) < 0.1 else (costs, f"{NAMES[name]} [10⁶]")

@@ -23,7 +23,7 @@ def plot_space(axes: Axes, cost: FloatArray, accuracy: FloatArray, front: IntArr
 
     Args:
         axes: axes to draw on.
-        cost: [architecture].
+        cost: [architecture], NaN where not measured.
         accuracy: [architecture], percent.
         front: indices of the Pareto front, the best cost first.
         log: make the cost axis logarithmic where costs of the better half differ by more than `LOG_RATIO`.
@@ -32,8 +32,10 @@ def plot_space(axes: Axes, cost: FloatArray, accuracy: FloatArray, front: IntArr
     axes.plot(cost[front], accuracy[front], color=REFERENCE_COLOR, linewidth=0.9, drawstyle="steps-post")
     low, high = float(np.nanmedian(accuracy)), float(np.nanmax(accuracy))
     axes.set_ylim(low, high + 0.05 * (high - low))
-    shown = cost[accuracy >= low]
-    _show_costs(axes, float(np.nanmin(shown)), float(np.nanmax(shown)), log)
+    measured = ~np.isnan(cost)
+    better = measured & (accuracy >= low)
+    shown = cost[better if better.any() else measured]
+    _show_costs(axes, float(shown.min()), float(shown.max()), log)
     axes.grid(True)
 
 

@@ -71,6 +71,15 @@ def test_figures_follow_the_metrics_of_the_table(group: Group, table: Table, tmp
     assert list(figures_of(make_report(bare, [runs]), tmp_path)) == ["anytime", "final", "correlation"]
 
 
+def test_a_metric_of_poor_architectures_alone_is_drawn(tmp_path: Path) -> None:
+    metrics = {"metrics/params": (np.array([np.nan, np.nan, 3.0, np.nan]), {"unit": "kB", "direction": "minimize"})}
+    table = held_out.write_table(tmp_path / "table.safetensors", SPACE, ACCURACY, metrics)
+    (group,) = groups_of(make_report(table, [held_out.experiment(table, [[(1, 0)]] * 2)]))
+    (axes,) = fronts_figure(group).axes
+    assert axes.get_xlim() == (2.5, 3.5)
+    assert axes.get_xlabel() == "params [kB]"
+
+
 def test_axes_name_held_out_trials(group: Group, table: Table) -> None:
     assert anytime_figure([group]).axes[0].get_ylabel() == "accuracy of held-out trials of the incumbent [%]"
     (axes,) = final_figure([group]).axes
