@@ -14,7 +14,8 @@ from benchmark_api.plugins import load_plugins
 from experiments.report import Report, make_report, tables_of
 from experiments.report.html import write_page
 from experiments.store import ONE_SHOT_RUNS, RANKINGS, AnyExperiment, load
-from plots.figures.black_box import anytime_figure, correlation_figure, cost_figure, final_figure, rankable, ranks_figure
+from plots.figures.black_box import anytime_figure, correlation_figure, final_figure, rankable, ranks_figure
+from plots.figures.costs import cost_figure, fronts_figure
 from plots.figures.groups import groups_of
 from plots.figures.one_shot import one_shot_figures
 from plots.files import picture, save
@@ -59,8 +60,10 @@ def figures_of(report: Report, results_dir: str | os.PathLike[str]) -> dict[str,
     if ranked := [group for group in searched if rankable(group)]:
         figures["ranks"] = ranks_figure(ranked)
     for group in groups:
-        figures[f"{group.slug}-flops"] = cost_figure(group, "flops")
-        figures[f"{group.slug}-params"] = cost_figure(group, "params")
+        metrics = group.report.metrics
+        figures |= {f"{group.slug}-{name}": cost_figure(group, name) for name in ("flops", "params") if name in metrics}
+        if metrics:
+            figures[f"{group.slug}-fronts"] = fronts_figure(group)
     figures["correlation"] = correlation_figure(report.table)
     for dataset, group in {group.report.dataset: group for group in reversed(groups) if group.one_shot}.items():
         rankings = load(results_dir, RANKINGS, dataset=dataset, table_fingerprint=report.table.fingerprint)

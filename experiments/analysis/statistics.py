@@ -253,6 +253,12 @@ def rank_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> tuple[float
     return float(kendalltau(a, b).statistic), float(spearmanr(a, b).statistic)
 
 
+def percentiles_of(values: FloatArray, population: FloatArray) -> FloatArray:
+    """Share of a population [member] that is not larger than each of some values, percent; members that are NaN do not count."""
+    ordered = np.sort(population[~np.isnan(population)])
+    return np.asarray(np.searchsorted(ordered, values, side="right") * 100.0 / len(ordered))
+
+
 def rank_correlations(accuracies: FloatArray) -> FloatArray:
     """Spearman's rho below the diagonal, Kendall's tau-b above it, NaN on it [measurement, measurement].
 

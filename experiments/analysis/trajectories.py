@@ -57,21 +57,26 @@ def _incumbent_steps(accuracy: FloatArray, fidelity: IntArray, lengths: IntArray
     return np.where(merit[steps] == 0, -1, steps)
 
 
-def values_of_incumbents(experiment: AnyExperiment, values_by_architecture: npt.ArrayLike) -> FloatArray:
-    """Value of the incumbent after each entry [entry], looked up in values [architecture]; NaN where there is none."""
-    steps, values = incumbent_steps(experiment), np.asarray(values_by_architecture, dtype=np.float64)
-    return np.where(steps < 0, np.nan, values[experiment.architecture[steps]])
+def values_of_incumbents(experiment: AnyExperiment, values: npt.ArrayLike) -> FloatArray:
+    """Value of the incumbent after each entry [entry], from the values of all entries [entry]; NaN where there is none."""
+    steps = incumbent_steps(experiment)
+    return np.where(steps < 0, np.nan, np.asarray(values, dtype=np.float64)[steps])
 
 
-def anytime(experiment: AnyExperiment, times: npt.ArrayLike, values_by_architecture: npt.ArrayLike) -> FloatArray:
+def anytime(experiment: AnyExperiment, times: npt.ArrayLike, values: npt.ArrayLike) -> FloatArray:
     """Value of each run's incumbent at each time, seconds of the experiment's clock: a right-continuous step function.
+
+    Args:
+        experiment: the runs.
+        times: [time], seconds.
+        values: [entry], value of each entry if it is the incumbent.
 
     Returns:
         [run, time]; NaN before a run's first successful evaluation has ended and after its last one has: nothing is extrapolated.
         (A run that ended by its budget has a last evaluation at the budget or later.)
     """
     grid, clock = np.asarray(times, dtype=np.float64), experiment.clock
-    of_incumbent = values_of_incumbents(experiment, values_by_architecture)  # [entry]
+    of_incumbent = values_of_incumbents(experiment, values)  # [entry]
     curves = np.full((len(experiment.seeds), len(grid)), np.nan)
     for curve, (start, stop) in zip(curves, pairwise(experiment.offsets), strict=True):
         seconds = clock[start:stop]
@@ -81,8 +86,8 @@ def anytime(experiment: AnyExperiment, times: npt.ArrayLike, values_by_architect
     return curves
 
 
-def final_architectures(experiment: AnyExperiment) -> IntArray:
-    """Architecture that each run chose [run], official index: its incumbent after the last entry that had ended by the budget.
+def final_steps(experiment: AnyExperiment) -> IntArray:
+    """Position of the entry that each run chose [run]: that of its incumbent after the last entry that had ended by the budget.
 
     A run that ended before its budget (by `max_queries`, or because its search was finished) chose its last incumbent. So did
     a one-shot run, which has no budget: it is the architecture derived after the last epoch.
@@ -100,26 +105,32 @@ def final_architectures(experiment: AnyExperiment) -> IntArray:
                 f"{experiment.folder()}: no successful evaluation of seed {experiment.seeds[i]} had ended by the budget of "
                 f"{experiment.budget:.0f} simulated seconds"
             )
-        finals[i] = experiment.architecture[step]
+        finals[i] = step
     return finals
 
 
-def final_values(experiment: AnyExperiment, values_by_architecture: npt.ArrayLike, readout: Readout = "step") -> FloatArray:
-    """Value of the architecture that each run chose [run], looked up in values [architecture].
+def final_architectures(experiment: AnyExperiment) -> IntArray:
+    """Architecture that each run chose [run], official index; see `final_steps`."""
+    return experiment.architecture[final_steps(experiment)].astype(np.int64)
+
+
+def final_values(experiment: AnyExperiment, values: npt.ArrayLike, readout: Readout = "step") -> FloatArray:
+    """Value of the entry that each run chose [run].
 
     Args:
-        readout: "step": value of `final_architectures`. "reference": as in the table of the NATS-Bench paper, for black-box
+        experiment: the runs.
+        values: [entry], value of each entry if it is the incumbent.
+        readout: "step": value at `final_steps`. "reference": as in the table of the NATS-Bench paper, for black-box
             runs the line through the incumbents' values at the two recorded times nearest to the budget, taken at the
             budget; it may look past the budget and lie outside both values.
 
     Raises:
-        ValueError: unknown readout, or as for `final_architectures`.
+        ValueError: unknown readout, or as for `final_steps`.
     """
-    values = np.asarray(values_by_architecture, dtype=np.float64)
     if readout not in get_args(Readout):
         raise ValueError(f"protocol must be one of {get_args(Readout)}, got {readout!r}")
     if readout == "step" or not experiment.kind.simulated:
-        return values[final_architectures(experiment)]
+        return np.asarray(values, dtype=np.float64)[final_steps(experiment)]
     of_incumbent = values_of_incumbents(experiment, values)  # [entry]
     clock, budget = experiment.clock, experiment.budget
     finals = np.empty(len(experiment.seeds))
@@ -149,13 +160,13 @@ def first_reaching(curves: npt.ArrayLike, times: npt.ArrayLike, target: float) -
     return float(np.asarray(times, dtype=np.float64)[reached[0]]) if len(reached) else float("inf")
 
 
-def seconds_to_reach(experiment: AnyExperiment, values_by_architecture: npt.ArrayLike, target: float) -> float:
-    """First time at which the median over runs of the value of their incumbents is at least a target.
+def seconds_to_reach(experiment: AnyExperiment, values: npt.ArrayLike, target: float) -> float:
+    """First time at which the median over runs of the value of their incumbents, from values [entry], is at least a target.
 
     Simulated seconds of black-box runs, where a run that has ended keeps its incumbent; for one-shot runs wall seconds up to
     the end of an epoch, mean over runs. Infinite if the target is never reached within the budget.
     """
-    of_incumbent = values_of_incumbents(experiment, values_by_architecture)  # [entry]
+    of_incumbent = values_of_incumbents(experiment, values)  # [entry]
     clock = experiment.clock
     if not experiment.kind.simulated:  # entries are epochs, the same number in each run
         shape = len(experiment.seeds), -1  # [run, epoch]
@@ -164,5 +175,5 @@ def seconds_to_reach(experiment: AnyExperiment, values_by_architecture: npt.Arra
     changed = np.append(True, steps[1:] != steps[:-1])
     times = np.unique(clock[changed & (clock <= experiment.budget)])
     ended = times > clock[last][:, None]  # [run, time]
-    curves = np.where(ended, of_incumbent[last][:, None], anytime(experiment, times, values_by_architecture))
+    curves = np.where(ended, of_incumbent[last][:, None], anytime(experiment, times, values))
     return first_reaching(curves, times, target)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.analysis.statistics import MIN_RUNS
+from experiments.report.measures import TEST
 from experiments.report.numbers import Report, Row
 from experiments.store import AnyExperiment
 
@@ -49,8 +50,8 @@ def checklist(reports: Sequence[Report]) -> list[Item]:
 
 
 def _several_seeds(evidence: Evidence) -> tuple[bool, str]:
-    runs = [row.test.runs for row in evidence.rows]
-    few = [row for row in evidence.rows if row.test.runs < MIN_RUNS]
+    runs = [row.reached.runs for row in evidence.rows]
+    few = [row for row in evidence.rows if row.reached.runs < MIN_RUNS]
     return min(runs) > 1, (
         f"{min(runs)} to {max(runs)} runs of each method, seeds {_ranges(evidence.rows)}; fewer than {MIN_RUNS} runs, so neither "
         f"interval nor test: {_names(few) or 'none'}"
@@ -75,10 +76,18 @@ def _budget_kept(evidence: Evidence) -> tuple[bool, str]:
 
 
 def _validation_only(evidence: Evidence) -> tuple[bool, str]:
-    splits = {dataset.table.test_split(dataset.dataset, dataset.table.report_schedule) for dataset in evidence.datasets}
-    return all("x-valid" not in split for split in splits), (
-        f"searches are given x-valid alone; reported on {' and '.join(sorted(splits))}"
-    )
+    tested = [of for of in evidence.datasets if of.measure is TEST]
+    untested = sorted({of.dataset for of in evidence.datasets if of.measure is not TEST})
+    splits = {of.table.test_split(of.dataset, of.table.report_schedule) for of in tested}
+    text = "searches are given x-valid alone"
+    if splits:
+        text += f"; reported on {' and '.join(sorted(splits))}"
+    if untested:
+        text += (
+            f"; {', '.join(untested)}: the table has no test accuracies; held-out trials are reported, trainings that the run "
+            "did not see, on the same images of x-valid"
+        )
+    return not untested and all("x-valid" not in split for split in splits), text
 
 
 def _two_schedules(evidence: Evidence) -> tuple[None, str]:

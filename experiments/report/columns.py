@@ -2,24 +2,27 @@
 
 A module that is imported as a plugin adds a column to all of them:
 
-    COLUMNS.register(Column(name="test_median", title="median", value=lambda dataset, row: float(np.median(row.test_finals))))
+    COLUMNS.register(Column(name="median", title="median", value=lambda dataset, row: float(np.median(row.finals))))
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Concatenate, Literal, ParamSpec
 
 import numpy as np
 
 from benchmark_api.registry import Registry
 from experiments.analysis.statistics import MIN_RUNS, Summary, interquartile_mean
 from experiments.report import published
+from experiments.report.measures import HELD_OUT, MEASURES, Measure
 from experiments.report.numbers import NAN, DatasetReport, Row
 
 Value = float | str
-Measure = Callable[[DatasetReport, Row], Value]
+OfRow = Callable[[DatasetReport, Row], Value]
+OfDataset = Callable[[DatasetReport], Value]
+P = ParamSpec("P")
 
 
 def text_of(value: Value, form: str) -> str:
@@ -42,18 +45,20 @@ class Column:
         mean: value in the row of the space mean.
         note: explanation below the text table.
         csv: whether CSV has it.
+        csv_last: whether it follows all others in CSV, so that columns of earlier versions keep their places.
     """
 
     name: str
-    value: Measure
-    shown: Measure | None = None
+    value: OfRow
+    shown: OfRow | None = None
     title: str = ""
     table: Literal["accuracies", "merits"] = "merits"
     format: str = ".2f"
-    optimum: Callable[[DatasetReport], Value] = lambda dataset: ""
-    mean: Callable[[DatasetReport], Value] = lambda dataset: ""
+    optimum: OfDataset = lambda dataset: ""
+    mean: OfDataset = lambda dataset: ""
     note: str = ""
     csv: bool = True
+    csv_last: bool = False
 
     def texts(self, dataset: DatasetReport) -> list[str]:
         """The fields of a text table: one for each row, then the optimum and the space mean."""
@@ -66,7 +71,46 @@ COLUMNS: Registry[Column] = Registry("report column")
 """All columns, in their order from left to right."""
 
 
-def _setting(name: str) -> Measure:
+def _measured(
+    name: str,
+    value: OfRow,
+    *,
+    shown: OfRow | None = None,
+    optimum: OfDataset = lambda dataset: "",
+    mean: OfDataset = lambda dataset: "",
+    title: str = "",
+    note: str = "",
+    **options: Any,
+) -> list[Column]:
+    """A column for each measure, with values on the datasets that are reported by it; title and note may name its attributes."""
+    return [
+        Column(
+            name=f"{measure.prefix}_{name}",
+            value=_reported_by(measure, value),
+            shown=_reported_by(measure, shown or value),
+            optimum=_reported_by(measure, optimum),
+            mean=_reported_by(measure, mean),
+            title=title.format(measure=measure),
+            note=note.format(measure=measure),
+            csv_last=measure is HELD_OUT,
+            **options,
+        )
+        for measure in MEASURES
+    ]
+
+
+def _reported_by(
+    measure: Measure, value: Callable[Concatenate[DatasetReport, P], Value]
+) -> Callable[Concatenate[DatasetReport, P], Value]:
+    """A value on the datasets that are reported by a measure, an empty field on others."""
+
+    def found(dataset: DatasetReport, /, *row: P.args, **named: P.kwargs) -> Value:
+        return value(dataset, *row, **named) if dataset.measure is measure else ""
+
+    return found
+
+
+def _setting(name: str) -> OfRow:
     """Value of a field of the condition; empty for kinds of runs without it."""
 
     def value(_: DatasetReport, row: Row) -> Value:
@@ -77,12 +121,21 @@ def _setting(name: str) -> Measure:
 
 
 def spread(summary: Summary) -> str:
-    """Mean ± standard deviation as text."""
+    """Mean ± standard deviation as text; empty where there is no value."""
+    if np.isnan(summary.mean):
+        return ""
     return f"{summary.mean:.2f}" if np.isnan(summary.std) else f"{summary.mean:.2f} ± {summary.std:.2f}"
 
 
 def _interval(_: DatasetReport, row: Row) -> str:
-    return f"{row.test.low:.2f} to {row.test.high:.2f}" if row.test.runs >= MIN_RUNS else f"n < {MIN_RUNS}"
+    return f"{row.reached.low:.2f} to {row.reached.high:.2f}" if row.reached.runs >= MIN_RUNS else f"n < {MIN_RUNS}"
+
+
+def _optimism(_: DatasetReport, row: Row) -> str:
+    mean, low, high = row.optimism.mean, row.optimism.low, row.optimism.high
+    if np.isnan(mean):  # the runs saw no trial
+        return ""
+    return f"{mean:+.2f}" if np.isnan(low) else f"{mean:+.2f} ({low:+.2f} to {high:+.2f})"
 
 
 def _published(which: int, note: str = "") -> Column:
@@ -101,14 +154,14 @@ def _published(which: int, note: str = "") -> Column:
         table="accuracies",
         csv=False,
         value=value,
-        optimum=lambda dataset: published.OPTIMUM.get((dataset.table.space.name, dataset.dataset), (NAN, NAN))[which],
+        optimum=lambda dataset: (dataset.published_optimum or (NAN, NAN))[which],
         note=note,
     )
 
 
 _ACCURACIES = (
     *(Column(name=name, value=_setting(name)) for name in ("space", "dataset", "algorithm")),
-    Column(name="seeds", title="n", table="accuracies", value=lambda _, row: str(row.test.runs)),
+    Column(name="seeds", title="n", table="accuracies", value=lambda _, row: str(row.reached.runs)),
     Column(
         name="valid_mean",
         title="valid",
@@ -124,38 +177,53 @@ _ACCURACIES = (
         note=f"Published: {published.SOURCE}, with ours minus theirs in standard errors of the difference. "
         "Its BOHB row is bohb-reference; bohb is the corrected algorithm and has no published row.",
     ),
-    Column(
-        name="test_mean",
-        title="test",
+    *_measured(
+        "mean",
+        lambda _, row: row.reached.mean,
+        title="{measure.title}",
         table="accuracies",
-        value=lambda _, row: row.test.mean,
-        shown=lambda _, row: spread(row.test),
+        shown=lambda _, row: spread(row.reached),
         optimum=lambda dataset: dataset.optimum[1],
         mean=lambda dataset: dataset.average[1],
     ),
-    Column(name="test_std", value=lambda _, row: row.test.std),
+    *_measured("std", lambda _, row: row.reached.std),
     Column(name="valid_low", value=lambda _, row: row.valid.low),
     Column(name="valid_high", value=lambda _, row: row.valid.high),
-    Column(
-        name="test_low",
+    *_measured(
+        "low",
+        lambda _, row: row.reached.low,
         title="95 % interval of the mean",
         table="accuracies",
-        value=lambda _, row: row.test.low,
         shown=_interval,
-        note="95 % interval: percentile bootstrap of the mean test accuracy.",
+        note="95 % interval: percentile bootstrap of the mean {measure.accuracy}.",
     ),
-    Column(name="test_high", value=lambda _, row: row.test.high),
+    *_measured("high", lambda _, row: row.reached.high),
     _published(1),
-    Column(name="test_iqm", value=lambda _, row: interquartile_mean(row.test_finals)),
+    *_measured("iqm", lambda _, row: interquartile_mean(row.finals)),
+)
+
+_OPTIMISM = (
+    Column(
+        name="seen_minus_held_out_mean",
+        title="seen − held-out [points]",
+        table="accuracies",
+        value=_reported_by(HELD_OUT, lambda _, row: row.optimism.mean),
+        shown=_reported_by(HELD_OUT, _optimism),
+        note="Seen − held-out: how much the trial that the run saw flatters the chosen architecture (the winner's curse), mean "
+        "over runs with its 95 % bootstrap interval.",
+        csv_last=True,
+    ),
+    Column(name="seen_minus_held_out_low", value=_reported_by(HELD_OUT, lambda _, row: row.optimism.low), csv_last=True),
+    Column(name="seen_minus_held_out_high", value=_reported_by(HELD_OUT, lambda _, row: row.optimism.high), csv_last=True),
 )
 
 
 def gain(dataset: DatasetReport, accuracy: float) -> float:
-    """Relative improvement of a test accuracy over the space mean, percent (Yang et al., arXiv 1912.12522, section 3)."""
+    """Relative improvement of an accuracy over the space mean, percent (Yang et al., arXiv 1912.12522, section 3)."""
     return 100 * (accuracy / dataset.average[1] - 1)
 
 
-def _published_number(name: str) -> Measure:
+def _published_number(name: str) -> OfRow:
     return lambda _, row: getattr(row.published[0], name) if row.published else NAN
 
 
@@ -164,35 +232,35 @@ def _time_to_best(_: DatasetReport, row: Row) -> str:
     return "never" if np.isinf(seconds) else f"{seconds:,.0f}{wall}"
 
 
-def _seconds(simulated: bool) -> Measure:
+def _seconds(simulated: bool) -> OfRow:
     """Mean cost of a run by the clock of its kind; NaN by the other one."""
     return lambda _, row: float(row.experiment.spent_seconds.mean()) if row.experiment.kind.simulated == simulated else NAN
 
 
 _MERITS = (
-    Column(
-        name="test_regret",
-        title="regret [points]",
-        value=lambda dataset, row: dataset.optimum[1] - row.test.mean,
+    *_measured(
+        "regret",
+        lambda dataset, row: dataset.optimum[1] - row.reached.mean,
+        title="regret{measure.mark} [points]",
         optimum=lambda dataset: 0.0,
         mean=lambda dataset: dataset.optimum[1] - dataset.average[1],
-        note="Regret: simple regret of the mean test accuracy, its distance to the best test accuracy of the space.",
+        note="Regret: simple regret of the mean {measure.accuracy}, its distance to {measure.best}.",
     ),
-    Column(
-        name="test_percentile",
-        title="percentile",
-        value=lambda dataset, row: float(dataset.percentile[row.chosen].mean()),
+    *_measured(
+        "percentile",
+        lambda _, row: float(row.percentiles.mean()),
+        title="percentile{measure.mark}",
         optimum=lambda dataset: 100.0,
-        note="Percentile: share of the space that is not better on the test set than the chosen architecture, mean over runs.",
+        note="Percentile: share of the space {measure.below}, mean over runs.",
     ),
-    Column(
-        name="test_relative_improvement",
+    *_measured(
+        "relative_improvement",
+        lambda dataset, row: gain(dataset, row.reached.mean),
         title="gain over space mean [%]",
-        value=lambda dataset, row: gain(dataset, row.test.mean),
         format="+.2f",
         optimum=lambda dataset: gain(dataset, dataset.optimum[1]),
         mean=lambda dataset: 0.0,
-        note="Gain over space mean: relative improvement of the mean test accuracy over the mean of the space, which is the "
+        note="Gain over space mean: relative improvement of the mean {measure.accuracy} over the mean of the space, which is the "
         "expectation of an architecture drawn at random.",
     ),
     Column(
@@ -212,7 +280,7 @@ _MERITS = (
     Column(
         name="mflops",
         title="MMACs",
-        value=lambda dataset, row: float(dataset.table.flops(dataset.dataset)[row.chosen].mean()),
+        value=lambda dataset, row: float(dataset.costs("flops")[row.chosen].mean()) if "flops" in dataset.metrics else NAN,
         format=".3g",
         note="MMACs: millions of multiply-accumulates of the chosen architecture on one image (FLOPs in NATS-Bench), mean over "
         "runs.",
@@ -221,7 +289,7 @@ _MERITS = (
     Column(name="valid_standard_errors", value=lambda _, row: row.standard_errors()[0]),
     Column(name="test_standard_errors", value=lambda _, row: row.standard_errors()[1]),
     Column(name="valid_optimum", value=lambda dataset, _: dataset.optimum[0]),
-    Column(name="test_optimum", value=lambda dataset, _: dataset.optimum[1]),
+    *_measured("optimum", lambda dataset, _: dataset.optimum[1]),
     Column(name="simulated_seconds", title="simulated time [s]", value=_seconds(simulated=True), format=",.0f"),
     Column(
         name="wall_seconds",
@@ -242,8 +310,10 @@ _SETTINGS = (
 
 for _column in (
     *_ACCURACIES,
+    *_OPTIMISM,
     *_MERITS,
     Column(name="protocol", value=lambda dataset, _: dataset.readout),
     *(Column(name=name, value=_setting(name)) for name in _SETTINGS),
+    Column(name="measure", value=lambda dataset, _: dataset.measure.name, csv_last=True),
 ):
     COLUMNS.register(_column)

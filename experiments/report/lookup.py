@@ -1,7 +1,4 @@
-"""Tables behind stored experiments, and the full-training accuracies in them.
-
-Only the reporter reads test accuracies; by then every trajectory is stored.
-"""
+"""Tables behind stored experiments."""
 
 from __future__ import annotations
 
@@ -9,28 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-
 from benchmark_api.tables.table import EMBEDDED, Table
-from benchmark_api.types import FloatArray
 from experiments.store import AnyExperiment
 
 LookedUp = TypeVar("LookedUp", bound=AnyExperiment)
-
-
-def full_training_accuracy(table: Table, dataset: str) -> tuple[FloatArray, FloatArray]:
-    """Validation and test accuracy [architecture] after full training, mean over trials, percent; NaN where not measured.
-
-    Validation accuracy is of the training without the validation images (cifar10-valid for cifar10), test accuracy of the
-    training that is reported.
-
-    Raises:
-        ValueError: the table lacks one of them.
-    """
-    schedule = table.report_schedule
-    valid = table.mean_accuracy(table.search_key(dataset), schedule, "x-valid")
-    test = table.mean_accuracy(dataset, schedule, table.test_split(dataset, schedule))
-    return np.asarray(valid, dtype=np.float64), np.asarray(test, dtype=np.float64)
 
 
 def tables_of(experiments: Sequence[LookedUp], table: Path | None) -> list[tuple[Table, list[LookedUp]]]:

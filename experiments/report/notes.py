@@ -14,20 +14,24 @@ from experiments.report.numbers import DatasetReport, Report, Row
 def conventions(report: Report) -> list[str]:
     """Conventions of the table: training, summary over seeds, readout, and validation of one-shot searches."""
     ddof = 0 if report.readout == "reference" else 1
+    measures = dict.fromkeys(dataset.measure for dataset in report.datasets)
     notes = [
-        f"Accuracy in percent after {report.table.report_schedule} epochs, mean over trials, of the architecture that each run "
-        f"chose by validation accuracy; mean ± standard deviation (ddof {ddof}) over n seeds."
+        f"Accuracy in percent after {report.table.report_schedule} epochs, {measure.convention}; mean ± standard deviation "
+        f"(ddof {ddof}) over n seeds."
+        for measure in measures
     ]
+    notes += [measure.explanation for measure in measures if measure.explanation]
     if report.readout == "reference":
         notes.append("Protocol of the paper's table: the line through the two times nearest to the budget, taken at the budget.")
-    trained = {dataset.dataset for dataset in report.datasets if dataset.one_shot_rows}
+    trained = [dataset for dataset in report.datasets if dataset.one_shot_rows]
     if trained:
         notes.append("One-shot searches: the architecture derived after the last epoch.")
-    if trained & {"cifar100", "ImageNet16-120"}:
-        notes.append(
-            "On cifar100 and ImageNet16-120, one-shot searches validate on x-valid, one half of the official test images, and "
-            "train on all training images, as in the reference; the test accuracy is of the other half."
-        )
+    halved = dict.fromkeys(dataset.measure for dataset in trained if dataset.dataset in ("cifar100", "ImageNet16-120"))
+    notes += [
+        "On cifar100 and ImageNet16-120, one-shot searches validate on x-valid, one half of the official test images, and "
+        f"train on all training images, as in the reference; {measure.images}."
+        for measure in halved
+    ]
     return notes
 
 
@@ -37,18 +41,18 @@ def findings(report: Report) -> list[str]:
 
 
 def _verdicts(dataset: DatasetReport) -> list[str]:
-    """Methods that beat the space mean and random search, by the mean test accuracy."""
+    """Methods that beat the space mean and random search, by the mean accuracy."""
     references = [("the space mean", dataset.average[1])]
-    references += [(row.label, row.test.mean) for row in dataset.rows if row.experiment.algorithm == "random"]
+    references += [(row.label, row.reached.mean) for row in dataset.rows if row.experiment.algorithm == "random"]
     verdicts = []
     for name, accuracy in references:
         others = [row for row in dataset.rows if row.label != name]
-        above = [row.label for row in others if row.test.mean > accuracy]
+        above = [row.label for row in others if row.reached.mean > accuracy]
         below = [row.label for row in others if row.label not in above]
         if text := "; ".join(
             f"{side}: {', '.join(labels)}" for side, labels in (("above", above), ("not above", below)) if labels
         ):
-            verdicts.append(f"{dataset.dataset}, mean test accuracy against {name} ({accuracy:.2f}): {text}.")
+            verdicts.append(f"{dataset.dataset}, mean {dataset.measure.accuracy} against {name} ({accuracy:.2f}): {text}.")
     return verdicts
 
 

@@ -1,4 +1,4 @@
-"""Numbers of a report: full-training accuracies looked up once, and what each experiment reached by them."""
+"""Numbers of a report: accuracies after full training looked up once, and what each experiment reached by them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,22 @@ from functools import cached_property
 
 import numpy as np
 
+from benchmark_api.tables.metrics import Metric
 from benchmark_api.tables.table import Table
-from benchmark_api.types import BoolArray, FloatArray, IntArray
-from experiments.analysis.statistics import MIN_RUNS, Comparison, Summary, compare_all, rank_all, standard_errors_apart, summarize
+from benchmark_api.types import FloatArray, IntArray
+from experiments.analysis.statistics import (
+    MIN_RUNS,
+    Comparison,
+    Summary,
+    compare_all,
+    percentiles_of,
+    rank_all,
+    standard_errors_apart,
+    summarize,
+)
 from experiments.analysis.trajectories import Readout, final_architectures, final_values, seconds_to_reach
 from experiments.report import published
-from experiments.report.lookup import full_training_accuracy
+from experiments.report.measures import TEST, Accuracies, Measure, look_up
 from experiments.store import KINDS, SAME_RESULT, AnyCondition, AnyExperiment
 
 NAN = float("nan")
@@ -27,33 +37,43 @@ class Row:
         experiment: its runs.
         label: the search and, in brackets, every setting that is not the default.
         chosen: [run], official index of the architecture that each run chose.
-        test_finals: [run], full-training test accuracy, read off as the report's `readout` says.
-        valid: summary of the full-training validation accuracies.
-        test: summary of `test_finals`.
+        finals: [run], accuracy of the chosen architecture by the report's measure, read off as the report's `readout` says.
+        valid_finals: [run], its validation accuracy after full training; NaN where a run saw no trial of it, see
+            `HeldOutTrials`.
+        percentiles: [run], share of the space that is not better by the measure than the chosen architecture, percent.
+        valid: summary of `valid_finals`.
+        reached: summary of `finals`.
         rank: average rank among the black-box rows with at least `MIN_RUNS` runs, see `rank_all`; NaN for others.
-        seconds_to_best: first time at which the median run had chosen an architecture with the best row's final median test
-            accuracy, see `seconds_to_reach`; the best row of the same kind.
-        published: the paper's accuracies and number of runs, where it ran this search with these settings.
+        seconds_to_best: first time at which the median run had chosen an architecture with the best row's final median, see
+            `seconds_to_reach`; the best row of the same kind.
+        published: the paper's accuracies and number of runs, where it ran this search with these settings and measure.
     """
 
     experiment: AnyExperiment
     label: str
     chosen: IntArray
-    test_finals: FloatArray
+    finals: FloatArray
+    valid_finals: FloatArray
+    percentiles: FloatArray
     valid: Summary
-    test: Summary
+    reached: Summary
     rank: float
     seconds_to_best: float
     published: tuple[published.Accuracy, int] | None
 
+    @cached_property
+    def optimism(self) -> Summary:
+        """Validation accuracy minus reported accuracy, points: how much the trial that a run saw flatters its choice."""
+        return summarize(self.valid_finals - self.finals)
+
     def standard_errors(self) -> tuple[float, float]:
-        """Validation and test mean minus the published ones, in standard errors of the difference."""
+        """Mean validation and reported accuracy minus the published ones, in standard errors of the difference."""
         if self.published is None:
             return NAN, NAN
         paper, runs = self.published
         valid, test = (
             standard_errors_apart(ours.mean, ours.std, ours.runs, *theirs, runs)
-            for ours, theirs in ((self.valid, paper[:2]), (self.test, paper[2:]))
+            for ours, theirs in ((self.valid, paper[:2]), (self.reached, paper[2:]))
         )
         return valid, test
 
@@ -64,19 +84,22 @@ class DatasetReport:
 
     Attributes:
         readout: how final values were read off, see `final_values`.
-        valid: [architecture], validation accuracy after full training, percent; see `full_training_accuracy`.
-        test: [architecture], test accuracy after full training, percent.
+        accuracies: what was looked up, of every architecture.
         rows: one per experiment, those of the published table first.
-        comparisons: of the test accuracies, every pair of rows.
+        comparisons: of the final accuracies, every pair of rows.
     """
 
     table: Table
     dataset: str
     readout: Readout
-    valid: FloatArray
-    test: FloatArray
+    accuracies: Accuracies
     rows: tuple[Row, ...]
     comparisons: tuple[Comparison, ...] = field(repr=False)
+
+    @property
+    def measure(self) -> Measure:
+        """What is reported."""
+        return self.accuracies.measure
 
     @property
     def one_shot_rows(self) -> list[Row]:
@@ -85,19 +108,30 @@ class DatasetReport:
 
     @cached_property
     def optimum(self) -> tuple[float, float]:
-        """Best validation and best test accuracy of the space, each by itself."""
-        return float(np.nanmax(self.valid)), float(np.nanmax(self.test))
+        """Best validation and best reported accuracy of the space, each by itself."""
+        return float(np.nanmax(self.accuracies.valid)), float(np.nanmax(self.accuracies.reported))
 
     @cached_property
     def average(self) -> tuple[float, float]:
-        """Mean validation and test accuracy over the space."""
-        return float(np.nanmean(self.valid)), float(np.nanmean(self.test))
+        """Mean validation and reported accuracy over the space."""
+        return float(np.nanmean(self.accuracies.valid)), float(np.nanmean(self.accuracies.reported))
 
     @cached_property
-    def percentile(self) -> FloatArray:
-        """Share of the space that is not better on the test set [architecture], percent; NaN where not measured."""
-        table, schedule = self.table, self.table.report_schedule
-        return table.rank_percentile(np.arange(len(table)), self.dataset, schedule, table.test_split(self.dataset, schedule))
+    def published_optimum(self) -> tuple[float, float] | None:
+        """The paper's best validation and best reported accuracy, where it reports this measure after these epochs."""
+        table = self.table
+        return published.optimum(table.space.name, self.dataset, reported=table.report_schedule) if self.measure is TEST else None
+
+    @cached_property
+    def metrics(self) -> dict[str, Metric]:
+        """Measured metrics of the architectures by name: of the reported training, and those that only the search's has."""
+        keys = self.table.search_key(self.dataset), self.table.report_key(self.dataset)
+        found = {name: metric for key in keys for name, metric in self.table.metrics(key).items()}
+        return {name: metric for name, metric in found.items() if not np.isnan(self.table.tensor(metric.tensor)).all()}
+
+    def costs(self, name: str) -> FloatArray:
+        """Values [architecture] of one of `metrics`, in its unit."""
+        return self.table.tensor(self.metrics[name].tensor)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,38 +172,61 @@ def reading_order(condition: AnyCondition) -> tuple[int, int, str, str]:
 
 
 def _dataset_report(table: Table, dataset: str, experiments: Sequence[AnyExperiment], readout: Readout) -> DatasetReport:
-    valid, test = full_training_accuracy(table, dataset)
-    ddof = 0 if readout == "reference" else 1
-    finals = [final_values(experiment, test, readout) for experiment in experiments]  # [experiment][run]
+    accuracies = look_up(table, dataset)
+    finals = [final_values(experiment, accuracies.reported_of(experiment), readout) for experiment in experiments]
     medians = [(experiment.kind.name, float(np.median(values))) for experiment, values in zip(experiments, finals, strict=True)]
     rows = []
-    for experiment, test_finals, rank in zip(experiments, finals, _ranks(experiments, finals), strict=True):
+    for experiment, of_runs, rank in zip(experiments, finals, _ranks(experiments, finals), strict=True):
         target = max(median for kind, median in medians if kind == experiment.kind.name)
-        chosen, valid_finals = final_architectures(experiment), final_values(experiment, valid, readout)
-        _check_measured(table, experiment, chosen, np.isnan(valid_finals) | np.isnan(test_finals))
-        default = experiment.deviations(table).keys() <= SAME_RESULT
-        rows.append(
-            Row(
-                experiment=experiment,
-                label=experiment.label(table),
-                chosen=chosen,
-                test_finals=test_finals,
-                valid=summarize(valid_finals, ddof),
-                test=summarize(test_finals, ddof),
-                rank=rank,
-                seconds_to_best=seconds_to_reach(experiment, test, target),
-                published=published.find(table.space.name, dataset, experiment.algorithm) if default else None,
-            )
-        )
-    comparisons = compare_all([(row.label, row.test_finals) for row in rows])
-    return DatasetReport(table, dataset, readout, valid, test, tuple(rows), tuple(comparisons))
+        rows.append(_row(table, accuracies, experiment, readout, of_runs, rank, target))
+    comparisons = compare_all([(row.label, row.finals) for row in rows])
+    return DatasetReport(table, dataset, readout, accuracies, tuple(rows), tuple(comparisons))
 
 
-def _check_measured(table: Table, experiment: AnyExperiment, chosen: IntArray, unknown: BoolArray) -> None:
+def _row(
+    table: Table,
+    accuracies: Accuracies,
+    experiment: AnyExperiment,
+    readout: Readout,
+    finals: FloatArray,
+    rank: float,
+    target: float,
+) -> Row:
+    """Row of an experiment with these final accuracies [run] and rank; `target` is the best final median of its kind."""
+    reported, ddof = accuracies.reported_of(experiment), 0 if readout == "reference" else 1
+    chosen, valid_finals = final_architectures(experiment), final_values(experiment, accuracies.valid_of(experiment), readout)
+    _check_measured(table, accuracies, experiment, chosen, finals)
+    return Row(
+        experiment=experiment,
+        label=experiment.label(table),
+        chosen=chosen,
+        finals=finals,
+        valid_finals=valid_finals,
+        percentiles=percentiles_of(final_values(experiment, reported), accuracies.reported),
+        valid=summarize(valid_finals, ddof),
+        reached=summarize(finals, ddof),
+        rank=rank,
+        seconds_to_best=seconds_to_reach(experiment, reported, target),
+        published=_published(table, accuracies.measure, experiment),
+    )
+
+
+def _published(table: Table, measure: Measure, experiment: AnyExperiment) -> tuple[published.Accuracy, int] | None:
+    """The paper's accuracies and number of runs, where it ran this search with these settings and measure."""
+    if measure is not TEST or not experiment.deviations(table).keys() <= SAME_RESULT:
+        return None
+    named = table.space.name, experiment.dataset, experiment.algorithm
+    return published.find(*named, searched=experiment.schedule, reported=table.report_schedule)
+
+
+def _check_measured(
+    table: Table, accuracies: Accuracies, experiment: AnyExperiment, chosen: IntArray, finals: FloatArray
+) -> None:
     """Raise where the architecture that a run chose [run] has no full-training accuracy."""
+    unknown = np.isnan(finals) | np.isnan(accuracies.valid[chosen])
     if unknown.any():
         raise ValueError(
-            f"{table.path}: no full-training accuracy on {experiment.dataset} of architecture {chosen[unknown][0]}, "
+            f"{table.path}: no {accuracies.measure.missing} on {experiment.dataset} of architecture {chosen[unknown][0]}, "
             f"chosen by {experiment.algorithm} with seed {experiment.seeds[unknown][0]}"
         )
 

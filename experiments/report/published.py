@@ -14,6 +14,9 @@ SOURCE = "NATS-Bench, arXiv 2009.00437, Table 4"
 
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120")
 
+SEARCH_SCHEDULE, REPORT_SCHEDULE = "12", "200"
+"""Schedules of the evaluations of black-box searches, and of the published accuracies."""
+
 
 class Accuracy(NamedTuple):
     """Mean and standard deviation (over runs, ddof 0) of validation and test accuracy, percent."""
@@ -71,9 +74,23 @@ TOPOLOGY_CELLS: Mapping[tuple[str, str], tuple[int, ...]] = {
 """Official indices of the cells that runs found, as the README of the NATS-Bench repository lists them."""
 
 
-def find(space: str, dataset: str, algorithm: str) -> tuple[Accuracy, int] | None:
-    """Return the published accuracies of a registered algorithm and their number of runs; None where there are none."""
-    if space != "topology" or dataset not in DATASETS or algorithm not in TOPOLOGY:
+def find(space: str, dataset: str, algorithm: str, *, searched: str, reported: str) -> tuple[Accuracy, int] | None:
+    """Return the published accuracies of a registered algorithm and their number of runs; None where there are none.
+
+    Args:
+        space: name of the search space.
+        dataset: the dataset searched on.
+        algorithm: registry name.
+        searched: schedule of the evaluations; empty for one-shot searches, which have none.
+        reported: schedule of the reported accuracies.
+    """
+    same = searched in (SEARCH_SCHEDULE, "") and reported == REPORT_SCHEDULE
+    if space != "topology" or dataset not in DATASETS or algorithm not in TOPOLOGY or not same:
         return None
     runs, accuracies = TOPOLOGY[algorithm]
     return accuracies[DATASETS.index(dataset)], runs
+
+
+def optimum(space: str, dataset: str, *, reported: str) -> tuple[float, float] | None:
+    """Return the published best validation and best test accuracy of a space after a schedule; None where there is none."""
+    return OPTIMUM.get((space, dataset)) if reported == REPORT_SCHEDULE else None

@@ -73,7 +73,7 @@ def _comparison_matrix(dataset: DatasetReport, about: str) -> TextTable:
         cells[pair.first, pair.second] = f"{pair.improvement:.2f} {mark}".strip()
         cells[pair.second, pair.first] = f"{1 - pair.improvement:.2f} {mark}".strip()
     return TextTable(
-        f"{dataset.dataset}: probability that a run of the row beats one of the column on the test set ({about})",
+        f"{dataset.dataset}: probability that a run of the row beats one of the column {dataset.measure.where} ({about})",
         ("", *labels),
         [[first, *(cells.get((first, second), "") for second in labels)] for first in labels],
         [
@@ -85,7 +85,7 @@ def _comparison_matrix(dataset: DatasetReport, about: str) -> TextTable:
 
 def to_csv(reports: Sequence[Report]) -> str:
     """Reports as one CSV table with a row per experiment."""
-    columns = [column for column in COLUMNS.values() if column.csv]
+    columns = sorted((column for column in COLUMNS.values() if column.csv), key=lambda column: column.csv_last)
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(column.name for column in columns)
@@ -110,7 +110,7 @@ def markdown(table: TextTable) -> str:
 _LATEX: Mapping[int, str] = str.maketrans(
     {character: f"\\{character}" for character in "&%$#_{}"}
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    | {"±": r"$\pm$", "Δ": r"$\Delta$", "<": "$<$", ">": "$>$"}
+    | {"±": r"$\pm$", "Δ": r"$\Delta$", "−": "$-$", "<": "$<$", ">": "$>$"}
 )
 
 

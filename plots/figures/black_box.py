@@ -1,31 +1,29 @@
-"""Figures of all searches on one table: over time, when the budget is spent, ranks, costs, and correlations in the table."""
+"""Figures of all searches on one table: over time, when the budget is spent, ranks, and correlations in the table."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from benchmark_api.tables.fronts import pareto_front
 from benchmark_api.tables.table import Table
 from benchmark_api.types import FloatArray
 from experiments.analysis.statistics import MIN_RUNS, Distribution, rank_all, rank_correlations
 from experiments.analysis.trajectories import anytime
-from experiments.report import full_training_accuracy
+from experiments.report import look_up
 from experiments.settings import dataset_title
 from experiments.store import AnyExperiment
-from plots.figures.groups import Group, label_of
-from plots.figures.layout import CHARACTER, COLUMNS, about_curves, explain, new_figure, wrapped
+from plots.figures.groups import Entry, Group, label_of
+from plots.figures.layout import CHARACTER, COLUMNS, about_curves, explain, legend_below, new_figure
 from plots.panels.curves import plot_anytime
 from plots.panels.final import plot_final
 from plots.panels.heat_maps import plot_correlations
 from plots.panels.ranks import plot_ranks
-from plots.panels.scatter import SPACE_COLOR, plot_cost
-from plots.panels.style import MUTED_COLOR, REFERENCE_COLOR, Series
+from plots.panels.style import Series
 
 TIMES = 400
 """Points in time at which a curve is computed."""
@@ -35,27 +33,25 @@ TIME_SPAN = 50
 
 
 def anytime_figure(groups: Sequence[Group]) -> Figure:
-    """Test accuracy of the incumbent against simulated time, one panel for each group."""
+    """Reported accuracy of the incumbent against simulated time, one panel for each group."""
     figure, panels = new_figure(groups[0].report.table, "incumbent over simulated time", len(groups), COLUMNS, (4.2, 3.3), 1.3)
     handles: dict[str, Any] = {}
     for axes, group in zip(panels, groups, strict=True):
         times = _times([entry.experiment for entry in group.black_box])
-        series = [
-            Series(label_of(entry, groups), entry.style, Distribution.of(anytime(entry.experiment, times, group.report.test)))
-            for entry in group.black_box
-        ]
+        series = [Series(label_of(entry, groups), entry.style, _curves(group, entry, times)) for entry in group.black_box]
         plot_anytime(axes, times, series, group.report.optimum[1])
+        axes.set_ylabel(f"{group.report.measure.accuracy} of the incumbent [%]")
         axes.set_title(group.title)
         drawn, labels = axes.get_legend_handles_labels()
         handles |= dict(zip(labels, drawn, strict=True))
-    how = about_curves(few=any(entry.row.test.runs < MIN_RUNS for group in groups for entry in group.black_box))
-    width = figure.get_figwidth()
-    legend = figure.legend(
-        list(handles.values()), list(handles), loc="outside lower center", title=wrapped(how, width), title_fontsize="small",
-        ncols=max(1, int(width / (0.6 + CHARACTER * max(map(len, handles))))),
-    )  # fmt: skip
-    legend.get_title().set_multialignment("center")
+    how = about_curves(few=any(entry.row.reached.runs < MIN_RUNS for group in groups for entry in group.black_box))
+    legend_below(figure, handles, how)
     return figure
+
+
+def _curves(group: Group, entry: Entry, times: FloatArray) -> Distribution:
+    """Reported accuracy of the incumbents of an entry's runs at some times."""
+    return Distribution.of(anytime(entry.experiment, times, group.report.accuracies.reported_of(entry.experiment)))
 
 
 def _times(experiments: Sequence[AnyExperiment]) -> FloatArray:
@@ -66,7 +62,7 @@ def _times(experiments: Sequence[AnyExperiment]) -> FloatArray:
 
 
 def final_figure(groups: Sequence[Group]) -> Figure:
-    """Distribution over runs of the test accuracy when the budget is spent, one panel for each group."""
+    """Distribution over runs of the reported accuracy when the budget is spent, one panel for each group."""
     same_rows = len({tuple(entry.name for entry in group.entries) for group in groups}) == 1
     labels = [[label_of(entry, groups if same_rows else [group]) for entry in group.entries] for group in groups]
     labels_width = CHARACTER * max(len(label) for of_group in labels for label in of_group)
@@ -76,10 +72,11 @@ def final_figure(groups: Sequence[Group]) -> Figure:
     figure, panels = new_figure(groups[0].report.table, title, len(groups), COLUMNS, (width, height), 0.7)
     for number, (axes, group) in enumerate(zip(panels, groups, strict=True)):
         series = [
-            Series(label, entry.style, Distribution.of(entry.row.test_finals))
+            Series(label, entry.style, Distribution.of(entry.row.finals))
             for label, entry in zip(labels[number], group.entries, strict=True)
         ]
         plot_final(axes, series, group.report.optimum[1], group.report.average[1])
+        axes.set_xlabel(f"final {group.report.measure.accuracy} [%]")
         axes.set_title(group.title, pad=16)
         axes.tick_params(labelleft=not (same_rows and number % COLUMNS))
     how = "points: runs; bars: quartiles with the median; diamonds: mean with its 95 % bootstrap interval"
@@ -91,15 +88,15 @@ def final_figure(groups: Sequence[Group]) -> Figure:
 
 def rankable(group: Group) -> bool:
     """Whether a group has at least two black-box searches with enough runs to be ranked."""
-    return sum(entry.row.test.runs >= MIN_RUNS for entry in group.black_box) >= 2
+    return sum(entry.row.reached.runs >= MIN_RUNS for entry in group.black_box) >= 2
 
 
 def ranks_figure(groups: Sequence[Group]) -> Figure:
     """Critical-difference diagram of the black-box searches, one panel for each group; all must be `rankable`."""
     rankings = []
     for group in groups:
-        entries = [entry for entry in group.black_box if entry.row.test.runs >= MIN_RUNS]
-        ranking = rank_all([(entry.name, entry.row.test_finals) for entry in entries])
+        entries = [entry for entry in group.black_box if entry.row.reached.runs >= MIN_RUNS]
+        ranking = rank_all([(entry.name, entry.row.finals) for entry in entries])
         rankings.append((group, ranking, {entry.name: entry.style for entry in entries}))
     height = 1.1 + 0.3 * max((len(ranking.labels) + 1) // 2 + len(ranking.alike()) / 2 for _, ranking, _ in rankings)
     title = "average rank when the budget is spent, 1 is best"
@@ -113,33 +110,8 @@ def ranks_figure(groups: Sequence[Group]) -> Figure:
     return figure
 
 
-def cost_figure(group: Group, cost: Literal["flops", "params"]) -> Figure:
-    """Test accuracy against multiply-accumulates or parameters over the whole space, one panel for each search of a group."""
-    table, dataset, test = group.report.table, group.report.dataset, group.report.test
-    costs = table.flops(dataset) if cost == "flops" else table.params(dataset)
-    costs, power = (1e3 * costs, "10³") if np.nanmax(costs) < 0.1 else (costs, "10⁶")
-    label = f"multiply-accumulates [{power}]" if cost == "flops" else f"parameters [{power}]"
-    title = f"chosen architectures, {group.title}"
-    figure, panels = new_figure(table, title, len(group.entries), 4, (2.5, 2.3), 1.1, share=True)
-    front = pareto_front(costs, test)
-    for axes, entry in zip(panels, group.entries, strict=True):
-        plot_cost(axes, costs, test, front, entry.row.chosen, entry.style.color)
-        axes.set_title(wrapped(label_of(entry, [group]), 2.2))
-        if axes.xaxis.get_tick_params()["labelbottom"]:
-            axes.set_xlabel(label)
-        if axes.yaxis.get_tick_params()["labelleft"]:
-            axes.set_ylabel("test accuracy [%]")
-    legend = {
-        f"the {len(table):,} architectures": Line2D([], [], linestyle="", marker=".", color=SPACE_COLOR),
-        "Pareto front": Line2D([], [], linewidth=0.9, color=REFERENCE_COLOR),
-        "chosen (larger: by more runs)": Line2D([], [], linestyle="", marker="o", color=MUTED_COLOR),
-    }
-    figure.legend(list(legend.values()), list(legend), loc="outside lower center", ncols=len(legend))
-    return figure
-
-
 def correlation_figure(table: Table) -> Figure:
-    """Rank correlations between the validation and test accuracies of all datasets and schedules."""
+    """Rank correlations between the accuracies of all datasets and schedules: validation, and the test set where there is one."""
     measurements = {}
     for dataset in table.datasets:
         title = dataset_title(dataset)
@@ -147,7 +119,8 @@ def correlation_figure(table: Table) -> Figure:
         for schedule in table.schedules(key):
             if "x-valid" in table.splits(key, schedule):
                 measurements[f"{title}, {schedule} ep., valid"] = table.mean_accuracy(key, schedule, "x-valid")
-        measurements[f"{title}, {table.report_schedule} ep., test"] = full_training_accuracy(table, dataset)[1]
+        if table.has_test(dataset):
+            measurements[f"{title}, {table.report_schedule} ep., test"] = look_up(table, dataset).reported
     side = 1.9 + 0.5 * len(measurements)
     title = f"rank correlation, {len(table):,} architectures\nSpearman's ρ below the diagonal, Kendall's τ above"
     figure, (axes,) = new_figure(table, title, 1, 1, (side, side), 0.1)

@@ -92,5 +92,5 @@ def _entry(row: Row, table: Table, configurations: Collection[str]) -> Entry:
 def label_of(entry: Entry, groups: Sequence[Group]) -> str:
     """Name of an entry with the number of runs that entries of this name have in some groups."""
     entries = [other for group in groups for other in group.entries]
-    runs = sorted({other.row.test.runs for other in entries if other.name == entry.name})
+    runs = sorted({other.row.reached.runs for other in entries if other.name == entry.name})
     return f"{entry.name}, n = {runs[0]}" if len(runs) == 1 else f"{entry.name}, n = {runs[0]} to {runs[-1]}"

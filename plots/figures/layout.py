@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -40,9 +41,8 @@ def new_figure(
     columns = min(columns, panels)
     rows = math.ceil(panels / columns)
     width = max(size[0] * columns, MIN_WIDTH)
-    heading = f"{table.space.name.capitalize()} space: {title}"
-    if table.notice:
-        heading += "\n" + wrapped(table.notice, width / 1.2)  # larger letters than elsewhere
+    lines = [*f"{table.space.name.capitalize()} space: {title}".split("\n"), *([table.notice] if table.notice else [])]
+    heading = "\n".join(wrapped(line, width / 1.2) for line in lines)  # larger letters than elsewhere
     figure = Figure((width, size[1] * rows + extra + 0.2 * heading.count("\n")), layout="constrained")
     figure.suptitle(heading, fontsize=10.5)
     axes = figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share).ravel().tolist()
@@ -56,6 +56,16 @@ def new_figure(
 def wrapped(text: str, width: float) -> str:
     """Break a text into lines that fit a width in inches."""
     return textwrap.fill(text, int(width / CHARACTER))
+
+
+def legend_below(figure: Figure, handles: Mapping[str, Any], how: str) -> None:
+    """Write a legend of handles by their names below the panels, in as many columns as fit, and an explanation above it."""
+    width = figure.get_figwidth()
+    legend = figure.legend(
+        list(handles.values()), list(handles), loc="outside lower center", title=wrapped(how, width), title_fontsize="small",
+        ncols=max(1, int(width / (0.6 + CHARACTER * max(map(len, handles))))),
+    )  # fmt: skip
+    legend.get_title().set_multialignment("center")
 
 
 def explain(figure: Figure, how: str) -> None:

@@ -41,30 +41,30 @@ def one_shot_figures(group: Group, rankings: Sequence[SupernetRanking]) -> dict[
 
 
 def epochs_figure(group: Group) -> Figure:
-    """Looked-up test accuracy of the derived architecture against the epoch, one panel for each search."""
+    """Looked-up accuracy of the derived architecture against the epoch, one panel for each search."""
     report = group.report
     references = [
         Reference("optimum", report.optimum[1], REFERENCE_COLOR, DOTTED),
         Reference("space mean", report.average[1], MUTED_COLOR, DASHED),
     ]
     references += [
-        Reference(f"{entry.name}, mean", entry.row.test.mean, entry.style.color, entry.style.linestyle)
+        Reference(f"{entry.name}, mean", entry.row.reached.mean, entry.style.color, entry.style.linestyle)
         for entry in group.black_box
         if entry.experiment.algorithm == "random"
     ]
-    title = f"{group.title}, test accuracy of the architecture derived after each epoch"
+    title = f"{group.title}, {report.measure.accuracy} of the architecture derived after each epoch"
     figure, panels = new_figure(group.report.table, title, len(group.one_shot), COLUMNS, (3.0, 2.3), 1.0, share=True)
     epochs = 0
     for axes, entry in zip(panels, group.one_shot, strict=True):
-        accuracy = report.test[by_epoch(entry.experiment)]  # [run, epoch]
+        accuracy = report.accuracies.reported[by_epoch(entry.experiment)]  # [run, epoch]
         plot_epochs(axes, Series(entry.name, entry.style, Distribution.of(accuracy)), references)
         axes.set_title(_panel_title(entry, 3.0))
         epochs = max(epochs, accuracy.shape[1])
     panels[0].set_xlim(0.5, epochs + 0.5)
-    name_epochs(panels, "test accuracy [%]")
+    name_epochs(panels, f"{report.measure.accuracy} [%]")
     handles = [Line2D([], [], linewidth=0.9, color=color, linestyle=linestyle) for _, _, color, linestyle in references]
     names = [f"{name} {accuracy:.2f}" for name, accuracy, _, _ in references]
-    few = any(entry.row.test.runs < MIN_RUNS for entry in group.one_shot)
+    few = any(entry.row.reached.runs < MIN_RUNS for entry in group.one_shot)
     how = wrapped(about_curves(few), figure.get_figwidth())
     figure.legend(handles, names, loc="outside lower center", ncols=len(names), title=how, title_fontsize="small")
     return figure
@@ -112,36 +112,37 @@ def _has_weights(entry: Entry) -> bool:
 def cells_figure(group: Group) -> Figure:
     """Chosen cells as graphs: a row for each search, a column for each run."""
     space = group.report.table.space
-    columns = min(DRAWN_CELLS, max(entry.row.test.runs for entry in group.one_shot))
+    columns = min(DRAWN_CELLS, max(entry.row.reached.runs for entry in group.one_shot))
     title = f"{group.title}, cells found"
     figure, panels = new_figure(group.report.table, title, columns * len(group.one_shot), columns, (2.5, 1.75), 1.0)
     for row, entry in enumerate(group.one_shot):
         for column in range(columns):
             axes = panels[row * columns + column]
-            if column >= entry.row.test.runs:
+            if column >= entry.row.reached.runs:
                 axes.set_axis_off()
                 continue
             index, seed = int(entry.row.chosen[column]), entry.experiment.seeds[column]
             space.draw(axes, space.architecture(index))
-            axes.set_title(f"{entry.name}, seed {seed}\n{index}: {group.report.test[index]:.2f} %", fontsize=8.5)
-    explain(figure, "official index and test accuracy; dotted: none")
+            axes.set_title(f"{entry.name}, seed {seed}\n{index}: {group.report.accuracies.reported[index]:.2f} %", fontsize=8.5)
+    explain(figure, f"official index and {group.report.measure.accuracy}; dotted: none")
     return figure
 
 
 def ranking_figure(group: Group, rankings: Sequence[SupernetRanking]) -> Figure:
     """Accuracy with the supernet's weights against the table's, a panel for each search: its supernet with the lowest seed."""
     found = [(entry, ranking) for entry in group.one_shot for ranking in rankings if _ranked_by(entry.experiment, ranking)]
+    reported = group.report.accuracies.reported
     title = f"{group.title}, how supernets rank architectures"
     figure, panels = new_figure(group.report.table, title, len(found), COLUMNS, (2.8, 2.6), 1.0)
     for axes, (entry, ranking) in zip(panels, found, strict=True):
         first = slice(ranking.offsets[1])
-        tau, rho = correlations(ranking, group.report.test)[0]
-        trained = group.report.test[ranking.architecture[first]]
+        tau, rho = correlations(ranking, reported)[0]
+        trained = reported[ranking.architecture[first]]
         plot_inherited(axes, ranking.accuracy[first], trained, entry.style.color, tau, rho)
         axes.set_title(wrapped(f"{entry.name}, seed {ranking.seeds[0]}", 2.8), pad=16)
     sizes = " or ".join(map(str, sorted({ranking.architectures for _, ranking in found})))
     across = "accuracy with the supernet's weights on x-valid [%]"
-    name_axes(figure, across, "test accuracy in the table [%]", f"{sizes} random architectures")
+    name_axes(figure, across, f"{group.report.measure.accuracy} in the table [%]", f"{sizes} random architectures")
     return figure
 
 
@@ -151,4 +152,4 @@ def _ranked_by(experiment: AnyExperiment, ranking: SupernetRanking) -> bool:
 
 
 def _panel_title(entry: Entry, width: float) -> str:
-    return wrapped(f"{entry.name}, n = {entry.row.test.runs}", width)
+    return wrapped(f"{entry.name}, n = {entry.row.reached.runs}", width)

@@ -15,6 +15,9 @@ from plots.panels.style import DOTTED, REFERENCE_COLOR, Series, note
 SETTLED = 0.05
 """Share of the time span after which every mean lies inside the axes; lower values before that may leave them."""
 
+WIDE = 1_000_000
+"""Simulated seconds from which a time axis has thousands of seconds, so that its labels do not meet."""
+
 
 def plot_anytime(axes: Axes, times: FloatArray, series: Sequence[Series], optimum: float | None = None) -> None:
     """Draw the mean over runs of the incumbent's accuracy with its 95 % bootstrap interval, as right-continuous steps.
@@ -43,11 +46,15 @@ def plot_anytime(axes: Axes, times: FloatArray, series: Sequence[Series], optimu
     axes.set_xscale("log")
     axes.set_xlim(times[0], times[-1])
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:,.0f}" if seconds >= 1 else f"{seconds:g}"))
+    unit, name = (1000.0, "1,000 s") if times[-1] >= WIDE else (1.0, "s")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: _in_units(seconds / unit)))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("simulated time [s]")
-    axes.set_ylabel("test accuracy of the incumbent [%]")
+    axes.set_xlabel(f"simulated time [{name}]")
     axes.grid(True, axis="y")
+
+
+def _in_units(time: float) -> str:
+    return f"{time:,.0f}" if time >= 1 else f"{time:g}"
 
 
 class Reference(NamedTuple):

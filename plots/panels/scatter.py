@@ -4,43 +4,87 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from benchmark_api.types import FloatArray, IntArray
 from plots.panels.style import REFERENCE_COLOR, note
 
 LARGEST = 160.0
-"""Area of the marker of an architecture that all runs chose, in square points."""
+"""Default area of the marker of an architecture that all runs chose, in square points."""
+
+LOG_RATIO = 10.0
+"""Ratio of the largest to the smallest cost from which a cost axis is logarithmic."""
 
 SPACE_COLOR = "#c0c0c0"
 
 
-def plot_cost(axes: Axes, cost: FloatArray, accuracy: FloatArray, front: IntArray, chosen: IntArray, color: str) -> None:
-    """Draw every architecture of a space, the Pareto front, and the architectures that the runs of a search chose.
+def plot_space(axes: Axes, cost: FloatArray, accuracy: FloatArray, front: IntArray, log: bool = False) -> None:
+    """Draw every architecture of a space and the Pareto front; the axes show the better half of the space.
 
-    The accuracy axis shows the better half of the space; runs that ended below it are counted. The area of a marker grows with
-    the share of the runs that chose the architecture, from a visible minimum.
+    Args:
+        axes: axes to draw on.
+        cost: [architecture], NaN where not measured.
+        accuracy: [architecture], percent.
+        front: indices of the Pareto front, the best cost first.
+        log: make the cost axis logarithmic where costs of the better half differ by more than `LOG_RATIO`.
+    """
+    axes.plot(cost, accuracy, ".", markersize=2.2, markeredgewidth=0, color=SPACE_COLOR, rasterized=True)
+    axes.plot(cost[front], accuracy[front], color=REFERENCE_COLOR, linewidth=0.9, drawstyle="steps-post")
+    low, high = float(np.nanmedian(accuracy)), float(np.nanmax(accuracy))
+    axes.set_ylim(low, high + 0.05 * (high - low))
+    measured = ~np.isnan(cost)
+    better = measured & (accuracy >= low)
+    shown = cost[better if better.any() else measured]
+    _show_costs(axes, float(shown.min()), float(shown.max()), log)
+    axes.grid(True)
+
+
+def _show_costs(axes: Axes, first: float, last: float, log: bool) -> None:
+    """Limit the cost axis to values between two, with a margin; see `plot_space` for `log`."""
+    if not (log and first > 0 and last > LOG_RATIO * first):
+        margin = 0.05 * (last - first) or 0.5
+        axes.set_xlim(first - margin, last + margin)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        return
+    axes.set_xscale("log")
+    factor = (last / first) ** 0.05
+    axes.set_xlim(first / factor, last * factor)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{cost:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def plot_chosen(
+    axes: Axes, cost: FloatArray, chosen: IntArray, accuracy: FloatArray, color: str, marker: str = "o", largest: float = LARGEST
+) -> None:
+    """Draw the architectures that the runs of a search chose, each at the mean accuracy of these runs.
+
+    The area of a marker grows with the share of the runs that chose the architecture, from a visible minimum.
 
     Args:
         axes: axes to draw on.
         cost: [architecture].
-        accuracy: [architecture], percent.
-        front: indices of the Pareto front by rising cost.
         chosen: [run], index of the architecture that each run chose.
+        accuracy: [run], percent.
         color: colour of the search.
+        marker: marker of the search.
+        largest: area of the marker of an architecture that all runs chose, in square points.
     """
-    axes.plot(cost, accuracy, ".", markersize=2.2, markeredgewidth=0, color=SPACE_COLOR, rasterized=True)
-    axes.plot(cost[front], accuracy[front], color=REFERENCE_COLOR, linewidth=0.9, drawstyle="steps-post")
-    architectures, runs = np.unique(chosen, return_counts=True)
+    architectures, of_run, runs = np.unique(chosen, return_inverse=True, return_counts=True)
+    means = np.bincount(of_run, accuracy) / runs
     for count in np.unique(runs):  # a file stores markers of one size once
-        alike = architectures[runs == count]
-        size = np.sqrt(5 + LARGEST * count / runs.sum())
-        axes.plot(cost[alike], accuracy[alike], "o", markersize=size, markeredgewidth=0, color=color, alpha=0.75, zorder=3)
-    low, high = float(np.nanmedian(accuracy)), float(np.nanmax(accuracy))
-    axes.set_ylim(low, high + 0.05 * (high - low))
-    below = int(runs[accuracy[architectures] < low].sum())
-    if below:
+        alike = runs == count
+        size = np.sqrt(5 + largest * count / runs.sum())
+        look = {"markersize": size, "markeredgewidth": 0, "color": color, "alpha": 0.75, "zorder": 3}
+        axes.plot(cost[architectures[alike]], means[alike], marker, **look)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, max(high, float(means.max()) + 0.02 * (high - low)))  # held-out trials may exceed the space's best mean
+
+
+def count_below(axes: Axes, accuracy: FloatArray, color: str) -> None:
+    """Write how many runs ended at an accuracy [run] below the axis."""
+    if below := int((accuracy < axes.get_ylim()[0]).sum()):
         note(axes, f"▾ {below} below", (0, 0), color=color)
-    axes.grid(True)
 
 
 def plot_inherited(axes: Axes, inherited: FloatArray, trained: FloatArray, color: str, tau: float, rho: float) -> None:

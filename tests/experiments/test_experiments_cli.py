@@ -351,20 +351,28 @@ def test_mixed_code_versions_warn_in_one_line(results: Path, topology_table: Tab
 
 
 def test_a_figure_that_the_table_lacks_is_named(results: Path, topology_table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
-    valid, test = numbers.full_training_accuracy(topology_table, "cifar10")
+    accuracies = numbers.look_up(topology_table, "cifar10")
     loaded = store.load(results, algorithm="random")
-    test = test.copy()
+    test = accuracies.reported.copy()
     test[best_by_hand(loaded[0])[4]] = np.nan
-    monkeypatch.setattr(numbers, "full_training_accuracy", lambda table, dataset: (valid, test))
+    monkeypatch.setattr(numbers, "look_up", lambda table, dataset: replace(accuracies, reported=test))
     with pytest.raises(ValueError, match=r"no full-training accuracy on cifar10 of architecture \d+, chosen by random"):
         numbers.make_report(topology_table, loaded)
 
 
 def test_published_rows_are_found_by_registry_name() -> None:
-    assert published.find("topology", "cifar100", "rea") == ((72.28, 0.95, 72.23, 0.84), 500)
-    assert published.find("topology", "ImageNet16-120", "bohb-reference") == ((45.55, 0.79, 45.70, 0.86), 500)
+    paper = {"searched": "12", "reported": "200"}
+    assert published.find("topology", "cifar100", "rea", **paper) == ((72.28, 0.95, 72.23, 0.84), 500)
+    assert published.find("topology", "ImageNet16-120", "bohb-reference", **paper) == ((45.55, 0.79, 45.70, 0.86), 500)
     for unknown in (("size", "cifar10", "rea"), ("topology", "digits", "rea"), ("topology", "cifar10", "bohb")):
-        assert published.find(*unknown) is None
+        assert published.find(*unknown, **paper) is None
+
+
+def test_published_rows_are_of_the_schedules_of_the_paper() -> None:
+    for schedules in ({"searched": "200", "reported": "200"}, {"searched": "12", "reported": "12"}):
+        assert published.find("topology", "cifar10", "rea", **schedules) is None
+    assert published.optimum("topology", "cifar10", reported="200") == (91.61, 94.37)
+    assert published.optimum("topology", "cifar10", reported="12") is None
 
 
 def test_reproduce(experiments: Command, size_table: Table, tmp_path: Path) -> None:

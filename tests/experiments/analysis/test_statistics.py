@@ -188,3 +188,14 @@ def test_a_distribution_has_an_interval_where_every_run_has_a_value() -> None:
     np.testing.assert_array_equal(finals.interval, statistics.bootstrap_mean_interval(values[:, 1]))
     np.testing.assert_array_equal(finals.quartiles, np.percentile(values[:, 1], [25, 50, 75]))
     assert statistics.Distribution.of(values[1:]).interval is None
+
+
+def test_percentiles_by_hand() -> None:
+    population = np.array([10.0, NAN, 20.0, 20.0, 40.0])
+    assert statistics.percentiles_of(np.array([5.0, 10.0, 20.0, 30.0, 99.0]), population).tolist() == [
+        0.0,
+        25.0,
+        75.0,
+        75.0,
+        100.0,
+    ]

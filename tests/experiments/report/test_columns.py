@@ -29,9 +29,9 @@ from experiments.report.columns import COLUMNS, Column
 
 COLUMNS.register(
     Column(
-        name="worst_test",
+        name="worst",
         title="worst run [%]",
-        value=lambda dataset, row: float(np.min(row.test_finals)),
+        value=lambda dataset, row: float(np.min(row.finals)),
         optimum=lambda dataset: dataset.optimum[1],
         note="Worst run: lowest final test accuracy.",
     )
@@ -71,7 +71,7 @@ def test_a_file_adds_a_column_to_every_format(digits_table: Table, tmp_path: Pat
     test = digits_table.accuracy(np.array([2, 4]), "digits", "3", "x-test")
     text, _, _ = run(results, "ONE_SHOT_RUNS", "csv", plugins)
     (row,) = csv.DictReader(io.StringIO(text.strip()))
-    assert float(row["worst_test"]) == pytest.approx(test.min(), abs=1e-4)
+    assert float(row["worst"]) == pytest.approx(test.min(), abs=1e-4)
     text, _, page = run(results, "ONE_SHOT_RUNS", "markdown", plugins)
     assert f" {test.min():.2f} " in next(
         line for line in text.splitlines() if line.startswith("| digits  | gdas ") and "wall" in line

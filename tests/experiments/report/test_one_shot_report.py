@@ -18,7 +18,7 @@ from benchmark_api.tables.table import Table
 from experiments import store
 from experiments.analysis.cells import operation_counts, parameter_free
 from experiments.analysis.trajectories import by_epoch, final_architectures, final_values
-from experiments.report import full_training_accuracy, make_report
+from experiments.report import look_up, make_report
 from experiments.report.checklist import checklist
 from experiments.store import ONE_SHOT_RUNS, OneShotExperiment
 from tests.helpers.synthetic import condition, store_runs
@@ -38,7 +38,7 @@ def test_the_last_architecture_is_the_result(topology_table: Table, tmp_path: Pa
     experiment = only(tmp_path)
     assert by_epoch(experiment).tolist() == [[5, 6, 7], [8, 9, 10]]
     assert final_architectures(experiment).tolist() == [7, 10]
-    values = np.arange(len(topology_table)) / 100
+    values = experiment.architecture / 100
     for protocol in ("step", "reference"):
         assert final_values(experiment, values, protocol).tolist() == [0.07, 0.10]
 
@@ -77,7 +77,7 @@ def test_one_shot_rows_stand_in_the_same_table(mixed: Path, experiments: Command
     assert (gdas["n"], gdas["95 % interval of the mean"]) == ("3", "n < 5")
     assert (merits["gdas"]["simulated time [s]"], merits["gdas"]["wall time [s]"]) == ("", "101")
     assert (merits["random"]["simulated time [s]"] > "19,000", merits["random"]["wall time [s]"]) == (True, "")
-    mean = np.nanmean(full_training_accuracy(topology_table, "cifar10")[1])
+    mean = np.nanmean(look_up(topology_table, "cifar10").reported)
     assert merits["gdas"]["gain over space mean [%]"] == f"{100 * (test / mean - 1):+.2f}"
     assert "93.23 ± 0.58" in rows["gdas"][rows["gdas"].index(gdas["test"]) + 2]
     assert "59.84 ± 7.84" in "".join(rows["darts-v1 (device=cuda)"])  # where it was computed does not matter
@@ -85,7 +85,7 @@ def test_one_shot_rows_stand_in_the_same_table(mixed: Path, experiments: Command
 
 def test_the_report_says_who_is_better_and_what_collapsed(mixed: Path, experiments: Command, topology_table: Table) -> None:
     _, out, _ = experiments("table", "--results", mixed)
-    _, test = full_training_accuracy(topology_table, "cifar10")
+    test = look_up(topology_table, "cifar10").reported
     against = f"cifar10, mean test accuracy against the space mean ({np.nanmean(test):.2f}): "
     assert f"{against}above: random, gdas; not above: darts-v1 (device=cuda).\n" in out
     assert "cifar10, mean test accuracy against random (" in out

@@ -12,7 +12,7 @@ from benchmark_api.tables.table import Table
 from experiments import store
 from experiments.__main__ import main
 from experiments.analysis.statistics import rank_correlation
-from experiments.report import correlations, full_training_accuracy, ranking_table
+from experiments.report import correlations, look_up, ranking_table
 from experiments.runs import one_shot
 from experiments.runs.ranking import sample_architectures
 from tests.helpers.synthetic import condition, store_ranking, store_runs
@@ -69,7 +69,7 @@ def test_the_command(results: Path, digits_table: Table, capsys: pytest.CaptureF
     assert np.array_equal(ranking.accuracy[6:], inherited)
 
     test = digits_table.accuracy(indices, "digits", "3", "x-test")
-    (_, correlation) = correlations(ranking, full_training_accuracy(digits_table, "digits")[1])
+    (_, correlation) = correlations(ranking, look_up(digits_table, "digits").reported)
     assert correlation == pytest.approx((kendalltau(inherited, test).statistic, spearmanr(inherited, test).statistic))
     assert "| digits  | rsps (batch=450, candidates=2, epochs=1) | 2 | 6             | 100    | " in out
 

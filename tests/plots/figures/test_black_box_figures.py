@@ -21,7 +21,8 @@ from experiments.runs.black_box import condition_of, plan
 from experiments.settings import RunSettings
 from experiments.store import load
 from plots.__main__ import draw, main
-from plots.figures.black_box import anytime_figure, correlation_figure, cost_figure, final_figure
+from plots.figures.black_box import anytime_figure, correlation_figure, final_figure
+from plots.figures.costs import cost_figure, fronts_figure
 from plots.figures.groups import groups_of
 from plots.files import save
 from plots.panels.style import style_of
@@ -85,6 +86,7 @@ def test_every_figure_carries_the_notice_of_its_table(size_table: Table, report:
         final_figure(found),
         cost_figure(found[0], "flops"),
         cost_figure(found[0], "params"),
+        fronts_figure(found[0]),
         correlation_figure(size_table),
     ]
     for figure in figures:
@@ -117,7 +119,7 @@ def test_draw_makes_the_same_files_twice(size_table: Table, results: Path, tmp_p
     assert dict(matplotlib.rcParams) == settings
     assert [path.name for path in files] == [
         f"{size_table.path.stem}-{figure}.{extension}"
-        for figure in ("anytime", "final", "cifar10-flops", "cifar10-params", "correlation")
+        for figure in ("anytime", "final", "cifar10-flops", "cifar10-params", "cifar10-fronts", "correlation")
         for extension in ("png", "pdf")
     ]
     text = page.read_bytes()

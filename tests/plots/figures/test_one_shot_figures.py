@@ -14,7 +14,8 @@ from experiments.__main__ import main
 from experiments.report import Report, make_report
 from experiments.store import ONE_SHOT_RUNS, RANKINGS, load
 from plots.__main__ import draw
-from plots.figures.black_box import cost_figure, final_figure
+from plots.figures.black_box import final_figure
+from plots.figures.costs import cost_figure
 from plots.figures.groups import Group, groups_of
 from plots.figures.one_shot import (
     cells_figure,
@@ -131,7 +132,7 @@ def test_draw_saves_them(digits_table: Table, results: Path, tmp_path: Path, mon
     assert page == results / "report.html"
     files = [path.name for path in paths]
     one_shot = [f"digits-{what}" for what in ("epochs", "weights", "operations", "cells", "ranking")]
-    others = ["anytime", "final", "digits-flops", "digits-params", "correlation"]
+    others = ["anytime", "final", "digits-flops", "digits-params", "digits-fronts", "correlation"]
     assert files == [f"{digits_table.path.stem}-{what}" for what in (*others, *one_shot)]
 
 

@@ -14,7 +14,7 @@ from experiments.analysis.statistics import MIN_RUNS, Distribution, bootstrap_me
 from plots.panels.curves import Reference, plot_anytime, plot_epochs, plot_operations
 from plots.panels.final import plot_final
 from plots.panels.heat_maps import plot_correlations, plot_weights
-from plots.panels.scatter import plot_cost, plot_inherited
+from plots.panels.scatter import count_below, plot_chosen, plot_inherited, plot_space
 from plots.panels.style import Series, style_of
 
 NAN = float("nan")
@@ -127,12 +127,15 @@ def test_final_survives_runs_that_all_end_alike(axes: Axes) -> None:
 def test_cost_marks_what_was_found(axes: Axes) -> None:
     cost = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
     accuracy = np.array([10.0, 60.0, 50.0, 70.0, 65.0])
-    plot_cost(axes, cost, accuracy, pareto_front(cost, accuracy), np.array([3, 1, 3, 3, 0]), style_of("rea").color)
+    plot_space(axes, cost, accuracy, pareto_front(cost, accuracy))
+    finals = np.array([70.0, 61.0, 71.0, 72.0, 10.0])
+    plot_chosen(axes, cost, np.array([3, 1, 3, 3, 0]), finals, style_of("rea").color)
+    count_below(axes, finals, style_of("rea").color)
     space, front, once, thrice = axes.lines
     np.testing.assert_array_equal(space.get_xydata(), np.column_stack([cost, accuracy]))
     np.testing.assert_array_equal(front.get_xydata(), [[1, 10], [2, 60], [4, 70]])
-    np.testing.assert_array_equal(once.get_xydata(), [[1, 10], [2, 60]])
-    np.testing.assert_array_equal(thrice.get_xydata(), [[4, 70]])
+    np.testing.assert_array_equal(once.get_xydata(), [[1, 10], [2, 61]])
+    np.testing.assert_array_equal(thrice.get_xydata(), [[4, 71]])
     assert once.get_markersize() < thrice.get_markersize()
     assert to_hex(once.get_color()) == to_hex(thrice.get_color()) == style_of("rea").color
     assert axes.get_ylim()[0] == 60.0
@@ -196,3 +199,10 @@ def test_the_correlation_stands_beside_the_points(axes: Axes) -> None:
     plot_inherited(axes, np.array([1.0, 2.0]), np.array([3.0, 4.0]), style_of("rsps").color, 0.25, 0.5)
     np.testing.assert_array_equal(axes.lines[0].get_xydata(), [[1, 3], [2, 4]])
     assert texts(axes) == ["τ = 0.25, ρ = 0.50"]
+
+
+def test_long_times_are_in_thousands_of_seconds(axes: Axes) -> None:
+    times = np.geomspace(1e5, 2e6, 5)
+    plot_anytime(axes, times, [series(np.tile([60.0, 70.0, 80.0, 85.0, 90.0], (MIN_RUNS, 1)))])
+    assert axes.get_xlabel() == "simulated time [1,000 s]"
+    assert axes.xaxis.get_major_formatter()(1e6, 0) == "1,000"

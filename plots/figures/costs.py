@@ -1,0 +1,86 @@
+"""Figures of accuracy against cost: one metric with a panel for each search, and all metrics with a panel for each."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from benchmark_api.tables.fronts import pareto_front
+from benchmark_api.tables.metrics import BUILT_IN
+from benchmark_api.types import FloatArray, IntArray
+from plots.figures.groups import Group, label_of
+from plots.figures.layout import COLUMNS, legend_below, new_figure, wrapped
+from plots.panels.scatter import SPACE_COLOR, count_below, plot_chosen, plot_space
+from plots.panels.style import MUTED_COLOR, REFERENCE_COLOR
+
+NAMES = {"flops": "multiply-accumulates", "params": "parameters"}
+"""Names on axes of metrics in millions."""
+
+
+def cost_figure(group: Group, metric: str) -> Figure:
+    """Accuracy against one metric over the whole space, one panel for each search of a group."""
+    report = group.report
+    costs, label = _axis(group, metric)
+    title = f"chosen architectures, {group.title}"
+    figure, panels = new_figure(report.table, title, len(group.entries), 4, (2.5, 2.3), 1.1, share=True)
+    front = _front(group, metric)
+    for axes, entry in zip(panels, group.entries, strict=True):
+        plot_space(axes, costs, report.accuracies.reported, front)
+        plot_chosen(axes, costs, entry.row.chosen, entry.row.finals, entry.style.color)
+        count_below(axes, entry.row.finals, entry.style.color)
+        axes.set_title(wrapped(label_of(entry, [group]), 2.2))
+        if axes.xaxis.get_tick_params()["labelbottom"]:
+            axes.set_xlabel(label)
+        if axes.yaxis.get_tick_params()["labelleft"]:
+            axes.set_ylabel(f"{report.measure.accuracy} [%]")
+    handles = _space_handles(group) | {"chosen (larger: by more runs)": _marker("o", MUTED_COLOR)}
+    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=len(handles))
+    return figure
+
+
+def fronts_figure(group: Group) -> Figure:
+    """Accuracy against every metric of the table, with the architectures that the searches chose; one panel for each metric."""
+    report = group.report
+    title = f"accuracy against cost, {group.title}"
+    figure, panels = new_figure(report.table, title, len(report.metrics), COLUMNS, (3.3, 2.9), 1.4)
+    for number, (axes, metric) in enumerate(zip(panels, report.metrics, strict=True)):
+        costs, label = _axis(group, metric)
+        plot_space(axes, costs, report.accuracies.reported, _front(group, metric), log=True)
+        for entry in group.entries:
+            plot_chosen(axes, costs, entry.row.chosen, entry.row.finals, entry.style.color, entry.style.marker)
+        axes.set_xlabel(label)
+        if number % COLUMNS == 0:
+            axes.set_ylabel(f"{report.measure.accuracy} [%]")
+    handles = _space_handles(group) | {
+        label_of(entry, [group]): _marker(entry.style.marker, entry.style.color) for entry in group.entries
+    }
+    legend_below(figure, handles, "markers: chosen (larger: by more runs)")
+    return figure
+
+
+def _space_handles(group: Group) -> dict[str, Line2D]:
+    """Legend of what `plot_space` draws."""
+    return {
+        f"the {len(group.report.table):,} architectures{group.report.measure.of_space}": _marker(".", SPACE_COLOR),
+        "Pareto front": Line2D([], [], linewidth=0.9, color=REFERENCE_COLOR),
+    }
+
+
+def _marker(marker: str, color: str) -> Line2D:
+    return Line2D([], [], linestyle="", marker=marker, color=color)
+
+
+def _axis(group: Group, name: str) -> tuple[FloatArray, str]:
+    """Values [architecture] of a metric, and its name with the unit."""
+    metric, costs = group.report.metrics[name], group.report.costs(name)
+    if name not in NAMES or metric.unit != BUILT_IN[name]:
+        better = ", more is better" if metric.direction == "maximize" else ""
+        return costs, f"{name} [{metric.unit}]{better}" if metric.unit else f"{name}{better}"
+    return (1e3 * costs, f"{NAMES[name]} [10³]") if np.nanmax(costs) < 0.1 else (costs, f"{NAMES[name]} [10⁶]")
+
+
+def _front(group: Group, name: str) -> IntArray:
+    """Indices of the Pareto front of accuracy against a metric, the best value of the metric first."""
+    costs = group.report.costs(name)
+    return pareto_front(-costs if group.report.metrics[name].direction == "maximize" else costs, group.report.accuracies.reported)
