@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from benchmark_api.tables.fronts import pareto_front
 from benchmark_api.tables.table import Table
 from benchmark_api.types import FloatArray
 from experiments.analysis.statistics import MIN_RUNS, Distribution, rank_all, rank_correlations
