@@ -1,11 +1,11 @@
 """Reports: full-training accuracies of the chosen architectures, next to the published table."""
 
 from experiments.report.lookup import full_training_accuracy, tables_of
-from experiments.report.numbers import DatasetReport, Report, Row, make_report
+from experiments.report.numbers import DatasetReport, Report, Row, make_report, notice_of
 from experiments.report.rankings import correlations, ranking_table
 from experiments.report.text import FORMATS
 
 __all__ = [
-    "FORMATS", "DatasetReport", "Report", "Row", "correlations", "full_training_accuracy", "make_report", "ranking_table",
-    "tables_of",
+    "FORMATS", "DatasetReport", "Report", "Row", "correlations", "full_training_accuracy", "make_report", "notice_of",
+    "ranking_table", "tables_of",
 ]  # fmt: skip

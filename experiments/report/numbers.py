@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -33,7 +33,8 @@ class Row:
         rank: average rank among the black-box rows with at least `MIN_RUNS` runs, see `rank_all`; NaN for others.
         seconds_to_best: first time at which the median run had chosen an architecture with the best row's final median test
             accuracy, see `seconds_to_reach`; the best row of the same kind.
-        published: the paper's accuracies and number of runs, where it ran this search with these settings.
+        published: the paper's accuracies and number of runs, where it ran this search with these settings; unofficial images,
+            which the title and the label name, are compared too.
     """
 
     experiment: AnyExperiment
@@ -118,6 +119,16 @@ class Report:
         """Rows of all datasets."""
         return [row for dataset in self.datasets for row in dataset.rows]
 
+    @property
+    def experiments(self) -> list[AnyExperiment]:
+        """Experiments of all rows."""
+        return [row.experiment for row in self.rows]
+
+
+def notice_of(table: Table, experiments: Iterable[AnyExperiment]) -> str:
+    """Return the table's notice and the cautions of some experiments, for titles; empty for none."""
+    return "; ".join(dict.fromkeys(filter(None, (table.notice, *(experiment.caution for experiment in experiments)))))
+
 
 def make_report(table: Table, experiments: Sequence[AnyExperiment], readout: Readout = "step") -> Report:
     """Report experiments of one table.
@@ -147,7 +158,7 @@ def _dataset_report(table: Table, dataset: str, experiments: Sequence[AnyExperim
         target = max(median for kind, median in medians if kind == experiment.kind.name)
         chosen, valid_finals = final_architectures(experiment), final_values(experiment, valid, readout)
         _check_measured(table, experiment, chosen, np.isnan(valid_finals) | np.isnan(test_finals))
-        default = experiment.deviations(table.search_schedule).keys() <= SAME_RESULT
+        default = experiment.deviations(table.search_schedule).keys() <= {*SAME_RESULT, "images"}
         rows.append(
             Row(
                 experiment=experiment,

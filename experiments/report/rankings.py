@@ -40,4 +40,4 @@ def ranking_table(table: Table, rankings: Sequence[SupernetRanking]) -> str:
         "supernets."
     )
     header = ("dataset", "algorithm", "n", "architectures", "images", "Kendall's τ", "Spearman's ρ", "wall time [s]")
-    return markdown(TextTable(f"ranking by supernets, {title_of(table)}", header, lines, [note]))
+    return markdown(TextTable(f"ranking by supernets, {title_of(table, rankings)}", header, lines, [note]))

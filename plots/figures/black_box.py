@@ -72,7 +72,8 @@ def final_figure(groups: Sequence[Group]) -> Figure:
     width = 3.2 + labels_width / (min(COLUMNS, len(groups)) if same_rows else 1)
     height = 1.0 + 0.36 * max(len(group.entries) for group in groups)
     title = "accuracy when the budget is spent"
-    figure, panels = new_figure(groups[0].report.table, title, len(groups), COLUMNS, (width, height), 0.7)
+    shown = [experiment for group in groups for experiment in group.experiments]
+    figure, panels = new_figure(groups[0].report.table, title, len(groups), COLUMNS, (width, height), 0.7, shown=shown)
     for number, (axes, group) in enumerate(zip(panels, groups, strict=True)):
         series = [
             Series(label, entry.style, Distribution.of(entry.row.test_finals))
@@ -119,7 +120,7 @@ def cost_figure(group: Group, cost: Literal["flops", "params"]) -> Figure:
     costs, power = (1e3 * costs, "10³") if np.nanmax(costs) < 0.1 else (costs, "10⁶")
     label = f"multiply-accumulates [{power}]" if cost == "flops" else f"parameters [{power}]"
     title = f"chosen architectures, {group.title}"
-    figure, panels = new_figure(table, title, len(group.entries), 4, (2.5, 2.3), 1.1, share=True)
+    figure, panels = new_figure(table, title, len(group.entries), 4, (2.5, 2.3), 1.1, share=True, shown=group.experiments)
     front = pareto_front(costs, test)
     for axes, entry in zip(panels, group.entries, strict=True):
         plot_cost(axes, costs, test, front, entry.row.chosen, entry.style.color)
