@@ -49,7 +49,7 @@ class Rsps(OneShotSearch):
 
     def _architecture_step(self, training: Batch) -> None:
         if self.config.validation_pass:
-            validation_pass(self, self._random_paths("architecture"), len(training[1]))
+            validation_pass(self, self._random_paths("validation"), len(training[1]))
 
     def _evaluation_mode(self, architecture: Architecture) -> Paths:
         return self._random_paths("evaluation")

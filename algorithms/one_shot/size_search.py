@@ -131,6 +131,6 @@ class TemperedSizeSearch(SizeSearch):
 
     def _architecture_step(self, training: Batch) -> None:
         if self.warming_up and self.config.validation_pass:
-            validation_pass(self, self._mode("architecture"), len(training[1]))
+            validation_pass(self, self._mode("validation"), len(training[1]))
         else:
             super()._architecture_step(training)

@@ -3,6 +3,9 @@
 In each step of RSPS and ENAS, and of TAS and FBNetV2 in a warm-up, the reference computes a validation batch in training mode and
 logs its loss. The batch normalisations with running statistics, those of the stem and of the reduction blocks, average it in; so
 it changes the statistics under which candidates are evaluated.
+
+Images and modes of the pass are drawn from the generator of validation batches: if images are not augmented, the weights are
+trained as without it.
 """
 
 from __future__ import annotations

@@ -73,6 +73,8 @@ class ReproduceCommand(ResultsOptions):
     """Simulated seconds of a black-box run; by default those of the NATS-Bench paper, or of docs/embedded.md on digits."""
     data: Path | None = None
     """Folder with the datasets' files, for one-shot searches; digits need none, other datasets are left out without it."""
+    unofficial_images: bool = False
+    """Accept files in the official formats with other images, as `run` does."""
     device: str = "cpu"
     """Device of one-shot searches, as named by PyTorch."""
     parallel: JobOptions = field(default_factory=JobOptions)
@@ -121,6 +123,7 @@ class ReproduceCommand(ResultsOptions):
             return [], []
         from algorithms.one_shot import ONE_SHOT
         from algorithms.one_shot.task import Execution
+        from benchmark_api.training.image_files import OFFICIAL_SPLITS
         from benchmark_api.training.setting import Setting
         from experiments.commands.one_shot import RunOneShot
 
@@ -129,11 +132,13 @@ class ReproduceCommand(ResultsOptions):
         trained: list[Table] = []
         jobs: list[ResultsJob] = []
         for table, dataset in pairs:
-            if self.data is None and Setting.of(table, dataset).dataset != "digits":
+            images = Setting.of(table, dataset).dataset
+            if self.data is None and images != "digits":
                 remedy = "they need its images; name their folder: --data, or make DATA="
                 print(f"one-shot searches on {dataset} are left out: {remedy}")
                 continue
             trained.append(table)
+            options["unofficial_images"] = self.unofficial_images and images in OFFICIAL_SPLITS
             for search in ONE_SHOT.values():
                 if search.searches(table.space):
                     jobs += RunOneShot(search=Search.of(search), table=table.path, dataset=dataset, **options).plan()

@@ -7,7 +7,10 @@ import torch
 from torch import nn
 
 from algorithms.one_shot import ONE_SHOT
+from algorithms.one_shot.rsps import Rsps
 from algorithms.one_shot.search import OneShotSearch
+from algorithms.one_shot.size_search import SizeSearch
+from algorithms.one_shot.supernets.base import ForwardMode
 from algorithms.one_shot.validation_pass import validation_pass
 from tests.helpers import tiny
 
@@ -20,6 +23,16 @@ def make(name: str, on: bool) -> OneShotSearch:
     return tiny.make(name, validation_pass=on, warmup=0.5)
 
 
+def mode_of_pass(search: OneShotSearch, of_step: ForwardMode) -> ForwardMode:
+    """A new sample; ENAS keeps the path of the step."""
+    match search:
+        case Rsps():
+            return search._random_paths("validation")
+        case SizeSearch():
+            return search._mode("validation")
+    return of_step
+
+
 def train_as_the_reference(search: OneShotSearch) -> None:
     """Train the weights for an epoch; after each update compute a validation batch in training mode."""
     data, draws, network, optimizer = search.task.dataset, search.draws, search.supernet, search.optimizer
@@ -29,10 +42,10 @@ def train_as_the_reference(search: OneShotSearch) -> None:
         optimizer.zero_grad(set_to_none=False)
         nn.functional.cross_entropy(network(images, mode), labels).backward()
         optimizer.step()
+        mode = mode_of_pass(search, mode)
         drawn = torch.randint(len(data.split("x-valid")), (len(labels),), generator=draws["validation"])
         with torch.no_grad():
-            of_step = mode if search.name == "enas" else search._weight_mode()  # ENAS keeps the path of the step
-            network(data.batch("x-valid", drawn, draws["augment"])[0], of_step)
+            network(data.batch("x-valid", drawn, draws["augment"])[0], mode)
 
 
 def test_methods_with_the_pass() -> None:
@@ -52,6 +65,16 @@ def test_an_epoch_is_the_references(name: str) -> None:
     assert statistics
     assert all((found[of] - off[of]).abs().max() > 1e-4 for of in statistics)
     assert torch.equal(without.draws["validation"].get_state(), make(name, False).draws["validation"].get_state())
+
+
+@every_method
+def test_without_augmentation_the_weights_are_trained_as_without_it(name: str) -> None:
+    searches = [make(name, on) for on in (True, False)]
+    for search in searches:
+        search._augment = None
+        search._train()
+    found, expected = (dict(search.supernet.named_parameters()) for search in searches)
+    assert all(torch.equal(found[of], expected[of]) for of in expected)
 
 
 @every_method
