@@ -127,12 +127,16 @@ class ReproduceCommand(ResultsOptions):
         from benchmark_api.training.setting import Setting
         from experiments.commands.one_shot import RunOneShot
 
+        keys = {(table, dataset): Setting.of(table, dataset).dataset for table, dataset in pairs}  # of their images
+        if self.unofficial_images and not OFFICIAL_SPLITS.keys() & set(keys.values()):
+            known = ", ".join(OFFICIAL_SPLITS)
+            raise ValueError(f"unofficial images are of {known}; the tables have {', '.join(sorted(set(keys.values())))}")
         options: dict[str, Any] = {"seeds": self.one_shot_seeds, "data": self.data, "results": self.results}
         options["execution"] = Execution(device=self.device)
         trained: list[Table] = []
         jobs: list[ResultsJob] = []
         for table, dataset in pairs:
-            images = Setting.of(table, dataset).dataset
+            images = keys[table, dataset]
             if self.data is None and images != "digits":
                 remedy = "they need its images; name their folder: --data, or make DATA="
                 print(f"one-shot searches on {dataset} are left out: {remedy}")

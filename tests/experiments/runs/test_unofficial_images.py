@@ -13,6 +13,7 @@ import pytest
 from benchmark_api.spaces import SizeSpace
 from benchmark_api.tables.table import Table
 from experiments import store
+from experiments.commands.reproduce import ReproduceCommand
 from experiments.store import ONE_SHOT_RUNS
 from tests.conftest import write_table
 from tests.helpers.images import write_cifar10
@@ -90,3 +91,14 @@ def test_digits_have_no_other_images(experiments: Command, digits_table: Table, 
     status, _, error = experiments("run", "rsps", *common, "--unofficial-images")
     assert (status, error.count("\n")) == (2, 1)
     assert "digits has no official files" in error
+
+
+def test_reproduce_passes_the_flag_on(table: Table, digits_table: Table, tmp_path: Path, experiments: Command) -> None:
+    write_cifar10(tmp_path)
+    command = ReproduceCommand(table=(table.path,), data=tmp_path, unofficial_images=True, one_shot_seeds=1)
+    _, jobs = command._plan_one_shot([(table, "cifar10")])
+    assert [job.condition.algorithm for job in jobs] == ["tas", "fbnetv2", "tunas"]
+    assert all(job.condition.unofficial for job in jobs)
+    status, _, error = experiments("reproduce", "--table", digits_table.path, "--unofficial-images", "--results", tmp_path)
+    assert (status, error.count("\n")) == (2, 1)
+    assert error.endswith("the tables have digits\n")
