@@ -16,7 +16,7 @@ import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -28,7 +28,7 @@ from algorithms.one_shot.metrics import EpochMetrics, mean_entropy
 from algorithms.one_shot.selection import Argmax, Selection
 from algorithms.one_shot.supernets.base import ForwardMode, Supernet, build_supernet, initialized
 from algorithms.one_shot.task import VALIDATION, Batch, Execution, Task, peak_memory, wall_clock
-from benchmark_api.bounds import Bounded, at_least, between, positive
+from benchmark_api.bounds import Bounded, at_least, between, positive, stored_values
 from benchmark_api.registry import Registry
 from benchmark_api.spaces import Architecture, SearchSpace
 from benchmark_api.training.devices import generator
@@ -159,7 +159,8 @@ class OneShotSearch(ABC):
             self.supernet.parameters(), config.rate, config.momentum, weight_decay=config.decay, nesterov=True, foreach=True
         )
         # Gradients exist from the start and are never None, so that momentum and decay reach also the weights off a step's path,
-        # as in the reference (where a weight is exempt until a path has met it once).
+        # as in the reference under PyTorch 1 (where a weight is exempt until a path has met it once). Since PyTorch 2 `zero_grad`
+        # sets gradients to None, and the reference skips the weights off a step's path.
         for parameter in self.supernet.parameters():
             parameter.grad = torch.zeros_like(parameter)
 
@@ -401,7 +402,7 @@ class OneShotSearch(ABC):
 
     def _identity(self) -> dict[str, Any]:
         """Facts that are equal, as JSON, for all checkpoints of this search."""
-        config = json.loads(json.dumps(asdict(self.config)))
+        config = json.loads(json.dumps(stored_values(self.config)))
         other = {} if isinstance(self.selection, self.default_selection) else {"select": self.selection.name}
         facts = {"format": checkpoint.FORMAT, "method": self.name, "config": config, "seed": self.seed}
         return {**facts, **other, "task": self.task.fingerprint}

@@ -74,6 +74,8 @@ class ReproduceCommand(ResultsOptions):
     """Simulated seconds of a black-box run; by default those of the NATS-Bench paper, and those of docs/embedded.md."""
     data: Path | None = None
     """Folder with the datasets' files, for one-shot searches; digits need none, other datasets are left out without it."""
+    unofficial_images: bool = False
+    """Accept files in the official formats with other images, as `run` does."""
     device: str = "cpu"
     """Device of one-shot searches, as named by PyTorch."""
     parallel: JobOptions = field(default_factory=JobOptions)
@@ -126,19 +128,26 @@ class ReproduceCommand(ResultsOptions):
             return [], []
         from algorithms.one_shot import ONE_SHOT
         from algorithms.one_shot.task import Execution
+        from benchmark_api.training.image_files import OFFICIAL_SPLITS
         from benchmark_api.training.setting import Setting
         from experiments.commands.one_shot import RunOneShot
 
+        keys = {(table, dataset): Setting.of(table, dataset).dataset for table, dataset in pairs}  # of their images
+        if self.unofficial_images and not OFFICIAL_SPLITS.keys() & set(keys.values()):
+            known = ", ".join(OFFICIAL_SPLITS)
+            raise ValueError(f"unofficial images are of {known}; the tables have {', '.join(sorted(set(keys.values())))}")
         options: dict[str, Any] = {"seeds": self.one_shot_seeds, "data": self.data, "results": self.results}
         options["execution"] = Execution(device=self.device)
         trained: list[Table] = []
         left_out: dict[str, None] = {}  # datasets, an ordered set
         jobs: list[ResultsJob] = []
         for table, dataset in pairs:
-            if self.data is None and Setting.of(table, dataset).dataset != "digits":
+            images = keys[table, dataset]
+            if self.data is None and images != "digits":
                 left_out[dataset] = None
                 continue
             trained.append(table)
+            options["unofficial_images"] = self.unofficial_images and images in OFFICIAL_SPLITS
             for search in ONE_SHOT.values():
                 if search.searches(table.space):
                     jobs += RunOneShot(search=Search.of(search), table=table.path, dataset=dataset, **options).plan()

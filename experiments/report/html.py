@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from benchmark_api.jobs.files import whole_file
 from experiments.report.checklist import Item, checklist
-from experiments.report.numbers import Report, Row
+from experiments.report.numbers import Report, Row, notice_of
 from experiments.report.text import text_tables
 
 _STYLE = """
@@ -90,8 +90,8 @@ def _document(reports: Sequence[Report], pictures: Pictures) -> Iterator[str]:
 
 def _report(report: Report, pictures: Pictures) -> Iterator[str]:
     yield f"<h2>{escape(report.table.space.name.capitalize())} space: {escape(report.table.title)}</h2>"
-    if report.table.notice:
-        yield f'<p class="notice">{escape(report.table.notice)}</p>'
+    if notice := notice_of(report.table, report.experiments):
+        yield f'<p class="notice">{escape(notice)}</p>'
     for table in text_tables(report):
         yield _table(table.header, [_row("td", row) for row in table.rows], table.title, "short")
         yield from (f'<p class="note">{escape(note)}</p>' for note in table.notes)

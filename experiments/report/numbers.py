@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -46,7 +46,8 @@ class Row:
         rank: average rank among the black-box rows with at least `MIN_RUNS` runs, see `rank_all`; NaN for others.
         seconds_to_best: first time at which the median run had chosen an architecture with the best row's final median, see
             `seconds_to_reach`; the best row of the same kind.
-        published: the paper's accuracies and number of runs, where it ran this search with these settings and measure.
+        published: the paper's accuracies and number of runs, where it ran this search with these settings and measure;
+            unofficial images, which the title and the label name, are compared too.
     """
 
     experiment: AnyExperiment
@@ -152,6 +153,16 @@ class Report:
         """Rows of all datasets."""
         return [row for dataset in self.datasets for row in dataset.rows]
 
+    @property
+    def experiments(self) -> list[AnyExperiment]:
+        """Experiments of all rows."""
+        return [row.experiment for row in self.rows]
+
+
+def notice_of(table: Table, experiments: Iterable[AnyExperiment]) -> str:
+    """Return the table's notice and the cautions of some experiments, for titles; empty for none."""
+    return "; ".join(dict.fromkeys(filter(None, (table.notice, *(experiment.caution for experiment in experiments)))))
+
 
 def make_report(table: Table, experiments: Sequence[AnyExperiment], readout: Readout = "step") -> Report:
     """Report experiments of one table.
@@ -213,7 +224,7 @@ def _row(
 
 def _published(table: Table, measure: Measure, experiment: AnyExperiment) -> tuple[published.Accuracy, int] | None:
     """The paper's accuracies and number of runs, where it ran this search with these settings and measure."""
-    if measure is not TEST or not experiment.deviations(table).keys() <= SAME_RESULT:
+    if measure is not TEST or not experiment.deviations(table).keys() <= {*SAME_RESULT, "images"}:
         return None
     named = table.space.name, experiment.dataset, experiment.algorithm
     return published.find(*named, searched=experiment.schedule, reported=table.report_schedule)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,7 +14,8 @@ from benchmark_api.tables.table import Table
 from experiments.analysis.statistics import MIN_RUNS
 from experiments.report.columns import COLUMNS, text_of
 from experiments.report.notes import conventions, findings
-from experiments.report.numbers import DatasetReport, Report
+from experiments.report.numbers import DatasetReport, Report, notice_of
+from experiments.store import AnyExperiment
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class TextTable:
 
 def text_tables(report: Report) -> list[TextTable]:
     """Tables of accuracies and of merits and costs, then one matrix of comparisons per dataset."""
-    name, about = f"{report.table.space.name} space", title_of(report.table)
+    name, about = f"{report.table.space.name} space", title_of(report.table, report.experiments)
     accuracies = _table_of_columns(report, "accuracies", f"{name}: {about}")
     return [
         replace(accuracies, notes=[*conventions(report), *accuracies.notes, *findings(report)]),
@@ -38,9 +39,10 @@ def text_tables(report: Report) -> list[TextTable]:
     ]
 
 
-def title_of(table: Table) -> str:
-    """Title of a table with its notice."""
-    return f"{table.title} ({table.notice})" if table.notice else table.title
+def title_of(table: Table, experiments: Iterable[AnyExperiment]) -> str:
+    """Title of a table with the notice of some experiments."""
+    notice = notice_of(table, experiments)
+    return f"{table.title} ({notice})" if notice else table.title
 
 
 def _table_of_columns(report: Report, table: Literal["accuracies", "merits"], title: str) -> TextTable:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from algorithms.black_box.base import BLACK_BOX, BlackBoxSearch
+from benchmark_api.bounds import stored_values
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.tables.table import Table
 from benchmark_api.tables.view import ValidationView, listed
@@ -119,7 +120,7 @@ def condition_of(
     return Condition(
         **{**asdict(settings), "budget": float(settings.budget)},  # 20000 and 20000.0 are one experiment
         algorithm=search_class.name,
-        hyperparameters=json.dumps(asdict(config), sort_keys=True),
+        hyperparameters=json.dumps(stored_values(config), sort_keys=True),
         incumbent_rule=search_class.incumbent_rule,
         table_fingerprint=table.fingerprint,
         table_title=table.title,

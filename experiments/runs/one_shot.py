@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -25,10 +25,10 @@ from algorithms.one_shot.search import OneShotSearch
 from algorithms.one_shot.selection import SELECTIONS, Selection
 from algorithms.one_shot.supernets import build_supernet
 from algorithms.one_shot.task import VALIDATION, Execution, Task
+from benchmark_api.bounds import stored_values
 from benchmark_api.jobs.files import whole_file
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.tables.table import Table
-from benchmark_api.training.datasets import load_dataset
 from benchmark_api.training.devices import enough_memory, find_device, one_thread
 from benchmark_api.training.setting import Setting
 from experiments import store
@@ -48,12 +48,12 @@ def load_task(setting: Setting, space: SearchSpace, data: Path | None, device: s
 
     Raises:
         FileNotFoundError: a file of the data set is missing.
-        ValueError: as for `load_dataset`; no folder is given where one is needed.
+        ValueError: as for `Setting.load`; no folder is given where one is needed.
     """
     if data is None and setting.dataset != "digits":
         raise ValueError(f"{setting.dataset} is read from local files: name the folder that has them (--data)")
     splits = ("train", VALIDATION)  # a search has access to no others
-    images = load_dataset(setting.dataset, data, splits=splits, device=device, distortion=setting.distortion)
+    images = setting.load(data, splits=splits, device=device)
     return Task(space, images, setting.skeleton(images))
 
 
@@ -87,10 +87,12 @@ def condition_of(
     dataset: str,
     execution: Execution,
     select: str | None = None,
+    setting: Setting | None = None,
 ) -> OneShotCondition:
     """Return the condition of runs on a dataset of a table, in which their architectures are looked up.
 
-    The name of a selection is a hyperparameter of the condition if it is another one than the search's.
+    The name of a selection is a hyperparameter of the condition if it is another one than the search's. Without a setting, the
+    images and the skeleton are those of the table's candidates.
 
     Raises:
         ValueError: the table is of another space or has no such dataset, or there is no such selection.
@@ -104,9 +106,9 @@ def condition_of(
         space=table.space.name,
         dataset=dataset,
         algorithm=search_class.name,
-        hyperparameters=json.dumps(asdict(config) | ({"select": select} if other else {}), sort_keys=True),
-        execution=json.dumps(asdict(execution), sort_keys=True),
-        setting=json.dumps(Setting.of(table, dataset).describe(), sort_keys=True),
+        hyperparameters=json.dumps(stored_values(config) | ({"select": select} if other else {}), sort_keys=True),
+        execution=json.dumps(stored_values(execution), sort_keys=True),
+        setting=json.dumps((setting or Setting.of(table, dataset)).describe(), sort_keys=True),
         table_fingerprint=table.fingerprint,
         table_title=table.title,
         table_notice=table.notice,

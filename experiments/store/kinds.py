@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.black_box import BLACK_BOX
+from benchmark_api.bounds import stored_values
 from benchmark_api.tables.evaluator import Accounting
 from benchmark_api.tables.table import Table
 from experiments.settings import BUDGETS, RunSettings, default_noise
@@ -115,6 +116,15 @@ class OneShotCondition(AnyCondition):
         values: dict[str, Any] = json.loads(self.execution)
         return values
 
+    @property
+    def unofficial(self) -> bool:
+        """Whether the images trained on are not the official ones."""
+        return "unofficial_images" in json.loads(self.setting)
+
+    @property
+    def caution(self) -> str:
+        return "one-shot searches trained on unofficial images" if self.unofficial else ""
+
     def settings(self) -> dict[str, Any]:
         setting = json.loads(self.setting)
         return self.execution_values() | {f"trained on {name}": value for name, value in setting.items()}
@@ -122,7 +132,8 @@ class OneShotCondition(AnyCondition):
     def deviations(self, table: Table | None) -> dict[str, Any]:
         from algorithms.one_shot.task import Execution
 
-        return super().deviations(table) | differences(self.execution_values(), asdict(Execution()))
+        images = {"images": "unofficial"} if self.unofficial else {}
+        return super().deviations(table) | images | differences(self.execution_values(), stored_values(Execution()))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -68,7 +68,8 @@ def final_figure(groups: Sequence[Group]) -> Figure:
     width = 3.2 + labels_width / (min(COLUMNS, len(groups)) if same_rows else 1)
     height = 1.0 + 0.36 * max(len(group.entries) for group in groups)
     title = "accuracy when the budget is spent"
-    figure, panels = new_figure(groups[0].report.table, title, len(groups), COLUMNS, (width, height), 0.7)
+    shown = [experiment for group in groups for experiment in group.experiments]
+    figure, panels = new_figure(groups[0].report.table, title, len(groups), COLUMNS, (width, height), 0.7, shown=shown)
     for number, (axes, group) in enumerate(zip(panels, groups, strict=True)):
         series = [
             Series(label, entry.style, Distribution.of(entry.row.finals))
