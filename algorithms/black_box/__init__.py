@@ -1,6 +1,15 @@
 """Black-box searches, in the order of tables, legends and help."""
 
-from algorithms.black_box.base import BLACK_BOX, BlackBoxSearch, Evaluation, NoConfig, Query, SearchFinished, register
+from algorithms.black_box.base import (
+    BLACK_BOX,
+    BlackBoxSearch,
+    Evaluation,
+    NoConfig,
+    Query,
+    ResultsPending,
+    SearchFinished,
+    register,
+)
 from algorithms.black_box.random_search import RandomSearch
 from algorithms.black_box.regularized_evolution import RegularizedEvolution
 from algorithms.black_box.reinforce import Reinforce
@@ -22,6 +31,7 @@ __all__ = [
     "RandomSearch",
     "RegularizedEvolution",
     "Reinforce",
+    "ResultsPending",
     "SearchFinished",
     "SuccessiveHalving",
     "register",

@@ -24,7 +24,7 @@ from benchmark_api.registry import Registry
 from benchmark_api.spaces import Architecture, SearchSpace
 from benchmark_api.tables.evaluation import Evaluation, Need, Query
 
-__all__ = ["BLACK_BOX", "BlackBoxSearch", "Evaluation", "NoConfig", "Query", "SearchFinished", "register"]
+__all__ = ["BLACK_BOX", "BlackBoxSearch", "Evaluation", "NoConfig", "Query", "ResultsPending", "SearchFinished", "register"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,10 @@ class NoConfig:
 
 class SearchFinished(Exception):
     """Raised by `ask` at the end of a search: its own plan is done, or the space is exhausted."""
+
+
+class ResultsPending(Exception):
+    """Raised by `ask` where the next query depends on results that are pending: tell one of them, then ask again."""
 
 
 class BlackBoxSearch(ABC):
@@ -131,6 +135,7 @@ class BlackBoxSearch(ABC):
 
         Raises:
             RuntimeError: as many queries as allowed are pending.
+            ResultsPending: the next query depends on results that are pending.
             SearchFinished: the search is over.
         """
         pending = self._pending

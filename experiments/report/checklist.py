@@ -11,8 +11,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from experiments.analysis.statistics import MIN_RUNS
 from experiments.report.measures import TEST
 from experiments.report.numbers import Report, Row
@@ -170,6 +168,4 @@ def _ranges(rows: Iterable[Row]) -> str:
 
 def _evaluations_past_the_budget(experiment: AnyExperiment) -> int:
     """Number of evaluations of all runs that began when the budget was already spent."""
-    starts = np.concatenate([[0.0], experiment.clock[:-1]])
-    starts[experiment.offsets[:-1]] = 0.0
-    return int((starts >= experiment.budget).sum())
+    return int((experiment.starts >= experiment.budget).sum())
