@@ -17,8 +17,10 @@ from algorithms.black_box.local_search import LocalSearch
 from algorithms.black_box.hyperband import Hyperband, SuccessiveHalving
 from algorithms.black_box.bohb import BOHB
 from algorithms.black_box.bohb_reference import BOHBReference
+from algorithms.black_box.asha import ASHA
 
 __all__ = [
+    "ASHA",
     "BLACK_BOX",
     "BOHB",
     "BOHBReference",
