@@ -57,14 +57,19 @@ def _several_seeds(evidence: Evidence) -> tuple[bool, str]:
 
 
 def _same_budget(evidence: Evidence) -> tuple[bool, str]:
-    budgets: defaultdict[tuple[str, str, str], set[float]] = defaultdict(set)
+    budgets: defaultdict[tuple[str, str, str], set[tuple[float, int]]] = defaultdict(set)
     for experiment in evidence.black_box:
-        budgets[experiment.space, experiment.dataset, experiment.table_title].add(experiment.budget)
+        budget = experiment.budget, getattr(experiment, "workers", 1)
+        budgets[experiment.space, experiment.dataset, experiment.table_title].add(budget)
     texts = [
-        f"{space}, {dataset}: {' or '.join(f'{budget:,.0f}' for budget in sorted(found))} simulated seconds"
+        f"{space}, {dataset}: {' or '.join(_budget(*budget) for budget in sorted(found))} simulated seconds"
         for (space, dataset, _), found in budgets.items()
     ]
     return all(len(found) == 1 for found in budgets.values()), "; ".join(texts) or "no black-box run"
+
+
+def _budget(seconds: float, workers: int) -> str:
+    return f"{seconds:,.0f}" if workers == 1 else f"{seconds:,.0f} × {workers} workers"
 
 
 def _budget_kept(evidence: Evidence) -> tuple[bool, str]:

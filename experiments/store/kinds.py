@@ -95,12 +95,6 @@ class Experiment(Condition, AnyExperiment):
     def starts(self) -> FloatArray:
         return super().starts if self.started is None else self.started
 
-    @property
-    def worker_seconds(self) -> FloatArray:
-        """Simulated seconds [run] that the workers of a run were busy, in sum, until the budget was spent."""
-        busy = np.maximum(np.minimum(self.seconds, self.budget) - self.starts, 0.0)  # [entry]
-        return np.add.reduceat(busy, self.offsets[:-1])
-
 
 @dataclass(frozen=True, kw_only=True)
 class OneShotCondition(AnyCondition):

@@ -245,6 +245,12 @@ class AnyExperiment(AnyCondition):
         return self.wall_seconds
 
     @property
+    def worker_seconds(self) -> npt.NDArray[np.float64]:
+        """Seconds [run] that the workers of a run were busy, in sum, until the budget was spent."""
+        busy = np.maximum(np.minimum(self.clock, self.budget) - self.starts, 0.0)  # [entry]
+        return np.add.reduceat(busy, self.offsets[:-1])
+
+    @property
     def peak_memory(self) -> float:
         """Highest memory of all runs, bytes; NaN where it was not measured."""
         return float("nan")
