@@ -1,6 +1,15 @@
 """Black-box searches, in the order of tables, legends and help."""
 
-from algorithms.black_box.base import BLACK_BOX, BlackBoxSearch, Evaluation, NoConfig, Query, SearchFinished, register
+from algorithms.black_box.base import (
+    BLACK_BOX,
+    BlackBoxSearch,
+    Evaluation,
+    NoConfig,
+    Query,
+    ResultsPending,
+    SearchFinished,
+    register,
+)
 from algorithms.black_box.random_search import RandomSearch
 from algorithms.black_box.regularized_evolution import RegularizedEvolution
 from algorithms.black_box.reinforce import Reinforce
@@ -8,8 +17,10 @@ from algorithms.black_box.local_search import LocalSearch
 from algorithms.black_box.hyperband import Hyperband, SuccessiveHalving
 from algorithms.black_box.bohb import BOHB
 from algorithms.black_box.bohb_reference import BOHBReference
+from algorithms.black_box.asha import ASHA
 
 __all__ = [
+    "ASHA",
     "BLACK_BOX",
     "BOHB",
     "BOHBReference",
@@ -22,6 +33,7 @@ __all__ = [
     "RandomSearch",
     "RegularizedEvolution",
     "Reinforce",
+    "ResultsPending",
     "SearchFinished",
     "SuccessiveHalving",
     "register",

@@ -24,7 +24,7 @@ from benchmark_api.registry import Registry
 from benchmark_api.spaces import Architecture, SearchSpace
 from benchmark_api.tables.evaluation import Evaluation, Need, Query
 
-__all__ = ["BLACK_BOX", "BlackBoxSearch", "Evaluation", "NoConfig", "Query", "SearchFinished", "register"]
+__all__ = ["BLACK_BOX", "BlackBoxSearch", "Evaluation", "NoConfig", "Query", "ResultsPending", "SearchFinished", "register"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,10 @@ class NoConfig:
 
 class SearchFinished(Exception):
     """Raised by `ask` at the end of a search: its own plan is done, or the space is exhausted."""
+
+
+class ResultsPending(Exception):
+    """Raised by `ask` where the next query depends on results that are pending: tell one of them, then ask again."""
 
 
 class BlackBoxSearch(ABC):
@@ -96,7 +100,7 @@ class BlackBoxSearch(ABC):
         self.incumbent_number: int | None = None
         self._incumbent_epochs = 0
         self._told = 0
-        self._pending: list[Query] = []
+        self._pending: dict[int, Query] = {}  # by identity: a search through hundreds of them would take longer than all else
         self._start()
 
     def _start(self) -> None:  # noqa: B027 (optional hook)
@@ -131,14 +135,19 @@ class BlackBoxSearch(ABC):
 
         Raises:
             RuntimeError: as many queries as allowed are pending.
+            ResultsPending: the next query depends on results that are pending.
             SearchFinished: the search is over.
         """
         pending = self._pending
         if pending and self.max_pending is not None and len(pending) >= self.max_pending:
             kind = "this search is sequential" if self.max_pending == 1 else f"at most {self.max_pending} queries may be pending"
-            raise RuntimeError(f"{self.name}: ask() called before tell() of {pending[0]}; {kind}")
+            raise RuntimeError(f"{self.name}: ask() called before tell() of {next(iter(pending.values()))}; {kind}")
         query = self._propose()
-        pending.append(query)
+        key = id(query)
+        if key in pending:  # the search has proposed this very object before
+            query = Query(*query)
+            key = id(query)
+        pending[key] = query
         return query
 
     def tell(self, query: Query, accuracy: Evaluation | float) -> None:
@@ -161,16 +170,22 @@ class BlackBoxSearch(ABC):
             evaluation = evaluation._replace(accuracy=accuracy)
         if isinf(accuracy):
             raise ValueError(f"accuracy must be finite, or NaN for a failed evaluation, got {accuracy}")
-        try:
-            self._pending.remove(query)
-        except ValueError:
-            asked = ", ".join(map(str, self._pending)) or "nothing"
-            raise RuntimeError(f"{self.name}: tell() got {query}, but {asked} was asked for") from None
+        if self._pending.pop(id(query), None) is None:
+            self._remove_equal(query)
         if accuracy == accuracy and self._improves(query, evaluation):  # not NaN
             self.incumbent, self.incumbent_accuracy, self.incumbent_number = query.architecture, accuracy, self._told
             self._incumbent_epochs = query.epochs or self.max_epochs
         self._told += 1
         self._observe(query, evaluation)
+
+    def _remove_equal(self, query: Query) -> None:
+        """Remove a pending query that is equal to another object; RuntimeError where there is none."""
+        for key, asked in self._pending.items():
+            if asked == query:
+                del self._pending[key]
+                return
+        pending = ", ".join(map(str, self._pending.values())) or "nothing"
+        raise RuntimeError(f"{self.name}: tell() got {query}, but {pending} was asked for")
 
     def _improves(self, query: Query, evaluation: Evaluation) -> bool:
         """Whether a successful evaluation becomes the incumbent; a subclass with the incumbent rule "own" overrides this."""

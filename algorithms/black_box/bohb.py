@@ -123,7 +123,7 @@ class BOHB(ModelHyperband):
         for table, cardinality in zip(self._kernel_table, self.space.cardinalities, strict=True):
             table[:cardinality, :cardinality] = kernel(cardinality, self.config.bandwidth)
         self._cumulative = self._kernel_table.cumsum(axis=2)  # [decision, datum's choice, choice]
-        self._trained: dict[Architecture, int] = {}  # epochs of the longest training
+        self._trained: dict[Architecture, int] = {}  # epochs of the longest training, pending ones included
 
     def _kernels(self, data: IntArray) -> Array:
         return self._kernel_table
@@ -158,6 +158,8 @@ class BOHB(ModelHyperband):
         # Longer trainings count too: otherwise a promotion could repeat a training.
         return self._trained.get(architecture, 0) < epochs
 
-    def _learn(self, architecture: Architecture, epochs: int, score: float) -> None:
-        super()._learn(architecture, epochs, score)
-        self._trained[architecture] = max(epochs, self._trained.get(architecture, 0))
+    def _propose(self) -> Query:
+        query = super()._propose()
+        architecture, epochs = query
+        self._trained[architecture] = max(epochs or self.max_epochs, self._trained.get(architecture, 0))
+        return query

@@ -34,6 +34,7 @@ class BOHBReference(ModelHyperband):
     paper = "Dong et al., NATS-Bench, TPAMI 2021, arXiv 2009.00437, with hpbandster 0.7.4 (Falkner et al., arXiv 1807.01774)"
     incumbent_rule = "any-fidelity"
     ignores_budget = True
+    max_pending = 1  # as in the driver script
 
     @dataclass(frozen=True)
     class Config(ModelConfig):

@@ -13,9 +13,9 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count, cycle, repeat, takewhile
-from typing import Annotated, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
-from algorithms.black_box.base import BlackBoxSearch, Evaluation, Query, SearchFinished, register
+from algorithms.black_box.base import BlackBoxSearch, Evaluation, Query, ResultsPending, SearchFinished, register
 from benchmark_api.bounds import Bounded, at_least
 from benchmark_api.spaces import Architecture
 
@@ -31,7 +31,13 @@ Bracket = tuple[Rung, ...]
 
 
 def rung_epochs(min_epochs: int, max_epochs: int, eta: int) -> list[int]:
-    """Return the epochs of the rungs, ascending: floor(max_epochs · eta^-i) while max_epochs · eta^-i is at least min_epochs."""
+    """Return the epochs of the rungs, ascending: floor(max_epochs · eta^-i) while max_epochs · eta^-i is at least min_epochs.
+
+    Raises:
+        ValueError: `min_epochs` exceeds the schedule.
+    """
+    if min_epochs > max_epochs:
+        raise ValueError(f"min_epochs must be at most the schedule's {max_epochs} epochs, got {min_epochs}")
     divisors = takewhile(lambda divisor: max_epochs >= min_epochs * divisor, (eta**i for i in count()))
     return [max_epochs // divisor for divisor in divisors][::-1]
 
@@ -76,17 +82,18 @@ class HalvingConfig(Bounded):
 class BracketSearch(BlackBoxSearch):
     """Base class of searches that run brackets, synchronously: a rung ends before the next begins.
 
+    The candidates of a rung may be trained side by side. Workers are then idle at the end of a rung.
+
     Raises:
         ValueError: a hyperparameter is out of range, or `min_epochs` exceeds the schedule.
     """
 
     Config = HalvingConfig
     needs = frozenset({"fidelities"})
+    max_pending: ClassVar[int | None] = None
     config: HalvingConfig
 
     def _start(self) -> None:
-        if self.config.min_epochs > self.max_epochs:
-            raise ValueError(f"min_epochs must be at most the schedule's {self.max_epochs} epochs, got {self.config.min_epochs}")
         self._plan = self._brackets()
         self._rungs: deque[Rung] = deque()  # of the current bracket, the current rung first
         self._waiting: deque[Architecture | None] = deque()  # to be trained on the current rung; None: to be chosen
@@ -106,6 +113,8 @@ class BracketSearch(BlackBoxSearch):
 
     def _propose(self) -> Query:
         if not self._waiting:
+            if self._pending:
+                raise ResultsPending(f"{self.name}: a rung ends before the next begins")
             bracket = next(self._plan, None)
             if bracket is None:
                 raise SearchFinished(f"{self.name}: all brackets are done")
@@ -116,11 +125,11 @@ class BracketSearch(BlackBoxSearch):
 
     def _observe(self, query: Query, evaluation: Evaluation) -> None:
         self._results.append((evaluation.score, query.architecture))
-        if self._waiting:
+        if self._waiting or self._pending:
             return
         self._rungs.popleft()
         if self._rungs:
-            ranking = sorted(self._results, key=lambda result: -result[0])  # the first one stays first on ties
+            ranking = sorted(self._results, key=lambda result: -result[0])  # the one told first stays first on ties
             best = ranking[: self._rungs[0].candidates]  # line 8
             self._waiting.extend(architecture for score, architecture in best if score > -math.inf)  # failures end here
         self._results.clear()

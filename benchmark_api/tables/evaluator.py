@@ -9,6 +9,9 @@ Every evaluator has one method, `evaluate(query) -> Evaluation`. `simulated_eval
 
 The accounting is that of NATS-Bench (`simulate_train_eval` of its package): a query costs its training epochs plus exactly one
 pass over the validation set (none in a table that did not measure it), and is answered with one randomly chosen trial.
+
+Trials are drawn in the order in which queries begin. Evaluators remember what has ended (`end`): a training that still runs on
+another worker (`benchmark_api.tables.workers`) can be neither continued nor answered from memory.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from typing import Annotated, Literal, Protocol, get_args
 
 import numpy as np
 
-from benchmark_api.bounds import Bounded, at_least, positive
+from benchmark_api.bounds import Bounded, at_least, between, positive
 from benchmark_api.spaces import Architecture
 from benchmark_api.tables.evaluation import Evaluation, Need, Query
 from benchmark_api.tables.trials import nanmean
@@ -67,6 +70,9 @@ class Accounting(Bounded):
     max_queries: Annotated[int, at_least(1)] | None = None
     """Largest number of charged queries per run; None for no limit."""
 
+    workers: Annotated[int, between(1, 256)] = 1
+    """Simulated workers, each with one query at a time. The budget is time on the clock that they share."""
+
     @property
     def same_trial(self) -> bool:
         """Whether one trial of an architecture answers all its queries in a run."""
@@ -77,12 +83,16 @@ class Evaluator(Protocol):
     """Interface of all evaluators."""
 
     def evaluate(self, query: Query) -> Evaluation:
-        """Return the result of a training.
+        """Return the result of a training that begins now.
 
         Raises:
             BudgetExhausted: the budget is spent.
             MissingValidation: the table has no answer.
         """
+
+
+End = Callable[[Query, Evaluation], None]
+"""Method of an evaluator that remembers trainings: notes that one has ended."""
 
 
 class TableEvaluator:
@@ -150,41 +160,54 @@ class TableEvaluator:
 
 
 class ResumingEvaluator:
-    """Continues the latest training of an architecture where a query asks for more epochs, and charges only these."""
+    """Continues the training of an architecture that ended last where a query asks for more epochs; charges only these."""
 
     def __init__(self, view: ValidationView, table: TableEvaluator) -> None:
         self._view, self._table = view, table
         self._latest: dict[Architecture, Training] = {}
 
     def evaluate(self, query: Query) -> Evaluation:
-        epochs = self._view.schedule_epochs if query.epochs is None else query.epochs
         training = self._latest.get(query.architecture)
-        if training is None or training[1] >= epochs:
+        if training is None or training[1] >= self._epochs(query):
             training = self._table.choose_trial(self._view.space.index(query.architecture)), 0
-        evaluation = self._table.evaluate(query, training)
-        self._latest[query.architecture] = training[0], epochs
-        return evaluation
+        return self._table.evaluate(query, training)
+
+    def end(self, query: Query, evaluation: Evaluation) -> None:
+        """Note that a training has ended: it is the one to continue."""
+        trial = None if evaluation.trial < 0 else evaluation.trial
+        self._latest[query.architecture] = trial, self._epochs(query)
+
+    def _epochs(self, query: Query) -> int:
+        return self._view.schedule_epochs if query.epochs is None else query.epochs
 
 
 class RepeatingEvaluator:
     """Answers a repeated query from memory, free of charge; another evaluator answers the others."""
 
-    def __init__(self, view: ValidationView, inner: Evaluator) -> None:
-        self._view, self._inner = view, inner
+    def __init__(self, view: ValidationView, inner: Evaluator, end: End | None) -> None:
+        self._view, self._evaluate, self._end = view, inner.evaluate, end
         self._answers: dict[tuple[Architecture, int], Evaluation] = {}
         self._in_a_row = 0  # free repeats
 
     def evaluate(self, query: Query) -> Evaluation:
-        key = query.architecture, self._view.schedule_epochs if query.epochs is None else query.epochs
-        if answer := self._answers.get(key):
+        if answer := self._answers.get(self._key(query)):
             self._in_a_row += 1
             if self._in_a_row > MAX_FREE_REPEATS:
                 raise BudgetExhausted(f"stalled: the last {MAX_FREE_REPEATS} queries were free repeats")
             return answer
-        evaluation = self._inner.evaluate(query)
-        self._answers[key] = evaluation._replace(seconds=0.0)
+        evaluation = self._evaluate(query)
         self._in_a_row = 0
         return evaluation
+
+    def end(self, query: Query, evaluation: Evaluation) -> None:
+        """Note that a training has ended: the first of a query answers its repeats. An answer from memory is none."""
+        if evaluation.seconds:
+            self._answers.setdefault(self._key(query), evaluation._replace(seconds=0.0))
+            if self._end:
+                self._end(query, evaluation)
+
+    def _key(self, query: Query) -> tuple[Architecture, int]:
+        return query.architecture, self._view.schedule_epochs if query.epochs is None else query.epochs
 
 
 class BudgetedEvaluator:
@@ -192,11 +215,11 @@ class BudgetedEvaluator:
 
     Attributes:
         clock: simulated seconds spent.
-        queries: charged queries answered.
+        queries: charged queries begun.
     """
 
-    def __init__(self, inner: Evaluator, budget: float, max_queries: int | None) -> None:
-        self._evaluate = inner.evaluate
+    def __init__(self, inner: Evaluator, end: End | None, budget: float, max_queries: int | None) -> None:
+        self._evaluate, self._end = inner.evaluate, end
         self._max_queries = float("inf") if max_queries is None else max_queries
         self.budget = budget
         self.clock = 0.0
@@ -207,14 +230,34 @@ class BudgetedEvaluator:
         """Whether the next query would be refused."""
         return self.clock >= self.budget or self.queries >= self._max_queries
 
+    def begin(self, query: Query) -> Evaluation:
+        """Return the result of a training that begins now, as `evaluate` does; the clock stays, and `end` must follow."""
+        if self.exhausted:
+            raise self._refusal()
+        evaluation = self._evaluate(query)
+        if evaluation.seconds:
+            self.queries += 1
+        return evaluation
+
+    def end(self, query: Query, evaluation: Evaluation) -> None:
+        """Note that a training has ended which `begin` began."""
+        if self._end:
+            self._end(query, evaluation)
+
     def evaluate(self, query: Query) -> Evaluation:
-        if self.clock >= self.budget or self.queries >= self._max_queries:  # `exhausted`, without a call
-            raise BudgetExhausted(f"{self.clock:.0f} of {self.budget:.0f} simulated seconds and {self.queries} queries are spent")
+        if self.clock >= self.budget or self.queries >= self._max_queries:  # `begin` and `end` without calls
+            raise self._refusal()
         evaluation = self._evaluate(query)
         if seconds := evaluation.seconds:
             self.clock += seconds
             self.queries += 1
+        if self._end:
+            self._end(query, evaluation)
         return evaluation
+
+    def _refusal(self) -> BudgetExhausted:
+        spent = f"{self.clock:.0f} of {self.budget:.0f} simulated seconds and {self.queries} queries are spent"
+        return BudgetExhausted(spent)
 
 
 def simulated_evaluator(
@@ -238,10 +281,16 @@ def simulated_evaluator(
         ValueError: the noise is neither a known kind nor a trial's seed.
     """
     table = TableEvaluator(view, _trial_chooser(view, accounting.noise, np.random.default_rng(seed)), needs)
-    inner: Evaluator = ResumingEvaluator(view, table) if accounting.charge == "resume" else table
+    inner: Evaluator = table
+    end: End | None = None
+    if accounting.charge == "resume":
+        inner = resuming = ResumingEvaluator(view, table)
+        end = resuming.end
     if accounting.repeats == "free":
-        inner = RepeatingEvaluator(view, inner)
-    return BudgetedEvaluator(inner, float("inf") if ignores_budget else accounting.budget, accounting.max_queries)
+        inner = repeating = RepeatingEvaluator(view, inner, end)
+        end = repeating.end
+    budget = float("inf") if ignores_budget else accounting.budget
+    return BudgetedEvaluator(inner, end, budget, accounting.max_queries)
 
 
 def _trial_chooser(view: ValidationView, noise: Noise | int, rng: np.random.Generator) -> Callable[[int], Trial]:

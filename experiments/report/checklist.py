@@ -11,8 +11,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from experiments.analysis.statistics import MIN_RUNS
 from experiments.report.measures import TEST
 from experiments.report.numbers import Report, Row
@@ -59,14 +57,19 @@ def _several_seeds(evidence: Evidence) -> tuple[bool, str]:
 
 
 def _same_budget(evidence: Evidence) -> tuple[bool, str]:
-    budgets: defaultdict[tuple[str, str, str], set[float]] = defaultdict(set)
+    budgets: defaultdict[tuple[str, str, str], set[tuple[float, int]]] = defaultdict(set)
     for experiment in evidence.black_box:
-        budgets[experiment.space, experiment.dataset, experiment.table_title].add(experiment.budget)
+        budget = experiment.budget, getattr(experiment, "workers", 1)
+        budgets[experiment.space, experiment.dataset, experiment.table_title].add(budget)
     texts = [
-        f"{space}, {dataset}: {' or '.join(f'{budget:,.0f}' for budget in sorted(found))} simulated seconds"
+        f"{space}, {dataset}: {' or '.join(_budget(*budget) for budget in sorted(found))} simulated seconds"
         for (space, dataset, _), found in budgets.items()
     ]
     return all(len(found) == 1 for found in budgets.values()), "; ".join(texts) or "no black-box run"
+
+
+def _budget(seconds: float, workers: int) -> str:
+    return f"{seconds:,.0f}" if workers == 1 else f"{seconds:,.0f} × {workers} workers"
 
 
 def _budget_kept(evidence: Evidence) -> tuple[bool, str]:
@@ -170,6 +173,4 @@ def _ranges(rows: Iterable[Row]) -> str:
 
 def _evaluations_past_the_budget(experiment: AnyExperiment) -> int:
     """Number of evaluations of all runs that began when the budget was already spent."""
-    starts = np.concatenate([[0.0], experiment.clock[:-1]])
-    starts[experiment.offsets[:-1]] = 0.0
-    return int((starts >= experiment.budget).sum())
+    return int((experiment.starts >= experiment.budget).sum())

@@ -237,6 +237,16 @@ def _seconds(simulated: bool) -> OfRow:
     return lambda _, row: float(row.experiment.spent_seconds.mean()) if row.experiment.kind.simulated == simulated else NAN
 
 
+def _worker_seconds(_: DatasetReport, row: Row) -> float:
+    return float(row.experiment.worker_seconds.mean()) if row.experiment.kind.simulated else NAN
+
+
+def _where_there_are_workers(dataset: DatasetReport, row: Row) -> float:
+    """Worker time of a row where some row of its dataset has several workers."""
+    several = any(getattr(other.experiment, "workers", 1) > 1 for other in dataset.rows)
+    return _worker_seconds(dataset, row) if several else NAN
+
+
 _MERITS = (
     *_measured(
         "regret",
@@ -292,6 +302,16 @@ _MERITS = (
     *_measured("optimum", lambda dataset, _: dataset.optimum[1]),
     Column(name="simulated_seconds", title="simulated time [s]", value=_seconds(simulated=True), format=",.0f"),
     Column(
+        name="worker_seconds",
+        title="worker time [s]",
+        value=_worker_seconds,
+        shown=_where_there_are_workers,
+        format=",.0f",
+        note="Worker time: simulated time that workers were busy, in sum over all workers of a run, until the budget was spent. "
+        "Simulated time is that of the clock that they share.",
+        csv_last=True,
+    ),
+    Column(
         name="wall_seconds",
         title="wall time [s]",
         value=_seconds(simulated=False),
@@ -314,6 +334,7 @@ for _column in (
     *_MERITS,
     Column(name="protocol", value=lambda dataset, _: dataset.readout),
     *(Column(name=name, value=_setting(name)) for name in _SETTINGS),
+    Column(name="workers", value=_setting("workers"), csv_last=True),
     Column(name="measure", value=lambda dataset, _: dataset.measure.name, csv_last=True),
 ):
     COLUMNS.register(_column)

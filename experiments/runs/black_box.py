@@ -17,7 +17,7 @@ from benchmark_api.tables.view import ValidationView, listed
 from experiments import store
 from experiments.provenance import code_version
 from experiments.runs.job import ResultsJob
-from experiments.runs.run import run
+from experiments.runs.run import check_workers, run
 from experiments.settings import RunSettings
 from experiments.store import Condition
 
@@ -105,8 +105,9 @@ def condition_of(
     Raises:
         FileNotFoundError: a file of the dataset is missing.
         MissingEpochs: the table lacks accuracies after trainings that the search asks for.
-        ValueError: the table has no such dataset, schedule or trial, or the search refuses.
+        ValueError: the table has no such dataset, schedule or trial, the search refuses, or it cannot use all workers.
     """
+    check_workers(search_class, settings.workers)
     view = table.search_view(settings.dataset, settings.schedule)
     if isinstance(settings.noise, int) and not (view.seeds == settings.noise).any():
         raise ValueError(f"noise is {settings.noise}, but no trial of {view.key}/{view.schedule} has that seed")

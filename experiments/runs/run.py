@@ -1,28 +1,30 @@
 """One black-box run: a search, an evaluator and a seed, until the budget is spent.
 
 The protocol is that of NATS-Bench (arXiv 2009.00437, section 5): validation accuracy of a short training as the objective,
-a budget of simulated seconds, checked before every query.
+a budget of simulated seconds, checked before every query. Several workers share the clock that the budget is of.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.black_box.base import BlackBoxSearch, Evaluation, SearchFinished
-from benchmark_api.tables.evaluator import BudgetExhausted, simulated_evaluator
+from algorithms.black_box.base import BlackBoxSearch, Evaluation, Query, ResultsPending, SearchFinished
+from benchmark_api.tables.evaluator import BudgetedEvaluator, BudgetExhausted, simulated_evaluator
 from benchmark_api.tables.view import ValidationView
+from benchmark_api.tables.workers import Workers
 from experiments.settings import RunSettings
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """Trajectory of one run, one entry per evaluation in chronological order.
+    """Trajectory of one run, one entry per evaluation in the order in which they ended.
 
     Attributes:
         seed: the run's seed.
@@ -38,6 +40,8 @@ class Run:
             search whose incumbent follows from epochs and accuracies.
         trial: [evaluation], int16, column of the table's trial that answered; None unless one trial of an architecture answers
             all its queries (`Accounting.same_trial`).
+        started: [evaluation], float64, simulated clock when the evaluation began; None for one worker, whose evaluations begin
+            where the previous one ended.
     """
 
     seed: int
@@ -51,6 +55,7 @@ class Run:
     cost_names: tuple[str, ...] = ()
     incumbent: npt.NDArray[np.int32] | None = None
     trial: npt.NDArray[np.int16] | None = None
+    started: npt.NDArray[np.float64] | None = None
 
 
 def run(
@@ -80,6 +85,7 @@ def run(
         ValueError: settings and view do not belong together, or an argument is out of range.
         MissingValidation: the table cannot answer a query of the search.
     """
+    check_workers(search_class, settings.workers)
     expected = (view.space.name, view.dataset, view.schedule)
     if (settings.space, settings.dataset, settings.schedule) != expected:
         raise ValueError(
@@ -91,19 +97,14 @@ def run(
     evaluator = simulated_evaluator(
         view, settings, seed=trial_seed, needs=search_class.needs, ignores_budget=search_class.ignores_budget
     )
+    workers = Workers(evaluator, settings.workers) if settings.workers > 1 else None
     keeps_details = search_class.incumbent_rule == "own" or bool(search_class.needs & {"curves", "costs"}) or settings.same_trial
-    architectures, epochs, seconds, accuracies = [], [], [], []
+    queries, seconds, accuracies = [], [], []
     details: list[tuple[Evaluation, int | None]] = []
-    ask, tell, evaluate = search.ask, search.tell, evaluator.evaluate
-    while True:
-        try:
-            query = ask()
-            evaluation = evaluate(query)
-        except (BudgetExhausted, SearchFinished):
-            break
+    tell = search.tell
+    for query, evaluation in _side_by_side(search, workers) if workers else _in_turn(search, evaluator):
         tell(query, evaluation)
-        architectures.append(query.architecture)
-        epochs.append(query.epochs or view.schedule_epochs)
+        queries.append(query)
         seconds.append(evaluator.clock)
         accuracies.append(evaluation.accuracy)
         if keeps_details:
@@ -111,12 +112,47 @@ def run(
     return Run(
         seed=seed,
         seconds=np.array(seconds, dtype=np.float64),
-        architecture=np.fromiter(map(view.space.index, architectures), dtype=np.int32),
-        epochs=np.array(epochs, dtype=np.int16),
+        architecture=np.array([view.space.index(query.architecture) for query in queries], dtype=np.int32),
+        epochs=np.array([query.epochs or view.schedule_epochs for query in queries], dtype=np.int16),
         accuracy=np.array(accuracies, dtype=np.float64),
         wall_seconds=time.perf_counter() - started,
+        started=np.array(workers.starts, dtype=np.float64) if workers else None,
         **_details(search_class, view, settings, details),
     )
+
+
+def check_workers(search_class: type[BlackBoxSearch], workers: int) -> None:
+    """Raise ValueError where a search allows fewer pending queries than there are workers."""
+    most = search_class.max_pending
+    if most is not None and workers > most:
+        which = "is sequential" if most == 1 else f"allows {most} pending queries"
+        raise ValueError(f"{search_class.name} {which}: workers must be at most {most}, got {workers}")
+
+
+def _in_turn(search: BlackBoxSearch, evaluator: BudgetedEvaluator) -> Iterator[tuple[Query, Evaluation]]:
+    """Yield the queries of one worker with their results."""
+    ask, evaluate = search.ask, evaluator.evaluate
+    with suppress(BudgetExhausted, SearchFinished):
+        while True:
+            query = ask()
+            yield query, evaluate(query)
+
+
+def _side_by_side(search: BlackBoxSearch, workers: Workers) -> Iterator[tuple[Query, Evaluation]]:
+    """Yield the queries of several workers with their results, as they end; the search must be told each before the next."""
+    ask, start, finish = search.ask, workers.start, workers.finish
+    asking = True
+    while asking or workers.busy:
+        try:
+            while asking and workers.idle:
+                start(ask())
+        except ResultsPending:
+            if not workers.busy:
+                raise
+        except (BudgetExhausted, SearchFinished):
+            asking = False
+            continue
+        yield finish()
 
 
 def _details(

@@ -33,6 +33,7 @@ class Condition(AnyCondition, RunSettings):
     """
 
     kind_name: ClassVar[str] = "black-box"
+    later_fields: ClassVar[Mapping[str, Any]] = {"workers": 1}
 
     incumbent_rule: str
 
@@ -46,7 +47,8 @@ class Condition(AnyCondition, RunSettings):
 
     def settings(self) -> dict[str, Any]:
         names = ("schedule", *(field.name for field in fields(Accounting)), "incumbent_rule")
-        return {name: value for name in names if (value := getattr(self, name)) is not None}
+        facts = self.facts()
+        return {name: facts[name] for name in names if facts.get(name) is not None}
 
     def deviations(self, table: Table | None) -> dict[str, Any]:
         schedule, noise = self.schedule, "once" if self.noise == "once" else "random"
@@ -73,6 +75,9 @@ class Experiment(Condition, AnyExperiment):
     )
     costs = Column[FloatArray | None](np.float64, "", "value of a metric of the table", by_metric=True, optional=True)
     trial = Column[npt.NDArray[np.int16] | None](np.int16, "", "column of the table's trial that answered", optional=True)
+    started = Column[FloatArray | None](
+        np.float64, "s", "simulated clock when the evaluation began, of runs with several workers", optional=True
+    )
 
     @property
     def cost_names(self) -> tuple[str, ...]:
@@ -86,6 +91,10 @@ class Experiment(Condition, AnyExperiment):
     @property
     def spent_seconds(self) -> FloatArray:
         return np.minimum(self.seconds[self.offsets[1:] - 1], self.budget)
+
+    @property
+    def starts(self) -> FloatArray:
+        return super().starts if self.started is None else self.started
 
 
 @dataclass(frozen=True, kw_only=True)

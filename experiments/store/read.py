@@ -185,13 +185,14 @@ class _Piece:
 
     def __init__(self, root: Path, path: Path, kind: Kind[Any], names: Sequence[str]) -> None:
         self.path, self.kind, self._names = path, kind, names
-        table = self._read({**kind.fields, **RUN_COLUMNS})
+        fields = {name: arrow for name, arrow in kind.fields.items() if name in names or name not in kind.condition.later_fields}
+        table = self._read({**fields, **RUN_COLUMNS})
         manifest = _manifest(path, table.schema)
         self.table_path: str = manifest["table_path"]
         self.machine = tuple(sorted((name, str(manifest[name])) for name in manifest.keys() - _NOT_OF_THE_MACHINE))
         if not table.num_rows:
             raise StoreError(f"{path}: holds no run; delete it")
-        facts = table.select(list(kind.fields))
+        facts = table.select(list(fields))
         if facts.group_by(facts.column_names, use_threads=False).aggregate([]).num_rows != 1:
             raise StoreError(f"{path}: mixes runs of several experiments")
         self.condition: AnyCondition = kind.condition.from_row(facts.slice(0, 1).to_pylist()[0])

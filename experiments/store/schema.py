@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 SAME_RESULT = frozenset({"device", "channels_last", "compile"})
 """Execution settings that do not make a different configuration."""
 
+_OTHER = object()
+"""A value that no field has."""
+
 ValueT = TypeVar("ValueT")
 
 
@@ -114,6 +117,11 @@ class AnyCondition(_Rules, ABC):
     kind_name: ClassVar[str]
     run_options: ClassVar[frozenset[str]] = frozenset()
     """Names of stored hyperparameters that are options of the run, not fields of the search's `Config`."""
+    later_fields: ClassVar[Mapping[str, Any]] = {}
+    """Fields that files of earlier versions do not have, and the value that their runs have, which is the field's default.
+
+    They are stored, shown and part of the folder's name only where they have another value.
+    """
 
     space: str
     dataset: str
@@ -133,10 +141,14 @@ class AnyCondition(_Rules, ABC):
         """The kind of run."""
         return KINDS[self.kind_name]
 
+    def facts(self) -> dict[str, Any]:
+        """Return the fields that are stored, by name."""
+        values = {name: getattr(self, name) for name in self.kind.fields}
+        return {name: value for name, value in values.items() if self.later_fields.get(name, _OTHER) != value}
+
     def folder(self) -> Path:
         """Return where the files of this condition lie, relative to the results folder."""
-        facts = json.dumps({name: getattr(self, name) for name in self.kind.fields}, sort_keys=True)
-        digest = hashlib.sha256(facts.encode()).hexdigest()[:8]
+        digest = hashlib.sha256(json.dumps(self.facts(), sort_keys=True).encode()).hexdigest()[:8]
         return Path(self.space, self.dataset, f"{self.algorithm}{self.kind.suffix}-{digest}")
 
     @abstractmethod
@@ -227,9 +239,22 @@ class AnyExperiment(AnyCondition):
         """Seconds [entry] from the start of the run to the end of the entry, wall or simulated as `Kind.simulated` says."""
 
     @property
+    def starts(self) -> npt.NDArray[np.float64]:
+        """Seconds [entry] from the start of the run to the start of the entry: to the end of the one before."""
+        starts = np.concatenate([[0.0], self.clock[:-1]])
+        starts[self.offsets[:-1]] = 0.0
+        return starts
+
+    @property
     def spent_seconds(self) -> npt.NDArray[np.float64]:
         """Cost [run], wall or simulated seconds as `Kind.simulated` says."""
         return self.wall_seconds
+
+    @property
+    def worker_seconds(self) -> npt.NDArray[np.float64]:
+        """Seconds [run] that the workers of a run were busy, in sum, until the budget was spent."""
+        busy = np.maximum(np.minimum(self.clock, self.budget) - self.starts, 0.0)  # [entry]
+        return np.add.reduceat(busy, self.offsets[:-1])
 
     @property
     def peak_memory(self) -> float:

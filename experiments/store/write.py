@@ -110,7 +110,7 @@ def write_piece(
     """
     kind = condition.kind
     path = piece_path(results, condition, [run.seed for run in runs])
-    columns = {name: _constant(getattr(condition, name), len(runs), arrow) for name, arrow in kind.fields.items()}
+    columns = {name: _constant(value, len(runs), kind.fields[name]) for name, value in condition.facts().items()}
     columns["seed"] = _numbers([run.seed for run in runs], pa.int64())
     columns["code_version"] = _constant(code_version, len(runs), RUN_COLUMNS["code_version"])
     columns["wall_seconds"] = _numbers([run.wall_seconds for run in runs], pa.float64())

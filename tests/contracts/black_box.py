@@ -21,6 +21,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any, ClassVar
 
@@ -28,7 +29,7 @@ import numpy as np
 import pytest
 import torch
 
-from algorithms.black_box.base import BlackBoxSearch, Evaluation, Query, SearchFinished
+from algorithms.black_box.base import BlackBoxSearch, Evaluation, Query, ResultsPending, SearchFinished
 from benchmark_api.bounds import Limit, limits
 from benchmark_api.spaces import Architecture, SearchSpace, SizeSpace, TopologySpace
 
@@ -298,15 +299,44 @@ class BlackBoxContract:
                 search.tell(query, evaluation)
 
     def test_pending_queries(self, search_class: Search) -> None:
+        """As many as are allowed, or until the next one depends on their results; these arrive in any order."""
         search = self.make(search_class, SPACES[0], seed=3)
         limit = search_class.max_pending
-        queries = [search.ask() for _ in range(20 if limit is None else limit)]
-        if limit is not None:
-            with pytest.raises(RuntimeError, match="sequential" if limit == 1 else "may be pending"):
-                search.ask()
-        for query in reversed(queries):  # in any order
-            search.tell(query, evaluation_of(query, toy_accuracy(query)))
+        queries: list[Query] = []
+        for _ in range(10):
+            with suppress(ResultsPending, SearchFinished):
+                while len(queries) < (20 if limit is None else limit):
+                    queries.append(search.ask())
+            if limit is not None and len(queries) == limit:
+                with pytest.raises(RuntimeError, match="sequential" if limit == 1 else "may be pending"):
+                    search.ask()
+            while queries:
+                query = queries.pop()
+                search.tell(query, evaluation_of(query, toy_accuracy(query)))
         assert run(search, 50)
+
+    @pytest.mark.parametrize("workers", [2, 7, 100])
+    def test_results_of_many_workers_arrive_in_any_order(self, search_class: Search, workers: int) -> None:
+        """Queries are valid, and a search that waits goes on with some result."""
+        if search_class.max_pending is not None and search_class.max_pending < workers:
+            pytest.skip(f"at most {search_class.max_pending} queries may be pending")
+        search, order = self.make(search_class, SPACES[1], seed=4), np.random.default_rng(5)
+        pending: list[Query] = []
+        lengths = set(search_class.training_epochs(search.config, MAX_EPOCHS))
+        for _ in range(300):
+            try:
+                while len(pending) < workers:
+                    pending.append(search.ask())
+                    assert SPACES[1].check(pending[-1].architecture) == pending[-1].architecture
+                    assert (pending[-1].epochs or MAX_EPOCHS) in lengths
+            except ResultsPending:
+                assert pending, "the search waits for nothing"
+            except SearchFinished:
+                if not pending:
+                    break
+            query = pending.pop(int(order.integers(len(pending))))
+            search.tell(query, evaluation_of(query, toy_accuracy(query)))
+        assert search.incumbent is not None or search_class.incumbent_rule == "own"
 
     # -- hyperparameters ---------------------------------------------------------------------------------------------------
 

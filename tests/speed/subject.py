@@ -20,6 +20,7 @@ class Workload:
     Attributes:
         runs: runs of a sweep.
         records: records that the package reads in the importer's group.
+        queries: queries of a run with 256 workers.
         brackets: brackets of `bohb-reference` with each backend; 75 are 500 evaluations.
         layers: layers of the large space, which has 5 to the power of them candidates.
         stack: channels of the first block that the builder trains together.
@@ -30,6 +31,7 @@ class Workload:
 
     runs: int = 1000
     records: int = 500
+    queries: int = 10_000
     brackets: int = 75
     layers: int = 10
     stack: int = 128

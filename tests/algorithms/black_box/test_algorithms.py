@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from algorithms.black_box import BLACK_BOX, register
+from algorithms.black_box import BLACK_BOX, Query, register
 from benchmark_api.bounds import limits
+from benchmark_api.spaces import TopologySpace
 from benchmark_api.tables.evaluator import Accounting, BudgetExhausted, simulated_evaluator
 from benchmark_api.tables.table import Table
 from tests.contracts.black_box import BlackBoxContract
@@ -84,3 +85,26 @@ def test_bohb_beats_its_reference(topology_table: Table) -> None:
         [final_accuracy(name, topology_table, seed, 20_000) for seed in range(30)] for name in ("bohb", "bohb-reference")
     )
     assert stats.mannwhitneyu(bohb, reference, alternative="greater").pvalue < 0.01
+
+
+# -- pending queries -------------------------------------------------------------------------------------------------------
+
+
+class Stubborn(BLACK_BOX["random"]):  # type: ignore[misc]
+    """Proposes one object again and again."""
+
+    def _start(self) -> None:
+        self.query = Query((0,) * 6)
+
+    def _propose(self) -> Query:
+        return self.query
+
+
+def test_equal_queries_are_pending_apart() -> None:
+    search = Stubborn(TopologySpace())
+    queries = [search.ask() for _ in range(3)]
+    assert queries == [search.query] * 3
+    for _ in queries:
+        search.tell(Query((0,) * 6), 50.0)  # equal, but another object
+    with pytest.raises(RuntimeError, match="but nothing was asked for"):
+        search.tell(queries[0], 50.0)

@@ -76,7 +76,7 @@ def test_held_out_columns_come_after_all_others_in_csv(report: Report) -> None:
     header = FORMATS["csv"]([report]).partition("\n")[0].split(",")
     first = header.index("held_out_mean")
     assert header[first - 1] == "table_fingerprint"
-    assert all(name.startswith(("held_out_", "seen_minus_held_out_", "measure")) for name in header[first:])
+    assert all(name.startswith(("held_out_", "seen_minus_held_out_", "measure", "worker")) for name in header[first:])
 
 
 def test_no_text_speaks_of_test_accuracies(report: Report, tmp_path: Path) -> None:
