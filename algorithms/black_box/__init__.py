@@ -8,6 +8,9 @@ from algorithms.black_box.local_search import LocalSearch
 from algorithms.black_box.hyperband import Hyperband, SuccessiveHalving
 from algorithms.black_box.bohb import BOHB
 from algorithms.black_box.bohb_reference import BOHBReference
+from algorithms.black_box.nsga2 import NSGA2
+from algorithms.black_box.mo_rea import MultiObjectiveEvolution
+from algorithms.black_box.mo_local_search import ParetoLocalSearch
 
 __all__ = [
     "BLACK_BOX",
@@ -17,7 +20,10 @@ __all__ = [
     "Evaluation",
     "Hyperband",
     "LocalSearch",
+    "MultiObjectiveEvolution",
+    "NSGA2",
     "NoConfig",
+    "ParetoLocalSearch",
     "Query",
     "RandomSearch",
     "RegularizedEvolution",

@@ -411,6 +411,7 @@ class Table:
         stem, splits = f"{key}/{schedule}", self.splits(key, schedule)
         if "x-valid" not in splits:
             raise ValueError(f"{stem} has no validation split to search on; its splits are {splits}")
+        metrics = self._costs(key, dataset, schedule)
         return ValidationView(
             space=self.space,
             dataset=dataset,
@@ -422,7 +423,8 @@ class Table:
             seeds=self.seeds(key, schedule),
             train_seconds=self._seconds(f"{stem}/train", np.nan),
             validation_seconds=self._seconds(f"{stem}/x-valid", 0.0),
-            costs=self._costs(key, dataset, schedule),
+            costs={name: self._tensors[metric.tensor] for name, metric in metrics.items()},
+            directions={name: metric.direction for name, metric in metrics.items()},
         )
 
     def _seconds(self, split: str, missing: float) -> FloatArray:
@@ -431,8 +433,7 @@ class Table:
             return seconds
         return np.broadcast_to(missing, self._tensors[f"{split.rpartition('/')[0]}/seeds"].shape)
 
-    def _costs(self, key: str, dataset: str, schedule: str) -> dict[str, FloatArray]:
-        """Return the metrics [architecture] of a search; those of the dataset where the search key has none. None is NaN only."""
+    def _costs(self, key: str, dataset: str, schedule: str) -> dict[str, Metric]:
+        """Return the metrics of a search; those of the dataset where the search key has none. None has values that are NaN only."""
         metrics = self.metrics(dataset, schedule) | self.metrics(key, schedule)
-        found = {name: self._tensors[metric.tensor] for name, metric in sorted(metrics.items())}
-        return {name: values for name, values in found.items() if not np.isnan(values).all()}
+        return {name: metric for name, metric in sorted(metrics.items()) if not np.isnan(self._tensors[metric.tensor]).all()}

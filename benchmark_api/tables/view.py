@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from benchmark_api.spaces import SearchSpace
+from benchmark_api.tables.metrics import Direction
 from benchmark_api.types import FloatArray, IntArray
 
 MAX_LISTED = 12
@@ -35,6 +36,7 @@ class ValidationView:
         train_seconds: [architecture, trial], one training epoch; NaN where not measured.
         validation_seconds: [architecture, trial], one pass over the validation set; 0 in a table that did not measure it.
         costs: metrics [architecture] by name, e.g. params, flops and latency, in the table's units; none that is NaN only.
+        directions: whether less or more of each of `costs` is better, by name.
     """
 
     space: SearchSpace
@@ -48,6 +50,7 @@ class ValidationView:
     train_seconds: FloatArray
     validation_seconds: FloatArray
     costs: Mapping[str, FloatArray] = field(default_factory=dict)
+    directions: Mapping[str, Direction] = field(default_factory=dict)
 
     @property
     def lengths(self) -> tuple[int, ...]:

@@ -87,7 +87,8 @@ def run(
         )
     started = time.perf_counter()
     search_seed, trial_seed = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(2))
-    search = search_class(view.space, config, seed=search_seed, max_epochs=view.schedule_epochs, task=task)
+    facts: dict[str, Any] = {"max_epochs": view.schedule_epochs, "task": task, "directions": view.directions}
+    search = search_class(view.space, config, seed=search_seed, **facts)
     evaluator = simulated_evaluator(
         view, settings, seed=trial_seed, needs=search_class.needs, ignores_budget=search_class.ignores_budget
     )
