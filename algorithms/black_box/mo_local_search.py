@@ -13,14 +13,14 @@ from benchmark_api.spaces.base import below
 
 @register
 class ParetoLocalSearch(MultiObjectiveSearch):
-    """Pareto local search (section 3 of the paper), restarted with the whole front at each Pareto local optimum set.
+    """Pareto local search with any neighbour accepted that no member dominates, restarted with the whole front at each Pareto local optimum set.
 
     No architecture is evaluated twice: its first losses count.
     """
 
     name = "mo-local-search"
     title = "MO-LOCAL"
-    paper = "Paquete et al., Pareto Local Optimum Sets in the Biobjective Traveling Salesman Problem, 2004, doi 10.1007/978-3-642-17144-4_7"
+    paper = "Paquete et al., Pareto Local Optimum Sets in the Biobjective TSP, LNEMS 535, 2004, doi 10.1007/978-3-642-17144-4_7"
 
     @dataclass(frozen=True)
     class Config(ObjectivesConfig):

@@ -1,7 +1,7 @@
 """Several objectives: the base class of searches for a Pareto front, dominance, non-dominated sorting, crowding distances.
 
-All objectives are losses, of which less is better: the validation error in percent, then the metrics of `objectives`, negated where
-more is better. A failed evaluation, and one whose metric is not measured, has infinite losses: it is on no front.
+All objectives are losses, of which less is better: the validation error in percent, then the metrics of `objectives`, negated
+where more is better. A failed evaluation, and one whose metric is not measured, has infinite losses: it is on no front.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Front:
         self.members: list[Member] = []
 
     def add(self, losses: Losses, architecture: Architecture) -> bool:
-        """Add an evaluation unless a member dominates or equals it; members that it dominates leave. Return whether it is added."""
+        """Add an evaluation that no member dominates or equals, drop members that it dominates; return whether it was added."""
         if math.isinf(losses[0]) or any(all(map(le, other, losses)) for other, _ in self.members):
             return False
         self.members = [member for member in self.members if not all(map(le, losses, member[0]))]
@@ -92,8 +92,8 @@ def non_dominated_ranks(losses: FloatArray) -> IntArray:
     Args:
         losses: [member, objective].
     """
-    no_worse = (losses[:, None] <= losses).all(axis=2)  # [p, q]
-    dominates = no_worse & ~no_worse.T  # p ≺ q; row p is the set S_p
+    no_worse = np.all(losses[:, None] <= losses, axis=2)  # [p, q]
+    dominates: npt.NDArray[np.bool_] = no_worse & ~no_worse.T  # p ≺ q; row p is the set S_p
     count = dominates.sum(axis=0)  # n_q, the number of members that dominate q
     ranks = np.full(len(losses), -1)
     for rank in range(len(losses)):

@@ -434,6 +434,6 @@ class Table:
         return np.broadcast_to(missing, self._tensors[f"{split.rpartition('/')[0]}/seeds"].shape)
 
     def _costs(self, key: str, dataset: str, schedule: str) -> dict[str, Metric]:
-        """Return the metrics of a search; those of the dataset where the search key has none. None has values that are NaN only."""
+        """Return the metrics of a search; those of the dataset where the search key has none. None is NaN only."""
         metrics = self.metrics(dataset, schedule) | self.metrics(key, schedule)
         return {name: metric for name, metric in sorted(metrics.items()) if not np.isnan(self._tensors[metric.tensor]).all()}
