@@ -13,7 +13,7 @@ from benchmark_api.spaces.base import below
 
 @register
 class ParetoLocalSearch(MultiObjectiveSearch):
-    """Pareto local search with any neighbour accepted that no member dominates, restarted with the whole front at each Pareto local optimum set.
+    """Pareto local search of the paper, restarted, with the front kept, at each Pareto local optimum set.
 
     No architecture is evaluated twice: its first losses count.
     """

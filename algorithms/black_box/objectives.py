@@ -96,10 +96,13 @@ def non_dominated_ranks(losses: FloatArray) -> IntArray:
     dominates: npt.NDArray[np.bool_] = no_worse & ~no_worse.T  # p ≺ q; row p is the set S_p
     count = dominates.sum(axis=0)  # n_q, the number of members that dominate q
     ranks = np.full(len(losses), -1)
-    for rank in range(len(losses)):
-        front = (count == 0) & (ranks < 0)  # F_rank
+    front = np.flatnonzero(count == 0)  # F_1
+    rank = 0
+    while front.size:
         ranks[front] = rank
         count -= dominates[front].sum(axis=0)  # "for each q in S_p: n_q = n_q - 1"
+        rank += 1
+        front = np.flatnonzero((count == 0) & (ranks < 0))  # Q, the next front
     return ranks
 
 
