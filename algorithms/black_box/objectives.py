@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from operator import le
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from benchmark_api.spaces import Architecture
 
 Losses = tuple[float, ...]
 Member = tuple[Losses, Architecture]
+ItemT = TypeVar("ItemT")
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
@@ -56,7 +58,7 @@ class MultiObjectiveSearch(BlackBoxSearch):
     config: ObjectivesConfig
 
     def _start(self) -> None:
-        self.front = Front()
+        self.front: Front[Architecture] = Front()
         known, objectives = self.directions, self.config.objectives
         if known is not None and (unknown := [name for name in objectives if name not in known]):
             raise MissingMetric(f"{self.name}: no metric {unknown[0]!r}; the table has {', '.join(known) or 'none'}")
@@ -69,18 +71,18 @@ class MultiObjectiveSearch(BlackBoxSearch):
         return found if all(map(math.isfinite, found)) else (math.inf,) * len(found)
 
 
-class Front:
-    """Evaluations that no other one dominates (an archive), in the order of evaluation."""
+class Front(Generic[ItemT]):
+    """Evaluations that no other one dominates (an archive): losses and what has them, in the order of evaluation."""
 
     def __init__(self) -> None:
-        self.members: list[Member] = []
+        self.members: list[tuple[Losses, ItemT]] = []
 
-    def add(self, losses: Losses, architecture: Architecture) -> bool:
+    def add(self, losses: Losses, item: ItemT) -> bool:
         """Add an evaluation that no member dominates or equals, drop members that it dominates; return whether it was added."""
         if math.isinf(losses[0]) or any(all(map(le, other, losses)) for other, _ in self.members):
             return False
         self.members = [member for member in self.members if not all(map(le, losses, member[0]))]
-        self.members.append((losses, architecture))
+        self.members.append((losses, item))
         return True
 
 

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
+
 from benchmark_api.spaces import SearchSpace
-from benchmark_api.tables.metrics import Direction
-from benchmark_api.types import FloatArray, IntArray
+from benchmark_api.tables.metrics import Direction, Limits, within
+from benchmark_api.types import BoolArray, FloatArray, IntArray
 
 MAX_LISTED = 12
 """Largest number of epochs that a message lists."""
@@ -62,3 +64,18 @@ class ValidationView:
         """Number of trials [architecture]."""
         counts: list[int] = (self.seeds >= 0).sum(axis=1).tolist()
         return counts
+
+    def allowed(self, limits: Limits) -> BoolArray:
+        """Whether the metrics of each architecture [architecture] are within limits; one that is not measured is not.
+
+        Raises:
+            ValueError: there is no such metric, or no architecture is within the limits.
+        """
+        allowed = np.ones(len(self.space), dtype=bool)
+        for name, limit in limits.items():
+            if name not in self.costs:
+                raise ValueError(f"no metric {name!r} of {self.key}/{self.schedule}; it has {', '.join(self.costs) or 'none'}")
+            allowed &= within(self.costs[name], limit)
+        if not allowed.any():
+            raise ValueError(f"no architecture of {self.key}/{self.schedule} is within the limits of {', '.join(limits)}")
+        return allowed

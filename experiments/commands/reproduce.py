@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from algorithms.black_box import BLACK_BOX
+from algorithms.black_box.objectives import MissingMetric
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
 from experiments.commands.options import JobOptions, ResultsOptions, StoredTableOptions, given
@@ -149,9 +150,9 @@ class ReproduceCommand(ResultsOptions):
 
 
 def _plan_where_possible(command: RunBlackBox, left_out: dict[str, None]) -> list[BlackBoxJob]:
-    """Return the jobs of a command; none, and the reason in `left_out`, where its table lacks epochs that the search needs."""
+    """Return the jobs of a command; none, and the reason in `left_out`, where its table lacks what the search needs."""
     try:
         return command.plan()
-    except MissingEpochs as reason:
+    except (MissingEpochs, MissingMetric) as reason:
         left_out[str(reason)] = None
         return []

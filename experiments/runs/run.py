@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.black_box.base import BlackBoxSearch, Evaluation, SearchFinished
+from algorithms.black_box.constrained import ConstrainedSearch
 from benchmark_api.tables.evaluator import BudgetExhausted, simulated_evaluator
+from benchmark_api.tables.metrics import Limits
 from benchmark_api.tables.view import ValidationView
 from experiments.settings import RunSettings
 
@@ -60,6 +62,7 @@ def run(
     settings: RunSettings,
     seed: int,
     task: Any = None,
+    limits: Limits | None = None,
 ) -> Run:
     """Search until the budget is spent or the search is finished.
 
@@ -75,9 +78,10 @@ def run(
         settings: budget and accounting; must name the space, dataset and schedule of the view.
         seed: a non-negative integer.
         task: images and skeleton, for a search that needs them.
+        limits: those that the costs of all architectures must keep (`ConstrainedSearch`); None for none.
 
     Raises:
-        ValueError: settings and view do not belong together, or an argument is out of range.
+        ValueError: settings and view do not belong together, an argument is out of range, or nothing is within the limits.
         MissingValidation: the table cannot answer a query of the search.
     """
     expected = (view.space.name, view.dataset, view.schedule)
@@ -88,7 +92,11 @@ def run(
     started = time.perf_counter()
     search_seed, trial_seed = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(2))
     facts: dict[str, Any] = {"max_epochs": view.schedule_epochs, "task": task, "directions": view.directions}
-    search = search_class(view.space, config, seed=search_seed, **facts)
+    search: BlackBoxSearch | ConstrainedSearch
+    search = unconstrained = search_class(view.space, config, seed=search_seed, **facts)
+    if limits:
+        allowed, index = view.allowed(limits).tolist(), view.space.index
+        search = ConstrainedSearch(unconstrained, lambda architecture: allowed[index(architecture)])
     evaluator = simulated_evaluator(
         view, settings, seed=trial_seed, needs=search_class.needs, ignores_budget=search_class.ignores_budget
     )

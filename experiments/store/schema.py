@@ -83,12 +83,17 @@ class _Rules:
     Attributes:
         schedule: schedule of the evaluations, named by its epochs; empty for one-shot runs.
         budget: simulated seconds; infinite where time is not simulated.
-        incumbent_rule: which entry counts as the incumbent: "highest-fidelity", "any-fidelity", "own", or "last".
+        incumbent_rule: which entry counts as the incumbent: "highest-fidelity", "any-fidelity", "own", "front", or "last".
     """
 
     schedule: str
     budget: float
     incumbent_rule: str
+
+    @property
+    def finds_fronts(self) -> bool:
+        """Whether the search has several objectives: it finds a front, and no single accuracy says how good it is."""
+        return self.incumbent_rule == "front"
 
 
 @dataclass(frozen=True, kw_only=True)
