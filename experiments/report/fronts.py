@@ -1,7 +1,7 @@
 """Numbers of searches with several objectives: the hypervolume of the fronts that runs found, and its regret to the exact front.
 
-A run chooses its front by the accuracies that it saw. The architectures on it are valued by the table: by the mean over trials of
-the reported accuracy. So no front is better than the exact one. (By the mean over the trials that a run did not see, which reports
+A run chooses its front by the accuracies that it saw. The architectures on it are valued by the table: by the mean over trials
+of the reported accuracy. So no front is better than the exact one. (By the mean over the trials that a run did not see, which reports
 of one accuracy give, the noise of a trial could exceed the exact front.)
 """
 
