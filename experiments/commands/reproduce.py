@@ -93,10 +93,10 @@ class ReproduceCommand(ResultsOptions):
             status = max(status, self.parallel.run(one_shot, self.results, self.device))
         shared: dict[str, Any] = {"results": self.results, "data": self.data, "device": self.device, "parallel": self.parallel}
         for table in dict.fromkeys(table for table, _ in pairs):
-            stored = store.load(self.results, table_fingerprint=table.fingerprint)
-            if not all(experiment.finds_fronts for experiment in stored):
+            searched = [found.finds_fronts for found in store.load(self.results, table_fingerprint=table.fingerprint)]
+            if not searched or not all(searched):
                 TableCommand(results=self.results, table=table.path)()
-            if any(experiment.finds_fronts for experiment in stored):
+            if any(searched):
                 FrontsCommand(results=self.results, table=table.path)()
             if table in trained and store.load(self.results, store.ONE_SHOT_RUNS, table_fingerprint=table.fingerprint):
                 size = min(RankingCommand.architectures, len(table))

@@ -1,8 +1,8 @@
 """Numbers of searches with several objectives: the hypervolume of the fronts that runs found, and its regret to the exact front.
 
 A run chooses its front by the accuracies that it saw. The architectures on it are valued by the table: by the mean over trials
-of the reported accuracy. So no front is better than the exact one. (By the mean over the trials that a run did not see, which reports
-of one accuracy give, the noise of a trial could exceed the exact front.)
+of the reported accuracy. So no front is better than the exact one. (By the mean over the trials that a run did not see, which
+reports of one accuracy give, the noise of a trial could exceed the exact front.)
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from benchmark_api.tables.fronts import non_dominated
+from benchmark_api.tables.metrics import Metric
 from benchmark_api.tables.table import Table
 from benchmark_api.types import FloatArray, IntArray
 from experiments.analysis.fronts import front_steps, hypervolume
@@ -84,6 +85,22 @@ class Landscape:
         best, worst = self.losses[self.exact].min(axis=0), self.losses[self.exact].max(axis=0)
         scaled: FloatArray = (self.losses - best) / np.where(worst > best, worst - best, 1.0)
         return scaled
+
+    @property
+    def metrics(self) -> dict[str, Metric]:
+        """Metrics of searches on the dataset by name."""
+        key, schedule = self.table.search_key(self.dataset), self.table.search_schedule
+        return self.table.metrics(self.dataset, schedule) | self.table.metrics(key, schedule)
+
+    @property
+    def costs(self) -> FloatArray:
+        """Values [architecture] of the first of `objectives`, less is better: negative where more of the metric is."""
+        return self.losses[:, 1]
+
+    @property
+    def accuracy(self) -> FloatArray:
+        """Reported accuracy [architecture], percent."""
+        return 100.0 - self.losses[:, 0]
 
     def seen_by(self, experiment: Experiment) -> FloatArray:
         """Losses of all entries of an experiment as its runs saw them [entry, objective]."""

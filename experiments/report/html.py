@@ -16,8 +16,10 @@ from typing import NamedTuple
 
 from benchmark_api.jobs.files import whole_file
 from experiments.report.checklist import Item, checklist
+from experiments.report.fronts import FrontReport
+from experiments.report.fronts_text import front_tables
 from experiments.report.numbers import Report, Row
-from experiments.report.text import text_tables
+from experiments.report.text import TextTable, text_tables
 
 _STYLE = """
 :root { color-scheme: light; --line: #d9d9d9; --muted: #5c5c5c; --accent: #0072b2; }
@@ -59,17 +61,27 @@ Pictures = Mapping[str, Mapping[str, Picture]]
 """The figures of each report's table, by the table's fingerprint and by what they show."""
 
 
-def write_page(path: str | os.PathLike[str], reports: Sequence[Report], pictures: Pictures) -> Path:
+class Fronts(NamedTuple):
+    """Reports of fronts on one table, and their figures by what they show."""
+
+    reports: Sequence[FrontReport]
+    pictures: Mapping[str, Picture]
+
+
+def write_page(
+    path: str | os.PathLike[str], reports: Sequence[Report], pictures: Pictures, fronts: Sequence[Fronts] = ()
+) -> Path:
     """Write the page of some reports, one for each table; an existing page stays until the new one is complete."""
     with whole_file(Path(path)) as file:
-        file.write("\n".join(_document(reports, pictures)).encode())
+        file.write("\n".join(_document(reports, pictures, fronts)).encode())
     return Path(path)
 
 
-def _document(reports: Sequence[Report], pictures: Pictures) -> Iterator[str]:
+def _document(reports: Sequence[Report], pictures: Pictures, fronts: Sequence[Fronts]) -> Iterator[str]:
     rows = [row for report in reports for row in report.rows]
     sections = [
         *((f"table-{number}", report.table.title, _report(report, pictures)) for number, report in enumerate(reports, start=1)),
+        *((f"fronts-{number}", "Fronts", _fronts(found)) for number, found in enumerate(fronts, start=1)),
         ("checklist", "Checklist", _checklist(checklist(reports))),
         ("settings", "Settings", _settings(rows)),
         ("environment", "Environment", _environment(rows)),
@@ -92,11 +104,24 @@ def _report(report: Report, pictures: Pictures) -> Iterator[str]:
     yield f"<h2>{escape(report.table.space.name.capitalize())} space: {escape(report.table.title)}</h2>"
     if report.table.notice:
         yield f'<p class="notice">{escape(report.table.notice)}</p>'
-    for table in text_tables(report):
-        yield _table(table.header, [_row("td", row) for row in table.rows], table.title, "short")
-        yield from (f'<p class="note">{escape(note)}</p>' for note in table.notes)
+    yield from _text_tables(text_tables(report))
     for what, picture in pictures.get(report.table.fingerprint, {}).items():
         yield _figure(f"{report.table.title}: {what}", picture)
+
+
+def _fronts(fronts: Fronts) -> Iterator[str]:
+    title = fronts.reports[0].landscape.table.title
+    yield f"<h2>Fronts: {escape(title)}</h2>"
+    yield from _text_tables(front_tables(fronts.reports))
+    for what, picture in fronts.pictures.items():
+        yield _figure(f"{title}: {what}", picture)
+
+
+def _text_tables(tables: Iterable[TextTable]) -> Iterator[str]:
+    """Tables of a report, each with its notes."""
+    for table in tables:
+        yield _table(table.header, [_row("td", row) for row in table.rows], table.title, "short")
+        yield from (f'<p class="note">{escape(note)}</p>' for note in table.notes)
 
 
 def _table(header: Sequence[str], rows: Iterable[str], caption: str = "", style: str = "") -> str:
