@@ -65,10 +65,13 @@ class MultiObjectiveSearch(BlackBoxSearch):
         self._signs = [-1.0 if (known or {}).get(name) == "maximize" else 1.0 for name in objectives]
 
     def losses(self, evaluation: Evaluation) -> Losses:
-        """Return the objectives of an evaluation, less is better."""
+        """Return the objectives of an evaluation, less is better; a failed one may lack costs."""
+        failed = (math.inf,) * (1 + len(self._signs))
+        if math.isinf(evaluation.score):
+            return failed
         costs = [sign * evaluation.costs[name] for sign, name in zip(self._signs, self.config.objectives, strict=True)]
         found = (100.0 - evaluation.score, *costs)
-        return found if all(map(math.isfinite, found)) else (math.inf,) * len(found)
+        return found if all(map(math.isfinite, found)) else failed
 
 
 class Front(Generic[ItemT]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -84,21 +85,23 @@ def _hypervolume_of_many(points: FloatArray, reference: FloatArray) -> float:
     return float(moocore.hypervolume(points, ref=reference))
 
 
-def attained(fronts: Sequence[tuple[FloatArray, FloatArray]], costs: FloatArray) -> FloatArray:
-    """Best accuracy that each of several fronts has at no more than a cost: attainment functions [front, cost].
-
-    A quantile over the fronts is an attainment surface (Fonseca & Fleming, PPSN 1996): what that share of the runs attained.
+def attainment_surfaces(
+    fronts: Sequence[tuple[FloatArray, FloatArray]], costs: FloatArray, shares: Sequence[float]
+) -> FloatArray:
+    """Accuracy that at least some shares of the runs attained at no more than a cost (Fonseca & Fleming, PPSN 1996).
 
     Args:
-        fronts: cost [point], less is better, and accuracy [point] of each.
+        fronts: cost [point], less is better, and accuracy [point] of the front of each run.
         costs: [cost].
+        shares: of the runs, in (0, 1].
 
     Returns:
-        [front, cost]; -inf where a front has no point that is so cheap.
+        [share, cost]; -inf where fewer runs have a point that is so cheap.
     """
-    best = np.full((len(fronts), len(costs)), -np.inf)
-    for row, (cost, accuracy) in zip(best, fronts, strict=True):
+    best = np.full((len(fronts), len(costs)), -np.inf)  # [run, cost]
+    for of_run, (cost, accuracy) in zip(best, fronts, strict=True):
         order = np.argsort(cost, kind="stable")
         reached = np.concatenate(([-np.inf], np.maximum.accumulate(accuracy[order])))
-        row[:] = reached[np.searchsorted(cost[order], costs, side="right")]
-    return best
+        of_run[:] = reached[np.searchsorted(cost[order], costs, side="right")]
+    runs = [math.ceil(share * len(fronts)) for share in shares]
+    return np.sort(best, axis=0)[[len(fronts) - count for count in runs]]

@@ -19,7 +19,7 @@ from benchmark_api.tables.table import Table
 from benchmark_api.types import FloatArray, IntArray
 from experiments.analysis.fronts import front_steps, hypervolume
 from experiments.analysis.statistics import Comparison, Summary, compare_all, summarize
-from experiments.report.measures import Measure, look_up
+from experiments.report.measures import TEST, Measure, look_up
 from experiments.report.numbers import reading_order
 from experiments.store import Experiment
 
@@ -96,6 +96,11 @@ class Landscape:
     def costs(self) -> FloatArray:
         """Values [architecture] of the first of `objectives`, less is better: negative where more of the metric is."""
         return self.losses[:, 1]
+
+    @property
+    def accuracy_name(self) -> str:
+        """What the accuracy is: a mean over all trials, also where reports of one accuracy give held-out trials."""
+        return "test accuracy" if self.measure is TEST else "validation accuracy"
 
     @property
     def accuracy(self) -> FloatArray:
@@ -201,9 +206,9 @@ def front_reports(table: Table, experiments: Sequence[Experiment], given: Sequen
         here = sorted((e for e in experiments if e.dataset == dataset), key=_order)
         searched = [names for e in here if (names := objectives_of(e)) is not None]
         for objectives in dict.fromkeys(given or searched):
-            landscape = Landscape.of(table, dataset, objectives)
-            rows = [FrontRow.of(landscape, e) for e in here if objectives_of(e) in (None, objectives)]
-            if rows:
+            if found := [e for e in here if objectives_of(e) in (None, objectives)]:
+                landscape = Landscape.of(table, dataset, objectives)
+                rows = [FrontRow.of(landscape, experiment) for experiment in found]
                 comparisons = compare_all([(row.label, -row.finals) for row in rows])
                 reports.append(FrontReport(landscape, tuple(rows), tuple(comparisons)))
     return reports

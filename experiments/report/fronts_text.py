@@ -45,7 +45,7 @@ def _regrets(reports: Sequence[FrontReport]) -> TextTable:
         lines.append((label, counts, *(_mean(rows[name, label]) if (name, label) in rows else "" for name in names)))
     lines.append(("points of the exact front", "", *(str(len(report.landscape.exact)) for report in reports)))
     table = reports[0].landscape.table
-    measures = dict.fromkeys(report.landscape.measure.title for report in reports)
+    valued = " and ".join(dict.fromkeys(report.landscape.accuracy_name for report in reports))
     return TextTable(
         f"{table.space.name} space, regret of hypervolume to the exact front [%]: {title_of(table)}",
         ("algorithm", "n", *names),
@@ -53,9 +53,8 @@ def _regrets(reports: Sequence[FrontReport]) -> TextTable:
         [
             "Regret of hypervolume: what the front that a run found by the accuracies that it saw lacks of the hypervolume of "
             "the exact front, percent; mean over n runs with its 95 % bootstrap interval, at the end of the budget.",
-            f"Architectures are valued by their mean over all trials after {table.report_schedule} epochs "
-            f"({' and '.join('validation' if title != 'test' else title for title in measures)} accuracy), so that no front is "
-            "better than the exact one. Objectives are scaled to the range of the exact front; the reference point lies "
+            f"Architectures are valued by their {valued} after {table.report_schedule} epochs, mean over all trials, so that no "
+            "front is better than the exact one. Objectives are scaled to the range of the exact front; the reference point lies "
             f"{100 * MARGIN:.0f} % behind its worst values.",
             "A search without objectives is judged by all architectures that it evaluated.",
         ],
@@ -107,7 +106,7 @@ _CSV: dict[str, Callable[[FrontReport, FrontRow], Any]] = {
     "front_points_mean": lambda _, row: f"{row.sizes.mean():.4f}",
     "exact_front_found_mean": lambda _, row: f"{row.found.mean():.4f}",
     "exact_front_points": lambda report, _: len(report.landscape.exact),
-    "measure": lambda report, _: report.landscape.measure.name,
+    "measure": lambda report, _: report.landscape.accuracy_name,
     "schedule": lambda _, row: row.experiment.schedule,
     "budget": lambda _, row: row.experiment.budget,
     "noise": lambda _, row: row.experiment.noise,

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from experiments.analysis.fronts import attained
+from experiments.analysis.fronts import attainment_surfaces
 from experiments.analysis.statistics import MIN_RUNS, Distribution
 from experiments.report import FrontReport, FrontRow
 from experiments.settings import dataset_title
@@ -24,7 +24,8 @@ from plots.panels.style import REFERENCE_COLOR, AlgorithmStyle, Series, style_of
 COSTS = 400
 """Values of the cost at which an attainment surface is computed."""
 
-QUARTILES = (0.25, 0.5, 0.75)
+SHARES = (0.75, 0.5, 0.25)
+"""Shares of the runs whose surfaces are the lower end of the band, the line, and the upper end."""
 
 
 def hypervolume_figure(reports: Sequence[FrontReport]) -> Figure:
@@ -35,7 +36,7 @@ def hypervolume_figure(reports: Sequence[FrontReport]) -> Figure:
     for axes, report in zip(panels, reports, strict=True):
         times = times_of([row.experiment for row in report.rows])
         styles = _styles(report)
-        series = [Series(row.label, styles[row.label], Distribution.of(100.0 - row.regrets(times))) for row in report.rows]
+        series = [Series(_label(row), styles[row.label], Distribution.of(100.0 - row.regrets(times))) for row in report.rows]
         plot_anytime(axes, times, series, 100.0)
         axes.set_ylabel("hypervolume [% of the exact front's]")
         axes.set_title(_title(report))
@@ -57,11 +58,11 @@ def attainment_figure(reports: Sequence[FrontReport]) -> Figure:
         landscape, styles = report.landscape, _styles(report)
         plot_space(axes, landscape.costs, landscape.accuracy, landscape.exact[::-1], log=True)
         for row in report.rows:
-            _plot_surface(axes, report, row, styles[row.label])
             look = styles[row.label]
-            handles[row.label] = Line2D([], [], color=look.color, linestyle=look.linestyle)
+            _plot_surface(axes, report, row, look)
+            handles[_label(row)] = Line2D([], [], color=look.color, linestyle=look.linestyle)
         axes.set_xlabel(_cost_label(report))
-        axes.set_ylabel(f"{landscape.measure.accuracy} [%]")
+        axes.set_ylabel(f"{landscape.accuracy_name} [%]")
         axes.set_title(_title(report))
     legend_below(figure, handles, "lines: attained by half of the runs; bands: by one quarter to three quarters of them")
     return figure
@@ -73,8 +74,11 @@ def _plot_surface(axes: Axes, report: FrontReport, row: FrontRow, style: Algorit
     costs = np.unique(np.concatenate([cost for cost, _ in fronts]))
     if len(costs) > COSTS:
         costs = costs[np.linspace(0, len(costs) - 1, COSTS).astype(int)]
-    quartiles = np.quantile(attained(fronts, costs), QUARTILES, axis=0, method="lower")  # attained by at least that share
-    plot_attainment(axes, costs, quartiles, style.color, style.linestyle)
+    plot_attainment(axes, costs, attainment_surfaces(fronts, costs, SHARES), style.color, style.linestyle)
+
+
+def _label(row: FrontRow) -> str:
+    return f"{row.label}, n = {row.reached.runs}"
 
 
 def _cost_label(report: FrontReport) -> str:
