@@ -69,9 +69,7 @@ class TableCommand(StoredTableOptions):
             raise ValueError(f"{self.results} holds no such run")
         experiments = [experiment for experiment in experiments if not experiment.finds_fronts]
         if not experiments:
-            raise ValueError(
-                f"all such runs in {self.results} are of searches with several objectives; the command fronts prints them"
-            )
+            raise ValueError(f"all such runs of {self.results} are of searches with several objectives: `fronts` prints them")
         reports = [make_report(table, group, self.protocol) for table, group in tables_of(experiments, self.table)]
         print(FORMATS[self.format](reports), end="")
         return 0
