@@ -16,11 +16,12 @@ from algorithms.black_box import BLACK_BOX
 from benchmark_api.plugins import load_plugins
 from experiments.commands.fields import OPTIONS
 from experiments.commands.reproduce import RankingCommand, ReproduceCommand
-from experiments.commands.results import ListCommand, StatusCommand, TableCommand, VerifyCommand
+from experiments.commands.results import FrontsCommand, ListCommand, StatusCommand, TableCommand, VerifyCommand
 from experiments.commands.run import RunBlackBox, subcommands
 
 COMMANDS = {
     "table": TableCommand,
+    "fronts": FrontsCommand,
     "ranking": RankingCommand,
     "list": ListCommand,
     "status": StatusCommand,

@@ -18,17 +18,23 @@ from algorithms.black_box.hyperband import Hyperband, SuccessiveHalving
 from algorithms.black_box.bohb import BOHB
 from algorithms.black_box.bohb_reference import BOHBReference
 from algorithms.black_box.asha import ASHA
+from algorithms.black_box.nsga2 import NSGA2
+from algorithms.black_box.mo_rea import MultiObjectiveEvolution
+from algorithms.black_box.mo_local_search import ParetoLocalSearch
 
 __all__ = [
     "ASHA",
     "BLACK_BOX",
     "BOHB",
+    "NSGA2",
     "BOHBReference",
     "BlackBoxSearch",
     "Evaluation",
     "Hyperband",
     "LocalSearch",
+    "MultiObjectiveEvolution",
     "NoConfig",
+    "ParetoLocalSearch",
     "Query",
     "RandomSearch",
     "RegularizedEvolution",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from algorithms.black_box import BLACK_BOX
+from algorithms.black_box.objectives import MissingMetric
+from benchmark_api.commands.options import Several
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
 from experiments.commands.options import JobOptions, ResultsOptions, StoredTableOptions, given
-from experiments.commands.results import TableCommand
+from experiments.commands.results import FrontsCommand, TableCommand
 from experiments.commands.run import ACCOUNTING, RunBlackBox, Search
 from experiments.runs.black_box import BlackBoxJob, MissingEpochs
 from experiments.runs.job import ResultsJob
@@ -66,6 +68,11 @@ class ReproduceCommand(ResultsOptions):
     """Table files; by default the embedded tables."""
     dataset: tuple[str, ...] = ()
     """Only these datasets; by default all of each table."""
+    searches: tuple[str, ...] = ()
+    """Only these black-box searches; by default all."""
+    objectives: Several = ()
+    """Metrics that are the objectives of searches with several, besides accuracy; given several times, all of them are searched
+    for. By default those of the searches."""
     seeds: int = 500
     """Number of runs of each black-box search on each dataset."""
     one_shot_seeds: int = 3
@@ -88,7 +95,11 @@ class ReproduceCommand(ResultsOptions):
             status = max(status, self.parallel.run(one_shot, self.results, self.device))
         shared: dict[str, Any] = {"results": self.results, "data": self.data, "device": self.device, "parallel": self.parallel}
         for table in dict.fromkeys(table for table, _ in pairs):
-            TableCommand(results=self.results, table=table.path)()
+            searched = [found.finds_fronts for found in store.load(self.results, table_fingerprint=table.fingerprint)]
+            if not searched or not all(searched):
+                TableCommand(results=self.results, table=table.path)()
+            if any(searched):
+                FrontsCommand(results=self.results, table=table.path)()
             if table in trained and store.load(self.results, store.ONE_SHOT_RUNS, table_fingerprint=table.fingerprint):
                 size = min(RankingCommand.architectures, len(table))
                 status = max(status, RankingCommand(table=table.path, architectures=size, **shared)())
@@ -115,12 +126,22 @@ class ReproduceCommand(ResultsOptions):
         jobs: list[ResultsJob] = []
         left_out: dict[str, None] = {}  # an ordered set: mostly the same for all datasets of a table
         for table, dataset in pairs:
-            for search in BLACK_BOX.values():
-                command = RunBlackBox(search=Search.of(search), table=table.path, dataset=dataset, **options)
+            for search in self._searches():
+                command = RunBlackBox(search=search, table=table.path, dataset=dataset, **options)
                 jobs += _plan_where_possible(command, left_out)
         for reason in left_out:
             print(f"left out: {reason}")
         return jobs
+
+    def _searches(self) -> Iterator[Search]:
+        """Yield the black-box searches with their hyperparameters; one with several objectives for each choice of them."""
+        for name in self.searches or BLACK_BOX:
+            search = Search.of(BLACK_BOX.find(name))
+            if BLACK_BOX[name].incumbent_rule != "front" or not self.objectives:
+                yield search
+                continue
+            for objectives in self.objectives:
+                yield replace(search, hyperparameters=replace(search.hyperparameters, given={"objectives": objectives}))
 
     def _plan_one_shot(self, pairs: Sequence[tuple[Table, str]]) -> tuple[list[Table], list[ResultsJob]]:
         """Return the tables whose datasets can be trained on, and the jobs of the one-shot runs that are not stored."""
@@ -158,9 +179,9 @@ class ReproduceCommand(ResultsOptions):
 
 
 def _plan_where_possible(command: RunBlackBox, left_out: dict[str, None]) -> list[BlackBoxJob]:
-    """Return the jobs of a command; none, and the reason in `left_out`, where its table lacks epochs that the search needs."""
+    """Return the jobs of a command; none, and the reason in `left_out`, where its table lacks what the search needs."""
     try:
         return command.plan()
-    except MissingEpochs as reason:
+    except (MissingEpochs, MissingMetric) as reason:
         left_out[str(reason)] = None
         return []

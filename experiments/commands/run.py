@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import tyro
 
 from algorithms.black_box.base import BlackBoxSearch
+from benchmark_api.commands.options import Pairs, numbers_of
 from benchmark_api.tables.evaluator import Accounting
 from benchmark_api.tables.table import Table
 from experiments.commands.fields import FieldOptions
@@ -71,6 +72,10 @@ class RunBlackBox(ResultsOptions):
     """Number of runs."""
     first_seed: int = 0
     """Seed of the first run; the others follow."""
+    at_most: Annotated[Pairs, tyro.conf.arg(name="max")] = ()
+    """Search only among architectures whose metrics are at most so large, in their units, e.g. latency@pixel3=20."""
+    at_least: Annotated[Pairs, tyro.conf.arg(name="min")] = ()
+    """Search only among architectures whose metrics are at least so large."""
     search: Annotated[Search, tyro.conf.arg(name="")]
     accounting: FieldOptions = ACCOUNTING
     parallel: JobOptions = field(default_factory=JobOptions)
@@ -88,7 +93,8 @@ class RunBlackBox(ResultsOptions):
         settings = RunSettings.of(table, self.dataset, schedule=self.schedule, **self.accounting.given)
         search, view = self.search.search_class, table.search_view(self.dataset, settings.schedule)
         config = black_box.fit_config(search, self.search.config(self.dataset), view, self.search.hyperparameters.given)
-        condition = black_box.condition_of(search, config, table, settings, self.data)
+        limits = {"at_most": numbers_of(self.at_most, "--max"), "at_least": numbers_of(self.at_least, "--min")}
+        condition = black_box.condition_of(search, config, table, settings, self.data, **limits)
         seeds = range(self.first_seed, self.first_seed + self.seeds)
         return black_box.plan(condition, table, self.results, seeds, self.data)
 

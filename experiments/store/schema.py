@@ -87,7 +87,7 @@ class _Rules:
     Attributes:
         schedule: schedule of the evaluations, named by its epochs; empty for one-shot runs.
         budget: simulated seconds; infinite where time is not simulated.
-        incumbent_rule: which entry counts as the incumbent: "highest-fidelity", "any-fidelity", "own", or "last".
+        incumbent_rule: which entry counts as the incumbent: "highest-fidelity", "any-fidelity", "own", "front", or "last".
     """
 
     schedule: str
@@ -98,6 +98,11 @@ class _Rules:
     def caution(self) -> str:
         """What every title says of the runs, apart from the table's notice; empty for nothing."""
         return ""
+
+    @property
+    def finds_fronts(self) -> bool:
+        """Whether the search has several objectives: it finds a front, and no single accuracy says how good it is."""
+        return self.incumbent_rule == "front"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -40,7 +40,7 @@ COUNTERPARTS = [
     pytest.param(name, by, marks=pytest.mark.benchmark(group=f"run of {name}"))
     for name, search in BLACK_BOX.items()
     for by in ("table", "nats_bench")
-    if by == "table" or not search.ignores_budget
+    if by == "table" or not (search.ignores_budget or "costs" in search.needs)  # the package answers without costs
 ]
 
 
