@@ -1,0 +1,190 @@
+"""Interface of stacked supernets: supernets of one kind, each with its own weights, images and forward mode, as one network.
+
+The time of a small network is dominated by the overhead of each operation; a stacked supernet runs an operation once for all
+its rows. A row is one pass of one supernet. Its weights are one vector, and so are its running statistics; a `Packing` says
+where each tensor lies. Feature maps are [row, channel, height, width, image]: the batch is innermost. Rows do not influence
+each other.
+
+The file of a supernet registers its stacked counterpart in `STACKED`; supernets of other classes are trained one at a time.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from algorithms.one_shot.supernets.base import Supernet
+from benchmark_api.training.pooling import mean_2x2
+from benchmark_api.training.small_images import conv3x3
+
+
+class Packing:
+    """Order of tensors in a vector. Layers take the tensors that they compute together, which are then one part of it.
+
+    Attributes:
+        names: names of the tensors, in order.
+        sizes: length of each part.
+    """
+
+    def __init__(self, named: Iterable[tuple[str, Tensor]]) -> None:
+        self._names = {id(tensor): name for name, tensor in named}
+        self.names: list[str] = []
+        self.sizes: list[int] = []
+
+    def take(self, tensors: Sequence[Any]) -> Callable[[Sequence[Tensor]], Tensor]:
+        """Append a part that consists of tensors of one shape.
+
+        Returns:
+            A function that gets the part from the parts of all rows, as [row, tensor, *shape].
+        """
+        number, shape = len(self.sizes), tensors[0].shape
+        self.names += [self._names.pop(id(tensor)) for tensor in tensors]
+        self.sizes.append(sum(tensor.numel() for tensor in tensors))
+        return lambda parts: parts[number].view(-1, len(tensors), *shape)
+
+    def require_complete(self) -> None:
+        """Check that every tensor has its place."""
+        assert not self._names, f"no layer takes {', '.join(self._names.values())}"
+
+
+@dataclass(frozen=True)
+class Values:
+    """Weights and running statistics of the rows of a pass.
+
+    Attributes:
+        weights: parts of the weights, each [row, size].
+        statistics: parts of the running statistics, each [row, size]; training updates them.
+        training: whether normalisations use, and update, the statistics of the batch.
+    """
+
+    weights: Sequence[Tensor]
+    statistics: Sequence[Tensor]
+    training: bool
+
+
+class StackedSupernet(ABC):
+    """Stacked counterpart of a supernet.
+
+    Attributes:
+        weights: places of the supernet's parameters.
+        statistics: places of the running statistics of its normalisations.
+    """
+
+    def __init__(self, supernet: Supernet) -> None:
+        buffers = [(name, buffer) for name, buffer in supernet.named_buffers() if buffer.is_floating_point()]
+        self.weights, self.statistics = Packing(supernet.named_parameters()), Packing(buffers)
+
+    @abstractmethod
+    def numbers(self, mode: Any) -> Tensor | None:
+        """Return the numbers of a forward mode that gradients flow to, e.g. weights of operations; None if there are none."""
+
+    @abstractmethod
+    def forward(self, images: Tensor, modes: Sequence[Any], numbers: Tensor | None, values: Values) -> Tensor:
+        """Return the logits [row, image, class].
+
+        Args:
+            images: [row, image, channel, height, width].
+            modes: forward mode of each row, all of one class.
+            numbers: `numbers` of the modes [row, ...], to be used instead of them.
+            values: weights and statistics of the rows.
+        """
+
+
+STACKED: dict[type[Supernet], Callable[[Any], StackedSupernet | None]] = {}
+"""Maker of the stacked counterpart of supernets of exactly one class; it returns None for supernets that it does not know."""
+
+
+def stacked(supernet: Supernet) -> StackedSupernet | None:
+    """Return the stacked counterpart of a supernet; None if there is none."""
+    make = STACKED.get(type(supernet))
+    made = None if make is None else make(supernet)
+    if made is not None:
+        made.weights.require_complete()
+        made.statistics.require_complete()
+    return made
+
+
+# -- layers ------------------------------------------------------------------------------------------------------------------
+
+
+class StackedNorm:
+    """Batch normalisation of every row, with or without weights and running statistics.
+
+    Without running statistics, evaluation uses the statistics of the batch.
+    """
+
+    def __init__(self, norm: Any, network: StackedSupernet) -> None:
+        self.eps, self.momentum, self.affine, self.tracked = norm.eps, norm.momentum, norm.affine, norm.track_running_stats
+        if self.affine:
+            self.weight, self.bias = network.weights.take([norm.weight]), network.weights.take([norm.bias])
+        if self.tracked:
+            self.mean, self.var = network.statistics.take([norm.running_mean]), network.statistics.take([norm.running_var])
+
+    def __call__(self, x: Tensor, values: Values) -> Tensor:
+        """Return x [row, channel, height, width, image] normalised."""
+        if self.tracked:
+            running = self.mean(values.statistics)[:, 0], self.var(values.statistics)[:, 0]  # [row, channel]
+            y = normalized(x, self.eps, running, self.momentum if values.training else None)
+        else:
+            y = normalized(x, self.eps)
+        if not self.affine:
+            return y
+        weight, bias = self.weight(values.weights)[:, 0], self.bias(values.weights)[:, 0]  # [row, channel]
+        return torch.addcmul(bias[..., None, None, None], y, weight[..., None, None, None])
+
+
+def normalized(x: Tensor, eps: float, running: tuple[Tensor, Tensor] | None = None, momentum: float | None = None) -> Tensor:
+    """Return x [row, channel, height, width, image] with mean 0 and variance 1 in each channel of each row.
+
+    Layer normalisation of each channel is the same as batch normalisation, and takes less than half of the time on a CPU.
+
+    Args:
+        x: feature maps.
+        eps: added to the variance.
+        running: running mean and variance [row, channel], views that are updated; None to use the batch alone.
+        momentum: weight of the batch in the running statistics; None to use the running statistics, without an update.
+    """
+    if running is not None and momentum is None:
+        mean, var = (values[..., None, None, None] for values in running)
+        return (x - mean) * (var + eps).rsqrt()
+    flat = x.reshape(x.shape[0] * x.shape[1], -1)  # [row * channel, height * width * image]
+    if running is None:
+        return functional.layer_norm(flat, flat.shape[1:], eps=eps).view(x.shape)
+    y, mean, scale = torch.native_layer_norm(flat, flat.shape[1:], None, None, eps)  # scale: 1 / sqrt(variance + eps)
+    with torch.no_grad():
+        var = (scale.square().reciprocal() - eps) * (flat.shape[1] / (flat.shape[1] - 1))  # without bias
+        for former, latest in zip(running, (mean, var), strict=True):
+            former.lerp_(latest.view(former.shape), momentum)
+    return y.view(x.shape)
+
+
+class StackedReduction:
+    """`ReductionBlock` of every row."""
+
+    def __init__(self, block: Any, network: StackedSupernet) -> None:
+        self.first, self.first_norm = network.weights.take([block.conv_a.op[1].weight]), StackedNorm(block.conv_a.op[2], network)
+        self.second, self.second_norm = network.weights.take([block.conv_b.op[1].weight]), StackedNorm(block.conv_b.op[2], network)
+        self.shortcut = network.weights.take([block.downsample[1].weight])
+
+    def __call__(self, x: Tensor, values: Values) -> Tensor:
+        first, second, shortcut = (take(values.weights)[:, 0] for take in (self.first, self.second, self.shortcut))
+        y = self.first_norm(conv3x3(x.relu(), first, 2), values).relu()  # [row, 2 C, height / 2, width / 2, image]
+        return conv1x1(mean_2x2(x), shortcut) + self.second_norm(conv3x3(y, second), values)
+
+
+def conv1x1(x: Tensor, weight: Tensor) -> Tensor:
+    """Convolve x [row, input, height, width, image] with weights [row, output, input, 1, 1]."""
+    y = torch.bmm(weight.flatten(2), x.reshape(*x.shape[:2], -1))  # [row, output, height * width * image]
+    return y.view(*y.shape[:2], *x.shape[2:])
+
+
+def classified(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return the logits [row, image, class] of feature maps: a linear layer of their means over all pixels."""
+    features = x.mean(dim=(2, 3)).transpose(1, 2)  # [row, image, channel]
+    return torch.baddbmm(bias, features, weight.transpose(1, 2))
