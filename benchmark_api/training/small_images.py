@@ -25,13 +25,23 @@ def conv3x3(x: Tensor, weight: Tensor, stride: int = 1) -> Tensor:
     count, c_in, height, width, images = x.shape
     if c_in * height * width > LARGEST:
         return convolution.conv3x3(x, weight, stride)
-    c_out, pixels = weight.shape[1], height * width
-    windows = _windows(height, width, stride, x.dtype, x.device).expand(count, -1, -1)
-    kernels = weight.reshape(count, c_out * c_in, 9)
-    matrix = torch.bmm(kernels, windows).view(count, c_out, c_in, -1, pixels)  # [network, output, input, output pixel, pixel]
-    matrix = matrix.transpose(2, 3).reshape(count, -1, c_in * pixels)  # [network, output * output pixel, input * pixel]
-    out = torch.bmm(matrix, x.reshape(count, c_in * pixels, images))
-    return out.view(count, c_out, (height - 1) // stride + 1, (width - 1) // stride + 1, images)
+    out = torch.bmm(convolution_matrix(weight, height, width, stride), x.reshape(count, -1, images))
+    return out.view(count, weight.shape[1], (height - 1) // stride + 1, (width - 1) // stride + 1, images)
+
+
+def convolution_matrix(weight: Tensor, height: int, width: int, stride: int = 1) -> Tensor:
+    """Return convolutions as matrices [network, output channel * pixel, input channel * pixel].
+
+    Args:
+        weight: weights [network, output, input, 3, 3].
+        height: rows of the input.
+        width: columns of the input.
+        stride: stride of the convolutions.
+    """
+    count, c_out, c_in = weight.shape[:3]
+    windows = _windows(height, width, stride, weight.dtype, weight.device).expand(count, -1, -1)
+    matrix = torch.bmm(weight.reshape(count, c_out * c_in, 9), windows)  # [network, output * input, output pixel * input pixel]
+    return matrix.view(count, c_out, c_in, -1, height * width).transpose(2, 3).reshape(count, -1, c_in * height * width)
 
 
 def mean_3x3(x: Tensor) -> Tensor:
@@ -39,7 +49,7 @@ def mean_3x3(x: Tensor) -> Tensor:
     height, width, images = x.shape[2:]
     if height * width > LARGEST:
         return pooling.mean_3x3(x)
-    return torch.matmul(_means(height, width, x.dtype, x.device), x.reshape(-1, height * width, images)).view(x.shape)
+    return torch.matmul(means_matrix(height, width, x.dtype, x.device), x.reshape(-1, height * width, images)).view(x.shape)
 
 
 @cache
@@ -51,7 +61,7 @@ def _windows(height: int, width: int, stride: int, dtype: torch.dtype, device: t
 
 
 @cache
-def _means(height: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+def means_matrix(height: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return 3x3 mean pooling as a matrix [output pixel, input pixel]."""
     near = _windows(height, width, 1, torch.float64, device).sum(dim=0).view(height * width, -1)
     return (near / near.sum(dim=1, keepdim=True)).to(dtype)

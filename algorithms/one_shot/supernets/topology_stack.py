@@ -8,8 +8,8 @@ affect the output of a path are left out, unless they have running statistics.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple
+from functools import reduce
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -26,14 +26,18 @@ from algorithms.one_shot.supernets.stacked import (
     conv1x1,
     normalized,
 )
-from algorithms.one_shot.supernets.topology import OUTGOING, MixedCell, Mixture, Paths, TopologySupernet
+from algorithms.one_shot.supernets.topology import INCOMING, OUTGOING, MixedCell, Mixture, Paths, TopologySupernet
+from algorithms.one_shot.supernets.topology_paths import CONV_1X1, CONV_3X3, NONE, POOL, SKIP, PathEvaluator, evaluates, live
 from benchmark_api.spaces import EDGES, OPERATIONS
 from benchmark_api.training.networks import ReductionBlock
 from benchmark_api.training.small_images import conv3x3, mean_3x3
 
-NONE = OPERATIONS.index("none")
-TARGETS = [torch.tensor([EDGES[edge][0] - 1 for edge in outgoing]) for outgoing in OUTGOING]
-"""Targets of the edges that leave each node [source][edge], counted from node 1."""
+ORDER = (CONV_3X3, CONV_1X1, SKIP, POOL, NONE)
+"""Order in which the operations of a node are computed."""
+
+Choices = npt.NDArray[np.int64]
+"""Operation of each edge [row, edge]."""
+
 
 class StackedTopology(StackedSupernet):
     """`TopologySupernet` of every row, with cells of the class `MixedCell`."""
@@ -47,6 +51,7 @@ class StackedTopology(StackedSupernet):
             for block in supernet.blocks
         ]
         lastact: Any = supernet.lastact
+        self.tracked = lastact[0].track_running_stats  # as are the normalisations of cells
         self.last_norm = StackedNorm(lastact[0], self)
         self.classifier = [self.weights.take([value]) for value in (supernet.classifier.weight, supernet.classifier.bias)]
 
@@ -59,170 +64,225 @@ class StackedTopology(StackedSupernet):
     def numbers(self, mode: Mixture | Paths) -> Tensor | None:
         return mode.weights
 
+    def evaluator(self, supernet: TopologySupernet, size: tuple[int, int]) -> PathEvaluator | None:
+        return PathEvaluator(supernet, size) if evaluates(supernet, size) else None
+
     def forward(
         self, images: Tensor, modes: Sequence[Mixture | Paths], numbers: Tensor | None, values: Values
     ) -> Tensor:
         x = images.permute(0, 2, 3, 4, 1)  # [row, input channel, height, width, image]
         x = self.stem_norm(conv3x3(x, self.stem(values.weights)[:, 0]), values)  # [row, C, height, width, image]
-        paths = _choices(modes)  # [row, cell, edge]
-        cell = 0
+        plans = iter(_plans(modes, self.tracked, x.device))
         for block in self.blocks:
             if isinstance(block, StackedReduction):
                 x = block(x, values)
+            elif isinstance(modes[0], Paths):
+                x = block.along(x, next(plans), numbers, values)
             else:
-                x = block(x, None if paths is None else paths[:, cell], numbers, values)
-                cell += 1
+                x = block.mixed(x, cast(Tensor, numbers), values)
         weight, bias = (take(values.weights) for take in self.classifier)
         return classified(self.last_norm(x, values).relu(), weight[:, 0], bias)
-
-
-def _choices(modes: Sequence[Mixture | Paths]) -> npt.NDArray[np.int64] | None:
-    """Return the paths of the modes [row, cell, edge]; None for mixtures."""
-    return None if isinstance(modes[0], Mixture) else np.array([mode.paths for mode in modes if isinstance(mode, Paths)])
 
 
 class _StackedCell:
     """`MixedCell` of every row."""
 
     def __init__(self, cell: Any, network: StackedSupernet) -> None:
-        self.operations: list[list[_StackedOperation]] = [  # of each node
-            [
-                _StackedOperation(choice, [cell.edges[edge][choice] for edge in outgoing], outgoing, network)
-                for choice in range(len(OPERATIONS))
-                if choice != NONE
-            ]
-            for outgoing in OUTGOING
-        ]
-        self.tracked = any(operation.tracked for of_node in self.operations for operation in of_node)
+        self.nodes = [_StackedNode([cell.edges[edge] for edge in outgoing], outgoing, network) for outgoing in OUTGOING[:-1]]
 
-    def __call__(self, x: Tensor, paths: npt.NDArray[np.int64] | None, numbers: Tensor | None, values: Values) -> Tensor:
-        """Return the last node.
+    def mixed(self, x: Tensor, numbers: Tensor, values: Values) -> Tensor:
+        """Return the last node for the first one, x [row, channel, height, width, image].
 
         Args:
-            x: first node [row, channel, height, width, image].
-            paths: operation of each edge [row, edge]; None for all operations.
-            numbers: weights of the operations [row, edge, operation]; None for unweighted operations.
+            x: the first node.
+            numbers: weights of the operations [row, edge, operation].
+            values: weights and statistics.
+        """
+        nodes = [x]
+        terms: list[list[Tensor]] = [[], [], [], []]  # of each node's sum
+        for source, node in enumerate(self.nodes):
+            for edge, output in zip(node.edges, node.mixed(nodes[source], numbers, values), strict=True):
+                terms[EDGES[edge][0]].append(output)
+            nodes.append(reduce(torch.add, terms[source + 1]))
+        return nodes[-1]
+
+    def along(self, x: Tensor, plan: _Plan, numbers: Tensor | None, values: Values) -> Tensor:
+        """Return the last node for the first one, x [row, channel, height, width, image].
+
+        Args:
+            x: the first node.
+            plan: what the rows compute.
+            numbers: weights of the operations as in `Paths` [row, edge, operation]; None for unweighted operations.
             values: weights and statistics.
         """
         rows = len(x)
-        sums = x.new_zeros(3, rows, *x.shape[1:])  # nodes 1, 2 and 3
-        if paths is not None and numbers is not None:
-            sums = sums + _others(paths, numbers)
-        sums = sums.flatten(0, 1)  # [node * row, channel, height, width, image]
-        live = paths if paths is None or self.tracked else _live(paths)
-        for source, operations in enumerate(self.operations):
-            node = x if source == 0 else sums[(source - 1) * rows : source * rows]
-            outputs = [
-                (pairs, operation(node, pairs, numbers, values))
-                for operation in operations
-                if (pairs := _pairs(rows, OUTGOING[source], live, operation.choice, x.device)) is not None
-            ]
-            for pairs, y in outputs:
-                sums.index_add_(0, TARGETS[source].to(x.device)[pairs.edges] * rows + pairs.rows, y)
+        sums = x.new_zeros(3 * rows, *x.shape[1:])  # nodes 1, 2 and 3 [node * row, channel, height, width, image]
+        if numbers is not None:
+            sums = sums + plan.others(numbers)[:, None, None, None, None]
+        for source, (node, pairs) in enumerate(zip(self.nodes, plan.pairs, strict=True)):
+            outputs = node.along(sums[(source - 1) * rows : source * rows] if source else x, pairs, numbers, values)
+            for part, output in outputs:
+                sums.index_add_(0, pairs.targets[part], output)
         return sums[2 * rows :]
 
 
-def _others(paths: npt.NDArray[np.int64], numbers: Tensor) -> Tensor:
-    """Return the sum of the weights of all other operations of a node's edges, see `Paths` [node, row, 1, 1, 1, 1]."""
-    chosen = torch.from_numpy(paths).to(numbers.device)[..., None]  # [row, edge, 1]
-    others = numbers.sum(dim=2) - numbers.gather(2, chosen)[..., 0]  # [row, edge]
-    of_node = [others[:, [edge for edge, (target, _) in enumerate(EDGES) if target == node]].sum(dim=1) for node in (1, 2, 3)]
-    return torch.stack(of_node)[..., None, None, None, None]
+class _Plan:
+    """What rows with paths compute in a cell.
+
+    Attributes:
+        pairs: what they compute of each node.
+
+    Args:
+        paths: operation of each edge [row, edge].
+        complete: whether operations that do not affect the output are computed too.
+        device: device of the network.
+    """
+
+    def __init__(self, paths: Choices, complete: bool, device: torch.device) -> None:
+        self.chosen = torch.from_numpy(paths).to(device)[..., None]  # [row, edge, 1]
+        computed = paths if complete else np.array([live(tuple(path)) for path in paths.tolist()])
+        self.pairs = [_Pairs.of(computed, edges, device) for edges in OUTGOING[:-1]]
+
+    def others(self, numbers: Tensor) -> Tensor:
+        """Return the sums of the weights of all other operations of a node's edges, see `Paths` [node * row]."""
+        others = numbers.sum(dim=2) - numbers.gather(2, self.chosen)[..., 0]  # [row, edge]
+        return torch.cat([others[:, list(edges)].sum(dim=1) for edges in INCOMING[1:]])
 
 
-def _live(paths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return paths [row, edge] in which the edges to nodes that do not affect the output are `none`."""
-    live = paths.copy()
-    for node in (2, 1):
-        outgoing = [edge for edge, (_, source) in enumerate(EDGES) if source == node]
-        dead = (live[:, outgoing] == NONE).all(axis=1)  # [row]
-        for edge, (target, _) in enumerate(EDGES):
-            if target == node:
-                live[dead, edge] = NONE
-    return live
+def _plans(modes: Sequence[Mixture | Paths], complete: bool, device: torch.device) -> list[_Plan]:
+    """Return the plan of each cell; none for mixtures."""
+    if not isinstance(modes[0], Paths):
+        return []
+    paths = np.array([mode.paths for mode in modes if isinstance(mode, Paths)]).swapaxes(0, 1)  # [cell, row, edge]
+    plans = {key: _Plan(of_cell, complete, device) for key, of_cell in {of_cell.tobytes(): of_cell for of_cell in paths}.items()}
+    return [plans[of_cell.tobytes()] for of_cell in paths]
 
 
 class _Pairs(NamedTuple):
-    """Rows [pair] and edges [pair] that need an operation; an edge is its number among those that leave the node."""
+    """Pairs of a row and an edge that leaves a node, in the `ORDER` of their operations; those with `none` are left out.
+
+    Attributes:
+        rows: row of each pair [pair].
+        edges: edge of each pair [pair], as its number among the edges that leave the node.
+        targets: place of the sum that the output is part of in an array [node * row], from node 1 on [pair].
+        weights: places of the operations in an array [row, edge, operation] [pair].
+        counts: number of pairs with each operation, in `ORDER`.
+    """
 
     rows: Tensor
     edges: Tensor
+    targets: Tensor
+    weights: Tensor
+    counts: list[int]
+
+    @classmethod
+    def of(cls, paths: Choices, edges: Sequence[int], device: torch.device) -> _Pairs:
+        """Return the pairs of paths [row, edge] and the edges that leave a node."""
+        operations = paths[:, edges].ravel()  # [row * edge]
+        counts = np.bincount(operations, minlength=len(OPERATIONS))[list(ORDER)].tolist()[:-1]
+        order = np.argsort(_RANKS[operations], kind="stable")[: sum(counts)]
+        rows, numbers = np.divmod(order, len(edges))
+        edge = np.asarray(edges)[numbers]
+        places = (rows * len(EDGES) + edge) * len(OPERATIONS) + operations[order]
+        facts = torch.from_numpy(np.stack([rows, numbers, _TARGETS[edge] * len(paths) + rows, places])).to(device)
+        return cls(*facts, counts)
 
 
-def _pairs(
-    rows: int, outgoing: Sequence[int], paths: npt.NDArray[np.int64] | None, choice: int, device: torch.device
-) -> _Pairs | None:
-    """Return the pairs that need an operation of a node's outgoing edges; None if there is none."""
-    if paths is None:
-        return _all_pairs(rows, len(outgoing), device)
-    found = np.nonzero(paths[:, outgoing] == choice)
-    return _Pairs(*(torch.from_numpy(part).to(device) for part in found)) if len(found[0]) else None
+_RANKS = np.argsort(ORDER)
+_TARGETS = np.array([target - 1 for target, _ in EDGES])
 
 
-@lru_cache(maxsize=64)
-def _all_pairs(rows: int, edges: int, device: torch.device) -> _Pairs:
-    row, edge = torch.meshgrid(torch.arange(rows, device=device), torch.arange(edges, device=device), indexing="ij")
-    return _Pairs(row.flatten(), edge.flatten())
-
-
-class _StackedOperation:
-    """One operation of all edges that leave a node.
+class _StackedNode:
+    """Operations of all edges that leave a node.
 
     Args:
-        choice: number of the operation.
-        layers: the operation of each edge.
+        layers: operations of each edge.
         edges: the edges, as their numbers in the cell.
-        network: the network that it belongs to.
+        network: the network that the node belongs to.
     """
 
-    def __init__(self, choice: int, layers: Sequence[Any], edges: Sequence[int], network: StackedSupernet) -> None:
-        self.choice, self.edges, self.name = choice, torch.tensor(edges), OPERATIONS[choice]
-        self.convolves = self.name.startswith("nor_conv")
-        self.tracked = False
-        if self.convolves:
-            _, convolutions, norms = zip(*(layer.op for layer in layers), strict=True)
-            self.weight = network.weights.take([convolution.weight for convolution in convolutions])
-            self.bias = network.weights.take([convolution.bias for convolution in convolutions])
-            self.eps, self.momentum, self.tracked = norms[0].eps, norms[0].momentum, norms[0].track_running_stats
-            if self.tracked:
-                self.running = [
-                    network.statistics.take([getattr(norm, name) for norm in norms]) for name in ("running_mean", "running_var")
-                ]
+    def __init__(self, layers: Sequence[Any], edges: Sequence[int], network: StackedSupernet) -> None:
+        self.edges = edges
+        self.convolutions = {
+            choice: _StackedConvolutions([of_edge[choice].op for of_edge in layers], network) for choice in (CONV_3X3, CONV_1X1)
+        }
 
-    def __call__(self, node: Tensor, pairs: _Pairs, numbers: Tensor | None, values: Values) -> Tensor:
-        """Return the outputs [pair, channel, height, width, image] of a node, times the weights of the operations if given."""
-        if self.convolves:
-            y = self._convolve(node.relu().index_select(0, pairs.rows), pairs, values)
-        elif self.name == "skip_connect":
-            y = node.index_select(0, pairs.rows)
-        elif len(pairs.rows) < len(node):
-            y = mean_3x3(node.index_select(0, pairs.rows))
-        else:
-            y = mean_3x3(node).index_select(0, pairs.rows)
-        if numbers is None:
-            return y
-        weight = numbers[pairs.rows, self.edges.to(node.device)[pairs.edges], self.choice]  # [pair]
-        return y * weight[:, None, None, None, None]
+    def mixed(self, x: Tensor, numbers: Tensor, values: Values) -> Sequence[Tensor]:
+        """Return the weighted sum of all operations for each edge [row, channel, height, width, image]."""
+        rectified, shape = x.relu(), (len(x), len(self.edges), *x.shape[1:])
+        weights = numbers[:, self.edges]  # [row, edge, operation]
+        plain = torch.stack([x, mean_3x3(x)], dim=1).flatten(2)  # of operations without weights [row, operation, feature]
+        total = torch.bmm(weights[:, :, [SKIP, POOL]], plain).view(shape)  # [row, edge, channel, height, width, image]
+        for choice, convolution in self.convolutions.items():
+            y = convolution.all_edges(rectified, values).view(shape)
+            total = torch.addcmul(total, y, weights[:, :, choice, None, None, None, None])
+        return total.unbind(dim=1)
 
-    def _convolve(self, x: Tensor, pairs: _Pairs, values: Values) -> Tensor:
-        """Convolve and normalise x [pair, channel, height, width, image]."""
-        weight = _of_pairs(self.weight(values.weights), pairs)  # [pair, channel, channel, size, size]
-        y = conv3x3(x, weight) if weight.shape[-1] == 3 else conv1x1(x, weight)
+    def along(
+        self, x: Tensor, pairs: _Pairs, numbers: Tensor | None, values: Values
+    ) -> list[tuple[slice, Tensor]]:
+        """Return the outputs of pairs, weighted if there are weights: parts of the pairs, and their outputs [pair, ...]."""
+        weights = None if numbers is None else numbers.flatten().index_select(0, pairs.weights)[:, None, None, None, None]
+        rectified = x.relu() if pairs.counts[0] or pairs.counts[1] else x
+        outputs, first = [], 0
+        for choice, count in zip(ORDER, pairs.counts, strict=False):
+            if not count:
+                continue
+            part = slice(first, first := first + count)
+            rows = pairs.rows[part]
+            if choice in self.convolutions:
+                y = self.convolutions[choice].of_pairs(_selected(rectified, rows), rows, pairs.edges[part], values)
+            elif choice == SKIP:
+                y = x.index_select(0, rows)
+            else:
+                y = mean_3x3(x.index_select(0, rows)) if count < len(x) else mean_3x3(x).index_select(0, rows)
+            outputs.append((part, y if weights is None else y * weights[part]))
+        return outputs
+
+
+def _selected(x: Tensor, rows: Tensor) -> Tensor:
+    """Return some rows of x; a single row is not copied."""
+    return x.expand(len(rows), *x.shape[1:]) if len(x) == 1 else x.index_select(0, rows)
+
+
+class _StackedConvolutions:
+    """Convolutions of one size, and their normalisations, of all edges that leave a node."""
+
+    def __init__(self, layers: Sequence[Any], network: StackedSupernet) -> None:
+        _, convolutions, norms = zip(*layers, strict=True)
+        self.weight = network.weights.take([convolution.weight for convolution in convolutions])
+        self.bias = network.weights.take([convolution.bias for convolution in convolutions])
+        self.eps, self.momentum, self.tracked = norms[0].eps, norms[0].momentum, norms[0].track_running_stats
+        names = ("running_mean", "running_var") if self.tracked else ()
+        self.running = [network.statistics.take([getattr(norm, name) for norm in norms]) for name in names]
+
+    def all_edges(self, x: Tensor, values: Values) -> Tensor:
+        """Return the outputs of all edges [row, edge * channel, height, width, image]."""
+        y = _convolved(x, self.weight(values.weights).flatten(1, 2))
         if not self.tracked:
-            return normalized(y, self.eps)  # the bias has no effect
-        y = y + _of_pairs(self.bias(values.weights), pairs)[..., None, None, None]
-        running = [take(values.statistics) for take in self.running]  # mean and variance [row, edge, channel]
-        mean, var = (_of_pairs(value, pairs) for value in running)  # [pair, channel]
+            return normalized(y, self.eps)  # a bias has no effect
+        y = y + self.bias(values.weights).flatten(1)[..., None, None, None]
+        mean, var = (take(values.statistics).flatten(1) for take in self.running)  # [row, edge * channel]
+        return normalized(y, self.eps, (mean, var), self.momentum if values.training else None)
+
+    def of_pairs(self, x: Tensor, rows: Tensor, edges: Tensor, values: Values) -> Tensor:
+        """Return the outputs of some pairs of a row and an edge, for the inputs x [pair, channel, height, width, image]."""
+        weight, bias = self.weight(values.weights), self.bias(values.weights)  # [row, edge, output, ...]
+        places = rows * weight.shape[1] + edges
+        y = _convolved(x, weight.flatten(0, 1).index_select(0, places))
+        if not self.tracked:
+            return normalized(y, self.eps)  # a bias has no effect
+        y = y + bias[rows, edges, :, None, None, None]
+        running = [take(values.statistics) for take in self.running]  # [row, edge, channel]
+        mean, var = (value[rows, edges] for value in running)  # [pair, channel]
         y = normalized(y, self.eps, (mean, var), self.momentum if values.training else None)
-        if values.training:
-            for value, of_pairs in zip(running, (mean, var), strict=True):
-                value[pairs.rows, pairs.edges] = of_pairs
+        for value, of_pairs in zip(running, (mean, var), strict=True):
+            value[rows, edges] = of_pairs
         return y
 
 
-def _of_pairs(values: Tensor, pairs: _Pairs) -> Tensor:
-    """Return the values [pair, ...] of pairs, from those of all rows and edges [row, edge, ...]."""
-    return values.flatten(0, 1).index_select(0, pairs.rows * values.shape[1] + pairs.edges)
+def _convolved(x: Tensor, weight: Tensor) -> Tensor:
+    return conv3x3(x, weight) if weight.shape[-1] == 3 else conv1x1(x, weight)
 
 
 STACKED[TopologySupernet] = StackedTopology.of
