@@ -16,6 +16,7 @@ import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -149,19 +150,36 @@ class OneShotSearch(ABC):
         self._start()
 
     def _prepare_supernet(self) -> None:
-        config = self.config
         self.supernet = initialized(self.make_supernet, self.draws["weights"], self.device)
         if self.execution.channels_last:
             self.supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.execution.compile:
             self.supernet.compile_parts()
-        self.optimizer = torch.optim.SGD(
-            self.supernet.parameters(), config.rate, config.momentum, weight_decay=config.decay, nesterov=True, foreach=True
-        )
-        # Gradients exist from the start and are never None, so that momentum and decay reach also the weights off a step's path,
-        # as in the reference (where a weight is exempt until a path has met it once).
-        for parameter in self.supernet.parameters():
+        self.optimizer = self.sgd(list(self.supernet.parameters()))
+
+    def sgd(self, parameters: Sequence[nn.Parameter]) -> torch.optim.SGD:
+        """Return the optimizer of the weights.
+
+        Gradients exist from the start and are never None, so that momentum and decay reach also the weights off a step's path, as
+        in the reference (where a weight is exempt until a path has met it once).
+        """
+        config = self.config
+        for parameter in parameters:
             parameter.grad = torch.zeros_like(parameter)
+        return torch.optim.SGD(
+            parameters, config.rate, config.momentum, weight_decay=config.decay, nesterov=True, foreach=True
+        )
+
+    @contextmanager
+    def trained_with(self, supernet: Supernet, optimizer: torch.optim.SGD) -> Iterator[None]:
+        """Use another supernet that has the weights of this search's, and another optimizer of them, while the context lasts."""
+        former = self.supernet, self.optimizer, self._parts
+        self.supernet, self.optimizer = supernet, optimizer
+        self._parts = {**self._parts, "supernet": supernet, "sgd": optimizer}
+        try:
+            yield
+        finally:
+            self.supernet, self.optimizer, self._parts = former
 
     @classmethod
     def default_config(cls, dataset: str) -> Any:
@@ -381,7 +399,7 @@ class OneShotSearch(ABC):
             RuntimeError: an epoch was interrupted, so the state is that of no epoch.
         """
         self._check_whole()
-        facts = {**self._identity(), "epoch": self.epoch, "metrics": [epoch.to_json() for epoch in self.metrics]}
+        facts = {**self.identity(), "epoch": self.epoch, "metrics": [epoch.to_json() for epoch in self.metrics]}
         checkpoint.write(path, checkpoint.state(self.draws, self._parts), facts)
 
     def load(self, path: str | os.PathLike[str]) -> None:
@@ -394,13 +412,13 @@ class OneShotSearch(ABC):
         arrays, facts = checkpoint.read(path)
         epoch = facts.pop("epoch")
         metrics = facts.pop("metrics", None) or facts.pop("figures", [])  # the first version called them figures
-        checkpoint.require_same(path, facts, self._identity())
+        checkpoint.require_same(path, facts, self.identity())
         checkpoint.restore(arrays, self.draws, self._parts)
         self.epoch, self.metrics = epoch, [EpochMetrics.from_json(values) for values in metrics]
         self._interrupted = False
 
-    def _identity(self) -> dict[str, Any]:
-        """Facts that are equal, as JSON, for all checkpoints of this search."""
+    def identity(self) -> dict[str, Any]:
+        """Return facts that are equal, as JSON, for all checkpoints of this search."""
         config = json.loads(json.dumps(asdict(self.config)))
         other = {} if isinstance(self.selection, self.default_selection) else {"select": self.selection.name}
         facts = {"format": checkpoint.FORMAT, "method": self.name, "config": config, "seed": self.seed}

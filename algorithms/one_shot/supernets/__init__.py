@@ -3,6 +3,7 @@
 from algorithms.one_shot.supernets.base import ForwardMode, Supernet, build_supernet, initialized
 from algorithms.one_shot.supernets.size import SizeSupernet, WidthMasks, WidthPairs, stretch
 from algorithms.one_shot.supernets.topology import MixedCell, Mixture, Paths, TopologySupernet
+from algorithms.one_shot.supernets.topology_stack import StackedTopology
 
 __all__ = [
     "ForwardMode",
@@ -10,6 +11,7 @@ __all__ = [
     "Mixture",
     "Paths",
     "SizeSupernet",
+    "StackedTopology",
     "Supernet",
     "TopologySupernet",
     "WidthMasks",

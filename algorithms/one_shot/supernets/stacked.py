@@ -11,7 +11,7 @@ The file of a supernet registers its stacked counterpart in `STACKED`; supernets
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,19 @@ class Packing:
     def require_complete(self) -> None:
         """Check that every tensor has its place."""
         assert not self._names, f"no layer takes {', '.join(self._names.values())}"
+
+    def join(self, tensors: Mapping[str, Tensor]) -> Tensor:
+        """Return tensors as one vector, which they become views of."""
+        vector = torch.cat([torch.zeros(0), *(tensors[name].detach().flatten() for name in self.names)])
+        for name, view in self.views(vector, tensors):
+            tensors[name].data = view
+        return vector
+
+    def views(self, vector: Tensor, like: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+        """Yield the names of the tensors with their parts of a vector, in the shapes of the tensors `like`."""
+        lengths = [like[name].numel() for name in self.names]
+        for name, part in zip(self.names, vector.split(lengths), strict=True):
+            yield name, part.view(like[name].shape)
 
 
 @dataclass(frozen=True)
@@ -95,6 +108,19 @@ class StackedSupernet(ABC):
             values: weights and statistics of the rows.
         """
 
+
+    def evaluator(self, supernet: Any, size: tuple[int, int]) -> Evaluator | None:
+        """Return the evaluation of single passes with the current weights of a supernet of the kind, where that is faster.
+
+        Args:
+            supernet: the supernet.
+            size: height and width of the images.
+        """
+        return None
+
+
+Evaluator = Callable[[Tensor, Any], Tensor | None]
+"""Logits [image, class] of images [image, channel, height, width] under a forward mode, without gradients; None for other modes."""
 
 STACKED: dict[type[Supernet], Callable[[Any], StackedSupernet | None]] = {}
 """Maker of the stacked counterpart of supernets of exactly one class; it returns None for supernets that it does not know."""

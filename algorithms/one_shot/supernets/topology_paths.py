@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from algorithms.one_shot.supernets.topology import INCOMING, OUTGOING, Paths, TopologySupernet
+from algorithms.one_shot.supernets.topology import INCOMING, OUTGOING, Mixture, Paths, TopologySupernet
 from benchmark_api.spaces import EDGES, OPERATIONS, Architecture
 from benchmark_api.training.networks import ReductionBlock
 from benchmark_api.training.small_images import LARGEST, convolution_matrix, means_matrix
@@ -56,8 +56,10 @@ class PathEvaluator:
         self.eps, self.classifier = lastact[0].eps, supernet.classifier
 
     @torch.no_grad()
-    def __call__(self, images: Tensor, mode: Paths) -> Tensor:
-        """Return the logits [image, class] of images [image, channel, height, width]."""
+    def __call__(self, images: Tensor, mode: Mixture | Paths) -> Tensor | None:
+        """Return the logits [image, class] of images [image, channel, height, width]; None for weighted operations."""
+        if not isinstance(mode, Paths) or mode.weights is not None:
+            return None
         weight, bias = self.stem
         x = torch.addmm(bias, weight, images.flatten(1).t())  # [feature, image]
         paths = iter(mode.paths)
