@@ -73,6 +73,14 @@ class Backward:
     gradients: tuple[bool, bool]
 
 
+@dataclass(frozen=True)
+class Clock:
+    """Request for the wall time in seconds, divided by the number of searches."""
+
+
+Request = Forward | Backward | Clock
+
+
 class _Pass(torch.autograd.Function):
     """A pass that another thread computes."""
 
@@ -176,7 +184,7 @@ def membership(search: OneShotSearch, network: StackedSupernet) -> Iterator[Memb
     if optimizer.state:
         buffers = {name: optimizer.state[parameter]["momentum_buffer"] for name, parameter in parameters.items()}
         of_member.state[member.weights]["momentum_buffer"] = network.weights.join(buffers)
-    with search.trained_with(member, of_member):
+    with search.trained_with(member, of_member, lambda: member.ask(Clock())):
         yield member
     for name, view in network.weights.views(of_member.state[member.weights]["momentum_buffer"], parameters):
         optimizer.state[parameters[name]]["momentum_buffer"] = view

@@ -15,9 +15,10 @@ import json
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -92,6 +93,7 @@ class OneShotSearch(ABC):
     Attributes:
         epoch: number of finished epochs.
         metrics: metrics of every finished epoch.
+        clock: returns wall time in seconds.
 
     Raises:
         ValueError: the method does not search the space, the seed is negative, or the images are on another device.
@@ -146,6 +148,7 @@ class OneShotSearch(ABC):
         self.draws = {purpose: generator(seed, number) for number, purpose in enumerate(PURPOSES)}
         self._augment = self.draws["augment"] if task.dataset.flip or task.dataset.padding else None
         self._prepare_supernet()
+        self.clock = partial(wall_clock, self.device)
         self._parts: dict[str, checkpoint.Part] = {"supernet": self.supernet, "sgd": self.optimizer}
         self._start()
 
@@ -171,15 +174,15 @@ class OneShotSearch(ABC):
         )
 
     @contextmanager
-    def trained_with(self, supernet: Supernet, optimizer: torch.optim.SGD) -> Iterator[None]:
-        """Use another supernet that has the weights of this search's, and another optimizer of them, while the context lasts."""
-        former = self.supernet, self.optimizer, self._parts
-        self.supernet, self.optimizer = supernet, optimizer
+    def trained_with(self, supernet: Supernet, optimizer: torch.optim.SGD, clock: Callable[[], float]) -> Iterator[None]:
+        """Use another supernet that has the weights of this search's, their optimizer, and a clock, while the context lasts."""
+        former = self.supernet, self.optimizer, self.clock, self._parts
+        self.supernet, self.optimizer, self.clock = supernet, optimizer, clock
         self._parts = {**self._parts, "supernet": supernet, "sgd": optimizer}
         try:
             yield
         finally:
-            self.supernet, self.optimizer, self._parts = former
+            self.supernet, self.optimizer, self.clock, self._parts = former
 
     @classmethod
     def default_config(cls, dataset: str) -> Any:
@@ -246,14 +249,14 @@ class OneShotSearch(ABC):
         self._check_whole()
         self._interrupted = True
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-            start = wall_clock(self.device)
+            start = self.clock()
             train_loss, train_accuracy = self._train()
             self.supernet.eval()
             self._end_epoch()
-            trained = wall_clock(self.device)
+            trained = self.clock()
             last = self.epoch + 1 == self.config.epochs
             architecture = self.derive() if last or self.selection.every_epoch else self.most_likely()
-            derived = wall_clock(self.device)
+            derived = self.clock()
             valid_loss, valid_accuracy = self._validate(architecture)
         self.epoch += 1
         weights = self.architecture_weights()

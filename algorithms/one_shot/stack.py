@@ -15,17 +15,18 @@ from __future__ import annotations
 import json
 from collections.abc import Hashable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from algorithms.one_shot.member import Backward, Forward, Member, Row, membership
+from algorithms.one_shot.member import Backward, Clock, Forward, Member, Request, Row, membership
 from algorithms.one_shot.metrics import EpochMetrics
 from algorithms.one_shot.search import OneShotSearch
 from algorithms.one_shot.supernets.stacked import StackedSupernet, Values, stacked
+from algorithms.one_shot.task import wall_clock
 from algorithms.one_shot.turns import Ask, take_turns
 
 IMAGES = 1024
@@ -56,13 +57,27 @@ class SearchStack:
             stack.enter_context(torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True))
             members = [stack.enter_context(membership(search, self.network)) for search in self.searches]
             functions = [partial(_train, search, member) for search, member in zip(self.searches, members, strict=True)]
-            take_turns(functions, partial(_answers, self.network))
-        for search in self.searches:
-            last, count = search.metrics[-1], len(self.searches)
-            search.metrics[-1] = replace(
-                last, train_seconds=last.train_seconds / count, derive_seconds=last.derive_seconds / count
-            )
+            take_turns(functions, partial(self._answers, self.network))
         return [search.metrics[-1] for search in self.searches]
+
+    def _answers(self, network: StackedSupernet, requests: Sequence[Request]) -> list[Any]:
+        """Return the answers to requests; those that can be computed together are."""
+        groups: dict[Hashable, list[int]] = {}
+        for number, request in enumerate(requests):
+            groups.setdefault(_group(request), []).append(number)
+        answers: dict[int, Any] = {}
+        for numbers in groups.values():
+            answers |= dict(zip(numbers, self._answers_of(network, [requests[number] for number in numbers]), strict=True))
+        return [answers[number] for number in range(len(requests))]
+
+    def _answers_of(self, network: StackedSupernet, requests: Sequence[Any]) -> Sequence[Any]:
+        """Return the answers to requests of one group."""
+        match requests[0]:
+            case Forward():
+                return _passes(network, requests)
+            case Backward():
+                return requests[0].row.joint.backward(requests)  # type: ignore[no-any-return]
+        return [wall_clock(self.searches[0].device) / len(self.searches)] * len(requests)
 
 
 def _train(search: OneShotSearch, member: Member, ask: Ask) -> None:
@@ -70,28 +85,15 @@ def _train(search: OneShotSearch, member: Member, ask: Ask) -> None:
     search.train_epoch()
 
 
-def _answers(network: StackedSupernet, requests: Sequence[Forward | Backward]) -> list[Any]:
-    """Return the answers to requests; those that can be computed together are."""
-    groups: dict[Hashable, list[int]] = {}
-    for number, request in enumerate(requests):
-        groups.setdefault(_group(request), []).append(number)
-    answers: dict[int, Any] = {}
-    for numbers in groups.values():
-        of_group: list[Any] = [requests[number] for number in numbers]
-        if isinstance(of_group[0], Backward):
-            found: Sequence[Any] = of_group[0].row.joint.backward(of_group)
-        else:
-            found = _passes(network, of_group)
-        answers |= dict(zip(numbers, found, strict=True))
-    return [answers[number] for number in range(len(requests))]
-
-
-def _group(request: Forward | Backward) -> Hashable:
+def _group(request: Request) -> Hashable:
     """Return what requests have in common that are answered together."""
-    if isinstance(request, Backward):
-        return id(request.row.joint)
-    shape = None if request.numbers is None else request.numbers.shape
-    return type(request.mode), request.images.shape, request.training, request.gradients, shape
+    match request:
+        case Forward():
+            shape = None if request.numbers is None else request.numbers.shape
+            return type(request.mode), request.images.shape, request.training, request.gradients, shape
+        case Backward():
+            return id(request.row.joint)
+    return Clock
 
 
 def _passes(network: StackedSupernet, requests: Sequence[Forward]) -> list[Row]:

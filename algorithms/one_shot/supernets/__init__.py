@@ -2,6 +2,7 @@
 
 from algorithms.one_shot.supernets.base import ForwardMode, Supernet, build_supernet, initialized
 from algorithms.one_shot.supernets.size import SizeSupernet, WidthMasks, WidthPairs, stretch
+from algorithms.one_shot.supernets.size_stack import StackedSize
 from algorithms.one_shot.supernets.topology import MixedCell, Mixture, Paths, TopologySupernet
 from algorithms.one_shot.supernets.topology_stack import StackedTopology
 
@@ -11,6 +12,7 @@ __all__ = [
     "Mixture",
     "Paths",
     "SizeSupernet",
+    "StackedSize",
     "StackedTopology",
     "Supernet",
     "TopologySupernet",

@@ -18,13 +18,12 @@ from torch import Tensor
 
 from algorithms.one_shot.supernets.stacked import (
     STACKED,
+    StackedConvolutions,
     StackedNorm,
     StackedReduction,
     StackedSupernet,
     Values,
     classified,
-    conv1x1,
-    normalized,
 )
 from algorithms.one_shot.supernets.topology import INCOMING, OUTGOING, MixedCell, Mixture, Paths, TopologySupernet
 from algorithms.one_shot.supernets.topology_paths import CONV_1X1, CONV_3X3, NONE, POOL, SKIP, PathEvaluator, evaluates, live
@@ -204,7 +203,7 @@ class _StackedNode:
     def __init__(self, layers: Sequence[Any], edges: Sequence[int], network: StackedSupernet) -> None:
         self.edges = edges
         self.convolutions = {
-            choice: _StackedConvolutions([of_edge[choice].op for of_edge in layers], network) for choice in (CONV_3X3, CONV_1X1)
+            choice: StackedConvolutions([of_edge[choice].op[1:] for of_edge in layers], network) for choice in (CONV_3X3, CONV_1X1)
         }
 
     def mixed(self, x: Tensor, numbers: Tensor, values: Values) -> Sequence[Tensor]:
@@ -243,46 +242,6 @@ class _StackedNode:
 def _selected(x: Tensor, rows: Tensor) -> Tensor:
     """Return some rows of x; a single row is not copied."""
     return x.expand(len(rows), *x.shape[1:]) if len(x) == 1 else x.index_select(0, rows)
-
-
-class _StackedConvolutions:
-    """Convolutions of one size, and their normalisations, of all edges that leave a node."""
-
-    def __init__(self, layers: Sequence[Any], network: StackedSupernet) -> None:
-        _, convolutions, norms = zip(*layers, strict=True)
-        self.weight = network.weights.take([convolution.weight for convolution in convolutions])
-        self.bias = network.weights.take([convolution.bias for convolution in convolutions])
-        self.eps, self.momentum, self.tracked = norms[0].eps, norms[0].momentum, norms[0].track_running_stats
-        names = ("running_mean", "running_var") if self.tracked else ()
-        self.running = [network.statistics.take([getattr(norm, name) for norm in norms]) for name in names]
-
-    def all_edges(self, x: Tensor, values: Values) -> Tensor:
-        """Return the outputs of all edges [row, edge * channel, height, width, image]."""
-        y = _convolved(x, self.weight(values.weights).flatten(1, 2))
-        if not self.tracked:
-            return normalized(y, self.eps)  # a bias has no effect
-        y = y + self.bias(values.weights).flatten(1)[..., None, None, None]
-        mean, var = (take(values.statistics).flatten(1) for take in self.running)  # [row, edge * channel]
-        return normalized(y, self.eps, (mean, var), self.momentum if values.training else None)
-
-    def of_pairs(self, x: Tensor, rows: Tensor, edges: Tensor, values: Values) -> Tensor:
-        """Return the outputs of some pairs of a row and an edge, for the inputs x [pair, channel, height, width, image]."""
-        weight, bias = self.weight(values.weights), self.bias(values.weights)  # [row, edge, output, ...]
-        places = rows * weight.shape[1] + edges
-        y = _convolved(x, weight.flatten(0, 1).index_select(0, places))
-        if not self.tracked:
-            return normalized(y, self.eps)  # a bias has no effect
-        y = y + bias[rows, edges, :, None, None, None]
-        running = [take(values.statistics) for take in self.running]  # [row, edge, channel]
-        mean, var = (value[rows, edges] for value in running)  # [pair, channel]
-        y = normalized(y, self.eps, (mean, var), self.momentum if values.training else None)
-        for value, of_pairs in zip(running, (mean, var), strict=True):
-            value[rows, edges] = of_pairs
-        return y
-
-
-def _convolved(x: Tensor, weight: Tensor) -> Tensor:
-    return conv3x3(x, weight) if weight.shape[-1] == 3 else conv1x1(x, weight)
 
 
 STACKED[TopologySupernet] = StackedTopology.of
