@@ -91,7 +91,7 @@ class _Pass(torch.autograd.Function):
         return logits
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[None, None, Tensor | None, Tensor | None]:
         weights, numbers = ctx.ask(Backward(ctx.row, gradient, ctx.needs_input_grad[2:]))
         return None, None, weights, numbers
@@ -143,14 +143,11 @@ class Member(Supernet):
         else:
             gradients = self.weights.requires_grad, numbers is not None and numbers.requires_grad
         detached = None if numbers is None else numbers.detach()
-        request = Forward(
-            images, mode, self.weights.detach(), detached, self.statistics, self.passes, self.training, gradients
-        )
+        request = Forward(images, mode, self.weights.detach(), detached, self.statistics, self.passes, self.training, gradients)
         if any(gradients):
             return _Pass.apply(self.ask, request, self.weights, numbers)  # type: ignore[no-any-return, no-untyped-call]
-        logits = self.ask(request).logits
-        assert logits is not None
-        return logits
+        row: Row = self.ask(request)
+        return row.logits
 
     def _evaluated(self, images: Tensor, mode: ForwardMode) -> Tensor | None:
         """Return the logits by the evaluator of the current weights; None if there is no evaluator."""
@@ -188,6 +185,6 @@ def membership(search: OneShotSearch, network: StackedSupernet) -> Iterator[Memb
         yield member
     for name, view in network.weights.views(of_member.state[member.weights]["momentum_buffer"], parameters):
         optimizer.state[parameters[name]]["momentum_buffer"] = view
-    for buffer in supernet.buffers():
-        if not buffer.is_floating_point():  # numbers of updates of running statistics
+    for name, buffer in supernet.named_buffers():
+        if network.counts(name):
             buffer += member.passes

@@ -148,7 +148,7 @@ class OneShotSearch(ABC):
         self.draws = {purpose: generator(seed, number) for number, purpose in enumerate(PURPOSES)}
         self._augment = self.draws["augment"] if task.dataset.flip or task.dataset.padding else None
         self._prepare_supernet()
-        self.clock = partial(wall_clock, self.device)
+        self.clock: Callable[[], float] = partial(wall_clock, self.device)
         self._parts: dict[str, checkpoint.Part] = {"supernet": self.supernet, "sgd": self.optimizer}
         self._start()
 
@@ -169,9 +169,7 @@ class OneShotSearch(ABC):
         config = self.config
         for parameter in parameters:
             parameter.grad = torch.zeros_like(parameter)
-        return torch.optim.SGD(
-            parameters, config.rate, config.momentum, weight_decay=config.decay, nesterov=True, foreach=True
-        )
+        return torch.optim.SGD(parameters, config.rate, config.momentum, weight_decay=config.decay, nesterov=True, foreach=True)
 
     @contextmanager
     def trained_with(self, supernet: Supernet, optimizer: torch.optim.SGD, clock: Callable[[], float]) -> Iterator[None]:

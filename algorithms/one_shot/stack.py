@@ -118,9 +118,7 @@ class _JointPass:
             given = [request.numbers for request in requests if request.numbers is not None]
             self.numbers = torch.stack(given).requires_grad_(first.gradients[1])
         statistics = torch.stack([request.statistics for request in requests])
-        values = Values(
-            self.weights.split(network.weights.sizes, dim=1), statistics.split(network.statistics.sizes, dim=1), first.training
-        )
+        values = Values(network.weights.parts(self.weights), network.statistics.parts(statistics), first.training)
         images, modes = torch.stack([request.images for request in requests]), [request.mode for request in requests]
         with torch.set_grad_enabled(any(first.gradients)):
             self.logits = network.forward(images, modes, self.numbers, values)  # [row, image, class]

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
 
-
 Ask = Callable[[Any], Any]
 """Waits for the answer to a request, and returns it."""
 

@@ -14,6 +14,7 @@ from benchmark_api.training.devices import trial_seeds
 from experiments.commands.options import JobOptions, ResultsOptions
 from experiments.commands.run import Search
 from experiments.runs import one_shot
+from experiments.runs.job import RunsJob
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class RunOneShot(ResultsOptions):
     def __call__(self) -> int:
         return self.parallel.run(self.plan(), self.results, self.execution.device)
 
-    def plan(self) -> list[one_shot.OneShotJob]:
+    def plan(self) -> list[RunsJob]:
         """Return the jobs of the runs that are not stored."""
         table = Table(self.table)
         dataset = self.dataset or (table.datasets[0] if len(table.datasets) == 1 else "cifar10")

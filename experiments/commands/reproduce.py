@@ -13,7 +13,7 @@ from experiments import store
 from experiments.commands.options import JobOptions, ResultsOptions, StoredTableOptions, given
 from experiments.commands.results import TableCommand
 from experiments.commands.run import ACCOUNTING, RunBlackBox, Search
-from experiments.runs.job import ResultsJob
+from experiments.runs.job import RunsJob
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class RankingCommand(StoredTableOptions):
         if not tables:
             raise ValueError(f"{self.results} holds no such one-shot run")
         sample: dict[str, Any] = {"architectures": self.architectures, "sample_seed": self.sample_seed, "images": self.images}
-        jobs: list[ResultsJob] = []
+        jobs: list[RunsJob] = []
         for table, experiments in tables:
             for experiment in experiments:
                 jobs += plan_ranking(experiment, table, self.results, self.data, **sample, device=self.device)
@@ -105,17 +105,17 @@ class ReproduceCommand(ResultsOptions):
             raise ValueError(f"no table has a dataset {unknown[0]!r}; there is {', '.join(known)}")
         return [(table, name) for table in tables for name in table.datasets if name in (self.dataset or known)]
 
-    def _plan_black_box(self, pairs: Sequence[tuple[Table, str]]) -> list[ResultsJob]:
+    def _plan_black_box(self, pairs: Sequence[tuple[Table, str]]) -> list[RunsJob]:
         """Return the jobs of the black-box runs that are not stored."""
         accounting = replace(ACCOUNTING, given={} if self.budget is None else {"budget": self.budget})
         options: dict[str, Any] = {"seeds": self.seeds, "accounting": accounting, "results": self.results}
-        jobs: list[ResultsJob] = []
+        jobs: list[RunsJob] = []
         for table, dataset in pairs:
             for search in BLACK_BOX.values():
                 jobs += RunBlackBox(search=Search.of(search), table=table.path, dataset=dataset, **options).plan()
         return jobs
 
-    def _plan_one_shot(self, pairs: Sequence[tuple[Table, str]]) -> tuple[list[Table], list[ResultsJob]]:
+    def _plan_one_shot(self, pairs: Sequence[tuple[Table, str]]) -> tuple[list[Table], list[RunsJob]]:
         """Return the tables whose datasets can be trained on, and the jobs of the one-shot runs that are not stored."""
         if not self.one_shot_seeds:
             return [], []
@@ -127,7 +127,7 @@ class ReproduceCommand(ResultsOptions):
         options: dict[str, Any] = {"seeds": self.one_shot_seeds, "data": self.data, "results": self.results}
         options["execution"] = Execution(device=self.device)
         trained: list[Table] = []
-        jobs: list[ResultsJob] = []
+        jobs: list[RunsJob] = []
         for table, dataset in pairs:
             if self.data is None and Setting.of(table, dataset).dataset != "digits":
                 remedy = "they need its images; name their folder: --data, or make DATA="

@@ -118,7 +118,7 @@ class OneShotCondition(AnyCondition):
     def deviations(self, search_schedule: str) -> dict[str, Any]:
         from algorithms.one_shot.task import Execution
 
-        return super().deviations(search_schedule) | differences(self.execution_values(), asdict(Execution()))
+        return super().deviations(search_schedule) | differences(self.execution_values(), Execution().facts())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -83,16 +83,14 @@ class _StackedCell:
 
     def __init__(self, cell: Any, network: StackedSupernet) -> None:
         self.convolved = [[edge for edge in outgoing if isinstance(cell.layers[edge], ReLUConvBN)] for outgoing in OUTGOING[:-1]]
-        self.nodes = [
-            StackedConvolutions([cell.layers[edge].op[1:] for edge in edges], network) for edges in self.convolved
-        ]
+        self.nodes = [StackedConvolutions([cell.layers[edge].op[1:] for edge in edges], network) for edges in self.convolved]
 
     def __call__(self, x: Tensor, values: Values) -> Tensor:
         """Return the last node for the first one, x [row, channel, height, width, image]."""
         sums: list[Tensor] = [x]
         terms: list[list[Tensor]] = [[], [], [], []]  # of each node's sum
         for source, (convolutions, edges) in enumerate(zip(self.nodes, self.convolved, strict=True)):
-            outputs = convolutions.all_edges(sums[source].relu(), values).unflatten(1, (len(edges), -1)).unbind(dim=1)
+            outputs = convolutions.all_edges(sums[source].relu(), values).chunk(len(edges), dim=1)
             for edge, output in zip(edges, outputs, strict=True):
                 terms[EDGES[edge][0]].append(output)
             for edge in set(OUTGOING[source]) - set(edges):

@@ -52,6 +52,10 @@ class Packing:
         """Check that every tensor has its place."""
         assert not self._names, f"no layer takes {', '.join(self._names.values())}"
 
+    def parts(self, vectors: Tensor) -> Sequence[Tensor]:
+        """Return the parts of vectors [row, number], each [row, size]."""
+        return torch.split(vectors, self.sizes, dim=1)
+
     def join(self, tensors: Mapping[str, Tensor]) -> Tensor:
         """Return tensors as one vector, which they become views of."""
         vector = torch.cat([torch.zeros(0), *(tensors[name].detach().flatten() for name in self.names)])
@@ -62,7 +66,7 @@ class Packing:
     def views(self, vector: Tensor, like: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
         """Yield the names of the tensors with their parts of a vector, in the shapes of the tensors `like`."""
         lengths = [like[name].numel() for name in self.names]
-        for name, part in zip(self.names, vector.split(lengths), strict=True):
+        for name, part in zip(self.names, torch.split(vector, lengths), strict=True):
             yield name, part.view(like[name].shape)
 
 
@@ -108,6 +112,9 @@ class StackedSupernet(ABC):
             values: weights and statistics of the rows.
         """
 
+    def counts(self, buffer: str) -> bool:
+        """Return whether a buffer, by its name, counts the passes of training."""
+        return buffer.endswith("num_batches_tracked")
 
     def evaluator(self, supernet: Any, size: tuple[int, int]) -> Evaluator | None:
         """Return the evaluation of single passes with the current weights of a supernet of the kind, where that is faster.
@@ -120,7 +127,7 @@ class StackedSupernet(ABC):
 
 
 Evaluator = Callable[[Tensor, Any], Tensor | None]
-"""Logits [image, class] of images [image, channel, height, width] under a forward mode, without gradients; None for other modes."""
+"""Logits [image, class] of images [image, channel, height, width] under a forward mode, None for other modes."""
 
 STACKED: dict[type[Supernet], Callable[[Any], StackedSupernet | None]] = {}
 """Maker of the stacked counterpart of supernets of exactly one class; it returns None for supernets that it does not know."""
@@ -180,7 +187,7 @@ def normalized(x: Tensor, eps: float, running: tuple[Tensor, Tensor] | None = No
         mean, var = (values[..., None, None, None] for values in running)
         return (x - mean) * (var + eps).rsqrt()
     flat = x.reshape(x.shape[0] * x.shape[1], -1)  # [row * channel, height * width * image]
-    if running is None:
+    if running is None or momentum is None:
         return functional.layer_norm(flat, flat.shape[1:], eps=eps).view(x.shape)
     y, mean, scale = torch.native_layer_norm(flat, flat.shape[1:], None, None, eps)  # scale: 1 / sqrt(variance + eps)
     with torch.no_grad():
@@ -240,7 +247,10 @@ class StackedReduction:
 
     def __init__(self, block: Any, network: StackedSupernet) -> None:
         self.first, self.first_norm = network.weights.take([block.conv_a.op[1].weight]), StackedNorm(block.conv_a.op[2], network)
-        self.second, self.second_norm = network.weights.take([block.conv_b.op[1].weight]), StackedNorm(block.conv_b.op[2], network)
+        self.second, self.second_norm = (
+            network.weights.take([block.conv_b.op[1].weight]),
+            StackedNorm(block.conv_b.op[2], network),
+        )
         self.shortcut = network.weights.take([block.downsample[1].weight])
 
     def __call__(self, x: Tensor, values: Values) -> Tensor:

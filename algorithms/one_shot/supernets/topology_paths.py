@@ -73,12 +73,11 @@ class PathEvaluator:
 
 def evaluates(supernet: TopologySupernet, size: tuple[int, int]) -> bool:
     """Return whether `PathEvaluator` is for a supernet: normalisation by the batch, few features, no odd height or width."""
-    norms: Any = supernet.lastact
-    widths = [block.conv_b.op[1].out_channels for block in supernet.blocks if isinstance(block, ReductionBlock)]
-    stages = [size[0] * size[1] // 4**stage for stage in range(len(widths) + 1)]
-    first: Any = supernet.stem
-    features = max(width * pixels for width, pixels in zip((first[0].out_channels, *widths), stages, strict=True))
-    return not norms[0].track_running_stats and features <= LARGEST and not (size[0] % 4 or size[1] % 4)
+    network: Any = supernet
+    reductions: list[Any] = [block for block in network.blocks if isinstance(block, ReductionBlock)]
+    widths = [network.stem[0].out_channels, *(block.conv_b.op[1].out_channels for block in reductions)]
+    features = max(width * size[0] * size[1] // 4**stage for stage, width in enumerate(widths))
+    return not network.lastact[0].track_running_stats and features <= LARGEST and not (size[0] % 4 or size[1] % 4)
 
 
 def _normalized(x: Tensor, channels: int, eps: float) -> Tensor:

@@ -63,12 +63,13 @@ class StackedTopology(StackedSupernet):
     def numbers(self, mode: Mixture | Paths) -> Tensor | None:
         return mode.weights
 
+    def counts(self, buffer: str) -> bool:
+        return super().counts(buffer) and ".edges." not in buffer  # the normalisations of `MixedCell` do not count
+
     def evaluator(self, supernet: TopologySupernet, size: tuple[int, int]) -> PathEvaluator | None:
         return PathEvaluator(supernet, size) if evaluates(supernet, size) else None
 
-    def forward(
-        self, images: Tensor, modes: Sequence[Mixture | Paths], numbers: Tensor | None, values: Values
-    ) -> Tensor:
+    def forward(self, images: Tensor, modes: Sequence[Mixture | Paths], numbers: Tensor | None, values: Values) -> Tensor:
         x = images.permute(0, 2, 3, 4, 1)  # [row, input channel, height, width, image]
         x = self.stem_norm(conv3x3(x, self.stem(values.weights)[:, 0]), values)  # [row, C, height, width, image]
         plans = iter(_plans(modes, self.tracked, x.device))
@@ -183,8 +184,9 @@ class _Pairs(NamedTuple):
         rows, numbers = np.divmod(order, len(edges))
         edge = np.asarray(edges)[numbers]
         places = (rows * len(EDGES) + edge) * len(OPERATIONS) + operations[order]
-        facts = torch.from_numpy(np.stack([rows, numbers, _TARGETS[edge] * len(paths) + rows, places])).to(device)
-        return cls(*facts, counts)
+        facts = np.stack([rows, numbers, _TARGETS[edge] * len(paths) + rows, places])
+        row, number, target, place = torch.from_numpy(facts).to(device).unbind()
+        return cls(row, number, target, place, counts)
 
 
 _RANKS = np.argsort(ORDER)
@@ -203,7 +205,8 @@ class _StackedNode:
     def __init__(self, layers: Sequence[Any], edges: Sequence[int], network: StackedSupernet) -> None:
         self.edges = edges
         self.convolutions = {
-            choice: StackedConvolutions([of_edge[choice].op[1:] for of_edge in layers], network) for choice in (CONV_3X3, CONV_1X1)
+            choice: StackedConvolutions([of_edge[choice].op[1:] for of_edge in layers], network)
+            for choice in (CONV_3X3, CONV_1X1)
         }
 
     def mixed(self, x: Tensor, numbers: Tensor, values: Values) -> Sequence[Tensor]:
@@ -217,9 +220,7 @@ class _StackedNode:
             total = torch.addcmul(total, y, weights[:, :, choice, None, None, None, None])
         return total.unbind(dim=1)
 
-    def along(
-        self, x: Tensor, pairs: _Pairs, numbers: Tensor | None, values: Values
-    ) -> list[tuple[slice, Tensor]]:
+    def along(self, x: Tensor, pairs: _Pairs, numbers: Tensor | None, values: Values) -> list[tuple[slice, Tensor]]:
         """Return the outputs of pairs, weighted if there are weights: parts of the pairs, and their outputs [pair, ...]."""
         weights = None if numbers is None else numbers.flatten().index_select(0, pairs.weights)[:, None, None, None, None]
         rectified = x.relu() if pairs.counts[0] or pairs.counts[1] else x
