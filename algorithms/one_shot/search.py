@@ -163,8 +163,8 @@ class OneShotSearch(ABC):
     def sgd(self, parameters: Sequence[nn.Parameter]) -> torch.optim.SGD:
         """Return the optimizer of the weights.
 
-        Gradients exist from the start and are never None, so that momentum and decay reach also the weights off a step's path, as
-        in the reference (where a weight is exempt until a path has met it once).
+        Gradients are never None, so that momentum and decay reach also the weights off a step's path, as in the reference (where
+        a weight is exempt until a path has met it once).
         """
         config = self.config
         for parameter in parameters:
