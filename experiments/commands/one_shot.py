@@ -15,6 +15,7 @@ from benchmark_api.training.setting import Setting
 from experiments.commands.options import JobOptions, ResultsOptions
 from experiments.commands.run import Search
 from experiments.runs import one_shot
+from experiments.runs.job import RunsJob
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,7 @@ class RunOneShot(ResultsOptions):
     def __call__(self) -> int:
         return self.parallel.run(self.plan(), self.results, self.execution.device)
 
-    def plan(self) -> list[one_shot.OneShotJob]:
+    def plan(self) -> list[RunsJob]:
         """Return the jobs of the runs that are not stored."""
         table = Table(self.table)
         dataset = self.dataset or (table.datasets[0] if len(table.datasets) == 1 else "cifar10")

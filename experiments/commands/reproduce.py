@@ -16,7 +16,7 @@ from experiments.commands.options import JobOptions, ResultsOptions, StoredTable
 from experiments.commands.results import FrontsCommand, TableCommand
 from experiments.commands.run import ACCOUNTING, RunBlackBox, Search
 from experiments.runs.black_box import BlackBoxJob, MissingEpochs
-from experiments.runs.job import ResultsJob
+from experiments.runs.job import RunsJob
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class RankingCommand(StoredTableOptions):
         if not tables:
             raise ValueError(f"{self.results} holds no such one-shot run")
         sample: dict[str, Any] = {"architectures": self.architectures, "sample_seed": self.sample_seed, "images": self.images}
-        jobs: list[ResultsJob] = []
+        jobs: list[RunsJob] = []
         for table, experiments in tables:
             for experiment in experiments:
                 jobs += plan_ranking(experiment, table, self.results, self.data, **sample, device=self.device)
@@ -119,11 +119,11 @@ class ReproduceCommand(ResultsOptions):
             raise ValueError(f"no table has a dataset {unknown[0]!r}; there is {', '.join(known)}")
         return [(table, name) for table in tables for name in table.datasets if name in (self.dataset or known)]
 
-    def _plan_black_box(self, pairs: Sequence[tuple[Table, str]]) -> list[ResultsJob]:
+    def _plan_black_box(self, pairs: Sequence[tuple[Table, str]]) -> list[RunsJob]:
         """Return the jobs of the black-box runs that are not stored."""
         accounting = replace(ACCOUNTING, given={} if self.budget is None else {"budget": self.budget})
         options: dict[str, Any] = {"seeds": self.seeds, "accounting": accounting, "results": self.results}
-        jobs: list[ResultsJob] = []
+        jobs: list[RunsJob] = []
         left_out: dict[str, None] = {}  # an ordered set: mostly the same for all datasets of a table
         for table, dataset in pairs:
             for search in self._searches():
@@ -143,7 +143,7 @@ class ReproduceCommand(ResultsOptions):
             for objectives in self.objectives:
                 yield replace(search, hyperparameters=replace(search.hyperparameters, given={"objectives": objectives}))
 
-    def _plan_one_shot(self, pairs: Sequence[tuple[Table, str]]) -> tuple[list[Table], list[ResultsJob]]:
+    def _plan_one_shot(self, pairs: Sequence[tuple[Table, str]]) -> tuple[list[Table], list[RunsJob]]:
         """Return the tables whose datasets can be trained on, and the jobs of the one-shot runs that are not stored."""
         if not self.one_shot_seeds:
             return [], []
@@ -161,7 +161,7 @@ class ReproduceCommand(ResultsOptions):
         options["execution"] = Execution(device=self.device)
         trained: list[Table] = []
         left_out: dict[str, None] = {}  # datasets, an ordered set
-        jobs: list[ResultsJob] = []
+        jobs: list[RunsJob] = []
         for table, dataset in pairs:
             images = keys[table, dataset]
             if self.data is None and images != "digits":
