@@ -8,20 +8,28 @@ from algorithms.black_box.local_search import LocalSearch
 from algorithms.black_box.hyperband import Hyperband, SuccessiveHalving
 from algorithms.black_box.bohb import BOHB
 from algorithms.black_box.bohb_reference import BOHBReference
+from algorithms.black_box.autoshrink import AutoShrink
+from algorithms.black_box.early_stopping import EarlyStopping, RandomSRM, ReinforceSRM
+from algorithms.black_box.f_hyperband import FHyperband
 
 __all__ = [
     "BLACK_BOX",
     "BOHB",
+    "AutoShrink",
     "BOHBReference",
     "BlackBoxSearch",
+    "EarlyStopping",
     "Evaluation",
+    "FHyperband",
     "Hyperband",
     "LocalSearch",
     "NoConfig",
     "Query",
+    "RandomSRM",
     "RandomSearch",
     "RegularizedEvolution",
     "Reinforce",
+    "ReinforceSRM",
     "SearchFinished",
     "SuccessiveHalving",
     "register",
