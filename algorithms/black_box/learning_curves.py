@@ -1,7 +1,7 @@
 """Sequential regression models (SRM): the accuracy of a whole training, predicted from its first epochs.
 
 One regression for each number of epochs τ, as in section 3.1 of Baker et al., Accelerating Neural Architecture Search using
-Performance Prediction, arXiv 1705.10823. scikit-learn is imported at the first fit: it takes a second.
+Performance Prediction, arXiv 1705.10823.
 """
 
 from __future__ import annotations
@@ -9,17 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 
+from algorithms.black_box.curve_regressors import FOLDS, Predictor, Regressor, regression
 from benchmark_api.bounds import Bounded, at_least, positive
 from benchmark_api.tables.evaluation import Evaluation
-from benchmark_api.types import FloatArray, IntArray
-
-Regressor = Literal["nu-svr", "nu-svr-linear", "ols", "forest"]
-FOLDS = 3
-"""Folds of the cross-validation that chooses a ν-SVR."""
+from benchmark_api.types import FloatArray
 
 
 @dataclass(frozen=True)
@@ -109,9 +106,9 @@ class SequentialRegression:
         x, y = curve_features(curves[:, :epochs], np.array(self._attributes)), curves[:, -1]
         center, spread = _scaling(x)
         (mean, scale), x = _scaling(y), (x - center) / spread
-        estimator, residuals = _regression(self._config, x, (y - mean) / scale, self._rng)
+        predict, residuals = regression(self._config.regressor, self._config.svr_draws, x, (y - mean) / scale, self._rng)
         # σ_τ: standard deviation of the leave-one-out residuals (section 4.1).
-        return _Fitted(center, spread, float(mean), float(scale), estimator, float(scale * np.std(residuals)))
+        return _Fitted(center, spread, float(mean), float(scale), predict, float(scale * np.std(residuals)))
 
 
 class _Fitted(NamedTuple):
@@ -121,11 +118,11 @@ class _Fitted(NamedTuple):
     spread: FloatArray
     mean: float
     scale: float
-    estimator: Any
+    predict: Predictor
     deviation: float
 
     def forecast(self, point: FloatArray) -> Forecast:
-        (predicted,) = self.estimator.predict(((point - self.center) / self.spread)[None])
+        (predicted,) = self.predict(((point - self.center) / self.spread)[None])
         return Forecast(self.mean + self.scale * float(predicted), self.deviation)
 
 
@@ -133,40 +130,3 @@ def _scaling(values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return mean and standard deviation over the first axis; 1 in place of 0."""
     spread = values.std(axis=0)
     return values.mean(axis=0), np.where(spread > 0.0, spread, 1.0)
-
-
-def _regression(config: CurveConfig, x: FloatArray, y: FloatArray, rng: np.random.Generator) -> tuple[Any, FloatArray]:
-    """Return a fitted regression of y [point] on x [point, feature], and its leave-one-out residuals [point]."""
-    from sklearn import config_context
-    from sklearn.ensemble import RandomForestRegressor
-    from sklearn.linear_model import LinearRegression
-    from sklearn.svm import NuSVR
-
-    with config_context(assume_finite=True, skip_parameter_validation=True):  # a third of the time of small fits
-        if config.regressor == "forest":
-            forest = RandomForestRegressor(oob_score=True, random_state=int(rng.integers(2**31))).fit(x, y)
-            return forest, y - forest.oob_prediction_  # each by the trees that did not see the point
-        if config.regressor == "ols":
-            regression = LinearRegression()
-        else:
-            kernel = "rbf" if config.regressor == "nu-svr" else "linear"
-            draws = [_svr_parameters(rng) for _ in range(config.svr_draws)]
-            folds = rng.permutation(len(y)) % FOLDS
-            errors = [np.square(_residuals(NuSVR(kernel=kernel, **drawn), x, y, folds)).sum() for drawn in draws]
-            regression = NuSVR(kernel=kernel, **draws[int(np.argmin(errors))])
-        residuals = _residuals(regression, x, y, np.arange(len(y)))
-        return regression.fit(x, y), residuals
-
-
-def _svr_parameters(rng: np.random.Generator) -> dict[str, float]:
-    """Draw C and γ log-uniformly and ν uniformly, for standardised data."""
-    return {"C": 10.0 ** rng.uniform(-2, 1), "gamma": 10.0 ** rng.uniform(-3, 0), "nu": rng.uniform(0.05, 1.0)}
-
-
-def _residuals(estimator: Any, x: FloatArray, y: FloatArray, folds: IntArray) -> FloatArray:
-    """Return the residuals [point] of predictions by fits to the points of all other folds [point]."""
-    residuals = np.empty_like(y)
-    for fold in np.unique(folds):
-        out = folds == fold
-        residuals[out] = y[out] - estimator.fit(x[~out], y[~out]).predict(x[out])
-    return residuals
