@@ -4,8 +4,10 @@ from experiments.report.lookup import tables_of
 from experiments.report.measures import look_up
 from experiments.report.numbers import DatasetReport, Report, Row, make_report
 from experiments.report.rankings import correlations, ranking_table
+from experiments.report.speedup import speedup_text
 from experiments.report.text import FORMATS
 
 __all__ = [
-    "FORMATS", "DatasetReport", "Report", "Row", "correlations", "look_up", "make_report", "ranking_table", "tables_of",
+    "FORMATS", "DatasetReport", "Report", "Row", "correlations", "look_up", "make_report", "ranking_table", "speedup_text",
+    "tables_of",
 ]  # fmt: skip
