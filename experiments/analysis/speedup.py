@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmark_api.types import FloatArray
-from experiments.analysis.trajectories import kept_values
+from benchmark_api.types import FloatArray, IntArray
+from experiments.analysis.trajectories import kept_values, values_of_incumbents
 from experiments.store import AnyExperiment, Experiment
 
 GRID = 1000
@@ -91,10 +92,47 @@ def _times(ours: FloatArray, theirs: FloatArray, times: FloatArray) -> tuple[flo
     return target, seconds, baseline_seconds
 
 
-def trainings(experiment: AnyExperiment) -> FloatArray:
-    """Return the number of trainings of each run [run]; entries of one architecture with more and more epochs are one training."""
-    architecture, epochs, starts = experiment.architecture, experiment.columns["epochs"], experiment.offsets[:-1]
-    goes_on = np.append(False, (architecture[1:] == architecture[:-1]) & (epochs[1:] > epochs[:-1]))
-    goes_on[starts] = False
-    counts: FloatArray = np.add.reduceat(~goes_on, starts, dtype=np.float64)
-    return counts
+@dataclass(frozen=True, eq=False)
+class EqualTrainings:
+    """Two searches after the same number of trainings, seed by seed: as many as both ended within the budget.
+
+    Attributes:
+        seconds: [search, run], simulated seconds at the end of the last of these trainings; the baseline is the second search.
+        accuracy: [search, run], accuracy of the incumbent at that time, percent.
+    """
+
+    seconds: FloatArray
+    accuracy: FloatArray
+
+
+def equal_trainings(
+    experiment: Experiment, values: npt.ArrayLike, baseline: Experiment, baseline_values: npt.ArrayLike
+) -> EqualTrainings:
+    """Compare a search and a baseline after the same number of trainings; arguments as for `speedup`.
+
+    Raises:
+        ValueError: the experiments have no seed in common.
+    """
+    seeds = np.intersect1d(experiment.seeds, baseline.seeds)
+    if not len(seeds):
+        raise ValueError(f"no seed has runs of both {experiment.algorithm} and {baseline.algorithm}")
+    pairs, ends = ((experiment, values), (baseline, baseline_values)), []  # [search][run][training]
+    for runs in (experiment, baseline):
+        of_runs = training_ends(runs)
+        ends.append([of_runs[run] for run in np.searchsorted(runs.seeds, seeds)])
+    counts = [min(map(len, pair)) for pair in zip(*ends, strict=True)]
+    last = np.array([[end[count - 1] for end, count in zip(of_search, counts, strict=True)] for of_search in ends])
+    reached = [values_of_incumbents(*of)[entries] for of, entries in zip(pairs, last, strict=True)]
+    return EqualTrainings(np.array([experiment.clock[last[0]], baseline.clock[last[1]]]), np.array(reached))
+
+
+def training_ends(experiment: AnyExperiment) -> list[IntArray]:
+    """Return the last entry of each training that ended within the budget [run][training].
+
+    Successive entries of one architecture with more and more epochs are one training.
+    """
+    architecture, epochs = experiment.architecture, experiment.columns["epochs"]
+    ends = np.append((architecture[1:] != architecture[:-1]) | (epochs[1:] <= epochs[:-1]), True)
+    ends[experiment.offsets[1:] - 1] = True
+    ends &= experiment.clock <= experiment.budget
+    return [start + np.flatnonzero(ends[start:stop]) for start, stop in pairwise(experiment.offsets)]

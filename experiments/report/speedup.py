@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from benchmark_api.tables.table import Table
-from experiments.analysis.speedup import speedup, trainings
+from experiments.analysis.speedup import equal_trainings, speedup
 from experiments.analysis.statistics import Summary, summarize
-from experiments.analysis.trajectories import final_values
 from experiments.report.measures import look_up
 from experiments.store import Experiment
 
 
 def speedup_text(table: Table, experiment: Experiment, baseline: Experiment) -> str:
-    """Return two lines: the speed-up to the baseline's mean final accuracy, then trainings and accuracies within the budget."""
+    """Return three lines: what is compared, the speed-up to the baseline's final mean, and the one to equal trainings."""
     accuracies = look_up(table, baseline.dataset)
     values, baseline_values = accuracies.reported_of(experiment), accuracies.reported_of(baseline)
     found = speedup(experiment, values, baseline, baseline_values)
     runs, baseline_runs = len(experiment.seeds), len(baseline.seeds)
     names = [label(table) for label in (experiment.label, baseline.label)]
-    counts = [_interval(summarize(trainings(of))) for of in (experiment, baseline)]
-    finals = [_interval(summarize(final_values(*of))) for of in ((experiment, values), (baseline, baseline_values))]
+    equal = equal_trainings(experiment, values, baseline, baseline_values)
+    ratio = summarize(equal.seconds[1] / equal.seconds[0])
+    reached, reached_baseline = map(summarize, equal.accuracy)
+    difference = summarize(equal.accuracy[0] - equal.accuracy[1])
     return (
-        f"{table.space.name} {baseline.dataset}: {names[0]} (n = {runs}) reaches {found.target:.2f} % "
-        f"({accuracies.measure.accuracy}) {found.ratio:.2f} times as fast as {names[1]} (n = {baseline_runs}), "
-        f"95 % interval {found.low:.2f} to {found.high:.2f}: {found.seconds:.1f} s against {found.baseline_seconds:.1f} s\n"
-        f"  within {baseline.budget:g} s: trainings {' against '.join(counts)}; accuracy {' against '.join(finals)}"
+        f"{table.space.name} {baseline.dataset}: {names[0]} (n = {runs}) and {names[1]} (n = {baseline_runs}), "
+        f"{accuracies.measure.accuracy}, means with 95 % intervals\n"
+        f"  to the final mean of {names[1]}, {found.target:.2f} %: {found.seconds:.1f} s against {found.baseline_seconds:.1f} s, "
+        f"{found.ratio:.2f} times as fast ({found.low:.2f} to {found.high:.2f})\n"
+        f"  to the same number of trainings, by seed (n = {ratio.runs}): {_interval(ratio)} times as fast; there "
+        f"{reached.mean:.2f} % against {reached_baseline.mean:.2f} %, difference {_interval(difference)} points"
     )
 
 

@@ -87,7 +87,7 @@ class BlackBoxContract:
     Attributes:
         other_values: values to compare with the default, by hyperparameter, where those chosen from type and bounds do not suit.
         defaults: values to use instead of the default in that comparison, by hyperparameter.
-        shared: values that all comparisons of hyperparameters have in common, by hyperparameter; those of other searches are left out.
+        shared: values in all of these comparisons, by hyperparameter; a search takes those that it has.
         without_effect: hyperparameters that do not change the queries.
         is_random: whether runs with different seeds differ.
         task: images and skeleton for searches that need a task.
