@@ -111,7 +111,7 @@ def equal_trainings(
     """Compare a search and a baseline after the same number of trainings; arguments as for `speedup`.
 
     Raises:
-        ValueError: the experiments have no seed in common.
+        ValueError: the experiments have no seed in common, or no training of a run ended within the budget.
     """
     seeds = np.intersect1d(experiment.seeds, baseline.seeds)
     if not len(seeds):
@@ -121,6 +121,8 @@ def equal_trainings(
         of_runs = training_ends(runs)
         ends.append([of_runs[run] for run in np.searchsorted(runs.seeds, seeds)])
     counts = [min(map(len, pair)) for pair in zip(*ends, strict=True)]
+    if 0 in counts:
+        raise ValueError(f"no training of seed {seeds[counts.index(0)]} had ended by {baseline.budget:g} simulated seconds")
     last = np.array([[end[count - 1] for end, count in zip(of_search, counts, strict=True)] for of_search in ends])
     reached = [values_of_incumbents(*of)[entries] for of, entries in zip(pairs, last, strict=True)]
     return EqualTrainings(np.array([experiment.clock[last[0]], baseline.clock[last[1]]]), np.array(reached))
