@@ -17,7 +17,7 @@ from algorithms.black_box.base import BLACK_BOX, BlackBoxSearch, Evaluation, Que
 from algorithms.black_box.learning_curves import CurveConfig, SequentialRegression
 from algorithms.black_box.random_search import RandomSearch
 from algorithms.black_box.reinforce import Reinforce
-from benchmark_api.bounds import at_least
+from benchmark_api.bounds import at_least, positive
 
 SUFFIX = "+srm"
 """End of the name of a search with early stopping by sequential regression models."""
@@ -26,6 +26,9 @@ SUFFIX = "+srm"
 @dataclass(frozen=True)
 class EarlyStoppingConfig(CurveConfig):
     """Hyperparameters of early stopping, next to those of the search."""
+
+    stop_probability: Annotated[float, positive] = 0.99
+    """Probability of no improvement at which a training stops (Δ); above 1 no training is watched."""
 
     stop_margin: Annotated[float, at_least(0)] = 0.0
     """Percent below the accuracy to beat that a training may end and still be of interest (δ)."""
