@@ -68,6 +68,8 @@ class BlackBoxSearch(ABC):
     """Largest number of queries that may await their results: 1 for a sequential search, None for no limit."""
     incumbent_rule: ClassVar[Literal["highest-fidelity", "any-fidelity", "own"]] = "highest-fidelity"
     """Evaluations that compete for the incumbent: those with most epochs so far, all of them, or as `_improves` decides."""
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Packages, other than NumPy and SciPy, that compute for the search; their versions are stored with its runs."""
     ignores_budget: ClassVar[bool] = False
     """Whether the search runs its own plan to the end, past any budget; reports cut its trajectory at the budget."""
 

@@ -62,7 +62,7 @@ class EarlyStopping(BlackBoxSearch):
             raise ValueError(f"early stopping is for searches that compare whole trainings; {parent.name} {reason}")
         cls.parent_class, cls.name, cls.title = parent, parent.name + SUFFIX, f"{parent.title} + SRM"
         cls.paper = "Baker et al., Accelerating Neural Architecture Search using Performance Prediction, 2017, arXiv 1705.10823"
-        cls.needs = EarlyStopping.needs | parent.needs
+        cls.needs, cls.libraries = EarlyStopping.needs | parent.needs, ("scikit-learn", *parent.libraries)
         joined = new_class("Config", (EarlyStoppingConfig, parent.Config))
         joined.__module__, joined.__qualname__ = cls.__module__, f"{cls.__qualname__}.Config"
         joined.__doc__ = f"Hyperparameters of {parent.name} and of early stopping."

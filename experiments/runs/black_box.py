@@ -14,7 +14,7 @@ from benchmark_api.spaces import SearchSpace
 from benchmark_api.tables.table import Table
 from benchmark_api.tables.view import ValidationView, listed
 from experiments import store
-from experiments.provenance import code_version
+from experiments.provenance import code_version, environment
 from experiments.runs.job import ResultsJob
 from experiments.runs.run import run
 from experiments.settings import RunSettings
@@ -44,7 +44,8 @@ class BlackBoxJob(ResultsJob):
         search_class = BLACK_BOX[self.condition.algorithm]
         task = task_of(search_class, table, self.condition.dataset, self.data)
         runs = [run(search_class, self.config, view, self.condition, seed, task) for seed in self.seeds]
-        store.write_piece(self.results, self.condition, runs, self.code_version, str(self.table_path))
+        machine = environment(*search_class.libraries)
+        store.write_piece(self.results, self.condition, runs, self.code_version, str(self.table_path), machine)
         yield len(self.seeds)
 
 

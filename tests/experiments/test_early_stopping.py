@@ -30,6 +30,7 @@ def test_the_option_and_the_name_are_one_experiment(experiments: Command, option
 def test_stored_curves_have_the_epochs_that_were_paid(experiments: Command, options: tuple[object, ...], tmp_path: Path) -> None:
     assert experiments("run", "random+srm", "--burn-in", 10, "--svr-draws", 1, "--seeds", 1, *options)[0] == 0
     (found,) = store.load(tmp_path)
+    assert "scikit-learn" in dict(found.machines[0])
     assert found.curve is not None
     assert np.array_equal((~np.isnan(found.curve)).sum(axis=1), found.epochs)
     np.testing.assert_array_equal(found.curve[np.arange(len(found.epochs)), found.epochs - 1], found.accuracy)
