@@ -77,6 +77,8 @@ class BlackBoxSearch(ABC):
     """Evaluations that compete for the incumbent: those with most epochs so far, all of them, or as `_improves` decides. "front":
     the search has several objectives and finds a front (`algorithms.black_box.objectives`); `incumbent` is its most accurate
     architecture."""
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Packages, other than NumPy and SciPy, that compute for the search; their versions are stored with its runs."""
     ignores_budget: ClassVar[bool] = False
     """Whether the search runs its own plan to the end, past any budget; reports cut its trajectory at the budget."""
 

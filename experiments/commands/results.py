@@ -1,4 +1,4 @@
-"""Commands that read: `list`, `table`, `status` and `verify`."""
+"""Commands that read: `list`, `table`, `speedup`, `status` and `verify`."""
 
 from __future__ import annotations
 
@@ -99,6 +99,38 @@ class FrontsCommand(StoredTableOptions):
         if not any(groups):
             raise ValueError(f"no search in {self.results} has several objectives; name some for all searches with --objectives")
         print(FRONT_FORMATS[self.format]([reports for reports in groups if reports]), end="")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeedupCommand(StoredTableOptions):
+    """Print how much less simulated time a search takes than another one to reach the mean accuracy that the latter ends with."""
+
+    algorithm: str
+    """The search."""
+    baseline: str
+    """The other search; its mean final accuracy is the target."""
+    dataset: str | None = None
+    """Only this dataset."""
+
+    def __call__(self) -> int:
+        from experiments.report import speedup_text, tables_of
+
+        found = store.load(self.results, **given(dataset=self.dataset))
+        found = [experiment for experiment in found if experiment.algorithm in (self.algorithm, self.baseline)]
+        lines = [
+            speedup_text(table, experiment, baseline)
+            for table, experiments in (tables_of(found, self.table) if found else ())
+            for baseline in experiments
+            for experiment in experiments
+            if (experiment.algorithm, baseline.algorithm) == (self.algorithm, self.baseline)
+            if (experiment.dataset, experiment.schedule, experiment.budget)
+            == (baseline.dataset, baseline.schedule, baseline.budget)
+        ]
+        if not lines:
+            what = f"{self.algorithm} and {self.baseline} on the same table, dataset, schedule and budget"
+            raise ValueError(f"{self.results} holds no runs of {what}")
+        print("\n".join(lines))
         return 0
 
 

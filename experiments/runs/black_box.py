@@ -15,7 +15,7 @@ from benchmark_api.spaces import SearchSpace
 from benchmark_api.tables.table import Table
 from benchmark_api.tables.view import ValidationView, listed
 from experiments import store
-from experiments.provenance import code_version
+from experiments.provenance import code_version, environment
 from experiments.runs.job import ResultsJob
 from experiments.runs.run import check_workers, run
 from experiments.settings import RunSettings
@@ -46,7 +46,8 @@ class BlackBoxJob(ResultsJob):
         task = task_of(search_class, table, self.condition.dataset, self.data)
         limits = self.condition.limits
         runs = [run(search_class, self.config, view, self.condition, seed, task, limits) for seed in self.seeds]
-        store.write_piece(self.results, self.condition, runs, self.code_version, str(self.table_path))
+        machine = environment(*search_class.libraries)
+        store.write_piece(self.results, self.condition, runs, self.code_version, str(self.table_path), machine)
         yield len(self.seeds)
 
 
