@@ -27,12 +27,6 @@ class TestBlackBoxSearches(BlackBoxContract):
         "stop_margin": [90.0],
         "stop_rank": [500],
     }
-        "brackets": [3],
-        "objectives": [("latency",)],
-        "candidates": [2],
-        "stop_margin": [90.0],
-        "stop_rank": [500],
-    }
     shared: ClassVar[dict[str, Any]] = {"burn_in": 10, "svr_draws": 2}
     # Their own tests cover these: the contract's curves are cut short as no training's are, so that forecasts do not depend on
     # the draws, and in its size space all children of a step have the same FLOPs.
