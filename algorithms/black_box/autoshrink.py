@@ -64,6 +64,8 @@ class AutoShrink(BlackBoxSearch):
         """Return s = accuracy - λ (log10 FLOPs - 6); -inf for a failed evaluation."""
         if not self.config.cost_weight:
             return evaluation.score / 100.0
+        if evaluation.score == -math.inf:
+            return -math.inf
         flops = evaluation.costs.get("flops", math.nan)  # millions
         if not flops > 0.0:
             raise ValueError(f"{self.name} needs the FLOPs of each architecture, got {flops}; cost_weight 0 does without")

@@ -25,6 +25,7 @@ class FHyperband(Hyperband):
     paper = "Baker et al., Accelerating Neural Architecture Search using Performance Prediction, 2017, arXiv 1705.10823"
     needs = frozenset({"fidelities", "parts", "curves", "costs"})
     libraries = ("scikit-learn",)
+    max_pending = 1  # a training goes on, or stops, by the latest result
 
     @dataclass(frozen=True)
     class Config(CurveConfig, HalvingConfig):

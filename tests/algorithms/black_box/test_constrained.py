@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pytest
@@ -67,5 +68,5 @@ def test_a_rejected_proposal_is_a_failed_evaluation(monkeypatch: pytest.MonkeyPa
 @every_search
 def test_it_ends_where_nothing_is_allowed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constrained, "MAX_REJECTED", 100)
-    with pytest.raises(SearchFinished, match=f"{name}: the last 100 proposals were not within the limits"):
+    with pytest.raises(SearchFinished, match=rf"{re.escape(name)}: the last 100 proposals were not within the limits"):
         constrain(name, allows=lambda architecture: False).ask()
