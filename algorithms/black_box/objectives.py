@@ -92,7 +92,8 @@ class Front(Generic[ItemT]):
 def non_dominated_ranks(losses: FloatArray) -> IntArray:
     """Return the number of the front of each member, 0 for members that nobody dominates.
 
-    This is fast-non-dominated-sort (Deb et al., IEEE Transactions on Evolutionary Computation 6(2), 2002, section III-A).
+    This is fast-non-dominated-sort (Deb et al., IEEE Transactions on Evolutionary Computation 6(2), 2002, section III-A). It is
+    part of the method, so it is here; `moocore.pareto_rank` takes a tenth of the time for 20 members (12 to 122 microseconds).
 
     Args:
         losses: [member, objective].

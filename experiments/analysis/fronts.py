@@ -57,7 +57,8 @@ def front_steps(experiment: Experiment, losses: FloatArray) -> list[list[FrontSt
 def hypervolume(points: FloatArray, reference: FloatArray) -> float:
     """Volume that points dominate, up to a reference point (Zitzler & Thiele, PPSN 1998).
 
-    Two objectives are swept; more are left to moocore, which takes 18 microseconds for a front of 40 points of two, the sweep 9.
+    Two objectives are swept here, so that the usual report needs no further package (moocore takes a third of the time for a
+    front of 20 points: 13 to 42 microseconds); more are left to moocore.
 
     Args:
         points: [point, objective], less is better; those beyond the reference add nothing.

@@ -67,11 +67,14 @@ class TableCommand(StoredTableOptions):
         experiments: list[AnyExperiment] = [found for kind in kinds for found in store.load(self.results, kind, **filters)]
         if not experiments:
             raise ValueError(f"{self.results} holds no such run")
+        left_out = dict.fromkeys(experiment.algorithm for experiment in experiments if experiment.finds_fronts)
         experiments = [experiment for experiment in experiments if not experiment.finds_fronts]
         if not experiments:
             raise ValueError(f"all such runs of {self.results} are of searches with several objectives: `fronts` prints them")
         reports = [make_report(table, group, self.protocol) for table, group in tables_of(experiments, self.table)]
         print(FORMATS[self.format](reports), end="")
+        if left_out:
+            print(f"left out: {', '.join(left_out)} (several objectives): `fronts` prints them", file=sys.stderr)
         return 0
 
 

@@ -36,9 +36,10 @@ def test_objectives_are_searched_for_and_reported(experiments: Command, options:
     status, out, err = experiments("fronts", "--results", tmp_path, "--objectives", "latency")
     assert status == 0, err
     assert "| algorithm | n | cifar10, latency |" in re.sub(" +", " ", out)
-    table = experiments("table", "--results", tmp_path)[1]
+    _, table, left_out = experiments("table", "--results", tmp_path)
     assert "| random (" in table
     assert "nsga2" not in table
+    assert left_out == "left out: nsga2 (several objectives): `fronts` prints them\n"
     assert experiments("status", "--results", tmp_path, "--seeds", 6)[1].count("6 runs, complete") == 3
     assert experiments("verify", "--results", tmp_path)[0] == 0
 

@@ -458,7 +458,7 @@ def test_the_view_has_no_test_figures(topology_table: Table) -> None:
     for dataset in topology_table.datasets:
         view = topology_table.search_view(dataset)
         seen = list(arrays_in(view))
-        assert list(view.costs) == ["flops", "latency", "params"]
+        assert list(view.costs) == list(view.directions) == ["flops", "latency", "params"]
         assert len(seen) == 4 + len(view.costs)
         for split in topology_table.splits(dataset, "12"):
             for quantity in ("accuracy", "loss", "seconds"):

@@ -1,10 +1,11 @@
-"""Pareto fronts of accuracy against a cost."""
+"""Pareto fronts of accuracy against a cost, and of several losses."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from benchmark_api.tables.fronts import pareto_front
+from benchmark_api.tables.fronts import non_dominated, pareto_front
 
 NAN = float("nan")
 
@@ -27,3 +28,22 @@ def test_pareto_front_is_what_nothing_dominates() -> None:
     assert {(cost[i], accuracy[i]) for i in front} == expected
     assert len(front) == len(expected)
     assert (np.diff(cost[front]) > 0).all()
+
+
+@pytest.mark.parametrize("objectives", [1, 2, 3, 4])
+def test_non_dominated_points_of_several_losses(objectives: int) -> None:
+    losses = np.random.default_rng(objectives).integers(0, 5, (80, objectives)).astype(float)
+    losses[7] = NAN
+    points = [tuple(point) for point in losses.tolist()]
+    expected = [
+        i
+        for i, point in enumerate(points)
+        if i != 7 and point not in points[:i] and not any((np.array(other) <= point).all() and other != point for other in points)
+    ]
+    front = non_dominated(losses).tolist()
+    assert sorted(front) == expected
+    assert [points[i] for i in front] == sorted(points[i] for i in front)
+
+
+def test_nothing_has_an_empty_front() -> None:
+    assert non_dominated(np.full((3, 2), NAN)).tolist() == []
