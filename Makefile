@@ -17,6 +17,8 @@ DATA    ?=
 EPOCHS  ?=
 DEVICE  ?=
 JOBS    ?=
+SEARCHES ?= random rea reinforce local-search bohb nsga2 mo-rea mo-local-search
+OBJECTIVES ?=
 RESULTS ?= results
 FIGURES ?= plots/figures
 ARGS    ?=
@@ -37,7 +39,7 @@ on-nats    = $(and $(filter topology,$(SPACE)),$(call of-kind,$(1),full-training
 dataset-of = $(or $(DATASET),$(if $(TABLE),$(if $(filter digits-%,$(TABLE)),digits),$(if $(call on-nats,$(1)),cifar10,digits)))
 table-of   = $(or $(TABLE),$(if $(filter digits,$(call dataset-of,$(1))),digits,nats)-$(call space-of,$(1)))
 
-.PHONY: help install dev hpbandster import reproduce $(ALGORITHMS) ranking table plots bench bench-check test quick lint format clean
+.PHONY: help install dev hpbandster import reproduce fronts $(ALGORITHMS) ranking table plots bench bench-check test quick lint format clean
 
 help: ## List the targets and the variables
 	@echo 'Targets:'
@@ -49,6 +51,7 @@ help: ## List the targets and the variables
 	@echo '           SPACE=topology|size  SEEDS=number of runs  JOBS=processes'
 	@echo '           RESULTS=results  FIGURES=plots/figures  PYTHON=python3'
 	@echo '           black-box searches: BUDGET=simulated seconds'
+	@echo '           fronts: OBJECTIVES=metrics, each an objective besides accuracy (params)  SEARCHES=names of black-box searches'
 	@echo '           one-shot methods: EPOCHS=epochs of the search  DEVICE=cpu|cuda  DATA=folder of the data set (digits need none)'
 	@echo "           ARGS='more flags', for example: make rea TABLE=t ARGS='--population-size 20'"
 
@@ -77,6 +80,10 @@ import: $(VENV)/.installed ## Import an official archive: make import ARCHIVE=fo
 reproduce: $(VENV)/.installed ## All algorithms, then tables and figures: on the embedded tables, or: make reproduce TABLE=file DATA=folder
 	$(RUN) -m experiments reproduce $(call flag,TABLE,table) $(call given,DATASET,dataset) $(call flag,DATA,data) $(call flag,DEVICE,device) --results '$(RESULTS)' $(call flag,SEEDS,seeds) $(call flag,BUDGET,budget) $(call flag,JOBS,jobs) $(ARGS)
 	$(RUN) -m plots --results '$(RESULTS)' --out '$(FIGURES)' $(call flag,TABLE,table)
+
+fronts: $(VENV)/.installed ## Search for fronts of accuracy against metrics, then tables and figures: make fronts TABLE=file OBJECTIVES='params latency@pixel3'
+	$(RUN) -m experiments reproduce --table '$(or $(TABLE),nats-topology)' $(call given,DATASET,dataset) --searches $(SEARCHES) $(addprefix --objectives ,$(OBJECTIVES)) --one-shot-seeds 0 --results '$(RESULTS)' $(call flag,SEEDS,seeds) $(call flag,BUDGET,budget) $(call flag,JOBS,jobs) $(ARGS)
+	$(RUN) -m plots --results '$(RESULTS)' --out '$(FIGURES)' --table '$(or $(TABLE),nats-topology)'
 
 $(ALGORITHMS): $(VENV)/.installed ## Run one algorithm on an embedded table, or: make gdas TABLE=file DATASET=cifar10 DATA=folder DEVICE=cuda
 	$(RUN) -m experiments run $@ --table '$(call table-of,$@)' $(patsubst %,--dataset '%',$(call dataset-of,$@)) $(call flag,SEEDS,seeds) $(if $(call of-kind,$@,black-box),$(black-box-flags),$(one-shot-flags)) --results '$(RESULTS)' $(call flag,JOBS,jobs) $(ARGS)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
@@ -99,6 +99,26 @@ def _limits_of(hint: Any, each: bool = False) -> Iterator[Limit]:
         members = [argument for argument in arguments if argument is not types.NoneType]
         if len(members) == 1:  # a union of several types has no limits
             yield from _limits_of(members[0], each)
+
+
+class _Unstored:
+    """Type of the mark `unstored_default`."""
+
+
+unstored_default = _Unstored()
+"""Mark of a field that was added after results had been stored: `Annotated[bool, unstored_default] = False`.
+
+`stored_values` leaves it out at its default, so the default must mean what code without the field did. Conditions, labels and
+checkpoints of earlier versions stay as they are.
+"""
+
+
+def stored_values(config: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass as `asdict` does, without those marked `unstored_default` that have their default."""
+    hints = get_type_hints(type(config), include_extras=True)
+    marked = {field.name for field in fields(config) if unstored_default in get_args(hints[field.name])}
+    left_out = {field.name for field in fields(config) if field.name in marked and getattr(config, field.name) == field.default}
+    return {name: value for name, value in asdict(config).items() if name not in left_out}
 
 
 @dataclass(frozen=True)

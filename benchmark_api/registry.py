@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 NamedT = TypeVar("NamedT")
@@ -18,6 +18,7 @@ class Registry(Mapping[str, NamedT]):
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._entries: dict[str, NamedT] = {}
+        self._derived: dict[str, Callable[[NamedT], NamedT]] = {}
 
     def register(self, entry: NamedT) -> NamedT:
         """Add an entry under its `name`; usable as a class decorator.
@@ -30,17 +31,25 @@ class Registry(Mapping[str, NamedT]):
             raise ValueError(f"two entries of the registry of {self.kind}s are named {name!r}: {self._entries[name]} and {entry}")
         return entry
 
+    def derive(self, suffix: str, make: Callable[[NamedT], NamedT]) -> None:
+        """Let a name with a suffix stand for what `make` returns for the entry without it, unless it is registered itself."""
+        self._derived[suffix] = make
+
     def find(self, name: str) -> NamedT:
         """Return the entry with a name.
 
         Raises:
             ValueError: no entry has it; the message lists those that exist.
         """
-        if name not in self._entries:
+        if name not in self:
             raise ValueError(f"unknown {self.kind} {name!r}; expected one of {', '.join(self._entries)}")
-        return self._entries[name]
+        return self[name]
 
     def __getitem__(self, name: str) -> NamedT:
+        if name not in self._entries:
+            for suffix, make in self._derived.items():
+                if name.endswith(suffix) and name.removesuffix(suffix) in self._entries:
+                    return make(self._entries[name.removesuffix(suffix)])
         return self._entries[name]
 
     def __iter__(self) -> Iterator[str]:

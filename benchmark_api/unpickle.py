@@ -6,7 +6,11 @@ is a function of this module that checks its arguments: no class and no NumPy co
     collections.OrderedDict             -> dict
     numpy.core.multiarray.scalar        -> float, of a little-endian float64 only
     numpy.core.multiarray._reconstruct  -> array, made here of a checked dtype, shape and bytes; in image files only
+    numpy.core.numeric._frombuffer      -> the same, as protocol 5 has it
+    _codecs.encode                      -> bytes of Latin-1 text, as Python 3 writes them in protocol 2; in image files only
     numpy.dtype, numpy.ndarray          -> arguments of these
+
+Since NumPy 2, numpy.core is called numpy._core.
 
 A file may be made to exhaust memory, so memory is limited while a pickle is read (on Linux; other systems do not enforce
 RLIMIT_AS). Time is not limited here: `importers.official` reads in processes that end after some seconds without a result.
@@ -22,7 +26,7 @@ import resource
 import struct
 from collections.abc import Callable, Iterator, Mapping
 from math import prod
-from typing import Any, ClassVar, NoReturn, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, NoReturn, Protocol, TypeVar
 
 import numpy as np
 
@@ -110,12 +114,34 @@ class _Array:
     def __setstate__(self, state: object) -> None:
         match state:
             case (int(1), tuple() as shape, Dtype() as kind, int(0 | 1) as by_column, bytes() as content) if self.array is None:
-                plain = len(shape) <= 4 and all(type(size) is int and 0 < size <= len(content) for size in shape)
-                if not plain or prod(shape) * kind.dtype.itemsize != len(content):
-                    raise ValueError(f"the sizes of an array do not fit its {len(content)} bytes of {kind.dtype}")
-                self.array = np.frombuffer(content, kind.dtype).reshape(shape, order="F" if by_column else "C")
+                self.array = _shaped(content, kind, shape, "F" if by_column else "C")
                 return
         _refuse_state("numpy.ndarray")
+
+
+def _shaped(content: bytes | bytearray, kind: Dtype, shape: tuple[Any, ...], order: Literal["C", "F"]) -> AnyArray:
+    """Return a read-only array of bytes that have exactly its size; raise ValueError otherwise."""
+    plain = len(shape) <= 4 and all(type(size) is int and 0 < size <= len(content) for size in shape)
+    if not plain or prod(shape) * kind.dtype.itemsize != len(content):
+        raise ValueError(f"the sizes of an array do not fit its {len(content)} bytes of {kind.dtype}")
+    return np.frombuffer(memoryview(content).toreadonly(), kind.dtype).reshape(shape, order=order)
+
+
+def _from_buffer(content: object, kind: object, shape: object, order: object) -> _Array:
+    """Return an array with its content, as pickles of protocol 5 have it."""
+    match content, kind, shape, order:
+        case bytes() | bytearray(), Dtype(), tuple(), "C" | "F":
+            made = _Array(_NDARRAY, (0,), "b")
+            made.array = _shaped(content, kind, shape, order)
+            return made
+    raise TypeError
+
+
+def _latin_1(text: object, encoding: object) -> bytes:
+    """Return the bytes that Python 3 writes as text in protocol 2; raise ValueError for other text."""
+    if not (type(text) is str and encoding == "latin1"):
+        raise TypeError
+    return text.encode("latin-1")
 
 
 def _no_items() -> dict[Any, Any]:
@@ -138,6 +164,7 @@ _NDARRAY = Named("numpy.ndarray", lambda: _refuse_state("numpy.ndarray"))
 _DTYPE = Named("numpy.dtype", Dtype)
 _SCALAR = Named("numpy.core.multiarray.scalar", _scalar)
 _RECONSTRUCT = Named("numpy.core.multiarray._reconstruct", _Array)
+_FROM_BUFFER = Named("numpy.core.numeric._frombuffer", _from_buffer)
 _ARCHIVE_NAMES = {
     "collections.OrderedDict": Named("collections.OrderedDict", _no_items),
     "numpy.core.multiarray.scalar": _SCALAR,
@@ -148,7 +175,10 @@ _IMAGE_NAMES = {
     "numpy.core.multiarray._reconstruct": _RECONSTRUCT,
     "numpy.ndarray": _NDARRAY,
     "numpy.dtype": _DTYPE,
-    "numpy._core.multiarray._reconstruct": _RECONSTRUCT,
+    "numpy.core.numeric._frombuffer": _FROM_BUFFER,
+    "_codecs.encode": Named("_codecs.encode", _latin_1),
+    "numpy._core.multiarray._reconstruct": _RECONSTRUCT,  # since NumPy 2
+    "numpy._core.numeric._frombuffer": _FROM_BUFFER,
 }
 
 

@@ -16,11 +16,13 @@ from algorithms.black_box import BLACK_BOX
 from benchmark_api.plugins import load_plugins
 from experiments.commands.fields import OPTIONS
 from experiments.commands.reproduce import RankingCommand, ReproduceCommand
-from experiments.commands.results import ListCommand, StatusCommand, TableCommand, VerifyCommand
+from experiments.commands.results import FrontsCommand, ListCommand, SpeedupCommand, StatusCommand, TableCommand, VerifyCommand
 from experiments.commands.run import RunBlackBox, subcommands
 
 COMMANDS = {
     "table": TableCommand,
+    "fronts": FrontsCommand,
+    "speedup": SpeedupCommand,
     "ranking": RankingCommand,
     "list": ListCommand,
     "status": StatusCommand,
@@ -29,13 +31,14 @@ COMMANDS = {
 }
 
 
-def commands(one_shot: bool) -> Any:
+def commands(asked: Sequence[str], one_shot: bool) -> Any:
     """Return the union of all commands for tyro, `run` with its subcommands first.
 
     Args:
+        asked: name of the search to run, if any; it may be a derived one, such as `rea+srm`.
         one_shot: whether `run` has the one-shot searches, whose import loads PyTorch.
     """
-    searches = subcommands(RunBlackBox, BLACK_BOX)
+    searches = subcommands(RunBlackBox, {**BLACK_BOX, **{name: BLACK_BOX[name] for name in asked if name in BLACK_BOX}})
     if one_shot:
         from algorithms.one_shot import ONE_SHOT
         from experiments.commands.one_shot import RunOneShot
@@ -54,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         load_plugins()
         one_shot = arguments[:1] == ["run"] and not set(arguments[1:2]) & BLACK_BOX.keys()
         command: Callable[[], int] = tyro.cli(
-            commands(one_shot),
+            commands(arguments[1:2], one_shot),
             args=arguments,
             prog="python -m experiments",
             description=__doc__,

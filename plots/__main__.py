@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -11,11 +12,13 @@ import tyro
 from matplotlib.figure import Figure
 
 from benchmark_api.plugins import load_plugins
-from experiments.report import Report, make_report, tables_of
-from experiments.report.html import write_page
-from experiments.store import ONE_SHOT_RUNS, RANKINGS, AnyExperiment, load
+from benchmark_api.tables.table import Table
+from experiments.report import FrontReport, Report, front_reports, make_report, tables_of
+from experiments.report.html import Fronts, Picture, write_page
+from experiments.store import ONE_SHOT_RUNS, RANKINGS, AnyExperiment, Experiment, load
 from plots.figures.black_box import anytime_figure, correlation_figure, final_figure, rankable, ranks_figure
 from plots.figures.costs import cost_figure, fronts_figure
+from plots.figures.fronts import attainment_figure, hypervolume_figure
 from plots.figures.groups import groups_of
 from plots.figures.one_shot import one_shot_figures
 from plots.files import picture, save
@@ -40,15 +43,30 @@ def draw(results_dir: str | os.PathLike[str], out_dir: str | os.PathLike[str], t
     experiments: list[AnyExperiment] = [*load(results_dir), *load(results_dir, ONE_SHOT_RUNS)]
     if not experiments:
         raise ValueError(f"nothing to draw: {results_dir} holds no run")
-    reports = [make_report(opened, group) for opened, group in tables_of(experiments, table)]
-    files, pictures = [], {}
+    files: list[Path] = []
+    reports, pictures, fronts = [], {}, []
+
+    def drawn(opened: Table, figures: Mapping[str, Figure]) -> dict[str, Picture]:
+        for what, figure in figures.items():
+            files.extend(save(figure, Path(out_dir, f"{opened.path.stem}-{what}")))
+        return {what: picture(figure) for what, figure in figures.items()}
+
     with matplotlib.rc_context(RC):
-        for report in reports:
-            figures = figures_of(report, results_dir)
-            for what, figure in figures.items():
-                files += save(figure, Path(out_dir, f"{report.table.path.stem}-{what}"))
-            pictures[report.table.fingerprint] = {what: picture(figure) for what, figure in figures.items()}
-    return [write_page(Path(results_dir, "report.html"), reports, pictures), *files]
+        for opened, group in tables_of(experiments, table):
+            if single := [experiment for experiment in group if not experiment.finds_fronts]:
+                reports.append(make_report(opened, single))
+                pictures[opened.fingerprint] = drawn(opened, figures_of(reports[-1], results_dir))
+            if found := front_reports(opened, [experiment for experiment in group if isinstance(experiment, Experiment)]):
+                fronts.append(Fronts(found, drawn(opened, front_figures(found))))
+    return [write_page(Path(results_dir, "report.html"), reports, pictures, fronts), *files]
+
+
+def front_figures(reports: Sequence[FrontReport]) -> dict[str, Figure]:
+    """All figures of the reports of fronts on one table, by what they show."""
+    figures = {"hypervolume": hypervolume_figure(reports)}
+    if of_one_metric := [report for report in reports if len(report.landscape.objectives) == 1]:
+        figures["attainment"] = attainment_figure(of_one_metric)
+    return figures
 
 
 def figures_of(report: Report, results_dir: str | os.PathLike[str]) -> dict[str, Figure]:

@@ -18,21 +18,35 @@ from algorithms.black_box.hyperband import Hyperband, SuccessiveHalving
 from algorithms.black_box.bohb import BOHB
 from algorithms.black_box.bohb_reference import BOHBReference
 from algorithms.black_box.asha import ASHA
+from algorithms.black_box.autoshrink import AutoShrink
+from algorithms.black_box.early_stopping import EarlyStopping, RandomSRM, ReinforceSRM
+from algorithms.black_box.f_hyperband import FHyperband
+from algorithms.black_box.nsga2 import NSGA2
+from algorithms.black_box.mo_rea import MultiObjectiveEvolution
+from algorithms.black_box.mo_local_search import ParetoLocalSearch
 
 __all__ = [
     "ASHA",
     "BLACK_BOX",
     "BOHB",
+    "NSGA2",
+    "AutoShrink",
     "BOHBReference",
     "BlackBoxSearch",
+    "EarlyStopping",
     "Evaluation",
+    "FHyperband",
     "Hyperband",
     "LocalSearch",
+    "MultiObjectiveEvolution",
     "NoConfig",
+    "ParetoLocalSearch",
     "Query",
+    "RandomSRM",
     "RandomSearch",
     "RegularizedEvolution",
     "Reinforce",
+    "ReinforceSRM",
     "ResultsPending",
     "SearchFinished",
     "SuccessiveHalving",

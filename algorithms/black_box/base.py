@@ -12,7 +12,7 @@ A search never sees a table, a clock or a test set: the caller owns the loop, th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import isinf
 from numbers import Real
@@ -23,6 +23,7 @@ import numpy as np
 from benchmark_api.registry import Registry
 from benchmark_api.spaces import Architecture, SearchSpace
 from benchmark_api.tables.evaluation import Evaluation, Need, Query
+from benchmark_api.tables.metrics import Direction
 
 __all__ = ["BLACK_BOX", "BlackBoxSearch", "Evaluation", "NoConfig", "Query", "ResultsPending", "SearchFinished", "register"]
 
@@ -51,6 +52,8 @@ class BlackBoxSearch(ABC):
         seed: a seed or a generator; the only source of randomness.
         max_epochs: epochs of the full schedule at which candidates are compared (12 in NATS-Bench).
         task: space, images and skeleton (an `algorithms.one_shot` task), for searches that need one.
+        directions: metrics of the table by name, and whether less or more is better, for searches that need costs; None where
+            nothing is known of them, so that less is better.
 
     Attributes:
         incumbent: best architecture so far; None before the first successful evaluation.
@@ -70,8 +73,12 @@ class BlackBoxSearch(ABC):
     """What the search needs besides the accuracy of a full training."""
     max_pending: ClassVar[int | None] = 1
     """Largest number of queries that may await their results: 1 for a sequential search, None for no limit."""
-    incumbent_rule: ClassVar[Literal["highest-fidelity", "any-fidelity", "own"]] = "highest-fidelity"
-    """Evaluations that compete for the incumbent: those with most epochs so far, all of them, or as `_improves` decides."""
+    incumbent_rule: ClassVar[Literal["highest-fidelity", "any-fidelity", "own", "front"]] = "highest-fidelity"
+    """Evaluations that compete for the incumbent: those with most epochs so far, all of them, or as `_improves` decides. "front":
+    the search has several objectives and finds a front (`algorithms.black_box.objectives`); `incumbent` is its most accurate
+    architecture."""
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Packages, other than NumPy and SciPy, that compute for the search; their versions are stored with its runs."""
     ignores_budget: ClassVar[bool] = False
     """Whether the search runs its own plan to the end, past any budget; reports cut its trajectory at the budget."""
 
@@ -83,6 +90,7 @@ class BlackBoxSearch(ABC):
         seed: int | np.random.Generator = 0,
         max_epochs: int = 12,
         task: Any = None,
+        directions: Mapping[str, Direction] | None = None,
     ) -> None:
         if config is None:
             config = self.Config()
@@ -95,6 +103,7 @@ class BlackBoxSearch(ABC):
         self.rng = np.random.default_rng(seed)
         self.max_epochs = max_epochs
         self.task = task
+        self.directions = directions
         self.incumbent: Architecture | None = None
         self.incumbent_accuracy = float("-inf")
         self.incumbent_number: int | None = None

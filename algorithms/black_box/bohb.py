@@ -160,6 +160,6 @@ class BOHB(ModelHyperband):
 
     def _propose(self) -> Query:
         query = super()._propose()
-        architecture, epochs = query
+        architecture, epochs = query.architecture, query.epochs
         self._trained[architecture] = max(epochs or self.max_epochs, self._trained.get(architecture, 0))
         return query

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
+import numpy as np
+
 from algorithms.black_box.base import BlackBoxSearch, Evaluation, Query, SearchFinished, register
-from benchmark_api.spaces import Architecture
+from benchmark_api.spaces import Architecture, SearchSpace
 
 
 @register
@@ -36,7 +39,7 @@ class LocalSearch(BlackBoxSearch):
 
     def _propose(self) -> Query:
         if self._center is None:
-            return Query(self._random_unseen())  # Algorithm 1, step 1
+            return Query(unseen(self.space, self._scores, self.rng, self.name))  # Algorithm 1, step 1
         return Query(self._unseen.pop())  # step 2: evaluate all neighbours
 
     def _observe(self, query: Query, evaluation: Evaluation) -> None:
@@ -57,9 +60,15 @@ class LocalSearch(BlackBoxSearch):
         # In random order: a budget that ends in the middle of a neighbourhood then favours no decision.
         self._unseen = [unseen[i] for i in self.rng.permutation(len(unseen)).tolist()]
 
-    def _random_unseen(self) -> Architecture:
-        if len(self._scores) == len(self.space):
-            raise SearchFinished(f"{self.name}: all {len(self.space):,} architectures are evaluated")
-        while (architecture := self.space.sample(self.rng)) in self._scores:
-            pass
-        return architecture
+
+def unseen(space: SearchSpace, seen: Collection[Architecture], rng: np.random.Generator, name: str) -> Architecture:
+    """Draw an architecture that a search of this name has not evaluated yet.
+
+    Raises:
+        SearchFinished: there is none.
+    """
+    if len(seen) == len(space):
+        raise SearchFinished(f"{name}: all {len(space):,} architectures are evaluated")
+    while (architecture := space.sample(rng)) in seen:
+        pass
+    return architecture

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from typing import Annotated
@@ -102,7 +103,9 @@ class AlphaSearch(OneShotSearch):
 
     def _architecture_gradient(self, training: Batch, validation: Batch) -> Tensor:
         """Return the gradient that alpha descends [decision, choice]; `training` is the batch of the weights' latest update."""
-        return torch.autograd.grad(self._architecture_loss(validation), self.alpha)[0]
+        with fixed(self.optimizer.param_groups[0]["params"]):  # of the weights
+            loss = self._architecture_loss(validation)
+        return torch.autograd.grad(loss, self.alpha)[0]
 
     def _architecture_step(self, training: Batch) -> None:
         self.alpha.grad = self._architecture_gradient(training, self.validation_batch(len(training[1])))
@@ -111,6 +114,18 @@ class AlphaSearch(OneShotSearch):
     def architecture_weights(self) -> FloatArray:
         weights: FloatArray = self.relax(self.alpha.detach().double()).cpu().numpy()
         return weights
+
+
+@contextmanager
+def fixed(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
+    """Compute passes without gradients of some parameters while the context lasts."""
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
 
 
 def outer_sum(rows: Tensor) -> Tensor:

@@ -13,6 +13,8 @@ from algorithms.one_shot.alpha import AlphaConfig
 from algorithms.one_shot.search import OneShotSearch, register_one_shot
 from algorithms.one_shot.selection import BestOfN
 from algorithms.one_shot.supernets import Paths, TopologySupernet
+from algorithms.one_shot.task import Batch
+from algorithms.one_shot.validation_pass import ValidationPassConfig, validation_pass
 from benchmark_api.bounds import at_least, between, positive
 from benchmark_api.spaces import EDGES, OPERATIONS, Architecture
 from benchmark_api.types import FloatArray
@@ -36,7 +38,7 @@ class Enas(OneShotSearch):
     digits: ClassVar = {"epochs": 10, "updates": 5, "batch": 32, "rate": 0.1}
 
     @dataclass(frozen=True)
-    class Config(AlphaConfig):
+    class Config(AlphaConfig, ValidationPassConfig):
         """Hyperparameters of ENAS. The settings of Adam are the reference's for ENAS; other methods have other ones."""
 
         arch_rate: Annotated[float, positive] = 1e-3
@@ -85,7 +87,12 @@ class Enas(OneShotSearch):
         self._parts |= {"controller": self.controller, "adam": self.adam}
 
     def _weight_mode(self) -> Paths:
-        return self.supernet.along(self._drawn(1, "architecture")[0])  # eq. 1 with M = 1
+        self._path = self.supernet.along(self._drawn(1, "architecture")[0])  # eq. 1 with M = 1
+        return self._path
+
+    def _architecture_step(self, training: Batch) -> None:
+        if self.config.validation_pass:
+            validation_pass(self, self._path, len(training[1]))
 
     @torch.no_grad()
     def _drawn(self, count: int, purpose: str) -> list[Architecture]:

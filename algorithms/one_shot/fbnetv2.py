@@ -6,20 +6,18 @@ from typing import ClassVar
 
 from algorithms.one_shot.gdas import gumbel_noise
 from algorithms.one_shot.search import register_one_shot
-from algorithms.one_shot.size_search import SizeSearch, TemperedSizeConfig
+from algorithms.one_shot.size_search import TemperedSizeSearch
 from algorithms.one_shot.supernets import WidthMasks
 
 
 @register_one_shot
-class FBNetV2(SizeSearch):
+class FBNetV2(TemperedSizeSearch):
     """Section 3.1 of the paper, channel masking; its search for the resolution is left out."""
 
     name = "fbnetv2"
     title = "FBNetV2"
     paper = "Wan et al., FBNetV2: Differentiable NAS for Spatial and Channel Dimensions, CVPR 2020, arXiv 2004.05565"
     digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
-    Config = TemperedSizeConfig
-    config: TemperedSizeConfig
 
     def _sample(self, purpose: str) -> WidthMasks:
         rows = self.alpha[self.supernet.decisions]  # [module, width]

@@ -8,9 +8,11 @@ from typing import Annotated, ClassVar
 import numpy as np
 import torch
 
-from algorithms.one_shot.search import OneShotConfig, OneShotSearch, register_one_shot
+from algorithms.one_shot.search import OneShotSearch, register_one_shot
 from algorithms.one_shot.selection import BestOfN
 from algorithms.one_shot.supernets import Paths, TopologySupernet
+from algorithms.one_shot.task import Batch
+from algorithms.one_shot.validation_pass import ValidationPassConfig, validation_pass
 from benchmark_api.bounds import at_least
 from benchmark_api.spaces import EDGES, OPERATIONS, Architecture
 from benchmark_api.types import FloatArray
@@ -22,7 +24,7 @@ NONE = OPERATIONS.index("none")
 class Rsps(OneShotSearch):
     """Random search with weight sharing on the cell of NATS-Bench; as in the reference, each cell of each pass has its own path.
 
-    There is no architecture step; the reference's pass over a validation batch, which only logs, is left out.
+    There is no architecture step; the reference's pass over a validation batch in its place is an option.
     """
 
     name = "rsps"
@@ -33,7 +35,7 @@ class Rsps(OneShotSearch):
     digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1}
 
     @dataclass(frozen=True)
-    class Config(OneShotConfig):
+    class Config(ValidationPassConfig):
         """Hyperparameters of RSPS."""
 
         candidates: Annotated[int, at_least(1)] = 100
@@ -44,6 +46,10 @@ class Rsps(OneShotSearch):
 
     def _weight_mode(self) -> Paths:
         return self._random_paths("architecture")
+
+    def _architecture_step(self, training: Batch) -> None:
+        if self.config.validation_pass:
+            validation_pass(self, self._random_paths("validation"), len(training[1]))
 
     def _evaluation_mode(self, architecture: Architecture) -> Paths:
         return self._random_paths("evaluation")

@@ -15,8 +15,10 @@ import json
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -28,7 +30,7 @@ from algorithms.one_shot.metrics import EpochMetrics, mean_entropy
 from algorithms.one_shot.selection import Argmax, Selection
 from algorithms.one_shot.supernets.base import ForwardMode, Supernet, build_supernet, initialized
 from algorithms.one_shot.task import VALIDATION, Batch, Execution, Task, peak_memory, wall_clock
-from benchmark_api.bounds import Bounded, at_least, between, positive
+from benchmark_api.bounds import Bounded, at_least, between, positive, stored_values
 from benchmark_api.registry import Registry
 from benchmark_api.spaces import Architecture, SearchSpace
 from benchmark_api.training.devices import generator
@@ -91,6 +93,7 @@ class OneShotSearch(ABC):
     Attributes:
         epoch: number of finished epochs.
         metrics: metrics of every finished epoch.
+        clock: returns wall time in seconds.
 
     Raises:
         ValueError: the method does not search the space, the seed is negative, or the images are on another device.
@@ -145,23 +148,40 @@ class OneShotSearch(ABC):
         self.draws = {purpose: generator(seed, number) for number, purpose in enumerate(PURPOSES)}
         self._augment = self.draws["augment"] if task.dataset.flip or task.dataset.padding else None
         self._prepare_supernet()
+        self.clock: Callable[[], float] = partial(wall_clock, self.device)
         self._parts: dict[str, checkpoint.Part] = {"supernet": self.supernet, "sgd": self.optimizer}
         self._start()
 
     def _prepare_supernet(self) -> None:
-        config = self.config
         self.supernet = initialized(self.make_supernet, self.draws["weights"], self.device)
         if self.execution.channels_last:
             self.supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.execution.compile:
             self.supernet.compile_parts()
-        self.optimizer = torch.optim.SGD(
-            self.supernet.parameters(), config.rate, config.momentum, weight_decay=config.decay, nesterov=True, foreach=True
-        )
-        # Gradients exist from the start and are never None, so that momentum and decay reach also the weights off a step's path,
-        # as in the reference (where a weight is exempt until a path has met it once).
-        for parameter in self.supernet.parameters():
+        self.optimizer = self.sgd(list(self.supernet.parameters()))
+
+    def sgd(self, parameters: Sequence[nn.Parameter]) -> torch.optim.SGD:
+        """Return the optimizer of the weights.
+
+        Gradients are never None, so that momentum and decay reach also the weights off a step's path, as in the reference under
+        PyTorch 1 (where a weight is exempt until a path has met it once). Since PyTorch 2 `zero_grad` sets gradients to None, and
+        the reference skips the weights off a step's path.
+        """
+        config = self.config
+        for parameter in parameters:
             parameter.grad = torch.zeros_like(parameter)
+        return torch.optim.SGD(parameters, config.rate, config.momentum, weight_decay=config.decay, nesterov=True, foreach=True)
+
+    @contextmanager
+    def trained_with(self, supernet: Supernet, optimizer: torch.optim.SGD, clock: Callable[[], float]) -> Iterator[None]:
+        """Use another supernet that has the weights of this search's, their optimizer, and a clock, while the context lasts."""
+        former = self.supernet, self.optimizer, self.clock, self._parts
+        self.supernet, self.optimizer, self.clock = supernet, optimizer, clock
+        self._parts = {**self._parts, "supernet": supernet, "sgd": optimizer}
+        try:
+            yield
+        finally:
+            self.supernet, self.optimizer, self.clock, self._parts = former
 
     @classmethod
     def default_config(cls, dataset: str) -> Any:
@@ -228,14 +248,14 @@ class OneShotSearch(ABC):
         self._check_whole()
         self._interrupted = True
         with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-            start = wall_clock(self.device)
+            start = self.clock()
             train_loss, train_accuracy = self._train()
             self.supernet.eval()
             self._end_epoch()
-            trained = wall_clock(self.device)
+            trained = self.clock()
             last = self.epoch + 1 == self.config.epochs
             architecture = self.derive() if last or self.selection.every_epoch else self.most_likely()
-            derived = wall_clock(self.device)
+            derived = self.clock()
             valid_loss, valid_accuracy = self._validate(architecture)
         self.epoch += 1
         weights = self.architecture_weights()
@@ -381,7 +401,7 @@ class OneShotSearch(ABC):
             RuntimeError: an epoch was interrupted, so the state is that of no epoch.
         """
         self._check_whole()
-        facts = {**self._identity(), "epoch": self.epoch, "metrics": [epoch.to_json() for epoch in self.metrics]}
+        facts = {**self.identity(), "epoch": self.epoch, "metrics": [epoch.to_json() for epoch in self.metrics]}
         checkpoint.write(path, checkpoint.state(self.draws, self._parts), facts)
 
     def load(self, path: str | os.PathLike[str]) -> None:
@@ -394,14 +414,14 @@ class OneShotSearch(ABC):
         arrays, facts = checkpoint.read(path)
         epoch = facts.pop("epoch")
         metrics = facts.pop("metrics", None) or facts.pop("figures", [])  # the first version called them figures
-        checkpoint.require_same(path, facts, self._identity())
+        checkpoint.require_same(path, facts, self.identity())
         checkpoint.restore(arrays, self.draws, self._parts)
         self.epoch, self.metrics = epoch, [EpochMetrics.from_json(values) for values in metrics]
         self._interrupted = False
 
-    def _identity(self) -> dict[str, Any]:
-        """Facts that are equal, as JSON, for all checkpoints of this search."""
-        config = json.loads(json.dumps(asdict(self.config)))
+    def identity(self) -> dict[str, Any]:
+        """Return facts that are equal, as JSON, for all checkpoints of this search."""
+        config = json.loads(json.dumps(stored_values(self.config)))
         other = {} if isinstance(self.selection, self.default_selection) else {"select": self.selection.name}
         facts = {"format": checkpoint.FORMAT, "method": self.name, "config": config, "seed": self.seed}
         return {**facts, **other, "task": self.task.fingerprint}

@@ -12,6 +12,7 @@ from torch import Tensor
 from algorithms.one_shot.alpha import AlphaConfig, AlphaSearch, TemperedConfig, outer_sum, unravel
 from algorithms.one_shot.supernets import ForwardMode, SizeSupernet, WidthMasks
 from algorithms.one_shot.task import Batch
+from algorithms.one_shot.validation_pass import ValidationPassConfig, validation_pass
 from benchmark_api.bounds import at_least, between, positive
 from benchmark_api.spaces import Architecture
 from benchmark_api.training.costs import space_costs
@@ -113,5 +114,23 @@ class SizeSearch(AlphaSearch):
 
 
 @dataclass(frozen=True)
-class TemperedSizeConfig(TemperedConfig, SizeConfig):
+class TemperedSizeConfig(TemperedConfig, SizeConfig, ValidationPassConfig):
     """Hyperparameters of searches of the size space whose softmax has a falling temperature, which falls in a warm-up too."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.validation_pass and not self.warmup:
+            raise ValueError(f"validation_pass is for the steps of a warm-up: warmup must be above 0, got {self.warmup}")
+
+
+class TemperedSizeSearch(SizeSearch):
+    """A search of the size space by gradients through a softmax whose temperature falls."""
+
+    Config = TemperedSizeConfig
+    config: TemperedSizeConfig
+
+    def _architecture_step(self, training: Batch) -> None:
+        if self.warming_up and self.config.validation_pass:
+            validation_pass(self, self._mode("validation"), len(training[1]))
+        else:
+            super()._architecture_step(training)

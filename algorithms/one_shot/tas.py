@@ -8,7 +8,7 @@ import torch
 
 from algorithms.one_shot.gdas import gumbel_noise
 from algorithms.one_shot.search import register_one_shot
-from algorithms.one_shot.size_search import SizeSearch, TemperedSizeConfig
+from algorithms.one_shot.size_search import TemperedSizeSearch
 from algorithms.one_shot.supernets import WidthPairs
 
 FLOOR = 1e-7
@@ -16,15 +16,13 @@ FLOOR = 1e-7
 
 
 @register_one_shot
-class Tas(SizeSearch):
+class Tas(TemperedSizeSearch):
     """Section 3.2 of the paper: the search for the width, by channel-wise interpolation; there is no search for the depth."""
 
     name = "tas"
     title = "TAS"
     paper = "Dong & Yang, Network Pruning via Transformable Architecture Search, NeurIPS 2019, arXiv 1905.09717"
     digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
-    Config = TemperedSizeConfig
-    config: TemperedSizeConfig
 
     def _sample(self, purpose: str) -> WidthPairs:
         rows = self.alpha.log_softmax(dim=1)[self.supernet.decisions]  # [module, width]

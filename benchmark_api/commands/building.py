@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,6 +35,8 @@ class Build:
     """Dataset key, e.g. digits or cifar10-valid."""
     data: Annotated[Path | None, default("none, for digits", "FOLDER")] = None
     """Folder with the files of the data set."""
+    unofficial_images: bool = False
+    """Accept files in the official format with other images; the table's notice says so."""
     trials: int = 3
     """Trainings of each candidate, with seeds 777, 888, 999, ..."""
     channels: Annotated[int | None, default("16", "INT")] = None
@@ -98,7 +100,7 @@ class Build:
             space = SPACES.find(self.space)(**_given(widths=self.widths, layers=self.layers))
         except TypeError as error:
             raise ValueError(f"the {self.space} space does not have these parameters: {error}") from error
-        return Plan(
+        plan = Plan(
             space=space,
             dataset=self.dataset,
             recipe=Recipe(self.epochs, self.batch, self.learning_rate),
@@ -109,6 +111,9 @@ class Build:
             stack=self.stack,
             half=self.half,
         )
+        if not self.unofficial_images:
+            return plan
+        return replace(plan, unofficial_images=plan.setting.on_images_in(self.data).unofficial_images)
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from typing import Literal, NamedTuple
 
 from benchmark_api.spaces import Architecture
 
-Need = Literal["fidelities", "curves", "costs", "task"]
-"""What a search may need besides accuracies: trainings of several lengths, learning curves, costs, a task with images."""
+Need = Literal["fidelities", "parts", "curves", "costs", "task"]
+"""What a search may need besides accuracies: trainings of several lengths, trainings in parts (`Query.continues`), learning
+curves, costs, a task with images."""
 
 
 class Query(NamedTuple):
@@ -18,10 +19,13 @@ class Query(NamedTuple):
     Attributes:
         architecture: the architecture to train.
         epochs: length of the training in epochs; None for the whole schedule.
+        continues: go on with the latest training of the architecture, if that is shorter, and pay the additional epochs only,
+            whatever the accounting. For searches that need "parts".
     """
 
     architecture: Architecture
     epochs: int | None = None
+    continues: bool = False
 
 
 class Evaluation(NamedTuple):

@@ -4,7 +4,7 @@ Every evaluator has one method, `evaluate(query) -> Evaluation`. `simulated_eval
 
     BudgetedEvaluator   keeps the clock and refuses queries past the budget
     RepeatingEvaluator  answers a repeated query from memory, free of charge       (repeats="free")
-    ResumingEvaluator   charges only the additional epochs of a longer training    (charge="resume")
+    ResumingEvaluator   charges only the additional epochs of a longer training    (charge="resume", or `Query.continues`)
     TableEvaluator      answers with a new training of one trial                   (noise)
 
 The accounting is that of NATS-Bench (`simulate_train_eval` of its package): a query costs its training epochs plus exactly one
@@ -114,7 +114,7 @@ class TableEvaluator:
 
     def evaluate(self, query: Query, going_on: Training | None = None) -> Evaluation:
         """Return the result of a training: of the one to continue, or of a new one."""
-        architecture, epochs = query
+        architecture, epochs, _ = query
         index = self._index(architecture)
         if epochs is None:
             epochs = self._epochs
@@ -160,14 +160,20 @@ class TableEvaluator:
 
 
 class ResumingEvaluator:
-    """Continues the training of an architecture that ended last where a query asks for more epochs; charges only these."""
+    """Continues the training of an architecture that ended last where a query asks for more epochs; charges only these.
 
-    def __init__(self, view: ValidationView, table: TableEvaluator) -> None:
-        self._view, self._table = view, table
+    Args:
+        view: the search's view of a table.
+        table: evaluator of trainings.
+        charge: `resume`: every query for more epochs continues; `scratch`: only those that say so (`Query.continues`).
+    """
+
+    def __init__(self, view: ValidationView, table: TableEvaluator, charge: Charge) -> None:
+        self._view, self._table, self._always = view, table, charge == "resume"
         self._latest: dict[Architecture, Training] = {}
 
     def evaluate(self, query: Query) -> Evaluation:
-        training = self._latest.get(query.architecture)
+        training = self._latest.get(query.architecture) if self._always or query.continues else None
         if training is None or training[1] >= self._epochs(query):
             training = self._table.choose_trial(self._view.space.index(query.architecture)), 0
         return self._table.evaluate(query, training)
@@ -274,7 +280,7 @@ def simulated_evaluator(
         view: the search's view of a table.
         accounting: budget and cost accounting.
         seed: a seed or a generator for the choice of trials; numbers are drawn ahead.
-        needs: parts of an evaluation that the search needs: "curves", "costs".
+        needs: what the search needs: "curves" and "costs" are parts of its evaluations, "parts" those of trainings.
         ignores_budget: never refuse a query because of the clock.
 
     Raises:
@@ -283,8 +289,8 @@ def simulated_evaluator(
     table = TableEvaluator(view, _trial_chooser(view, accounting.noise, np.random.default_rng(seed)), needs)
     inner: Evaluator = table
     end: End | None = None
-    if accounting.charge == "resume":
-        inner = resuming = ResumingEvaluator(view, table)
+    if accounting.charge == "resume" or "parts" in needs:
+        inner = resuming = ResumingEvaluator(view, table, accounting.charge)
         end = resuming.end
     if accounting.repeats == "free":
         inner = repeating = RepeatingEvaluator(view, inner, end)

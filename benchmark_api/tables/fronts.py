@@ -1,10 +1,28 @@
-"""Pareto fronts of accuracy against a cost."""
+"""Pareto fronts: of accuracy against a cost, and of any number of losses."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from benchmark_api.types import FloatArray, IntArray
+
+
+def non_dominated(losses: FloatArray) -> IntArray:
+    """Return the indices, in lexicographic order of the losses, of the points that no other one dominates.
+
+    One dominates another if it is nowhere larger and somewhere smaller. Of points that are equal, only the one with the lowest
+    index is returned.
+
+    Args:
+        losses: [point, objective], less is better; a point with a NaN is on no front.
+    """
+    rest = np.flatnonzero(~np.isnan(losses).any(axis=1))
+    rest = rest[np.lexsort(losses[rest].T[::-1])]  # a stable sort; no point is dominated by a later one
+    front = []
+    while rest.size:
+        front.append(rest[0])
+        rest = rest[(losses[rest] < losses[rest[0]]).any(axis=1)]
+    return np.array(front, dtype=np.int64)
 
 
 def pareto_front(cost: FloatArray, accuracy: FloatArray) -> IntArray:
@@ -17,7 +35,4 @@ def pareto_front(cost: FloatArray, accuracy: FloatArray) -> IntArray:
         cost: [architecture], less is better; NaN where not measured.
         accuracy: [architecture], more is better; NaN where not measured.
     """
-    measured = np.flatnonzero(~np.isnan(cost) & ~np.isnan(accuracy))
-    order = measured[np.lexsort((-accuracy[measured], cost[measured]))]  # a stable sort: the lowest index first on ties
-    best_before = np.maximum.accumulate(np.concatenate(([-np.inf], accuracy[order])))[:-1]
-    return np.asarray(order[accuracy[order] > best_before], dtype=np.int64)
+    return non_dominated(np.stack((cost, -accuracy), axis=1))

@@ -16,9 +16,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from benchmark_api.types import AnyArray
+import numpy as np
+
+from benchmark_api.types import AnyArray, BoolArray, FloatArray
 
 Direction = Literal["minimize", "maximize"]
+Limits = Mapping[str, tuple[float, float]]
+"""Lowest and highest value of metrics by name, both included; -inf and inf are none."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,11 @@ class Metric:
 BUILT_IN = {"params": "M", "flops": "M", "latency": "s"}
 """Units of the metrics that trainings have: millions of parameters, millions of multiply-accumulates of one image, seconds of
 one batch of 256 images. Less is better."""
+
+
+def within(values: FloatArray, limit: tuple[float, float]) -> BoolArray:
+    """Whether the values [architecture] of a metric are within a limit; those that are not measured (NaN) are not."""
+    return np.asarray((values >= limit[0]) & (values <= limit[1]))
 
 
 def is_attached(tensor: str) -> bool:

@@ -35,7 +35,7 @@ import numpy.typing as npt
 
 from benchmark_api.spaces import SearchSpace, space_from_spec
 from benchmark_api.tables.layout import check_dtypes, check_shapes, splits_of
-from benchmark_api.tables.metrics import Metric, metrics_of
+from benchmark_api.tables.metrics import Limits, Metric, metrics_of, within
 from benchmark_api.tables.safetensors import FormatError, fingerprint, map_safetensors
 from benchmark_api.tables.sources import check_facts
 from benchmark_api.tables.trials import mean_of_others, nanmean
@@ -366,12 +366,12 @@ class Table:
         *,
         max_flops: float | None = None,
         max_params: float | None = None,
-        limits: Mapping[str, tuple[float, float]] | None = None,
+        limits: Limits | None = None,
     ) -> tuple[int, float]:
         """Return index and accuracy (percent) of the architecture with the highest mean last-epoch accuracy on a split.
 
-        `limits` has the lowest and the highest value of metrics by name, both included; -inf and inf are none. The limits of
-        FLOPs and params are in millions. An architecture without a value is outside. On ties it is the one with the lowest index.
+        The limits of FLOPs and params are in millions. An architecture without a value is not within a limit. On ties it is the
+        one with the lowest index.
 
         Raises:
             ValueError: no measured architecture is within the limits, or there is no such metric.
@@ -380,12 +380,11 @@ class Table:
         allowed = ~np.isnan(accuracy)
         most = {"flops": max_flops, "params": max_params}
         ranges = [*((name, (-np.inf, limit)) for name, limit in most.items() if limit is not None), *(limits or {}).items()]
-        for name, (lowest, highest) in ranges:
-            values = self.metric(name, key, schedule)
-            allowed &= (values >= lowest) & (values <= highest)
+        for name, limit in ranges:
+            allowed &= within(self.metric(name, key, schedule), limit)
         if not allowed.any():
-            within = " and ".join(self.metrics(key, schedule)[name].limits_text(*limit) for name, limit in ranges)
-            raise ValueError(f"no measured architecture of {key}/{schedule} has {within or 'a value'}")
+            limited = " and ".join(self.metrics(key, schedule)[name].limits_text(*limit) for name, limit in ranges)
+            raise ValueError(f"no measured architecture of {key}/{schedule} has {limited or 'a value'}")
         index = int(np.argmax(np.where(allowed, accuracy, -np.inf)))
         return index, float(accuracy[index])
 
@@ -411,6 +410,7 @@ class Table:
         stem, splits = f"{key}/{schedule}", self.splits(key, schedule)
         if "x-valid" not in splits:
             raise ValueError(f"{stem} has no validation split to search on; its splits are {splits}")
+        metrics = self._costs(key, dataset, schedule)
         return ValidationView(
             space=self.space,
             dataset=dataset,
@@ -422,7 +422,8 @@ class Table:
             seeds=self.seeds(key, schedule),
             train_seconds=self._seconds(f"{stem}/train", np.nan),
             validation_seconds=self._seconds(f"{stem}/x-valid", 0.0),
-            costs=self._costs(key, dataset, schedule),
+            costs={name: self._tensors[metric.tensor] for name, metric in metrics.items()},
+            directions={name: metric.direction for name, metric in metrics.items()},
         )
 
     def _seconds(self, split: str, missing: float) -> FloatArray:
@@ -431,8 +432,7 @@ class Table:
             return seconds
         return np.broadcast_to(missing, self._tensors[f"{split.rpartition('/')[0]}/seeds"].shape)
 
-    def _costs(self, key: str, dataset: str, schedule: str) -> dict[str, FloatArray]:
-        """Return the metrics [architecture] of a search; those of the dataset where the search key has none. None is NaN only."""
+    def _costs(self, key: str, dataset: str, schedule: str) -> dict[str, Metric]:
+        """Return the metrics of a search; those of the dataset where the search key has none. None is NaN only."""
         metrics = self.metrics(dataset, schedule) | self.metrics(key, schedule)
-        found = {name: self._tensors[metric.tensor] for name, metric in sorted(metrics.items())}
-        return {name: values for name, values in found.items() if not np.isnan(values).all()}
+        return {name: metric for name, metric in sorted(metrics.items()) if not np.isnan(self._tensors[metric.tensor]).all()}

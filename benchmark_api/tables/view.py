@@ -6,8 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
+
 from benchmark_api.spaces import SearchSpace
-from benchmark_api.types import FloatArray, IntArray
+from benchmark_api.tables.metrics import Direction, Limits, within
+from benchmark_api.types import BoolArray, FloatArray, IntArray
 
 MAX_LISTED = 12
 """Largest number of epochs that a message lists."""
@@ -35,6 +38,7 @@ class ValidationView:
         train_seconds: [architecture, trial], one training epoch; NaN where not measured.
         validation_seconds: [architecture, trial], one pass over the validation set; 0 in a table that did not measure it.
         costs: metrics [architecture] by name, e.g. params, flops and latency, in the table's units; none that is NaN only.
+        directions: whether less or more of each of `costs` is better, by name.
     """
 
     space: SearchSpace
@@ -48,6 +52,7 @@ class ValidationView:
     train_seconds: FloatArray
     validation_seconds: FloatArray
     costs: Mapping[str, FloatArray] = field(default_factory=dict)
+    directions: Mapping[str, Direction] = field(default_factory=dict)
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -59,3 +64,18 @@ class ValidationView:
         """Number of trials [architecture]."""
         counts: list[int] = (self.seeds >= 0).sum(axis=1).tolist()
         return counts
+
+    def allowed(self, limits: Limits) -> BoolArray:
+        """Whether the metrics of each architecture [architecture] are within limits; one that is not measured is not.
+
+        Raises:
+            ValueError: there is no such metric, or no architecture is within the limits.
+        """
+        allowed = np.ones(len(self.space), dtype=bool)
+        for name, limit in limits.items():
+            if name not in self.costs:
+                raise ValueError(f"no metric {name!r} of {self.key}/{self.schedule}; it has {', '.join(self.costs) or 'none'}")
+            allowed &= within(self.costs[name], limit)
+        if not allowed.any():
+            raise ValueError(f"no architecture of {self.key}/{self.schedule} is within the limits of {', '.join(limits)}")
+        return allowed

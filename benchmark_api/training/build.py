@@ -34,7 +34,7 @@ from benchmark_api.tables.metrics import is_attached
 from benchmark_api.tables.table import Table
 from benchmark_api.tables.writer import write_table
 from benchmark_api.training.costs import Costs, space_costs
-from benchmark_api.training.datasets import Dataset, load_dataset
+from benchmark_api.training.datasets import Dataset
 from benchmark_api.training.devices import enough_memory, one_thread
 from benchmark_api.training.networks import Skeleton, build_network, initialize
 from benchmark_api.training.plan import Plan
@@ -66,7 +66,7 @@ class Trainer:
     @cached_property
     def dataset(self) -> Dataset:
         """The data set, on the device."""
-        return load_dataset(self.plan.dataset, self.root, device=self.device, distortion=self.plan.distortion)
+        return self.plan.setting.load(self.root, device=self.device)
 
     @cached_property
     def skeleton(self) -> Skeleton:
@@ -178,7 +178,7 @@ def build(
         engine: engine that runs the stacks; see `run_jobs`.
         progress: whether to show a progress bar.
         notice: notice that all tables and figures made from the table repeat; by default who trained it on what, or the notice
-            of the existing table.
+            of the existing table. "unofficial images" is added where they are.
 
     Raises:
         BuildFailed: some stacks failed; the others are finished.
@@ -221,9 +221,9 @@ def _earlier(out: Path, plan: Plan) -> Table | None:
     asked = json.loads(json.dumps(plan.describe()))
     more = there.get("trials", 0) < plan.trials
     differing = [
-        f"{name}: {json.dumps(there.get(name), sort_keys=True)}, asked {json.dumps(value, sort_keys=True)}"
-        for name, value in asked.items()
-        if there.get(name) != value and not (more and name in ("trials", "half"))
+        f"{name}: {json.dumps(there.get(name), sort_keys=True)}, asked {json.dumps(asked.get(name), sort_keys=True)}"
+        for name in dict.fromkeys((*asked, *there))
+        if there.get(name) != asked.get(name) and not (more and name in ("trials", "half"))
     ]
     if differing:
         raise ValueError(
@@ -291,6 +291,7 @@ def _metadata(trainer: Trainer, trained: int, seconds: float, notice: str, earli
     plan, space = trainer.plan, trainer.plan.space
     settings = json.dumps(plan.describe(), sort_keys=True)
     machines = [f"{processor_name()}, {os.cpu_count()} cores, {trainer.device}, torch {torch.__version__}"]
+    unofficial = "" if plan.unofficial_images is None else "; unofficial images"
     usual_notice = f"trained by this project on {plan.dataset}; not NATS-Bench"
     if earlier is not None:
         usual_notice, before = earlier.notice, earlier.metadata["source"]
@@ -300,7 +301,7 @@ def _metadata(trainer: Trainer, trained: int, seconds: float, notice: str, earli
     return {
         "space": space.spec(),
         "title": f"{plan.dataset} {space.name}, {plan.recipe.epochs} epochs, {trials}",
-        "notice": notice or usual_notice,
+        "notice": (notice or usual_notice).removesuffix(unofficial) + unofficial,
         "source": {
             "name": f"{plan.dataset}-{space.name}",
             "trained": trained,

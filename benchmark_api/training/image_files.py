@@ -30,6 +30,9 @@ from benchmark_api.training.images import SEARCHED_SPLITS, Dataset, DatasetError
 FILE_LIMIT = 256 << 20
 """Largest size of an official file, in bytes; the largest one has 155 million."""
 
+UNOFFICIAL_FLAG = "--unofficial-images accepts other images in the same format, and every result says so"
+"""Remedy for files that are readable and not official."""
+
 NUMPY_LIMIT = 16 << 30
 """Largest size of all arrays of a NumPy file, in bytes."""
 
@@ -137,9 +140,7 @@ def load_official_files(key: str, root: Path | None, wanted: Sequence[str], devi
         DatasetError: a file is damaged or not the official one.
         ValueError: no folder is given.
     """
-    source = _SOURCES[key.removesuffix("-valid")]
-    if root is None:
-        raise ValueError(f"{key} is read from local files: name as root the folder that has {source.folder} in it")
+    source, root = _source(key, root)
     halves = _read_halves(key, root, wanted, verify)
     read = cache(lambda part: _read_images(root, source, getattr(source, part), verify))
     splits = {}
@@ -164,6 +165,35 @@ def load_official_files(key: str, root: Path | None, wanted: Sequence[str], devi
     )
 
 
+def unofficial_digest(key: str, root: Path | None) -> str | None:
+    """Return a digest of all files of a data set if some differ from the official ones; None if all are official.
+
+    Returns:
+        The first half of a SHA-256, in hexadecimal.
+
+    Raises:
+        FileNotFoundError: a file is missing; the split file of CIFAR-10 may be.
+        ValueError: the data set has no official files, or no folder is given.
+    """
+    if key not in OFFICIAL_SPLITS:
+        raise ValueError(f"unofficial images are of {', '.join(OFFICIAL_SPLITS)}; {key} has no official files")
+    source, root = _source(key, root)
+    official = {f"{source.folder}/{name}": md5 for name, md5 in {**source.train, **source.test}.items()}
+    found = {name: _md5(_read_file(root / name, f"in {root}, {source.origin}")) for name in official}
+    halves, md5, _ = _HALVES.get(key, ("", "", {}))
+    if halves and (key != "cifar10-valid" or (root / halves).exists()):
+        official[halves], found[halves] = md5, _md5(_read_file(root / halves, _hint(key)))
+    return None if found == official else hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _source(key: str, root: Path | None) -> tuple[_Source, Path]:
+    """Return the official files of a data set and their folder; raise ValueError where none is given."""
+    source = _SOURCES[key.removesuffix("-valid")]
+    if root is None:
+        raise ValueError(f"{key} is read from local files: name as root the folder that has {source.folder} in it")
+    return source, root
+
+
 def _seeded_halves(count: int) -> dict[str, list[int]]:
     """Return the halves of the 50,000 training images of CIFAR-10 in cifar-split.txt."""
     order = list(range(count))
@@ -177,7 +207,7 @@ def _read_halves(key: str, root: Path, wanted: Sequence[str], verify: bool) -> d
     path = root / file_name
     if not set(lists) & set(wanted) or (key == "cifar10-valid" and not path.exists()):
         return {}
-    data = _read_file(path, md5, verify, _hint(key))
+    data = _read_file(path, _hint(key), md5 if verify else None)
     try:
         content = json.loads(data)
         halves = {split: [int(index) for index in content[name][1]] for split, name in lists.items()}
@@ -207,7 +237,7 @@ def _read_images(root: Path, source: _Source, files: Mapping[str, str], verify: 
     for name, md5 in files.items():
         path = root / source.folder / name
         hint = f"in {root}, {source.origin}"
-        data = _read_file(path, md5, verify, hint)
+        data = _read_file(path, hint, md5 if verify else None)
         try:
             content = unpickle.load_images(data, str(path))
         except ValueError as error:
@@ -227,8 +257,8 @@ def _read_images(root: Path, source: _Source, files: Mapping[str, str], verify: 
     return np.concatenate(images), np.concatenate(labels)
 
 
-def _read_file(path: Path, md5: str, verify: bool, hint: str) -> bytes:
-    """Return the content of an official file."""
+def _read_file(path: Path, hint: str, md5: str | None = None) -> bytes:
+    """Return the content of a file; with an MD5, only if it has that."""
     try:
         with open(path, "rb") as file:
             content = file.read(FILE_LIMIT + 1)
@@ -236,9 +266,13 @@ def _read_file(path: Path, md5: str, verify: bool, hint: str) -> bytes:
         raise FileNotFoundError(f"{path} is missing: {hint}") from None
     if len(content) > FILE_LIMIT:
         raise DatasetError(f"{path}: larger than {FILE_LIMIT >> 20} MiB, which no official file is: {hint}")
-    if verify and (found := hashlib.md5(content, usedforsecurity=False).hexdigest()) != md5:
-        raise DatasetError(f"{path}: damaged, or not the official file (MD5 {found}, expected {md5}): {hint}")
+    if md5 is not None and (found := _md5(content)) != md5:
+        raise DatasetError(f"{path}: damaged, or not the official file (MD5 {found}, expected {md5}): {hint}; {UNOFFICIAL_FLAG}")
     return content
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 # -- NumPy files -------------------------------------------------------------------------------------------------------------

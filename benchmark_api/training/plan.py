@@ -33,6 +33,7 @@ class Plan(Bounded):
         sample: number of random architectures to train; None for all.
         stack: largest number of channels of the first block that are trained together.
         half: whether accuracies and losses are stored in half precision (steps of at most 0.06 percent), else in single.
+        unofficial_images: as for `Setting`.
     """
 
     space: SearchSpace
@@ -45,6 +46,7 @@ class Plan(Bounded):
     sample: Annotated[int, at_least(1)] | None = None
     stack: Annotated[int, at_least(1)] = 128
     half: bool = False
+    unofficial_images: str | None = None
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -59,7 +61,7 @@ class Plan(Bounded):
     @property
     def setting(self) -> Setting:
         """Images and skeleton."""
-        return Setting(self.dataset, self.distortion, self.channels, self.cells)
+        return Setting(self.dataset, self.distortion, self.channels, self.cells, self.unofficial_images)
 
     @property
     def representatives(self) -> npt.NDArray[np.int64]:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
+import torch
+
+from benchmark_api.bounds import stored_values, unstored_default
 from benchmark_api.tables.sources import source_of
 from benchmark_api.tables.table import Table
-from benchmark_api.training.datasets import Dataset, Distortion
+from benchmark_api.training.datasets import Dataset, DatasetError, Distortion, load_dataset
+from benchmark_api.training.image_files import unofficial_digest
 from benchmark_api.training.networks import Skeleton
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True)
@@ -21,12 +30,14 @@ class Setting:
         distortion: distortion of the digits; None for none, and for other data sets.
         channels: width of the first stage; None for the default, or if the architectures decide it.
         cells: cells per stage; None as for `channels`.
+        unofficial_images: digest of the data set's files if they are not the official ones (`unofficial_digest`); else None.
     """
 
     dataset: str
     distortion: Distortion | None
     channels: int | None
     cells: int | None
+    unofficial_images: Annotated[str | None, unstored_default] = None
 
     @classmethod
     def of(cls, table: Table, dataset: str) -> Setting:
@@ -52,11 +63,36 @@ class Setting:
         """Return the setting in a JSON object, which may have more entries, e.g. all settings of a table (`Plan`)."""
         facts = json.loads(text)
         distortion = facts["distortion"] and Distortion(**facts["distortion"])
-        return cls(facts["dataset"], distortion, facts["channels"], facts["cells"])
+        return cls(facts["dataset"], distortion, facts["channels"], facts["cells"], facts.get("unofficial_images"))
 
     def describe(self) -> dict[str, Any]:
         """Return the setting in JSON types, which `from_json` reads."""
-        return asdict(self)
+        return stored_values(self)
+
+    def on_images_in(self, root: Path | None) -> Self:
+        """Return the setting on the images in a folder, official or not.
+
+        Raises:
+            FileNotFoundError: a file is missing.
+            ValueError: the data set has no official files, or no folder is given.
+        """
+        return replace(self, unofficial_images=unofficial_digest(self.dataset, root))
+
+    def load(self, root: Path | None, *, splits: Sequence[str] | None = None, device: torch.device | str = "cpu") -> Dataset:
+        """Return the images of the setting, or some of their splits, from a folder; the arguments are those of `load_dataset`.
+
+        Raises:
+            FileNotFoundError: a file is missing.
+            DatasetError: a file is damaged, or not the one of the setting.
+            ValueError: as for `load_dataset`.
+        """
+        official = self.unofficial_images is None
+        if not official and (found := unofficial_digest(self.dataset, root)) != self.unofficial_images:
+            raise DatasetError(
+                f"{root}: other images of {self.dataset} than before: their digest is {found or 'that of the official files'}, "
+                f"expected {self.unofficial_images}"
+            )
+        return load_dataset(self.dataset, root, splits=splits, device=device, distortion=self.distortion, verify=official)
 
     def skeleton(self, images: Dataset) -> Skeleton:
         """Return the parts of the networks that all candidates share."""

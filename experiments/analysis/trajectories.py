@@ -86,6 +86,13 @@ def anytime(experiment: AnyExperiment, times: npt.ArrayLike, values: npt.ArrayLi
     return curves
 
 
+def kept_values(experiment: AnyExperiment, times: npt.ArrayLike, values: npt.ArrayLike) -> FloatArray:
+    """Return `anytime` values [run, time] where a run that has ended keeps its incumbent; NaN before its first evaluation."""
+    grid, last = np.asarray(times, dtype=np.float64), experiment.offsets[1:] - 1
+    ended = grid > experiment.clock[last][:, None]  # [run, time]
+    return np.where(ended, values_of_incumbents(experiment, values)[last][:, None], anytime(experiment, grid, values))
+
+
 def final_steps(experiment: AnyExperiment) -> IntArray:
     """Position of the entry that each run chose [run]: that of its incumbent after the last entry that had ended by the budget.
 
@@ -171,9 +178,7 @@ def seconds_to_reach(experiment: AnyExperiment, values: npt.ArrayLike, target: f
     if not experiment.kind.simulated:  # entries are epochs, the same number in each run
         shape = len(experiment.seeds), -1  # [run, epoch]
         return first_reaching(of_incumbent.reshape(shape), clock.reshape(shape).mean(axis=0), target)
-    steps, last = incumbent_steps(experiment), experiment.offsets[1:] - 1
+    steps = incumbent_steps(experiment)
     changed = np.append(True, steps[1:] != steps[:-1])
     times = np.unique(clock[changed & (clock <= experiment.budget)])
-    ended = times > clock[last][:, None]  # [run, time]
-    curves = np.where(ended, of_incumbent[last][:, None], anytime(experiment, times, values))
-    return first_reaching(curves, times, target)
+    return first_reaching(kept_values(experiment, times, values), times, target)

@@ -11,9 +11,11 @@ import tyro
 from algorithms.one_shot.task import Execution
 from benchmark_api.tables.table import Table
 from benchmark_api.training.devices import trial_seeds
+from benchmark_api.training.setting import Setting
 from experiments.commands.options import JobOptions, ResultsOptions
 from experiments.commands.run import Search
 from experiments.runs import one_shot
+from experiments.runs.job import RunsJob
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,8 @@ class RunOneShot(ResultsOptions):
     """Dataset to search on; by default the table's only one, or cifar10."""
     data: Path | None = None
     """Folder with the dataset's files; digits need none."""
+    unofficial_images: bool = False
+    """Accept files in the official format with other images; the runs are an experiment of their own, and every title says so."""
     seeds: int = 3
     """Number of runs; their seeds are 777, 888, 999, 1110, ..."""
     seed_list: tuple[int, ...] = ()
@@ -39,12 +43,15 @@ class RunOneShot(ResultsOptions):
     def __call__(self) -> int:
         return self.parallel.run(self.plan(), self.results, self.execution.device)
 
-    def plan(self) -> list[one_shot.OneShotJob]:
+    def plan(self) -> list[RunsJob]:
         """Return the jobs of the runs that are not stored."""
         table = Table(self.table)
         dataset = self.dataset or (table.datasets[0] if len(table.datasets) == 1 else "cifar10")
         search_class, config = self.search.search_class, self.search.config(dataset)
-        condition = one_shot.condition_of(search_class, config, table, dataset, self.execution, self.select)
+        setting = Setting.of(table, dataset)
+        if self.unofficial_images:
+            setting = setting.on_images_in(self.data)
+        condition = one_shot.condition_of(search_class, config, table, dataset, self.execution, self.select, setting)
         if self.seeds < 1 or min(self.seed_list, default=0) < 0:
             raise ValueError(f"seeds must be at least 1, each of seed-list at least 0, got {self.seeds} and {self.seed_list}")
         return one_shot.plan(condition, table, self.results, self.seed_list or trial_seeds(self.seeds), self.data)

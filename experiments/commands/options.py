@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmark_api.jobs.options import ParallelOptions, available_processors
 from benchmark_api.jobs.run_jobs import run_jobs
-from experiments.runs.job import ResultsJob
+from experiments.runs.job import RunsJob
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,15 +36,15 @@ class JobOptions(ParallelOptions):
     jobs: int | None = None
     """Number of processes; by default one per processor, or one for one-shot searches on another device than the CPU."""
 
-    def run(self, jobs: Sequence[ResultsJob], results: Path, device: str = "cpu") -> int:
+    def run(self, jobs: Sequence[RunsJob], results: Path, device: str = "cpu") -> int:
         """Run jobs that write to a results folder and print a summary; return the exit status."""
         started = time.perf_counter()
         # Several processes on one graphics card would share its memory.
         processes = self.jobs if self.jobs is not None else available_processors() if device == "cpu" else 1
         failures = run_jobs(jobs, processes, self.make_engine())
-        runs = sum(len(job.seeds) for job in jobs)
+        runs = sum(job.runs for job in jobs)
         unfinished = {failure.job.path for failure in failures}
-        failed = sum(len(job.seeds) for job in jobs if job.path in unfinished)
+        failed = sum(job.runs for job in jobs if job.path in unfinished)
         for failure in failures:
             print(f"\n{failure}", file=sys.stderr, end="")
         if failures:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from algorithms.black_box import BLACK_BOX
+from algorithms.black_box.objectives import MissingMetric
+from benchmark_api.commands.options import Several
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
 from experiments.commands.options import JobOptions, ResultsOptions, StoredTableOptions, given
-from experiments.commands.results import TableCommand
+from experiments.commands.results import FrontsCommand, TableCommand
 from experiments.commands.run import ACCOUNTING, RunBlackBox, Search
 from experiments.runs.black_box import BlackBoxJob, MissingEpochs
-from experiments.runs.job import ResultsJob
+from experiments.runs.job import RunsJob
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ class RankingCommand(StoredTableOptions):
         if not tables:
             raise ValueError(f"{self.results} holds no such one-shot run")
         sample: dict[str, Any] = {"architectures": self.architectures, "sample_seed": self.sample_seed, "images": self.images}
-        jobs: list[ResultsJob] = []
+        jobs: list[RunsJob] = []
         for table, experiments in tables:
             for experiment in experiments:
                 jobs += plan_ranking(experiment, table, self.results, self.data, **sample, device=self.device)
@@ -66,6 +68,11 @@ class ReproduceCommand(ResultsOptions):
     """Table files; by default the embedded tables."""
     dataset: tuple[str, ...] = ()
     """Only these datasets; by default all of each table."""
+    searches: tuple[str, ...] = ()
+    """Only these black-box searches; by default all."""
+    objectives: Several = ()
+    """Metrics that are the objectives of searches with several, besides accuracy; given several times, all of them are searched
+    for. By default those of the searches."""
     seeds: int = 500
     """Number of runs of each black-box search on each dataset."""
     one_shot_seeds: int = 3
@@ -74,6 +81,8 @@ class ReproduceCommand(ResultsOptions):
     """Simulated seconds of a black-box run; by default those of the NATS-Bench paper, and those of docs/embedded.md."""
     data: Path | None = None
     """Folder with the datasets' files, for one-shot searches; digits need none, other datasets are left out without it."""
+    unofficial_images: bool = False
+    """Accept files in the official formats with other images, as `run` does."""
     device: str = "cpu"
     """Device of one-shot searches, as named by PyTorch."""
     parallel: JobOptions = field(default_factory=JobOptions)
@@ -86,7 +95,11 @@ class ReproduceCommand(ResultsOptions):
             status = max(status, self.parallel.run(one_shot, self.results, self.device))
         shared: dict[str, Any] = {"results": self.results, "data": self.data, "device": self.device, "parallel": self.parallel}
         for table in dict.fromkeys(table for table, _ in pairs):
-            TableCommand(results=self.results, table=table.path)()
+            searched = [found.finds_fronts for found in store.load(self.results, table_fingerprint=table.fingerprint)]
+            if not searched or not all(searched):
+                TableCommand(results=self.results, table=table.path)()
+            if any(searched):
+                FrontsCommand(results=self.results, table=table.path)()
             if table in trained and store.load(self.results, store.ONE_SHOT_RUNS, table_fingerprint=table.fingerprint):
                 size = min(RankingCommand.architectures, len(table))
                 status = max(status, RankingCommand(table=table.path, architectures=size, **shared)())
@@ -106,39 +119,56 @@ class ReproduceCommand(ResultsOptions):
             raise ValueError(f"no table has a dataset {unknown[0]!r}; there is {', '.join(known)}")
         return [(table, name) for table in tables for name in table.datasets if name in (self.dataset or known)]
 
-    def _plan_black_box(self, pairs: Sequence[tuple[Table, str]]) -> list[ResultsJob]:
+    def _plan_black_box(self, pairs: Sequence[tuple[Table, str]]) -> list[RunsJob]:
         """Return the jobs of the black-box runs that are not stored."""
         accounting = replace(ACCOUNTING, given={} if self.budget is None else {"budget": self.budget})
         options: dict[str, Any] = {"seeds": self.seeds, "accounting": accounting, "results": self.results}
-        jobs: list[ResultsJob] = []
+        jobs: list[RunsJob] = []
         left_out: dict[str, None] = {}  # an ordered set: mostly the same for all datasets of a table
         for table, dataset in pairs:
-            for search in BLACK_BOX.values():
-                command = RunBlackBox(search=Search.of(search), table=table.path, dataset=dataset, **options)
+            for search in self._searches():
+                command = RunBlackBox(search=search, table=table.path, dataset=dataset, **options)
                 jobs += _plan_where_possible(command, left_out)
         for reason in left_out:
             print(f"left out: {reason}")
         return jobs
 
-    def _plan_one_shot(self, pairs: Sequence[tuple[Table, str]]) -> tuple[list[Table], list[ResultsJob]]:
+    def _searches(self) -> Iterator[Search]:
+        """Yield the black-box searches with their hyperparameters; one with several objectives for each choice of them."""
+        for name in self.searches or BLACK_BOX:
+            search = Search.of(BLACK_BOX.find(name))
+            if BLACK_BOX[name].incumbent_rule != "front" or not self.objectives:
+                yield search
+                continue
+            for objectives in self.objectives:
+                yield replace(search, hyperparameters=replace(search.hyperparameters, given={"objectives": objectives}))
+
+    def _plan_one_shot(self, pairs: Sequence[tuple[Table, str]]) -> tuple[list[Table], list[RunsJob]]:
         """Return the tables whose datasets can be trained on, and the jobs of the one-shot runs that are not stored."""
         if not self.one_shot_seeds:
             return [], []
         from algorithms.one_shot import ONE_SHOT
         from algorithms.one_shot.task import Execution
+        from benchmark_api.training.image_files import OFFICIAL_SPLITS
         from benchmark_api.training.setting import Setting
         from experiments.commands.one_shot import RunOneShot
 
+        keys = {(table, dataset): Setting.of(table, dataset).dataset for table, dataset in pairs}  # of their images
+        if self.unofficial_images and not OFFICIAL_SPLITS.keys() & set(keys.values()):
+            known = ", ".join(OFFICIAL_SPLITS)
+            raise ValueError(f"unofficial images are of {known}; the tables have {', '.join(sorted(set(keys.values())))}")
         options: dict[str, Any] = {"seeds": self.one_shot_seeds, "data": self.data, "results": self.results}
         options["execution"] = Execution(device=self.device)
         trained: list[Table] = []
         left_out: dict[str, None] = {}  # datasets, an ordered set
-        jobs: list[ResultsJob] = []
+        jobs: list[RunsJob] = []
         for table, dataset in pairs:
-            if self.data is None and Setting.of(table, dataset).dataset != "digits":
+            images = keys[table, dataset]
+            if self.data is None and images != "digits":
                 left_out[dataset] = None
                 continue
             trained.append(table)
+            options["unofficial_images"] = self.unofficial_images and images in OFFICIAL_SPLITS
             for search in ONE_SHOT.values():
                 if search.searches(table.space):
                     jobs += RunOneShot(search=Search.of(search), table=table.path, dataset=dataset, **options).plan()
@@ -149,9 +179,9 @@ class ReproduceCommand(ResultsOptions):
 
 
 def _plan_where_possible(command: RunBlackBox, left_out: dict[str, None]) -> list[BlackBoxJob]:
-    """Return the jobs of a command; none, and the reason in `left_out`, where its table lacks epochs that the search needs."""
+    """Return the jobs of a command; none, and the reason in `left_out`, where its table lacks what the search needs."""
     try:
         return command.plan()
-    except MissingEpochs as reason:
+    except (MissingEpochs, MissingMetric) as reason:
         left_out[str(reason)] = None
         return []

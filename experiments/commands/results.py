@@ -1,4 +1,4 @@
-"""Commands that read: `list`, `table`, `status` and `verify`."""
+"""Commands that read: `list`, `table`, `speedup`, `status` and `verify`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from algorithms.black_box import BLACK_BOX
+from benchmark_api.commands.options import Several
 from experiments import store
 from experiments.analysis.trajectories import Readout
 from experiments.commands.options import ResultsOptions, StoredTableOptions, given
@@ -66,8 +67,70 @@ class TableCommand(StoredTableOptions):
         experiments: list[AnyExperiment] = [found for kind in kinds for found in store.load(self.results, kind, **filters)]
         if not experiments:
             raise ValueError(f"{self.results} holds no such run")
+        experiments = [experiment for experiment in experiments if not experiment.finds_fronts]
+        if not experiments:
+            raise ValueError(f"all such runs of {self.results} are of searches with several objectives: `fronts` prints them")
         reports = [make_report(table, group, self.protocol) for table, group in tables_of(experiments, self.table)]
         print(FORMATS[self.format](reports), end="")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontsCommand(StoredTableOptions):
+    """Print how far the fronts that black-box searches found are from the exact front of accuracy against metrics."""
+
+    space: str | None = None
+    """Only this search space (topology, size)."""
+    dataset: str | None = None
+    """Only this dataset."""
+    objectives: Several = ()
+    """Metrics that are the objectives besides accuracy, e.g. latency@pixel3, or several of them; by default those of the stored
+    searches with several objectives."""
+    format: Literal["markdown", "latex", "csv"] = "markdown"
+    """Output format."""
+
+    def __call__(self) -> int:
+        from experiments.report import FRONT_FORMATS, front_reports, tables_of
+
+        experiments = store.load(self.results, **given(space=self.space, dataset=self.dataset))
+        if not experiments:
+            raise ValueError(f"{self.results} holds no such run")
+        groups = [front_reports(table, group, self.objectives) for table, group in tables_of(experiments, self.table)]
+        if not any(groups):
+            raise ValueError(f"no search in {self.results} has several objectives; name some for all searches with --objectives")
+        print(FRONT_FORMATS[self.format]([reports for reports in groups if reports]), end="")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeedupCommand(StoredTableOptions):
+    """Print how much less simulated time a search takes than another one to reach the mean accuracy that the latter ends with."""
+
+    algorithm: str
+    """The search."""
+    baseline: str
+    """The other search; its mean final accuracy is the target."""
+    dataset: str | None = None
+    """Only this dataset."""
+
+    def __call__(self) -> int:
+        from experiments.report import speedup_text, tables_of
+
+        found = store.load(self.results, **given(dataset=self.dataset))
+        found = [experiment for experiment in found if experiment.algorithm in (self.algorithm, self.baseline)]
+        lines = [
+            speedup_text(table, experiment, baseline)
+            for table, experiments in (tables_of(found, self.table) if found else ())
+            for baseline in experiments
+            for experiment in experiments
+            if (experiment.algorithm, baseline.algorithm) == (self.algorithm, self.baseline)
+            if (experiment.dataset, experiment.schedule, experiment.budget)
+            == (baseline.dataset, baseline.schedule, baseline.budget)
+        ]
+        if not lines:
+            what = f"{self.algorithm} and {self.baseline} on the same table, dataset, schedule and budget"
+            raise ValueError(f"{self.results} holds no runs of {what}")
+        print("\n".join(lines))
         return 0
 
 

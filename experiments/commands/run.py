@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
-from algorithms.black_box.base import BlackBoxSearch
+from algorithms.black_box.base import BLACK_BOX, BlackBoxSearch
+from benchmark_api.commands.options import Pairs, numbers_of
 from benchmark_api.tables.evaluator import Accounting
 from benchmark_api.tables.table import Table
 from experiments.commands.fields import FieldOptions
@@ -71,7 +72,13 @@ class RunBlackBox(ResultsOptions):
     """Number of runs."""
     first_seed: int = 0
     """Seed of the first run; the others follow."""
+    at_most: Annotated[Pairs, tyro.conf.arg(name="max")] = ()
+    """Search only among architectures whose metrics are at most so large, in their units, e.g. latency@pixel3=20."""
+    at_least: Annotated[Pairs, tyro.conf.arg(name="min")] = ()
+    """Search only among architectures whose metrics are at least so large."""
     search: Annotated[Search, tyro.conf.arg(name="")]
+    early_stopping: Literal["srm"] | None = None
+    """Stop trainings early, by sequential regression models with their defaults; `run NAME+srm` has them as options."""
     accounting: FieldOptions = ACCOUNTING
     parallel: JobOptions = field(default_factory=JobOptions)
 
@@ -86,9 +93,14 @@ class RunBlackBox(ResultsOptions):
         if self.seeds < 1 or self.first_seed < 0:
             raise ValueError(f"seeds must be at least 1 and first-seed at least 0, got {self.seeds} and {self.first_seed}")
         settings = RunSettings.of(table, self.dataset, schedule=self.schedule, **self.accounting.given)
-        search, view = self.search.search_class, table.search_view(self.dataset, settings.schedule)
-        config = black_box.fit_config(search, self.search.config(self.dataset), view, self.search.hyperparameters.given)
-        condition = black_box.condition_of(search, config, table, settings, self.data)
+        search, config = self.search.search_class, self.search.config(self.dataset)
+        if self.early_stopping:
+            search = BLACK_BOX.find(f"{search.name}+{self.early_stopping}")
+            config = search.Config(**asdict(config))
+        view = table.search_view(self.dataset, settings.schedule)
+        config = black_box.fit_config(search, config, view, self.search.hyperparameters.given)
+        limits = {"at_most": numbers_of(self.at_most, "--max"), "at_least": numbers_of(self.at_least, "--min")}
+        condition = black_box.condition_of(search, config, table, settings, self.data, **limits)
         seeds = range(self.first_seed, self.first_seed + self.seeds)
         return black_box.plan(condition, table, self.results, seeds, self.data)
 

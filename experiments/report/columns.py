@@ -250,7 +250,7 @@ def _where_there_are_workers(dataset: DatasetReport, row: Row) -> float:
 _MERITS = (
     *_measured(
         "regret",
-        lambda dataset, row: dataset.optimum[1] - row.reached.mean,
+        lambda _, row: row.optimum - row.reached.mean,
         title="regret{measure.mark} [points]",
         optimum=lambda dataset: 0.0,
         mean=lambda dataset: dataset.optimum[1] - dataset.average[1],

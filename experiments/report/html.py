@@ -15,9 +15,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmark_api.jobs.files import whole_file
+from benchmark_api.tables.table import Table
 from experiments.report.checklist import Item, checklist
-from experiments.report.numbers import Report, Row
-from experiments.report.text import text_tables
+from experiments.report.fronts import FrontReport
+from experiments.report.fronts_text import front_tables
+from experiments.report.numbers import Report, notice_of
+from experiments.report.text import TextTable, text_tables
+from experiments.store import AnyExperiment, Experiment
 
 _STYLE = """
 :root { color-scheme: light; --line: #d9d9d9; --muted: #5c5c5c; --accent: #0072b2; }
@@ -59,21 +63,43 @@ Pictures = Mapping[str, Mapping[str, Picture]]
 """The figures of each report's table, by the table's fingerprint and by what they show."""
 
 
-def write_page(path: str | os.PathLike[str], reports: Sequence[Report], pictures: Pictures) -> Path:
+class Fronts(NamedTuple):
+    """Reports of fronts on one table, and their figures by what they show."""
+
+    reports: Sequence[FrontReport]
+    pictures: Mapping[str, Picture]
+
+    @property
+    def table(self) -> Table:
+        """The table."""
+        return self.reports[0].landscape.table
+
+    @property
+    def experiments(self) -> list[Experiment]:
+        """Experiments with several objectives; the others have a row in another report."""
+        return [row.experiment for report in self.reports for row in report.rows if row.experiment.finds_fronts]
+
+
+def write_page(
+    path: str | os.PathLike[str], reports: Sequence[Report], pictures: Pictures, fronts: Sequence[Fronts] = ()
+) -> Path:
     """Write the page of some reports, one for each table; an existing page stays until the new one is complete."""
     with whole_file(Path(path)) as file:
-        file.write("\n".join(_document(reports, pictures)).encode())
+        file.write("\n".join(_document(reports, pictures, fronts)).encode())
     return Path(path)
 
 
-def _document(reports: Sequence[Report], pictures: Pictures) -> Iterator[str]:
-    rows = [row for report in reports for row in report.rows]
+def _document(reports: Sequence[Report], pictures: Pictures, fronts: Sequence[Fronts]) -> Iterator[str]:
+    experiments: list[AnyExperiment] = [row.experiment for report in reports for row in report.rows]
+    experiments += [experiment for found in fronts for experiment in found.experiments]
+    tables = {table.fingerprint: table for table in (*(one.table for one in reports), *(found.table for found in fronts))}
     sections = [
         *((f"table-{number}", report.table.title, _report(report, pictures)) for number, report in enumerate(reports, start=1)),
-        ("checklist", "Checklist", _checklist(checklist(reports))),
-        ("settings", "Settings", _settings(rows)),
-        ("environment", "Environment", _environment(rows)),
-        ("provenance", "Provenance", _provenance(reports)),
+        *((f"fronts-{number}", "Fronts", _fronts(found)) for number, found in enumerate(fronts, start=1)),
+        *([("checklist", "Checklist", _checklist(checklist(reports)))] if reports else []),
+        ("settings", "Settings", _settings(experiments)),
+        ("environment", "Environment", _environment(experiments)),
+        ("provenance", "Provenance", _provenance(tables.values())),
     ]
     yield "<!doctype html>"
     yield '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -90,13 +116,26 @@ def _document(reports: Sequence[Report], pictures: Pictures) -> Iterator[str]:
 
 def _report(report: Report, pictures: Pictures) -> Iterator[str]:
     yield f"<h2>{escape(report.table.space.name.capitalize())} space: {escape(report.table.title)}</h2>"
-    if report.table.notice:
-        yield f'<p class="notice">{escape(report.table.notice)}</p>'
-    for table in text_tables(report):
-        yield _table(table.header, [_row("td", row) for row in table.rows], table.title, "short")
-        yield from (f'<p class="note">{escape(note)}</p>' for note in table.notes)
+    if notice := notice_of(report.table, report.experiments):
+        yield f'<p class="notice">{escape(notice)}</p>'
+    yield from _text_tables(text_tables(report))
     for what, picture in pictures.get(report.table.fingerprint, {}).items():
         yield _figure(f"{report.table.title}: {what}", picture)
+
+
+def _fronts(fronts: Fronts) -> Iterator[str]:
+    title = fronts.table.title
+    yield f"<h2>Fronts: {escape(title)}</h2>"
+    yield from _text_tables(front_tables(fronts.reports))
+    for what, picture in fronts.pictures.items():
+        yield _figure(f"{title}: {what}", picture)
+
+
+def _text_tables(tables: Iterable[TextTable]) -> Iterator[str]:
+    """Tables of a report, each with its notes."""
+    for table in tables:
+        yield _table(table.header, [_row("td", row) for row in table.rows], table.title, "short")
+        yield from (f'<p class="note">{escape(note)}</p>' for note in table.notes)
 
 
 def _table(header: Sequence[str], rows: Iterable[str], caption: str = "", style: str = "") -> str:
@@ -130,11 +169,10 @@ def _checklist(items: Sequence[Item]) -> Iterator[str]:
     )
 
 
-def _settings(rows: Sequence[Row]) -> Iterator[str]:
+def _settings(experiments: Sequence[AnyExperiment]) -> Iterator[str]:
     yield "<h2>Settings</h2>"
     lines = []
-    for row in rows:
-        experiment = row.experiment
+    for experiment in experiments:
         seeds = experiment.seeds.tolist()
         some = f"{seeds[0]} to {seeds[-1]}, {len(seeds)} seeds" if len(seeds) > 5 else ", ".join(map(str, seeds))
         settings, hyperparameters = _pairs(experiment.settings()), _pairs(experiment.config_values()) or "none"
@@ -147,21 +185,21 @@ def _pairs(values: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {value if isinstance(value, str) else json.dumps(value)}" for name, value in values.items())
 
 
-def _environment(rows: Sequence[Row]) -> Iterator[str]:
+def _environment(experiments: Sequence[AnyExperiment]) -> Iterator[str]:
     yield "<h2>Environment</h2>"
     machines: defaultdict[tuple[tuple[str, str], ...], set[str]] = defaultdict(set)
-    for row in rows:
-        for machine in row.experiment.machines:
-            machines[machine].add(row.experiment.algorithm)
+    for experiment in experiments:
+        for machine in experiment.machines:
+            machines[machine].add(experiment.algorithm)
     lines = [_row("td", (_pairs(dict(machine)), ", ".join(sorted(found)))) for machine, found in sorted(machines.items())]
     yield _table(("machine", "runs of"), lines)
-    versions = sorted({version for row in rows for version in row.experiment.code_versions})
+    versions = sorted({version for experiment in experiments for version in experiment.code_versions})
     yield f'<p class="note">Code versions: {escape(", ".join(versions))}.</p>'
 
 
-def _provenance(reports: Sequence[Report]) -> Iterator[str]:
+def _provenance(tables: Iterable[Table]) -> Iterator[str]:
     yield "<h2>Provenance</h2>"
-    for table in (report.table for report in reports):
+    for table in tables:
         facts = {"notice": table.notice or "none", "fingerprint of the table": table.fingerprint}
         facts |= {f"source: {name}": str(value) for name, value in table.metadata.get("source", {}).items()}
         yield _table((), [_row("td", fact) for fact in facts.items()], table.title)

@@ -9,6 +9,7 @@ from benchmark_api.types import IntArray
 from experiments.analysis.cells import PARAMETER_FREE, operation_counts, parameter_free
 from experiments.report import published
 from experiments.report.numbers import DatasetReport, Report, Row
+from experiments.store import Experiment
 
 
 def conventions(report: Report) -> list[str]:
@@ -37,7 +38,7 @@ def conventions(report: Report) -> list[str]:
 
 def findings(report: Report) -> list[str]:
     """Comparisons with the references, and operations of the chosen cells, for each dataset."""
-    return [note for dataset in report.datasets for note in (*_verdicts(dataset), *_cells(dataset))]
+    return [note for dataset in report.datasets for note in (*_verdicts(dataset), *_cells(dataset), *_limited(dataset))]
 
 
 def _verdicts(dataset: DatasetReport) -> list[str]:
@@ -54,6 +55,13 @@ def _verdicts(dataset: DatasetReport) -> list[str]:
         ):
             verdicts.append(f"{dataset.dataset}, mean {dataset.measure.accuracy} against {name} ({accuracy:.2f}): {text}.")
     return verdicts
+
+
+def _limited(dataset: DatasetReport) -> list[str]:
+    """Runs with limits on costs, whose optimum is another one."""
+    limited = [row.label for row in dataset.rows if isinstance(row.experiment, Experiment) and row.experiment.limits]
+    text = "runs with limits, whose regret and percentile are among the architectures that they could choose"
+    return [f"{dataset.dataset}, {text}: {', '.join(limited)}."] if limited else []
 
 
 def _cells(dataset: DatasetReport) -> list[str]:

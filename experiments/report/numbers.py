@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmark_api.tables.metrics import Metric
 from benchmark_api.tables.table import Table
-from benchmark_api.types import FloatArray, IntArray
+from benchmark_api.types import BoolArray, FloatArray, IntArray
 from experiments.analysis.statistics import (
     MIN_RUNS,
     Comparison,
@@ -24,7 +24,7 @@ from experiments.analysis.statistics import (
 from experiments.analysis.trajectories import Readout, final_architectures, final_values, seconds_to_reach
 from experiments.report import published
 from experiments.report.measures import TEST, Accuracies, Measure, look_up
-from experiments.store import KINDS, SAME_RESULT, AnyCondition, AnyExperiment
+from experiments.store import KINDS, SAME_RESULT, AnyCondition, AnyExperiment, Experiment
 
 NAN = float("nan")
 
@@ -41,12 +41,15 @@ class Row:
         valid_finals: [run], its validation accuracy after full training; NaN where a run saw no trial of it, see
             `HeldOutTrials`.
         percentiles: [run], share of the space that is not better by the measure than the chosen architecture, percent.
+        optimum: best reported accuracy of the space. It and the percentiles are of the architectures that the runs could choose,
+            where they had limits.
         valid: summary of `valid_finals`.
         reached: summary of `finals`.
         rank: average rank among the black-box rows with at least `MIN_RUNS` runs, see `rank_all`; NaN for others.
         seconds_to_best: first time at which the median run had chosen an architecture with the best row's final median, see
             `seconds_to_reach`; the best row of the same kind.
-        published: the paper's accuracies and number of runs, where it ran this search with these settings and measure.
+        published: the paper's accuracies and number of runs, where it ran this search with these settings and measure;
+            unofficial images, which the title and the label name, are compared too.
     """
 
     experiment: AnyExperiment
@@ -55,6 +58,7 @@ class Row:
     finals: FloatArray
     valid_finals: FloatArray
     percentiles: FloatArray
+    optimum: float
     valid: Summary
     reached: Summary
     rank: float
@@ -152,6 +156,16 @@ class Report:
         """Rows of all datasets."""
         return [row for dataset in self.datasets for row in dataset.rows]
 
+    @property
+    def experiments(self) -> list[AnyExperiment]:
+        """Experiments of all rows."""
+        return [row.experiment for row in self.rows]
+
+
+def notice_of(table: Table, experiments: Iterable[AnyExperiment]) -> str:
+    """Return the table's notice and the cautions of some experiments, for titles; empty for none."""
+    return "; ".join(dict.fromkeys(filter(None, (table.notice, *(experiment.caution for experiment in experiments)))))
+
 
 def make_report(table: Table, experiments: Sequence[AnyExperiment], readout: Readout = "step") -> Report:
     """Report experiments of one table.
@@ -196,13 +210,15 @@ def _row(
     reported, ddof = accuracies.reported_of(experiment), 0 if readout == "reference" else 1
     chosen, valid_finals = final_architectures(experiment), final_values(experiment, accuracies.valid_of(experiment), readout)
     _check_measured(table, accuracies, experiment, chosen, finals)
+    choice = accuracies.reported[_could_choose(table, experiment)]
     return Row(
         experiment=experiment,
         label=experiment.label(table),
         chosen=chosen,
         finals=finals,
         valid_finals=valid_finals,
-        percentiles=percentiles_of(final_values(experiment, reported), accuracies.reported),
+        percentiles=percentiles_of(final_values(experiment, reported), choice),
+        optimum=float(np.nanmax(choice)),
         valid=summarize(valid_finals, ddof),
         reached=summarize(finals, ddof),
         rank=rank,
@@ -211,9 +227,16 @@ def _row(
     )
 
 
+def _could_choose(table: Table, experiment: AnyExperiment) -> BoolArray:
+    """Whether each architecture [architecture] is within the limits of an experiment."""
+    if not isinstance(experiment, Experiment) or not experiment.limits:
+        return np.ones(len(table), dtype=bool)
+    return table.search_view(experiment.dataset, experiment.schedule).allowed(experiment.limits)
+
+
 def _published(table: Table, measure: Measure, experiment: AnyExperiment) -> tuple[published.Accuracy, int] | None:
     """The paper's accuracies and number of runs, where it ran this search with these settings and measure."""
-    if measure is not TEST or not experiment.deviations(table).keys() <= SAME_RESULT:
+    if measure is not TEST or not experiment.deviations(table).keys() <= {*SAME_RESULT, "images"}:
         return None
     named = table.space.name, experiment.dataset, experiment.algorithm
     return published.find(*named, searched=experiment.schedule, reported=table.report_schedule)

@@ -42,4 +42,4 @@ def ranking_table(table: Table, rankings: Sequence[SupernetRanking]) -> str:
         "deviation (ddof 1) over n supernets."
     )
     header = ("dataset", "algorithm", "n", "architectures", "images", "Kendall's τ", "Spearman's ρ", "wall time [s]")
-    return markdown(TextTable(f"ranking by supernets, {title_of(table)}", header, lines, [note]))
+    return markdown(TextTable(f"ranking by supernets, {title_of(table, rankings)}", header, lines, [note]))

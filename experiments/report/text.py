@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from benchmark_api.tables.table import Table
-from experiments.analysis.statistics import MIN_RUNS
+from experiments.analysis.statistics import MIN_RUNS, Comparison
 from experiments.report.columns import COLUMNS, text_of
 from experiments.report.notes import conventions, findings
-from experiments.report.numbers import DatasetReport, Report
+from experiments.report.numbers import DatasetReport, Report, notice_of
+from experiments.store import AnyExperiment
 
 
 @dataclass(frozen=True)
@@ -29,18 +30,19 @@ class TextTable:
 
 def text_tables(report: Report) -> list[TextTable]:
     """Tables of accuracies and of merits and costs, then one matrix of comparisons per dataset."""
-    name, about = f"{report.table.space.name} space", title_of(report.table)
+    name, about = f"{report.table.space.name} space", title_of(report.table, report.experiments)
     accuracies = _table_of_columns(report, "accuracies", f"{name}: {about}")
     return [
         replace(accuracies, notes=[*conventions(report), *accuracies.notes, *findings(report)]),
         _table_of_columns(report, "merits", f"{name}, merits and costs: {about}"),
-        *(_comparison_matrix(dataset, about) for dataset in report.datasets if len(dataset.rows) > 1),
+        *(_comparisons(dataset, about) for dataset in report.datasets if len(dataset.rows) > 1),
     ]
 
 
-def title_of(table: Table) -> str:
-    """Title of a table with its notice."""
-    return f"{table.title} ({table.notice})" if table.notice else table.title
+def title_of(table: Table, experiments: Iterable[AnyExperiment] = ()) -> str:
+    """Title of a table with the notice of some experiments."""
+    notice = notice_of(table, experiments)
+    return f"{table.title} ({notice})" if notice else table.title
 
 
 def _table_of_columns(report: Report, table: Literal["accuracies", "merits"], title: str) -> TextTable:
@@ -64,16 +66,21 @@ def _table_of_columns(report: Report, table: Literal["accuracies", "merits"], ti
     )
 
 
-def _comparison_matrix(dataset: DatasetReport, about: str) -> TextTable:
-    labels = [row.label for row in dataset.rows]
+def _comparisons(dataset: DatasetReport, about: str) -> TextTable:
+    title = f"{dataset.dataset}: probability that a run of the row beats one of the column {dataset.measure.where} ({about})"
+    return comparison_matrix(title, [row.label for row in dataset.rows], dataset.comparisons)
+
+
+def comparison_matrix(title: str, labels: Sequence[str], comparisons: Sequence[Comparison]) -> TextTable:
+    """Probabilities that a run of the row beats one of the column, with the significance of each pair."""
     cells: dict[tuple[str, str], str] = {}
-    for pair in dataset.comparisons:
+    for pair in comparisons:
         stars = "*" * sum(pair.p < threshold for threshold in (0.05, 0.01, 0.001))
         mark = f"n < {MIN_RUNS}" if np.isnan(pair.p) else stars
         cells[pair.first, pair.second] = f"{pair.improvement:.2f} {mark}".strip()
         cells[pair.second, pair.first] = f"{1 - pair.improvement:.2f} {mark}".strip()
     return TextTable(
-        f"{dataset.dataset}: probability that a run of the row beats one of the column {dataset.measure.where} ({about})",
+        title,
         ("", *labels),
         [[first, *(cells.get((first, second), "") for second in labels)] for first in labels],
         [

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from algorithms.black_box.base import BLACK_BOX, BlackBoxSearch
+from benchmark_api.bounds import stored_values
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.tables.table import Table
 from benchmark_api.tables.view import ValidationView, listed
 from experiments import store
-from experiments.provenance import code_version
+from experiments.provenance import code_version, environment
 from experiments.runs.job import ResultsJob
 from experiments.runs.run import check_workers, run
 from experiments.settings import RunSettings
@@ -43,8 +44,10 @@ class BlackBoxJob(ResultsJob):
         view = table.search_view(self.condition.dataset, self.condition.schedule)
         search_class = BLACK_BOX[self.condition.algorithm]
         task = task_of(search_class, table, self.condition.dataset, self.data)
-        runs = [run(search_class, self.config, view, self.condition, seed, task) for seed in self.seeds]
-        store.write_piece(self.results, self.condition, runs, self.code_version, str(self.table_path))
+        limits = self.condition.limits
+        runs = [run(search_class, self.config, view, self.condition, seed, task, limits) for seed in self.seeds]
+        machine = environment(*search_class.libraries)
+        store.write_piece(self.results, self.condition, runs, self.code_version, str(self.table_path), machine)
         yield len(self.seeds)
 
 
@@ -97,32 +100,54 @@ def fit_config(search_class: type[BlackBoxSearch], config: Any, view: Validation
 
 
 def condition_of(
-    search_class: type[BlackBoxSearch], config: Any, table: Table, settings: RunSettings, data: Path | None = None
+    search_class: type[BlackBoxSearch],
+    config: Any,
+    table: Table,
+    settings: RunSettings,
+    data: Path | None = None,
+    *,
+    at_most: Mapping[str, float] | None = None,
+    at_least: Mapping[str, float] | None = None,
 ) -> Condition:
     """Return the condition of runs on a table, checked by making a search and a view of it once.
+
+    Args:
+        search_class: the search.
+        config: its hyperparameters.
+        table: the table to search on.
+        settings: budget and accounting.
+        data: folder with the dataset's files, for a search that needs images.
+        at_most: the largest value that each of some metrics may have, by name.
+        at_least: the smallest value.
 
     Raises:
         FileNotFoundError: a file of the dataset is missing.
         MissingEpochs: the table lacks accuracies after trainings that the search asks for.
-        ValueError: the table has no such dataset, schedule or trial, the search refuses, or it cannot use all workers.
+        MissingMetric: an objective of the search is no metric of the table.
+        ValueError: the table has no such dataset, schedule, metric or trial, no architecture is within the limits, the search
+            refuses, or it cannot use all workers.
     """
     check_workers(search_class, settings.workers)
     view = table.search_view(settings.dataset, settings.schedule)
     if isinstance(settings.noise, int) and not (view.seeds == settings.noise).any():
         raise ValueError(f"noise is {settings.noise}, but no trial of {view.key}/{view.schedule} has that seed")
-    search_class(view.space, config, max_epochs=view.schedule_epochs, task=task_of(search_class, table, settings.dataset, data))
+    task = task_of(search_class, table, settings.dataset, data)
+    search_class(view.space, config, max_epochs=view.schedule_epochs, task=task, directions=view.directions)
     if lacks_epochs(search_class, config, view):
         wanted = search_class.training_epochs(config, view.schedule_epochs)
         raise MissingEpochs(
             f"{search_class.name} needs validation accuracies after {listed(wanted)} epochs; "
             f"{table.path.name} has them after {listed(view.lengths)} epochs of schedule {view.schedule}"
         )
-    return Condition(
+    limits = {name: dict(values) for name, values in (("at_most", at_most), ("at_least", at_least)) if values}
+    condition = Condition(
         **{**asdict(settings), "budget": float(settings.budget)},  # 20000 and 20000.0 are one experiment
         algorithm=search_class.name,
-        hyperparameters=json.dumps(asdict(config), sort_keys=True),
+        hyperparameters=json.dumps(stored_values(config) | limits, sort_keys=True),
         incumbent_rule=search_class.incumbent_rule,
         table_fingerprint=table.fingerprint,
         table_title=table.title,
         table_notice=table.notice,
     )
+    view.allowed(condition.limits)
+    return condition

@@ -18,8 +18,18 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunsJob(Job):
+    """A job that makes runs and stores them in a results folder."""
+
+    @property
+    @abstractmethod
+    def runs(self) -> int:
+        """Number of runs."""
+
+
 @dataclass(frozen=True)
-class ResultsJob(Job):
+class ResultsJob(RunsJob):
     """A job whose file is one of a results folder: runs of one condition with consecutive seeds.
 
     Attributes:
@@ -64,6 +74,10 @@ class ResultsJob(Job):
     def config(self) -> Any:
         """Hyperparameters, an instance of the search's `Config`."""
         return self.condition.config()
+
+    @property
+    def runs(self) -> int:
+        return len(self.seeds)
 
     @property
     def path(self) -> Path:

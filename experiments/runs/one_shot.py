@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -23,17 +24,19 @@ from algorithms.one_shot import ONE_SHOT
 from algorithms.one_shot.metrics import EPOCH_METRICS, EpochMetrics
 from algorithms.one_shot.search import OneShotSearch
 from algorithms.one_shot.selection import SELECTIONS, Selection
+from algorithms.one_shot.stack import SearchStack
 from algorithms.one_shot.supernets import build_supernet
 from algorithms.one_shot.task import VALIDATION, Execution, Task
+from benchmark_api.bounds import stored_values
 from benchmark_api.jobs.files import whole_file
+from benchmark_api.jobs.job import Source
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.tables.table import Table
-from benchmark_api.training.datasets import load_dataset
 from benchmark_api.training.devices import enough_memory, find_device, one_thread
 from benchmark_api.training.setting import Setting
 from experiments import store
 from experiments.provenance import code_version, environment
-from experiments.runs.job import ResultsJob
+from experiments.runs.job import ResultsJob, RunsJob
 from experiments.store import OneShotCondition
 
 if TYPE_CHECKING:
@@ -48,12 +51,12 @@ def load_task(setting: Setting, space: SearchSpace, data: Path | None, device: s
 
     Raises:
         FileNotFoundError: a file of the data set is missing.
-        ValueError: as for `load_dataset`; no folder is given where one is needed.
+        ValueError: as for `Setting.load`; no folder is given where one is needed.
     """
     if data is None and setting.dataset != "digits":
         raise ValueError(f"{setting.dataset} is read from local files: name the folder that has them (--data)")
     splits = ("train", VALIDATION)  # a search has access to no others
-    images = load_dataset(setting.dataset, data, splits=splits, device=device, distortion=setting.distortion)
+    images = setting.load(data, splits=splits, device=device)
     return Task(space, images, setting.skeleton(images))
 
 
@@ -87,10 +90,12 @@ def condition_of(
     dataset: str,
     execution: Execution,
     select: str | None = None,
+    setting: Setting | None = None,
 ) -> OneShotCondition:
     """Return the condition of runs on a dataset of a table, in which their architectures are looked up.
 
-    The name of a selection is a hyperparameter of the condition if it is another one than the search's.
+    The name of a selection is a hyperparameter of the condition if it is another one than the search's. Without a setting, the
+    images and the skeleton are those of the table's candidates.
 
     Raises:
         ValueError: the table is of another space or has no such dataset, or there is no such selection.
@@ -104,9 +109,9 @@ def condition_of(
         space=table.space.name,
         dataset=dataset,
         algorithm=search_class.name,
-        hyperparameters=json.dumps(asdict(config) | ({"select": select} if other else {}), sort_keys=True),
-        execution=json.dumps(asdict(execution), sort_keys=True),
-        setting=json.dumps(Setting.of(table, dataset).describe(), sort_keys=True),
+        hyperparameters=json.dumps(stored_values(config) | ({"select": select} if other else {}), sort_keys=True),
+        execution=json.dumps(stored_values(execution), sort_keys=True),
+        setting=json.dumps((setting or Setting.of(table, dataset)).describe(), sort_keys=True),
         table_fingerprint=table.fingerprint,
         table_title=table.title,
         table_notice=table.notice,
@@ -139,8 +144,12 @@ class SupernetJob(ResultsJob):
         one_shot = OneShotCondition(**{name: getattr(self.condition, name) for name in store.ONE_SHOT_RUNS.fields})
         return store.supernet_path(store.piece_path(self.results, one_shot, self.seeds))
 
-    def search(self, device: str | None = None) -> OneShotSearch:
-        """Return the search before its first epoch, on a device by PyTorch's name; None for the condition's.
+    def search(self, device: str | None = None, task: Task | None = None) -> OneShotSearch:
+        """Return the search before its first epoch.
+
+        Args:
+            device: PyTorch's name of the device; None for the condition's.
+            task: the task on the device; None to load it.
 
         Raises:
             FileNotFoundError: a file of the data set is missing.
@@ -150,7 +159,7 @@ class SupernetJob(ResultsJob):
         execution = replace(execution, device=device or execution.device)
         find_device(execution.device)
         setting = Setting.from_json(self.condition.setting)
-        task = load_task(setting, self.open_table().space, self.data, execution.device)
+        task = task or load_task(setting, self.open_table().space, self.data, execution.device)
         method, selection = ONE_SHOT.find(self.condition.algorithm), selection_of(self.condition)
         return method(task, self.config, seed=self.seeds[0], execution=execution, selection=selection)
 
@@ -189,20 +198,9 @@ class OneShotJob(SupernetJob):
         return epochs
 
     def make(self) -> Iterator[int]:
-        # Sums depend on the number of threads; with one thread, results do not depend on the number of processes.
-        with one_thread(), enough_memory(LESS_MEMORY):
-            search = self.search()
-            versions = self._note_version()
-            if self.checkpoint.exists():
-                search.load(self.checkpoint)
-                yield search.epoch
-            while search.epoch < self.units:
-                search.train_epoch()
-                search.save(self.checkpoint)
-                yield 1
-            self.write(OneShotRun.of(self.seeds[0], search.metrics, search.task.space), versions, search.device)
+        return _train_together([self])
 
-    def _note_version(self) -> str:
+    def note_version(self) -> str:
         """Return the versions of the code that contributed to the checkpoint, this one's included, and store them next to it."""
         note = self.checkpoint.with_suffix(".versions")
         former = note.read_text().split(", ") if self.checkpoint.exists() and note.exists() else []
@@ -212,4 +210,83 @@ class OneShotJob(SupernetJob):
         return versions
 
 
-job_of, plan = OneShotJob.of, OneShotJob.plan
+@dataclass(frozen=True)
+class StackJob(RunsJob):
+    """Runs of one condition whose searches are trained together, each stored as the run of its own job.
+
+    A run does not depend on the others of the stack. It is continued, and stored, alone or in any other stack.
+    """
+
+    forked = False
+    unit = "epoch"
+
+    jobs: tuple[OneShotJob, ...]
+
+    @classmethod
+    def of(cls, jobs: Sequence[OneShotJob]) -> StackJob:
+        """Return the job of several runs."""
+        return cls(tuple(jobs), results=jobs[0].results)
+
+    @property
+    def runs(self) -> int:
+        return len(self.jobs)
+
+    @property
+    def path(self) -> Path:
+        return self.jobs[0].path
+
+    @property
+    def units(self) -> int:
+        return sum(job.units for job in self.jobs)
+
+    @property
+    def source(self) -> Source:
+        return self.jobs[0].source
+
+    def run(self) -> Iterator[int]:
+        jobs = [replace(job, source_copy=self.source_copy) for job in self.jobs]
+        with ExitStack() as claims:
+            missing = [job for job in jobs if claims.enter_context(store.claim(job.results, job.condition, job.seeds))]
+            if missing:
+                yield from _train_together(missing)
+
+
+def _train_together(jobs: Sequence[OneShotJob]) -> Iterator[int]:
+    """Make the runs of jobs of one condition and store them; yield the number of epochs done since the last yield."""
+    # Sums depend on the number of threads; with one thread, results do not depend on the number of processes.
+    with one_thread(), enough_memory(LESS_MEMORY):
+        searches = [first := jobs[0].search(), *(job.search(task=first.task) for job in jobs[1:])]
+        versions = [job.note_version() for job in jobs]
+        for job, search in zip(jobs, searches, strict=True):
+            if job.checkpoint.exists():
+                search.load(job.checkpoint)
+                yield search.epoch
+        while training := [(job, search) for job, search in zip(jobs, searches, strict=True) if search.epoch < job.units]:
+            _train_epoch([search for _, search in training])
+            for job, search in training:
+                search.save(job.checkpoint)
+                yield 1
+        for job, search, of_run in zip(jobs, searches, versions, strict=True):
+            job.write(OneShotRun.of(search.seed, search.metrics, search.task.space), of_run, search.device)
+
+
+def _train_epoch(searches: Sequence[OneShotSearch]) -> None:
+    """Train an epoch of searches, as their execution says: alone or as a stack."""
+    if searches[0].execution.stack > 1:
+        SearchStack(searches).train_epoch()
+    else:
+        for search in searches:
+            search.train_epoch()
+
+
+def plan(
+    condition: OneShotCondition, table: Table, results: Path, seeds: Iterable[int], data: Path | None = None
+) -> list[RunsJob]:
+    """Return the jobs of the runs that are not stored yet; see `OneShotJob.plan`. Runs are stacked if the condition says so."""
+    jobs, size = OneShotJob.plan(condition, table, results, seeds, data), condition.execution_values().get("stack", 1)
+    if size == 1:
+        return [*jobs]
+    return [StackJob.of(jobs[first : first + size]) for first in range(0, len(jobs), size)]
+
+
+job_of = OneShotJob.of

@@ -16,7 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.black_box.base import BlackBoxSearch, Evaluation, Query, ResultsPending, SearchFinished
+from algorithms.black_box.constrained import ConstrainedSearch
 from benchmark_api.tables.evaluator import BudgetedEvaluator, BudgetExhausted, simulated_evaluator
+from benchmark_api.tables.metrics import Limits
 from benchmark_api.tables.view import ValidationView
 from benchmark_api.tables.workers import Workers
 from experiments.settings import RunSettings
@@ -65,6 +67,7 @@ def run(
     settings: RunSettings,
     seed: int,
     task: Any = None,
+    limits: Limits | None = None,
 ) -> Run:
     """Search until the budget is spent or the search is finished.
 
@@ -80,9 +83,10 @@ def run(
         settings: budget and accounting; must name the space, dataset and schedule of the view.
         seed: a non-negative integer.
         task: images and skeleton, for a search that needs them.
+        limits: those that the costs of all architectures must keep (`ConstrainedSearch`); None for none.
 
     Raises:
-        ValueError: settings and view do not belong together, or an argument is out of range.
+        ValueError: settings and view do not belong together, an argument is out of range, or nothing is within the limits.
         MissingValidation: the table cannot answer a query of the search.
     """
     check_workers(search_class, settings.workers)
@@ -93,7 +97,12 @@ def run(
         )
     started = time.perf_counter()
     search_seed, trial_seed = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(2))
-    search = search_class(view.space, config, seed=search_seed, max_epochs=view.schedule_epochs, task=task)
+    facts: dict[str, Any] = {"max_epochs": view.schedule_epochs, "task": task, "directions": view.directions}
+    search: BlackBoxSearch | ConstrainedSearch
+    search = unconstrained = search_class(view.space, config, seed=search_seed, **facts)
+    if limits:
+        allowed, index = view.allowed(limits).tolist(), view.space.index
+        search = ConstrainedSearch(unconstrained, lambda architecture: allowed[index(architecture)])
     evaluator = simulated_evaluator(
         view, settings, seed=trial_seed, needs=search_class.needs, ignores_budget=search_class.ignores_budget
     )
@@ -129,7 +138,7 @@ def check_workers(search_class: type[BlackBoxSearch], workers: int) -> None:
         raise ValueError(f"{search_class.name} {which}: workers must be at most {most}, got {workers}")
 
 
-def _in_turn(search: BlackBoxSearch, evaluator: BudgetedEvaluator) -> Iterator[tuple[Query, Evaluation]]:
+def _in_turn(search: BlackBoxSearch | ConstrainedSearch, evaluator: BudgetedEvaluator) -> Iterator[tuple[Query, Evaluation]]:
     """Yield the queries of one worker with their results."""
     ask, evaluate = search.ask, evaluator.evaluate
     with suppress(BudgetExhausted, SearchFinished):
@@ -138,7 +147,7 @@ def _in_turn(search: BlackBoxSearch, evaluator: BudgetedEvaluator) -> Iterator[t
             yield query, evaluate(query)
 
 
-def _side_by_side(search: BlackBoxSearch, workers: Workers) -> Iterator[tuple[Query, Evaluation]]:
+def _side_by_side(search: BlackBoxSearch | ConstrainedSearch, workers: Workers) -> Iterator[tuple[Query, Evaluation]]:
     """Yield the queries of several workers with their results, as they end; the search must be told each before the next."""
     ask, start, finish = search.ask, workers.start, workers.finish
     asking = True

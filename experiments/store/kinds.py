@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.black_box import BLACK_BOX
+from benchmark_api.bounds import stored_values
 from benchmark_api.tables.evaluator import Accounting
 from benchmark_api.tables.table import Table
 from experiments.settings import BUDGETS, RunSettings, default_noise
@@ -33,6 +34,7 @@ class Condition(AnyCondition, RunSettings):
 
     kind_name: ClassVar[str] = "black-box"
     later_fields: ClassVar[Mapping[str, Any]] = {"workers": 1}
+    run_options = frozenset({"at_most", "at_least"})
 
     incumbent_rule: str
 
@@ -43,6 +45,13 @@ class Condition(AnyCondition, RunSettings):
 
     def search_class(self) -> type[Any] | None:
         return BLACK_BOX.get(self.algorithm)
+
+    @property
+    def limits(self) -> dict[str, tuple[float, float]]:
+        """Lowest and highest value of metrics that the architectures of all queries have, by name; empty for none."""
+        values = self.config_values()
+        highest, lowest = values.get("at_most", {}), values.get("at_least", {})
+        return {name: (lowest.get(name, -np.inf), highest.get(name, np.inf)) for name in (*highest, *(lowest.keys() - highest))}
 
     def settings(self) -> dict[str, Any]:
         names = ("schedule", *(field.name for field in fields(Accounting)), "incumbent_rule")
@@ -56,7 +65,11 @@ class Condition(AnyCondition, RunSettings):
         usual = {name: value for name, value in asdict(Accounting()).items() if name != "budget"}
         usual |= {"noise": noise, "schedule": schedule, "budget": BUDGETS.get((self.space, self.dataset, self.schedule))}
         changed = {name: getattr(self, name) for name, value in usual.items() if getattr(self, name) != value}
-        return changed | super().deviations(table)
+        changed |= super().deviations(table)
+        for name, option in {"at_most": "max", "at_least": "min"}.items():
+            if name in changed:
+                changed[option] = " ".join(f"{metric}={value:g}" for metric, value in changed.pop(name).items())
+        return changed
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -124,6 +137,15 @@ class OneShotCondition(AnyCondition):
         values: dict[str, Any] = json.loads(self.execution)
         return values
 
+    @property
+    def unofficial(self) -> bool:
+        """Whether the images trained on are not the official ones."""
+        return "unofficial_images" in json.loads(self.setting)
+
+    @property
+    def caution(self) -> str:
+        return "one-shot searches trained on unofficial images" if self.unofficial else ""
+
     def settings(self) -> dict[str, Any]:
         setting = json.loads(self.setting)
         return self.execution_values() | {f"trained on {name}": value for name, value in setting.items()}
@@ -131,7 +153,8 @@ class OneShotCondition(AnyCondition):
     def deviations(self, table: Table | None) -> dict[str, Any]:
         from algorithms.one_shot.task import Execution
 
-        return super().deviations(table) | differences(self.execution_values(), asdict(Execution()))
+        images = {"images": "unofficial"} if self.unofficial else {}
+        return super().deviations(table) | images | differences(self.execution_values(), stored_values(Execution()))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -10,7 +10,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_type_hints
@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from benchmark_api.bounds import stored_values
 from benchmark_api.registry import Registry
 from benchmark_api.tables.table import Table
 from experiments.settings import default_config
@@ -26,7 +27,7 @@ from experiments.settings import default_config
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-SAME_RESULT = frozenset({"device", "channels_last", "compile"})
+SAME_RESULT = frozenset({"device", "channels_last", "compile", "stack"})
 """Execution settings that do not make a different configuration."""
 
 _OTHER = object()
@@ -86,12 +87,22 @@ class _Rules:
     Attributes:
         schedule: schedule of the evaluations, named by its epochs; empty for one-shot runs.
         budget: simulated seconds; infinite where time is not simulated.
-        incumbent_rule: which entry counts as the incumbent: "highest-fidelity", "any-fidelity", "own", or "last".
+        incumbent_rule: which entry counts as the incumbent: "highest-fidelity", "any-fidelity", "own", "front", or "last".
     """
 
     schedule: str
     budget: float
     incumbent_rule: str
+
+    @property
+    def caution(self) -> str:
+        """What every title says of the runs, apart from the table's notice; empty for nothing."""
+        return ""
+
+    @property
+    def finds_fronts(self) -> bool:
+        """Whether the search has several objectives: it finds a front, and no single accuracy says how good it is."""
+        return self.incumbent_rule == "front"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +188,7 @@ class AnyCondition(_Rules, ABC):
             table: table of the runs; None: settings that are the default on some table count as defaults.
         """
         search_class = self.search_class()
-        defaults = asdict(default_config(search_class, self.dataset)) if search_class else {}
+        defaults = stored_values(default_config(search_class, self.dataset)) if search_class else {}
         return differences(self.config_values(), defaults)
 
     def label(self, table: Table | None) -> str:

@@ -36,7 +36,7 @@ def anytime_figure(groups: Sequence[Group]) -> Figure:
     figure, panels = new_figure(groups[0].report.table, "incumbent over simulated time", len(groups), COLUMNS, (4.2, 3.3), 1.3)
     handles: dict[str, Any] = {}
     for axes, group in zip(panels, groups, strict=True):
-        times = _times([entry.experiment for entry in group.black_box])
+        times = times_of([entry.experiment for entry in group.black_box])
         series = [Series(label_of(entry, groups), entry.style, _curves(group, entry, times)) for entry in group.black_box]
         plot_anytime(axes, times, series, group.report.optimum[1])
         axes.set_ylabel(f"{group.report.measure.accuracy} of the incumbent [%]")
@@ -53,7 +53,7 @@ def _curves(group: Group, entry: Entry, times: FloatArray) -> Distribution:
     return Distribution.of(anytime(entry.experiment, times, group.report.accuracies.reported_of(entry.experiment)))
 
 
-def _times(experiments: Sequence[AnyExperiment]) -> FloatArray:
+def times_of(experiments: Sequence[AnyExperiment]) -> FloatArray:
     """Points in time [time] for the curves of a group, simulated seconds."""
     end = max(e.budget if math.isfinite(e.budget) else float(e.clock.max()) for e in experiments)
     first = min(float(e.clock[e.offsets[:-1]].min()) for e in experiments)  # no run has an incumbent before
@@ -68,7 +68,8 @@ def final_figure(groups: Sequence[Group]) -> Figure:
     width = 3.2 + labels_width / (min(COLUMNS, len(groups)) if same_rows else 1)
     height = 1.0 + 0.36 * max(len(group.entries) for group in groups)
     title = "accuracy when the budget is spent"
-    figure, panels = new_figure(groups[0].report.table, title, len(groups), COLUMNS, (width, height), 0.7)
+    shown = [experiment for group in groups for experiment in group.experiments]
+    figure, panels = new_figure(groups[0].report.table, title, len(groups), COLUMNS, (width, height), 0.7, shown=shown)
     for number, (axes, group) in enumerate(zip(panels, groups, strict=True)):
         series = [
             Series(label, entry.style, Distribution.of(entry.row.finals))

@@ -23,7 +23,7 @@ def cost_figure(group: Group, metric: str) -> Figure:
     report = group.report
     costs, label = _axis(group, metric)
     title = f"chosen architectures, {group.title}"
-    figure, panels = new_figure(report.table, title, len(group.entries), 4, (2.5, 2.3), 1.1, share=True)
+    figure, panels = new_figure(report.table, title, len(group.entries), 4, (2.5, 2.3), 1.1, share=True, shown=group.experiments)
     front = _front(group, metric)
     for axes, entry in zip(panels, group.entries, strict=True):
         plot_space(axes, costs, report.accuracies.reported, front)
@@ -43,7 +43,7 @@ def fronts_figure(group: Group) -> Figure:
     """Accuracy against every metric of the table, with the architectures that the searches chose; one panel for each metric."""
     report = group.report
     title = f"accuracy against cost, {group.title}"
-    figure, panels = new_figure(report.table, title, len(report.metrics), COLUMNS, (3.3, 2.9), 1.4)
+    figure, panels = new_figure(report.table, title, len(report.metrics), COLUMNS, (3.3, 2.9), 1.4, shown=group.experiments)
     for number, (axes, metric) in enumerate(zip(panels, report.metrics, strict=True)):
         costs, label = _axis(group, metric)
         plot_space(axes, costs, report.accuracies.reported, _front(group, metric), log=True)

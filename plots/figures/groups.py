@@ -50,6 +50,11 @@ class Group:
         """Entries of both kinds."""
         return [*self.black_box, *self.one_shot]
 
+    @property
+    def experiments(self) -> Sequence[AnyExperiment]:
+        """Experiments of both kinds."""
+        return [entry.experiment for entry in self.entries]
+
 
 def groups_of(report: Report) -> list[Group]:
     """Sort one table's experiments into groups; a configuration has the same name and style in all of them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 
 from benchmark_api.tables.table import Table
 from experiments.analysis.statistics import MIN_RUNS
+from experiments.report import notice_of
+from experiments.store import AnyExperiment
 from plots.panels.style import MUTED_COLOR
 
 COLUMNS = 3
@@ -25,9 +27,16 @@ CHARACTER = 0.07
 
 
 def new_figure(
-    table: Table, title: str, panels: int, columns: int, size: tuple[float, float], extra: float, share: bool = False
+    table: Table,
+    title: str,
+    panels: int,
+    columns: int,
+    size: tuple[float, float],
+    extra: float,
+    share: bool = False,
+    shown: Iterable[AnyExperiment] = (),
 ) -> tuple[Figure, list[Axes]]:
-    """Make a figure whose title carries the table's notice, and its axes.
+    """Make a figure whose title carries the notice of its data, and its axes.
 
     Args:
         table: source of the figure's data.
@@ -37,11 +46,13 @@ def new_figure(
         size: width and height of a panel, inches.
         extra: height of title and legend, inches.
         share: whether the panels share their axes.
+        shown: experiments in the figure; black-box searches, whose notice is the table's, may be left out.
     """
     columns = min(columns, panels)
     rows = math.ceil(panels / columns)
     width = max(size[0] * columns, MIN_WIDTH)
-    lines = [*f"{table.space.name.capitalize()} space: {title}".split("\n"), *([table.notice] if table.notice else [])]
+    notice = notice_of(table, shown)
+    lines = [*f"{table.space.name.capitalize()} space: {title}".split("\n"), *([notice] if notice else [])]
     heading = "\n".join(wrapped(line, width / 1.2) for line in lines)  # larger letters than elsewhere
     figure = Figure((width, size[1] * rows + extra + 0.2 * heading.count("\n")), layout="constrained")
     figure.suptitle(heading, fontsize=10.5)

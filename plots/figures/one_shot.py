@@ -53,7 +53,9 @@ def epochs_figure(group: Group) -> Figure:
         if entry.experiment.algorithm == "random"
     ]
     title = f"{group.title}, {report.measure.accuracy} of the architecture derived after each epoch"
-    figure, panels = new_figure(group.report.table, title, len(group.one_shot), COLUMNS, (3.0, 2.3), 1.0, share=True)
+    figure, panels = new_figure(
+        group.report.table, title, len(group.one_shot), COLUMNS, (3.0, 2.3), 1.0, share=True, shown=group.experiments
+    )
     epochs = 0
     for axes, entry in zip(panels, group.one_shot, strict=True):
         accuracy = report.accuracies.reported[by_epoch(entry.experiment)]  # [run, epoch]
@@ -74,7 +76,7 @@ def operations_figure(group: Group) -> Figure:
     """Number of edges of the derived cell with each operation, against the epoch, one panel for each search."""
     space = group.report.table.space
     title = f"{group.title}, operations of the cell derived after each epoch"
-    figure, panels = new_figure(group.report.table, title, len(group.one_shot), COLUMNS, (3.0, 2.1), 1.2)
+    figure, panels = new_figure(group.report.table, title, len(group.one_shot), COLUMNS, (3.0, 2.1), 1.2, shown=group.experiments)
     for axes, entry in zip(panels, group.one_shot, strict=True):
         indices = by_epoch(entry.experiment)
         counts = operation_counts([space.architecture(int(index)) for index in indices.ravel()], space.choices(0))
@@ -93,7 +95,7 @@ def weights_figure(group: Group) -> Figure:
     width = 0.9 + 0.42 * max(space.cardinalities)
     height = 1.2 + 0.3 * len(space.cardinalities)
     title = f"{group.title}, architecture weights after the last epoch"
-    figure, panels = new_figure(group.report.table, title, len(entries), COLUMNS, (width, height), 1.1)
+    figure, panels = new_figure(group.report.table, title, len(entries), COLUMNS, (width, height), 1.1, shown=group.experiments)
     for axes, entry in zip(panels, entries, strict=True):
         last = entry.experiment.columns["arch_weights"][entry.experiment.offsets[1:] - 1]  # [run, choices of all decisions]
         weights = last.mean(axis=0).reshape(len(space.cardinalities), -1)  # [decision, choice]
@@ -114,7 +116,9 @@ def cells_figure(group: Group) -> Figure:
     space = group.report.table.space
     columns = min(DRAWN_CELLS, max(entry.row.reached.runs for entry in group.one_shot))
     title = f"{group.title}, cells found"
-    figure, panels = new_figure(group.report.table, title, columns * len(group.one_shot), columns, (2.5, 1.75), 1.0)
+    figure, panels = new_figure(
+        group.report.table, title, columns * len(group.one_shot), columns, (2.5, 1.75), 1.0, shown=group.experiments
+    )
     for row, entry in enumerate(group.one_shot):
         for column in range(columns):
             axes = panels[row * columns + column]
@@ -133,7 +137,7 @@ def ranking_figure(group: Group, rankings: Sequence[SupernetRanking]) -> Figure:
     found = [(entry, ranking) for entry in group.one_shot for ranking in rankings if _ranked_by(entry.experiment, ranking)]
     reported = group.report.accuracies.reported
     title = f"{group.title}, how supernets rank architectures"
-    figure, panels = new_figure(group.report.table, title, len(found), COLUMNS, (2.8, 2.6), 1.0)
+    figure, panels = new_figure(group.report.table, title, len(found), COLUMNS, (2.8, 2.6), 1.0, shown=group.experiments)
     for axes, (entry, ranking) in zip(panels, found, strict=True):
         first = slice(ranking.offsets[1])
         tau, rho = correlations(ranking, reported)[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
@@ -79,6 +81,21 @@ def plot_chosen(
         axes.plot(cost[architectures[alike]], means[alike], marker, **look)
     low, high = axes.get_ylim()
     axes.set_ylim(low, max(high, float(means.max()) + 0.02 * (high - low)))  # held-out trials may exceed the space's best mean
+
+
+def plot_attainment(axes: Axes, cost: FloatArray, quartiles: FloatArray, color: str, linestyle: Any) -> None:
+    """Draw what half of the runs of a search attained, and a band between what three quarters and one quarter of them did.
+
+    Args:
+        axes: axes to draw on.
+        cost: [cost], ascending.
+        quartiles: accuracy that 75, 50 and 25 % of the runs attained at no more than a cost [3, cost], percent; -inf for none.
+        color: colour of the search.
+        linestyle: line style of the search.
+    """
+    low, middle, high = np.where(np.isinf(quartiles), np.nan, quartiles)
+    axes.fill_between(cost, np.where(np.isnan(low), 0.0, low), high, step="post", color=color, alpha=0.18, linewidth=0)
+    axes.plot(cost, middle, color=color, linestyle=linestyle, linewidth=1.2, drawstyle="steps-post", zorder=3)
 
 
 def count_below(axes: Axes, accuracy: FloatArray, color: str) -> None:

@@ -68,6 +68,7 @@ Look = tuple[str, str, str]  # colour, dashes, marker
 _BLACK_BOX_LOOKS: Sequence[Look] = (
     *(("grey", "solid", "o"), ("vermillion", "solid", "s"), ("green", "dashed", "D"), ("orange", "dashdot", "^")),
     *(("purple", "dotted", "v"), ("purple", "solid", "P"), ("blue", "solid", "X"), ("sky", "dashed", "*")),
+    *(("blue", "dotted", "D"), ("vermillion", "dotted", "o"), ("orange", "dashed", "v")),
 )
 _ONE_SHOT_LOOKS: Sequence[Look] = (
     *(("grey", "dashed", "o"), ("orange", "solid", "s"), ("vermillion", "dashed", "D"), ("green", "solid", "^")),

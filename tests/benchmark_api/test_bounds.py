@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from benchmark_api.bounds import Bounded, at_least, between, limits, positive
+from benchmark_api.bounds import Bounded, at_least, between, limits, positive, stored_values, unstored_default
 
 
 @dataclass(frozen=True)
@@ -48,3 +48,15 @@ def test_refused_values_are_refused() -> None:
         for value in limit.bound.refused() if limit.bound else []:
             with pytest.raises(ValueError, match=name):
                 Settings(**{name: (value,) if limit.each else value})
+
+
+@dataclass(frozen=True)
+class Later(Settings):
+    added: Annotated[int, at_least(0), unstored_default] = 0
+
+
+def test_a_field_added_later_is_stored_if_it_has_another_value_than_its_default() -> None:
+    assert stored_values(Later()) == stored_values(Settings()) == vars(Settings())
+    assert stored_values(Later(added=2)) == {**vars(Settings()), "added": 2}
+    with pytest.raises(ValueError, match="added must be at least 0, got -1"):
+        Later(added=-1)

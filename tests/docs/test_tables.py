@@ -21,6 +21,8 @@ def test_metrics_are_attached_and_used(
     Path("costs.csv").write_text(costs)
     printed = []
     for command in commands(PAGE):
+        if "$(" in command:  # the test of the importer makes that table
+            continue
         assert main(shlex.split(command.removeprefix("python -m benchmark_api "))) == 0, command
         printed.append(capsys.readouterr().out)
     attached, info, query, best, front = printed

@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def workload(request: pytest.FixtureRequest) -> Workload:
     if request.config.getoption("benchmark_disable"):
-        return Workload(runs=50, records=10, queries=500, brackets=1, layers=4, stack=4, channels=2, size=8, batch=4)
+        return Workload(runs=50, records=10, queries=500, brackets=1, layers=4, stack=4, channels=2, size=8, batch=4, seeds=2)
     return Workload()
 
 

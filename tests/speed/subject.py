@@ -27,6 +27,7 @@ class Workload:
         channels: width C of the first stage of supernets.
         size: height and width of their images.
         batch: images of a batch.
+        seeds: searches of a stack.
     """
 
     runs: int = 1000
@@ -38,6 +39,7 @@ class Workload:
     channels: int = 16
     size: int = 32
     batch: int = 64
+    seeds: int = 20
 
 
 @dataclass(frozen=True)

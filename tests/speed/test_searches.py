@@ -1,4 +1,7 @@
-"""Runs of every black-box search, against the same search evaluated by the `nats_bench` package; BOHB against hpbandster."""
+"""Runs of every black-box search, against the same search evaluated by the `nats_bench` package; BOHB against hpbandster.
+
+Regressions of learning curves against those of scikit-learn.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,15 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
+import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
+from scipy.stats import loguniform, uniform
+from sklearn.model_selection import LeaveOneOut, RandomizedSearchCV, cross_val_predict
+from sklearn.svm import NuSVR
 
 from algorithms.black_box import BLACK_BOX, BlackBoxSearch, SearchFinished
+from algorithms.black_box.curve_regressors import FOLDS, regression
 from experiments.runs.run import run
 from tests.speed.subject import Subject, Workload
 
@@ -40,7 +48,7 @@ COUNTERPARTS = [
     pytest.param(name, by, marks=pytest.mark.benchmark(group=f"run of {name}"))
     for name, search in BLACK_BOX.items()
     for by in ("table", "nats_bench")
-    if by == "table" or not search.ignores_budget
+    if by == "table" or not (search.ignores_budget or search.needs & {"curves", "costs"})
 ]
 
 
@@ -58,6 +66,21 @@ def test_run(benchmark: BenchmarkFixture, rounds: Callable[..., Any], subject: S
         return (seed,), {}
 
     rounds(lambda seed: package_run(subject, BLACK_BOX[name], api, seed), setup=seed_in_memory, warmup_rounds=0)
+
+
+@pytest.mark.benchmark(group="ν-SVR of 50 learning curves, chosen of 10 draws, and its leave-one-out residuals")
+@pytest.mark.parametrize("by", ["own", "sklearn"])
+def test_regression(benchmark: BenchmarkFixture, by: str) -> None:
+    """The counterpart is scikit-learn's own search and cross-validation: the same number of fits."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((50, 11))  # features of 4 epochs, 2 attributes
+    y = x[:, 0] + 0.5 * rng.standard_normal(50)
+    if by == "own":
+        benchmark(lambda: regression("nu-svr", 10, x, y, np.random.default_rng(1)))
+        return
+    grid = {"C": loguniform(1e-2, 10), "gamma": loguniform(1e-3, 1), "nu": uniform(0.05, 0.95)}
+    search = RandomizedSearchCV(NuSVR(), grid, n_iter=10, cv=FOLDS, random_state=0)
+    benchmark(lambda: cross_val_predict(search.fit(x, y).best_estimator_, x, y, cv=LeaveOneOut()))
 
 
 @pytest.mark.benchmark(group="run of rea")

@@ -2,7 +2,9 @@
 
 from algorithms.one_shot.supernets.base import ForwardMode, Supernet, build_supernet, initialized
 from algorithms.one_shot.supernets.size import SizeSupernet, WidthMasks, WidthPairs, stretch
+from algorithms.one_shot.supernets.size_stack import StackedSize
 from algorithms.one_shot.supernets.topology import MixedCell, Mixture, Paths, TopologySupernet
+from algorithms.one_shot.supernets.topology_stack import StackedTopology
 
 __all__ = [
     "ForwardMode",
@@ -10,6 +12,8 @@ __all__ = [
     "Mixture",
     "Paths",
     "SizeSupernet",
+    "StackedSize",
+    "StackedTopology",
     "Supernet",
     "TopologySupernet",
     "WidthMasks",

@@ -24,7 +24,9 @@ from benchmark_api.spaces import EDGES, OPERATIONS, Architecture, TopologySpace
 from benchmark_api.training.networks import ReductionBlock, Skeleton, make_operation
 from benchmark_api.training.pooling import mean_3x3
 
-_OUTGOING = tuple(tuple(edge for edge, (_, source) in enumerate(EDGES) if source == node) for node in range(3))
+OUTGOING = tuple(tuple(edge for edge, (_, source) in enumerate(EDGES) if source == node) for node in range(4))
+INCOMING = tuple(tuple(edge for edge, (target, _) in enumerate(EDGES) if target == node) for node in range(4))
+"""Edges that leave and that enter each node; node 0 is a cell's input, node 3 its output."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class MixedCell(nn.Module):
             others = weights.sum(dim=1) - torch.stack([weights[edge, choice] for edge, choice in enumerate(path)])  # [edge]
             for edge, (target, _) in enumerate(EDGES):
                 terms[target].append(others[edge])
-        for source, outgoing in enumerate(_OUTGOING):
+        for source, outgoing in enumerate(OUTGOING[:-1]):
             node = total(terms[source], x)
             for edge, outputs in self.mix(node, outgoing, weights, path).items():
                 terms[EDGES[edge][0]] += outputs

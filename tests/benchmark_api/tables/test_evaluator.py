@@ -115,6 +115,39 @@ def test_a_resumed_training_stays_with_its_trial(seed: int) -> None:
     assert curve in {(10.0, 50.0, 70.0), (20.0, 60.0, 80.0)}
 
 
+@pytest.mark.parametrize("charge", ["scratch", "resume"])
+def test_a_training_in_parts_pays_each_epoch_once_and_a_pass_for_each_part(charge: Any) -> None:
+    evaluator = simulated_evaluator(VIEW, Accounting(charge=charge, noise=777), needs={"parts"})
+    for query, clock in (
+        (Query(A, 1), 1 * 10 + 1),
+        (Query(A, 4, continues=True), 11 + 3 * 10 + 1),
+        (Query(B, 1), 42 + 3.5),
+        (Query(A, None, continues=True), 45.5 + 8 * 10 + 1),
+        (Query(A, 4, continues=True), 126.5 + 4 * 10 + 1),  # the latest training is longer: a new one
+    ):
+        evaluator.evaluate(query)
+        assert evaluator.clock == clock
+
+
+def test_parts_stay_with_their_trial_and_nothing_else_does() -> None:
+    """The accuracies of A's trials differ after all epochs."""
+    trials: dict[str, set[tuple[int, int]]] = {"continued": set(), "anew": set()}
+    for seed in range(30):
+        for kind, of_kind in trials.items():
+            evaluator = simulated_evaluator(VIEW, Accounting(), seed=seed, needs={"parts"})
+            first = evaluator.evaluate(Query(A, 1)).trial
+            of_kind.add((first, evaluator.evaluate(Query(A, 4, continues=kind == "continued")).trial))
+    assert trials["continued"] == {(0, 0), (1, 1)}
+    assert trials["anew"] == {(0, 0), (0, 1), (1, 0), (1, 1)}
+
+
+def test_only_a_search_that_needs_parts_may_continue() -> None:
+    evaluator = simulated_evaluator(VIEW, Accounting(noise=777))
+    evaluator.evaluate(Query(A, 1))
+    evaluator.evaluate(Query(A, 4, continues=True))
+    assert evaluator.clock == 11 + 4 * 10 + 1
+
+
 def test_ledgers_of_successive_halving_add_up(topology_table: Table) -> None:
     view = topology_table.search_view("cifar10")
     rungs = [(1, range(9)), (4, range(3)), (12, range(1))]

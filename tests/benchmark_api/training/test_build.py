@@ -31,7 +31,9 @@ from benchmark_api.training.costs import space_costs
 from benchmark_api.training.datasets import load_dataset
 from benchmark_api.training.networks import Skeleton, build_network
 from benchmark_api.training.plan import Plan
+from benchmark_api.training.setting import Setting
 from benchmark_api.training.train import Recipe, initial_weights, train
+from tests.helpers.images import write_cifar10
 
 TOPOLOGY = TopologySpace()
 TINY = SizeSpace((1, 2), 2)  # four architectures: reduction blocks only
@@ -338,3 +340,23 @@ def test_build_command_after_ctrl_c(tmp_path: Path, capsys: pytest.CaptureFixtur
         main(["build", "--out", str(tmp_path / "t"), "--space", "topology", "--epochs", "1"])
     assert stop.value.code == 130
     assert "the same command continues" in capsys.readouterr().err
+
+
+def test_a_table_of_unofficial_images_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_cifar10(tmp_path)
+    out, command = tmp_path / "table", (*TINY_COMMAND[:8], "--epochs", "1", "--trials", "1", "--jobs", "1")
+    words = [*command, "--dataset", "cifar10-valid", "--data", str(tmp_path), "--out", str(out)]
+    assert main(words) != 0
+    assert "--unofficial-images accepts other images" in capsys.readouterr().err
+    assert main([*words, "--unofficial-images", "--notice", "mine"]) == 0
+    table = Table(out)
+    assert table.notice == "mine; unofficial images"
+    setting = Setting.from_json(table.metadata["source"]["settings"])
+    assert setting == Setting("cifar10-valid", None, None, None).on_images_in(tmp_path)
+    assert setting.unofficial_images is not None
+    assert main([*words, "--trials", "2"]) != 0  # more trials, on official images
+    told = capsys.readouterr().err
+    assert f'unofficial_images: "{setting.unofficial_images}", asked null' in told
+    assert main([*words, "--trials", "2", "--unofficial-images"]) == 0
+    assert Table(out).notice == "mine; unofficial images"
+    assert Table(out).seeds("cifar10-valid", "1").tolist() == [[777, 888]] * 4

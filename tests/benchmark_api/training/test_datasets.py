@@ -29,21 +29,19 @@ def test_wrong_requests_are_refused() -> None:
 # -- pickles with arrays ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("protocol", [2, 3, 4])
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 @pytest.mark.parametrize("dtype", ["u1", "<i4", "<i8", "<f4", "<f8"])
 def test_arrays_come_back(protocol: int, dtype: str) -> None:
     values = np.random.default_rng(0).integers(0, 100, (3, 4, 2)).astype(dtype)
     data = pickle.dumps({"a": values, "b": values, "c": np.asfortranarray(values)}, protocol=protocol)
-    if protocol == 2:  # bytes go through a codec there, in Python 3
-        with pytest.raises(unpickle.UnsafePickleError, match=r"the global _codecs.encode; image files need only numpy.core"):
-            unpickle.load_images(data)
-        return
-    content = unpickle.load_images(data)
-    for array in content.values():
-        assert array.dtype == values.dtype
-        assert np.array_equal(array, values)
-    assert content["b"] is content["a"]
-    assert not content["a"].flags.writeable
+    former = data.replace(b"cnumpy._core.", b"cnumpy.core.")  # as before NumPy 2; from protocol 4 on names are written otherwise
+    for pickled in (data, former):
+        content = unpickle.load_images(pickled)
+        for array in content.values():
+            assert array.dtype == values.dtype
+            assert np.array_equal(array, values)
+            assert not array.flags.writeable
+        assert content["b"] is content["a"]
 
 
 def test_archives_still_admit_no_arrays() -> None:
@@ -90,6 +88,47 @@ def test_arrays_are_checked_before_they_are_made() -> None:
     ):
         with pytest.raises(ValueError, match=r"pickle: (damaged|refused): "):
             unpickle.load_images(wrong)
+
+
+U1 = b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+
+
+def buffer_pickle(
+    content: bytes = b"C\x02ab", kind: bytes = U1, shape: bytes = b"K\x02\x85", order: bytes = b"X\x01\0\0\0C"
+) -> bytes:
+    """A pickle of protocol 5 with an array made of a buffer."""
+    return b"\x80\x05}U\x01xcnumpy._core.numeric\n_frombuffer\n(" + content + kind + shape + order + b"tRs."
+
+
+def test_buffers_are_checked_before_arrays_are_made() -> None:
+    for content in (b"C\x02ab", b"\x96\x02\0\0\0\0\0\0\0ab"):
+        assert unpickle.load_images(buffer_pickle(content))["x"].tolist() == [97, 98]
+    for wrong in (
+        buffer_pickle(content=b"X\x02\0\0\0ab"),
+        buffer_pickle(content=b"K\x02"),
+        buffer_pickle(content=b"\x97"),
+        buffer_pickle(kind=b"X\x01\0\0\0O"),
+        buffer_pickle(kind=b"cnumpy\ndtype\n"),
+        buffer_pickle(shape=b"K\x03\x85"),
+        buffer_pickle(shape=b"J\xff\xff\xff\xffJ\xfe\xff\xff\xff\x86"),
+        buffer_pickle(shape=b"]K\x02a"),
+        buffer_pickle(order=b"X\x01\0\0\0A"),
+        buffer_pickle(order=b"C\x01C0"),
+        buffer_pickle()[:-4] + b"K\x00tRs.",
+    ):
+        with pytest.raises(ValueError, match=r"pickle: (damaged|refused): "):
+            unpickle.load_images(wrong)
+
+
+def test_text_is_encoded_as_python_3_does_in_protocol_2_alone() -> None:
+    def encoded(*texts: str) -> bytes:
+        arguments = b"".join(b"X" + len(text.encode()).to_bytes(4, "little") + text.encode() for text in texts)
+        return b"\x80\x02}U\x01xc_codecs\nencode\n" + arguments + b"\x86Rs."
+
+    assert unpickle.load_images(encoded("\xe9a", "latin1")) == {"x": b"\xe9a"}
+    for text, encoding in (("a", "rot13"), ("a", "zip"), ("a", "latin-1"), ("\u20ac", "latin1")):
+        with pytest.raises(ValueError, match=r"pickle: (damaged|refused): "):
+            unpickle.load_images(encoded(text, encoding))
 
 
 def test_an_array_is_no_function_and_no_number() -> None:

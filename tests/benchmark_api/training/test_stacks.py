@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from benchmark_api.spaces import Architecture, SearchSpace, SizeSpace, TopologySpace
+from benchmark_api.training.convolution import conv3x3
 from benchmark_api.training.networks import CellNetwork, Skeleton, build_network
 from benchmark_api.training.pooling import mean_2x2, mean_3x3
-from benchmark_api.training.stacks import Stack, _conv3x3
+from benchmark_api.training.stacks import Stack
 from benchmark_api.training.train import Recipe, train
 from tests.helpers.small_digits import small_digits
 
@@ -22,11 +23,11 @@ def test_convolution(stride: int, size: tuple[int, int]) -> None:
     draw = torch.Generator().manual_seed(0)
     x = torch.randn(2, 2, *size, 3, dtype=torch.float64, generator=draw, requires_grad=True)  # [candidate, channel, y, x, image]
     weight = torch.randn(2, 3, 2, 3, 3, dtype=torch.float64, generator=draw, requires_grad=True)
-    out = _conv3x3(x, weight, stride)
+    out = conv3x3(x, weight, stride)
     for k in range(2):
         expected = torch.nn.functional.conv2d(x[k].permute(3, 0, 1, 2), weight[k], stride=stride, padding=1)
         torch.testing.assert_close(out[k].permute(3, 0, 1, 2), expected)
-    assert torch.autograd.gradcheck(lambda a, b: _conv3x3(a, b, stride), (x, weight), fast_mode=True)
+    assert torch.autograd.gradcheck(lambda a, b: conv3x3(a, b, stride), (x, weight), fast_mode=True)
 
 
 @pytest.mark.parametrize("size", [(8, 8), (5, 4), (1, 3)])

@@ -110,6 +110,24 @@ def test_runs_of_an_older_version_are_told_apart(topology_table: Table) -> None:
     assert [of.label(topology_table) for of in (today, former)] == ["darts-v1", "darts-v1 (choose_none=unknown)"]
 
 
+def test_a_hyperparameter_added_later_leaves_stored_runs_as_they_are(topology_table: Table) -> None:
+    off, on = (condition(topology_table, "cifar10", "rsps", validation_pass=value) for value in (False, True))
+    assert "validation_pass" not in json.loads(off.hyperparameters)
+    assert [of.label("12") for of in (off, on)] == ["rsps", "rsps (validation_pass=True)"]
+    assert [of.config().validation_pass for of in (off, on)] == [False, True]
+    assert off.folder() != on.folder()
+
+
+def test_unofficial_images_stand_next_to_the_published_numbers(topology_table: Table, tmp_path: Path) -> None:
+    gdas = condition(topology_table, "cifar10", "gdas")
+    other = replace(gdas, setting=json.dumps({**json.loads(gdas.setting), "unofficial_images": "0123"}))
+    for of in (gdas, other):
+        store_runs(tmp_path, topology_table, of, [[LARGEST]])
+    (dataset,) = make_report(topology_table, store.load(tmp_path, ONE_SHOT_RUNS)).datasets
+    assert sorted(row.label for row in dataset.rows) == ["gdas", "gdas (images=unofficial)"]
+    assert all(row.published is not None for row in dataset.rows)
+
+
 def test_csv_keeps_costs_apart(mixed: Path, experiments: Command) -> None:
     rows = list(csv.DictReader(io.StringIO(experiments("table", "--results", mixed, "--format", "csv")[1])))
     costs = {row["algorithm"]: (bool(row["simulated_seconds"]), row["wall_seconds"]) for row in rows}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -35,11 +36,17 @@ def check(name: str, table: Table, schedule: str, config: Any) -> None:
     condition_of(BLACK_BOX[name], config, table, RunSettings.of(table, "cifar10", schedule=schedule, budget=1000))
 
 
-@pytest.mark.parametrize("name", BLACK_BOX)
+@pytest.mark.parametrize("name", [name for name, search in BLACK_BOX.items() if "parts" not in search.needs])
 def test_stored_epochs_are_enough_where_the_search_asks_for_no_other(name: str, sparse_table: Table) -> None:
     config = fitted(name, sparse_table)
     assert config == BLACK_BOX[name].Config()
     check(name, sparse_table, "12", config)
+
+
+@pytest.mark.parametrize("name", [name for name, search in BLACK_BOX.items() if "parts" in search.needs])
+def test_trainings_in_parts_need_all_epochs(name: str, sparse_table: Table) -> None:
+    with pytest.raises(MissingEpochs, match=rf"^{re.escape(name)} needs validation accuracies after 1, 2, 3, .*, 12 epochs"):
+        check(name, sparse_table, "12", fitted(name, sparse_table))
 
 
 def test_other_epochs_are_refused_before_the_run(sparse_table: Table) -> None:

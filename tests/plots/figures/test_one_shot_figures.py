@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +119,20 @@ def test_every_figure_carries_the_notice(digits_table: Table, group: Group, resu
     assert list(one_shot_figures(group, [])) == ["epochs", "weights", "operations", "cells"]
     for figure in (*figures.values(), final_figure([group]), cost_figure(group, "flops")):
         assert digits_table.notice in figure.get_suptitle()
+
+
+def test_figures_of_runs_on_unofficial_images_say_so(digits_table: Table, tmp_path: Path) -> None:
+    gdas = condition(digits_table, "digits", "gdas")
+    other = replace(gdas, setting=json.dumps({**json.loads(gdas.setting), "unofficial_images": "0123"}))
+    store_runs(tmp_path, digits_table, other, [[1, LARGEST]])
+    store_ranking(tmp_path, digits_table, other, [10, 20, 30], [1.0, 2.0, 3.0])
+    (group,) = groups_of(make_report(digits_table, load(tmp_path, ONE_SHOT_RUNS)))
+    assert group.one_shot[0].name == "GDAS, images unofficial"
+    figures = one_shot_figures(group, load(tmp_path, RANKINGS))
+    assert len(figures) == 5
+    for figure in (*figures.values(), final_figure([group]), cost_figure(group, "flops")):
+        said = " ".join(figure.get_suptitle().split())
+        assert said.endswith(f"{digits_table.notice}; one-shot searches trained on unofficial images")
 
 
 def test_one_shot_runs_have_a_row_among_the_final_ones(digits_table: Table, group: Group) -> None:

@@ -24,10 +24,10 @@ def test_searches_with_fixed_looks_differ() -> None:
 
 
 def test_other_searches_have_the_same_free_style_in_every_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert style_of("my-search") == AlgorithmStyle("#56b4e9", (0, (6, 1.6, 1.2, 1.6)), "X")
+    assert style_of("my-search") == AlgorithmStyle("#d55e00", (0, (6, 1.6, 1.2, 1.6)), "X")
     assert not {look(f"search-{i}") for i in range(50)} & {look(name) for name in FIXED}
     monkeypatch.setitem(BLACK_BOX._entries, "my-search", BLACK_BOX["rea"])  # registered or not
-    assert style_of("my-search") == AlgorithmStyle("#56b4e9", (0, (6, 1.6, 1.2, 1.6)), "X")
+    assert style_of("my-search") == AlgorithmStyle("#d55e00", (0, (6, 1.6, 1.2, 1.6)), "X")
     assert sorted(["gdas", "somebodys", "my-search", "rsps", "rea"], key=legend_order) == [
         "rea",
         "my-search",

@@ -1,0 +1,146 @@
+"""Searches that are trained together: the passes of their supernets are computed as one.
+
+    searches = [Rsps(task, seed=seed) for seed in (777, 888, 999)]
+    stack = SearchStack(searches)
+    for _ in range(searches[0].config.epochs):
+        stack.train_epoch()                        # searches[i].metrics[-1] has the metrics of the epoch
+
+Every search draws its own random numbers, has its own optimizers, and runs the code of its method unchanged: it is what it would
+be alone, up to the rounding of its passes. During an epoch a `Member` replaces its supernet, and what several members ask for at
+once is one pass, or one backward pass, of a stacked supernet. Rows of a pass do not influence each other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from algorithms.one_shot.member import Backward, Clock, Forward, Member, Request, Row, membership
+from algorithms.one_shot.metrics import EpochMetrics
+from algorithms.one_shot.search import OneShotSearch
+from algorithms.one_shot.supernets.stacked import StackedSupernet, Values, stacked
+from algorithms.one_shot.task import wall_clock
+from algorithms.one_shot.turns import Ask, take_turns
+
+IMAGES = 1024
+"""Most images of a joint pass, unless a single row has more: larger feature maps do not stay in the processor's cache."""
+
+
+class SearchStack:
+    """Searches of one method with different seeds, trained together.
+
+    Supernets without a stacked counterpart (`algorithms.one_shot.supernets.stacked`) are trained one after another.
+
+    Raises:
+        ValueError: there is no search, or they differ in more than their seeds.
+    """
+
+    def __init__(self, searches: Sequence[OneShotSearch]) -> None:
+        kinds = {json.dumps({**search.identity(), **asdict(search.execution), "seed": None}) for search in searches}
+        if len(kinds) != 1:
+            raise ValueError(f"the searches of a stack must be equal but for their seeds, got {len(kinds)} kinds of searches")
+        self.searches = list(searches)
+        self.network = stacked(searches[0].supernet)
+
+    def train_epoch(self) -> list[EpochMetrics]:
+        """Train an epoch of each search; return the metrics, as `OneShotSearch.train_epoch`, with equal shares of the seconds."""
+        if self.network is None:
+            return [search.train_epoch() for search in self.searches]
+        with ExitStack() as stack:
+            stack.enter_context(torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True))
+            members = [stack.enter_context(membership(search, self.network)) for search in self.searches]
+            functions = [partial(_train, search, member) for search, member in zip(self.searches, members, strict=True)]
+            take_turns(functions, partial(self._answers, self.network))
+        return [search.metrics[-1] for search in self.searches]
+
+    def _answers(self, network: StackedSupernet, requests: Sequence[Request]) -> list[Any]:
+        """Return the answers to requests; those that can be computed together are."""
+        groups: dict[Hashable, list[int]] = {}
+        for number, request in enumerate(requests):
+            groups.setdefault(_group(request), []).append(number)
+        answers: dict[int, Any] = {}
+        for numbers in groups.values():
+            answers |= dict(zip(numbers, self._answers_of(network, [requests[number] for number in numbers]), strict=True))
+        return [answers[number] for number in range(len(requests))]
+
+    def _answers_of(self, network: StackedSupernet, requests: Sequence[Any]) -> Sequence[Any]:
+        """Return the answers to requests of one group."""
+        match requests[0]:
+            case Forward():
+                return _passes(network, requests)
+            case Backward():
+                return requests[0].row.joint.backward(requests)  # type: ignore[no-any-return]
+        return [wall_clock(self.searches[0].device) / len(self.searches)] * len(requests)
+
+
+def _train(search: OneShotSearch, member: Member, ask: Ask) -> None:
+    member.ask = ask
+    search.train_epoch()
+
+
+def _group(request: Request) -> Hashable:
+    """Return what requests have in common that are answered together."""
+    match request:
+        case Forward():
+            shape = None if request.numbers is None else request.numbers.shape
+            return type(request.mode), request.images.shape, request.training, request.gradients, shape
+        case Backward():
+            return id(request.row.joint)
+    return Clock
+
+
+def _passes(network: StackedSupernet, requests: Sequence[Forward]) -> list[Row]:
+    """Return the passes of requests of one group."""
+    size = max(1, IMAGES // len(requests[0].images))
+    chunks = [requests[first : first + size] for first in range(0, len(requests), size)]
+    return [row for chunk in chunks for row in _JointPass(network, chunk).rows]
+
+
+class _JointPass:
+    """A pass of the stacked supernet, with a row for each request.
+
+    Attributes:
+        rows: the answers.
+    """
+
+    def __init__(self, network: StackedSupernet, requests: Sequence[Forward]) -> None:
+        first = requests[0]
+        self.weights = torch.stack([request.weights for request in requests]).requires_grad_(first.gradients[0])
+        self.numbers: Tensor | None = None
+        if first.numbers is not None:
+            given = [request.numbers for request in requests if request.numbers is not None]
+            self.numbers = torch.stack(given).requires_grad_(first.gradients[1])
+        statistics = torch.stack([request.statistics for request in requests])
+        values = Values(network.weights.parts(self.weights), network.statistics.parts(statistics), first.training)
+        images, modes = torch.stack([request.images for request in requests]), [request.mode for request in requests]
+        with torch.set_grad_enabled(any(first.gradients)):
+            self.logits = network.forward(images, modes, self.numbers, values)  # [row, image, class]
+        if first.training:
+            for request, row in zip(requests, statistics, strict=True):
+                request.statistics.copy_(row)
+                request.passes.add_(1)
+        self.waiting = len(requests)
+        joint = self if any(first.gradients) else None
+        self.rows = [Row(logits, joint, number) for number, logits in enumerate(self.logits.detach())]
+
+    def backward(self, requests: Sequence[Backward]) -> list[tuple[Tensor | None, Tensor | None]]:
+        """Return the gradients of weights and numbers for some rows."""
+        gradient = torch.zeros_like(self.logits)
+        for request in requests:
+            gradient[request.row.number] = request.gradient
+        wanted = [any(request.gradients[place] for request in requests) for place in (0, 1)]
+        inputs = [tensor for tensor, of in zip((self.weights, self.numbers), wanted, strict=True) if of and tensor is not None]
+        self.waiting -= len(requests)
+        found = iter(torch.autograd.grad(self.logits, inputs, gradient, retain_graph=self.waiting > 0))
+        weights, numbers = (next(found) if of else None for of in wanted)
+        return [
+            (None if weights is None else weights[of.row.number], None if numbers is None else numbers[of.row.number])
+            for of in requests
+        ]

@@ -1,0 +1,136 @@
+"""Reports of fronts as text: Markdown, LaTeX and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from experiments.report.columns import spread
+from experiments.report.fronts import MARGIN, FrontReport, FrontRow
+from experiments.report.text import TextTable, comparison_matrix, latex, markdown, title_of
+
+
+def front_tables(reports: Sequence[FrontReport]) -> list[TextTable]:
+    """Tables of the reports of one table file: regrets of all, details, then a matrix of comparisons for each report."""
+    matrices = [
+        comparison_matrix(
+            f"{name_of(report)}: probability that a run of the row has less regret of hypervolume than one of the column",
+            [row.label for row in report.rows],
+            report.comparisons,
+        )
+        for report in reports
+        if len(report.rows) > 1
+    ]
+    return [_regrets(reports), _details(reports), *matrices]
+
+
+def name_of(report: FrontReport) -> str:
+    """Dataset and objectives of a report, e.g. "cifar10, latency@pixel3"."""
+    return ", ".join((report.landscape.dataset, *report.landscape.objectives))
+
+
+def _regrets(reports: Sequence[FrontReport]) -> TextTable:
+    """Regrets of all searches (rows) on all landscapes (columns)."""
+    labels = dict.fromkeys(row.label for report in reports for row in report.rows)
+    rows = {(name_of(report), row.label): row for report in reports for row in report.rows}
+    names = [name_of(report) for report in reports]
+    runs = {label: sorted({row.reached.runs for (_, of), row in rows.items() if of == label}) for label in labels}
+    lines: list[tuple[str, ...]] = []
+    for label in labels:
+        counts = " to ".join(map(str, dict.fromkeys((runs[label][0], runs[label][-1]))))
+        lines.append((label, counts, *(_mean(rows[name, label]) if (name, label) in rows else "" for name in names)))
+    lines.append(("points of the exact front", "", *(str(len(report.landscape.exact)) for report in reports)))
+    table = reports[0].landscape.table
+    valued = " and ".join(dict.fromkeys(report.landscape.accuracy_name for report in reports))
+    return TextTable(
+        f"{table.space.name} space, regret of hypervolume to the exact front [%]: {title_of(table)}",
+        ("algorithm", "n", *names),
+        lines,
+        [
+            "Regret of hypervolume: what the front that a run found by the accuracies that it saw lacks of the hypervolume of "
+            "the exact front, percent; mean over n runs with its 95 % bootstrap interval, at the end of the budget.",
+            f"Architectures are valued by their {valued} after {table.report_schedule} epochs, mean over all trials, so that no "
+            "front is better than the exact one. Objectives are scaled to the range of the exact front; the reference point lies "
+            f"{100 * MARGIN:.0f} % behind its worst values.",
+            "A search without objectives is judged by all architectures that it evaluated.",
+        ],
+    )
+
+
+def _mean(row: FrontRow) -> str:
+    """Mean regret with its interval."""
+    interval = "" if np.isnan(row.reached.low) else f" ({row.reached.low:.2f} to {row.reached.high:.2f})"
+    return f"{row.reached.mean:.2f}{interval}"
+
+
+def _details(reports: Sequence[FrontReport]) -> TextTable:
+    lines = []
+    for report in reports:
+        landscape = report.landscape
+        about = landscape.dataset, " ".join(landscape.objectives)
+        for row in report.rows:
+            numbers = f"{_at_half(row):.2f}", f"{row.sizes.mean():.1f}", f"{row.found.mean():.1f}"
+            lines.append((*about, row.label, str(row.reached.runs), spread(row.reached), *numbers))
+        lines.append((*about, "exact front", "", "0.00", "", str(len(landscape.exact)), "100.0"))
+    table = reports[0].landscape.table
+    return TextTable(
+        f"{table.space.name} space, found fronts: {title_of(table)}",
+        ("dataset", "objectives", "algorithm", "n", "regret [%]", "at half the budget [%]", "points", "of the exact front [%]"),
+        lines,
+        [
+            "Regret: of hypervolume, as above, mean ± standard deviation (ddof 1). Points: architectures on the front of a run, "
+            "mean. Of the exact front: share of its points that are on the front of a run, mean.",
+        ],
+    )
+
+
+def _at_half(row: FrontRow) -> float:
+    return float(row.regrets(np.array([row.experiment.budget / 2])).mean())
+
+
+_CSV: dict[str, Callable[[FrontReport, FrontRow], Any]] = {
+    "space": lambda report, _: report.landscape.table.space.name,
+    "dataset": lambda report, _: report.landscape.dataset,
+    "objectives": lambda report, _: " ".join(report.landscape.objectives),
+    "algorithm": lambda _, row: row.experiment.algorithm,
+    "runs": lambda _, row: row.reached.runs,
+    "hypervolume_regret_mean": lambda _, row: f"{row.reached.mean:.4f}",
+    "hypervolume_regret_std": lambda _, row: f"{row.reached.std:.4f}",
+    "hypervolume_regret_low": lambda _, row: f"{row.reached.low:.4f}",
+    "hypervolume_regret_high": lambda _, row: f"{row.reached.high:.4f}",
+    "hypervolume_regret_half_budget": lambda _, row: f"{_at_half(row):.4f}",
+    "front_points_mean": lambda _, row: f"{row.sizes.mean():.4f}",
+    "exact_front_found_mean": lambda _, row: f"{row.found.mean():.4f}",
+    "exact_front_points": lambda report, _: len(report.landscape.exact),
+    "measure": lambda report, _: report.landscape.accuracy_name,
+    "schedule": lambda _, row: row.experiment.schedule,
+    "budget": lambda _, row: row.experiment.budget,
+    "noise": lambda _, row: row.experiment.noise,
+    "hyperparameters": lambda _, row: row.experiment.hyperparameters,
+    "table_fingerprint": lambda report, _: report.landscape.table.fingerprint,
+}
+"""Columns of CSV, a row per experiment and landscape."""
+
+
+def _to_csv(reports: Iterable[FrontReport]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(_CSV)
+    writer.writerows([value(report, row) for value in _CSV.values()] for report in reports for row in report.rows)
+    return buffer.getvalue()
+
+
+def _all_tables(write: Callable[[TextTable], str]) -> Callable[[Sequence[Sequence[FrontReport]]], str]:
+    return lambda groups: "\n".join(write(table) for reports in groups for table in front_tables(reports))
+
+
+FRONT_FORMATS: Mapping[str, Callable[[Sequence[Sequence[FrontReport]]], str]] = {
+    "markdown": _all_tables(markdown),
+    "latex": _all_tables(latex),
+    "csv": lambda groups: _to_csv(report for reports in groups for report in reports),
+}
+"""Writers of reports of fronts, grouped by table, by format."""

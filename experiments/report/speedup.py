@@ -1,0 +1,35 @@
+"""Text of the speed-up of one search over another."""
+
+from __future__ import annotations
+
+from benchmark_api.tables.table import Table
+from experiments.analysis.speedup import equal_trainings, speedup
+from experiments.analysis.statistics import Summary, summarize
+from experiments.report.measures import look_up
+from experiments.store import Experiment
+
+
+def speedup_text(table: Table, experiment: Experiment, baseline: Experiment) -> str:
+    """Return three lines: what is compared, the speed-up to the baseline's final mean, and the one to equal trainings."""
+    accuracies = look_up(table, baseline.dataset)
+    values, baseline_values = accuracies.reported_of(experiment), accuracies.reported_of(baseline)
+    found = speedup(experiment, values, baseline, baseline_values)
+    runs, baseline_runs = len(experiment.seeds), len(baseline.seeds)
+    names = [label(table) for label in (experiment.label, baseline.label)]
+    equal = equal_trainings(experiment, values, baseline, baseline_values)
+    ratio = summarize(equal.seconds[1] / equal.seconds[0])
+    reached, reached_baseline = map(summarize, equal.accuracy)
+    difference = summarize(equal.accuracy[0] - equal.accuracy[1])
+    return (
+        f"{table.space.name} {baseline.dataset}: {names[0]} (n = {runs}) and {names[1]} (n = {baseline_runs}), "
+        f"{accuracies.measure.accuracy}, means with 95 % intervals\n"
+        f"  to the final mean of {names[1]}, {found.target:.2f} %: {found.seconds:.1f} s against {found.baseline_seconds:.1f} s, "
+        f"{found.ratio:.2f} times as fast ({found.low:.2f} to {found.high:.2f})\n"
+        f"  to the same number of trainings, by seed (n = {ratio.runs}): {_interval(ratio)} times as fast; there "
+        f"{reached.mean:.2f} % against {reached_baseline.mean:.2f} %, difference {_interval(difference)} points"
+    )
+
+
+def _interval(summary: Summary) -> str:
+    """Return a mean with its 95 % interval as text."""
+    return f"{summary.mean:.2f} ({summary.low:.2f} to {summary.high:.2f})"

@@ -1,0 +1,104 @@
+"""Figures of found fronts: hypervolume against simulated time, and attainment surfaces with the exact front."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from experiments.analysis.fronts import attainment_surfaces
+from experiments.analysis.statistics import MIN_RUNS, Distribution
+from experiments.report import FrontReport, FrontRow
+from experiments.settings import dataset_title
+from plots.figures.black_box import times_of
+from plots.figures.layout import COLUMNS, about_curves, legend_below, new_figure
+from plots.panels.curves import plot_anytime
+from plots.panels.scatter import SPACE_COLOR, plot_attainment, plot_space
+from plots.panels.style import REFERENCE_COLOR, AlgorithmStyle, Series, style_of
+
+COSTS = 400
+"""Values of the cost at which an attainment surface is computed."""
+
+SHARES = (0.75, 0.5, 0.25)
+"""Shares of the runs whose surfaces are the lower end of the band, the line, and the upper end."""
+
+
+def hypervolume_figure(reports: Sequence[FrontReport]) -> Figure:
+    """Hypervolume of the found fronts, relative to the exact front, against simulated time; a panel for each report."""
+    table = reports[0].landscape.table
+    figure, panels = new_figure(table, "hypervolume of the found fronts", len(reports), COLUMNS, (4.2, 3.3), 1.3)
+    handles: dict[str, Any] = {}
+    for axes, report in zip(panels, reports, strict=True):
+        times = times_of([row.experiment for row in report.rows])
+        styles = _styles(report)
+        series = [Series(_label(row), styles[row.label], Distribution.of(100.0 - row.regrets(times))) for row in report.rows]
+        plot_anytime(axes, times, series, 100.0)
+        axes.set_ylabel("hypervolume [% of the exact front's]")
+        axes.set_title(_title(report))
+        drawn, labels = axes.get_legend_handles_labels()
+        handles |= dict(zip(labels, drawn, strict=True))
+    legend_below(figure, handles, about_curves(few=any(row.reached.runs < MIN_RUNS for report in reports for row in report.rows)))
+    return figure
+
+
+def attainment_figure(reports: Sequence[FrontReport]) -> Figure:
+    """What shares of the runs attained at most at a cost, over the space and the exact front; reports of one metric only."""
+    table = reports[0].landscape.table
+    figure, panels = new_figure(table, "attainment surfaces of the found fronts", len(reports), COLUMNS, (4.2, 3.3), 1.3)
+    handles: dict[str, Line2D] = {
+        f"the {len(table):,} architectures": Line2D([], [], linestyle="", marker=".", color=SPACE_COLOR),
+        "exact front": Line2D([], [], linewidth=0.9, color=REFERENCE_COLOR),
+    }
+    for axes, report in zip(panels, reports, strict=True):
+        landscape, styles = report.landscape, _styles(report)
+        plot_space(axes, landscape.costs, landscape.accuracy, landscape.exact[::-1], log=True)
+        for row in report.rows:
+            look = styles[row.label]
+            _plot_surface(axes, report, row, look)
+            handles[_label(row)] = Line2D([], [], color=look.color, linestyle=look.linestyle)
+        axes.set_xlabel(_cost_label(report))
+        axes.set_ylabel(f"{landscape.accuracy_name} [%]")
+        axes.set_title(_title(report))
+    legend_below(figure, handles, "lines: attained by half of the runs; bands: by one quarter to three quarters of them")
+    return figure
+
+
+def _plot_surface(axes: Axes, report: FrontReport, row: FrontRow, style: AlgorithmStyle) -> None:
+    landscape = report.landscape
+    fronts = [(landscape.costs[front], landscape.accuracy[front]) for front in row.fronts]
+    costs = np.unique(np.concatenate([cost for cost, _ in fronts]))
+    if len(costs) > COSTS:
+        costs = costs[np.linspace(0, len(costs) - 1, COSTS).astype(int)]
+    plot_attainment(axes, costs, attainment_surfaces(fronts, costs, SHARES), style.color, style.linestyle)
+
+
+def _label(row: FrontRow) -> str:
+    return f"{row.label}, n = {row.reached.runs}"
+
+
+def _cost_label(report: FrontReport) -> str:
+    landscape = report.landscape
+    (name,) = landscape.objectives
+    metric = landscape.metrics[name]
+    sign = "−" if metric.direction == "maximize" else ""
+    return f"{sign}{name} [{metric.unit}]" if metric.unit else f"{sign}{name}"
+
+
+def _title(report: FrontReport) -> str:
+    return ", ".join((dataset_title(report.landscape.dataset), *report.landscape.objectives))
+
+
+def _styles(report: FrontReport) -> dict[str, AlgorithmStyle]:
+    """Styles by label: variants of one search differ."""
+    variants: Counter[str] = Counter()
+    styles = {}
+    for row in report.rows:
+        algorithm = row.experiment.algorithm
+        styles[row.label] = style_of(algorithm, variants[algorithm])
+        variants[algorithm] += 1
+    return styles
