@@ -24,6 +24,7 @@ class FHyperband(Hyperband):
     title = "f-Hyperband"
     paper = "Baker et al., Accelerating Neural Architecture Search using Performance Prediction, 2017, arXiv 1705.10823"
     needs = frozenset({"fidelities", "parts", "curves", "costs"})
+    max_pending = 1  # the next epoch depends on the last one
     libraries = ("scikit-learn",)
     max_pending = 1  # a training goes on, or stops, by the latest result
 

@@ -411,6 +411,21 @@ def test_stored_columns_of_other_runs_are_as_before(results: Path) -> None:
     assert random.trial is None
 
 
+def test_several_workers(experiments: Command, tmp_path: Path) -> None:
+    options = ("--table", "digits-topology", "--dataset", "digits", "--seeds", 10, "--jobs", 1, "--results", tmp_path)
+    for workers in (1, 8):
+        status, _, err = experiments("run", "asha", *options, "--workers", workers)
+        assert status == 0, err
+    status, _, err = experiments("run", "reinforce", *options, "--workers", 2)
+    assert (status, err) == (2, "error: reinforce is sequential: workers must be at most 1, got 2\n")
+    status, out, _ = experiments("table", "--results", tmp_path)
+    merits = out[out.index("worker time [s]") :].splitlines()  # the rest of the header, then the rows
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in merits if line.startswith("| digits")]
+    times = {row[1]: row[-1] for row in rows[:2]}
+    assert times == {"asha": "50", "asha (workers=8)": "400"}
+    assert experiments("verify", "--results", tmp_path)[1].count("10 runs read, ") == 2
+
+
 def test_reproduce_says_what_it_leaves_out(experiments: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for command in (TableCommand, FrontsCommand):
         monkeypatch.setattr(command, "__call__", lambda self: 0)

@@ -70,7 +70,7 @@ def test_given_hyperparameters_stay(sparse_table: Table) -> None:
     assert fitted("bohb", sparse_table, "90", eta=2) == BLACK_BOX["bohb"].Config(eta=2, min_epochs=90)
 
 
-@pytest.mark.parametrize("name", ["successive-halving", "hyperband"])
+@pytest.mark.parametrize("name", ["successive-halving", "hyperband", "asha"])
 def test_halving_needs_shorter_trainings(name: str, sparse_table: Table) -> None:
     config = fitted(name, sparse_table, "90")
     assert config == BLACK_BOX[name].Config()

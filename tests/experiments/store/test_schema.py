@@ -27,6 +27,7 @@ from tests.helpers.stored import CONDITION, write
         {"repeats": "free"},
         {"table_fingerprint": "0" * 64},
         {"schedule": "200"},
+        {"workers": 8},
     ],
 )
 def test_another_condition_is_another_experiment(change: dict[str, object], tmp_path: Path) -> None:
