@@ -26,7 +26,6 @@ class FHyperband(Hyperband):
     needs = frozenset({"fidelities", "parts", "curves", "costs"})
     max_pending = 1  # the next epoch depends on the last one
     libraries = ("scikit-learn",)
-    max_pending = 1  # a training goes on, or stops, by the latest result
 
     @dataclass(frozen=True)
     class Config(CurveConfig, HalvingConfig):
