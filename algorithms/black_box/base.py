@@ -81,6 +81,8 @@ class BlackBoxSearch(ABC):
     """Packages, other than NumPy and SciPy, that compute for the search; their versions are stored with its runs."""
     ignores_budget: ClassVar[bool] = False
     """Whether the search runs its own plan to the end, past any budget; reports cut its trajectory at the budget."""
+    reproduce_seeds: ClassVar[int] = 500
+    """Number of runs on each dataset that `python -m experiments reproduce` makes by default; fewer for slow searches."""
 
     def __init__(
         self,

@@ -51,6 +51,7 @@ class EarlyStopping(BlackBoxSearch):
     """
 
     needs = frozenset({"fidelities", "parts", "curves", "costs"})
+    reproduce_seeds = 100
     Config = EarlyStoppingConfig
     parent_class: ClassVar[type[BlackBoxSearch]]
     config: EarlyStoppingConfig

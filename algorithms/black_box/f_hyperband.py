@@ -26,6 +26,7 @@ class FHyperband(Hyperband):
     needs = frozenset({"fidelities", "parts", "curves", "costs"})
     max_pending = 1  # the next epoch depends on the last one
     libraries = ("scikit-learn",)
+    reproduce_seeds = 100
 
     @dataclass(frozen=True)
     class Config(CurveConfig, HalvingConfig):

@@ -73,8 +73,8 @@ class ReproduceCommand(ResultsOptions):
     objectives: Several = ()
     """Metrics that are the objectives of searches with several, besides accuracy; given several times, all of them are searched
     for. By default those of the searches."""
-    seeds: int = 500
-    """Number of runs of each black-box search on each dataset."""
+    seeds: int | None = None
+    """Number of runs of each black-box search on each dataset; by default 500, or 100 of a search that fits models."""
     one_shot_seeds: int = 3
     """Number of runs of each one-shot search on each dataset; 0 for none."""
     budget: float | None = None
@@ -110,7 +110,7 @@ class ReproduceCommand(ResultsOptions):
         if not self.table:
             remedy = "name one with --table (make reproduce TABLE=file); `python -m benchmark_api import` makes one of an archive"
             raise ValueError(f"no table: {remedy}")
-        if self.seeds < 1 or self.one_shot_seeds < 0:
+        if (self.seeds is not None and self.seeds < 1) or self.one_shot_seeds < 0:
             counts = f"{self.seeds} and {self.one_shot_seeds}"
             raise ValueError(f"seeds must be at least 1 and one-shot-seeds at least 0, got {counts}")
         tables = list(map(Table, self.table))
@@ -122,12 +122,13 @@ class ReproduceCommand(ResultsOptions):
     def _plan_black_box(self, pairs: Sequence[tuple[Table, str]]) -> list[RunsJob]:
         """Return the jobs of the black-box runs that are not stored."""
         accounting = replace(ACCOUNTING, given={} if self.budget is None else {"budget": self.budget})
-        options: dict[str, Any] = {"seeds": self.seeds, "accounting": accounting, "results": self.results}
+        options: dict[str, Any] = {"accounting": accounting, "results": self.results}
         jobs: list[RunsJob] = []
         left_out: dict[str, None] = {}  # an ordered set: mostly the same for all datasets of a table
         for table, dataset in pairs:
             for search in self._searches():
-                command = RunBlackBox(search=search, table=table.path, dataset=dataset, **options)
+                seeds = search.search_class.reproduce_seeds if self.seeds is None else self.seeds
+                command = RunBlackBox(search=search, table=table.path, dataset=dataset, seeds=seeds, **options)
                 jobs += _plan_where_possible(command, left_out)
         for reason in left_out:
             print(f"left out: {reason}")

@@ -24,7 +24,7 @@ from algorithms.one_shot import ONE_SHOT
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
 from experiments.__main__ import main
-from experiments.commands.reproduce import FrontsCommand, RankingCommand, TableCommand
+from experiments.commands.reproduce import FrontsCommand, RankingCommand, ReproduceCommand, TableCommand
 from experiments.commands.run import Search
 from experiments.report import numbers, published
 from experiments.runs.run import Run
@@ -443,6 +443,19 @@ def test_reproduce_says_what_it_leaves_out(experiments: Command, tmp_path: Path,
     kept = BLACK_BOX.keys() - set(left_out)
     assert done.startswith(f"{2 * len(kept)} new runs ")
     assert {e.algorithm for e in store.load(tmp_path)} == kept
+
+
+def test_reproduce_gives_slow_searches_fewer_seeds(topology_table: Table, tmp_path: Path) -> None:
+    def planned(seeds: int | None) -> dict[str, int]:
+        options: dict[str, Any] = {"searches": ("random", "f-hyperband"), "results": tmp_path, "seeds": seeds}
+        command = ReproduceCommand(table=(topology_table.path,), dataset=("cifar10",), **options)
+        jobs = command._plan_black_box(command._pairs())
+        return {
+            name: sum(len(job.seeds) for job in jobs if job.condition.algorithm == name) for name in ("random", "f-hyperband")
+        }
+
+    assert planned(None) == {"random": 500, "f-hyperband": 100}
+    assert planned(7) == {"random": 7, "f-hyperband": 7}
 
 
 def test_reproduce_trains_supernets_where_there_are_images(
