@@ -27,6 +27,7 @@ from experiments.__main__ import main
 from experiments.commands.reproduce import FrontsCommand, RankingCommand, ReproduceCommand, TableCommand
 from experiments.commands.run import Search
 from experiments.report import numbers, published
+from experiments.runs import one_shot as one_shot_runs
 from experiments.runs.run import Run
 from experiments.settings import BUDGETS
 from experiments.store import Experiment
@@ -461,6 +462,7 @@ def test_reproduce_gives_slow_searches_fewer_seeds(topology_table: Table, tmp_pa
 def test_reproduce_trains_supernets_where_there_are_images(
     experiments: Command, digits_table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert one_shot_runs.ONE_SHOT is ONE_SHOT  # imported before the registry is replaced for `reproduce`
     monkeypatch.setattr(algorithms.one_shot, "ONE_SHOT", {name: ONE_SHOT[name] for name in ("gdas", "tas")})
     monkeypatch.setattr(ONE_SHOT["gdas"], "digits", {"epochs": 1, "eval_batch": 16})
     monkeypatch.setitem(BUDGETS, ("topology", "digits", "3"), 20_000.0)
