@@ -57,10 +57,10 @@ def run_jobs(
             match event:
                 case Failed(unwritable=True):
                     raise WriteError(event.reason)
-                case Failed():
+                case Failed() if not path.exists():
                     failures.append(event)
                     with whole_file(failure_path(path)) as file:
                         file.write(event.reason.encode())
-                case Finished():
+                case Failed() | Finished():  # a process may die between writing its file, which is whole, and reporting it
                     failure_path(path).unlink(missing_ok=True)
     return failures
