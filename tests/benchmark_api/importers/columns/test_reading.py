@@ -53,7 +53,7 @@ TEXT = "arch,acc\n8:8,10.5\n\n16:8,\n16:16,30\n"
 FILES: dict[str, Callable[[], bytes]] = {
     "rows.csv": TEXT.encode,
     "mark.csv": lambda: b"\xef\xbb\xbf" + TEXT.encode(),
-    "rows.csv.gz": lambda: gzip.compress(TEXT.encode()),
+    "rows.csv.gz": lambda: gzip.compress(TEXT.encode(), mtime=0),
     "rows.tsv": lambda: TEXT.replace(",", "\t").encode(),
     "rows.parquet": parquet,
     "rows.jsonl": lambda: b"\n\n".join(json.dumps(row).encode() for row in ROWS),
@@ -97,7 +97,7 @@ def test_numbers_as_names(tmp_path: Path) -> None:
     ("name", "content", "message"),
     [
         ("a.csv", b"arch,acc\n8:8,\xff\n", "damaged: 'utf-8' codec can't decode"),
-        ("a.csv.gz", gzip.compress(TEXT.encode())[:-9], "damaged: Compressed file ended"),
+        ("a.csv.gz", gzip.compress(TEXT.encode(), mtime=0)[:-9], "damaged: Compressed file ended"),
         ("a.csv.gz", TEXT.encode(), "damaged: Not a gzipped file"),
         ("a.csv", b"arch,acc\n8:8," + b"1" * 200_000, "damaged: field larger than field limit"),
         ("a.csv", b"arch,acc\n" + b"1," * (1 << 20), "a line of more than 1,048,576 characters"),
