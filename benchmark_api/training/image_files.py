@@ -25,6 +25,7 @@ import numpy.typing as npt
 import torch
 
 from benchmark_api import unpickle
+from benchmark_api.jobs.files import regular
 from benchmark_api.training.images import SEARCHED_SPLITS, Dataset, DatasetError, split_of
 
 FILE_LIMIT = 256 << 20
@@ -260,7 +261,7 @@ def _read_images(root: Path, source: _Source, files: Mapping[str, str], verify: 
 def _read_file(path: Path, hint: str, md5: str | None = None) -> bytes:
     """Return the content of a file; with an MD5, only if it has that."""
     try:
-        with open(path, "rb") as file:
+        with open(regular(path), "rb") as file:
             content = file.read(FILE_LIMIT + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(f"{path} is missing: {hint}") from None

@@ -28,7 +28,7 @@ from algorithms.one_shot.stack import SearchStack
 from algorithms.one_shot.supernets import build_supernet
 from algorithms.one_shot.task import VALIDATION, Execution, Task
 from benchmark_api.bounds import stored_values
-from benchmark_api.jobs.files import whole_file
+from benchmark_api.jobs.files import regular, whole_file
 from benchmark_api.jobs.job import Source
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.tables.table import Table
@@ -203,7 +203,7 @@ class OneShotJob(SupernetJob):
     def note_version(self) -> str:
         """Return the versions of the code that contributed to the checkpoint, this one's included, and store them next to it."""
         note = self.checkpoint.with_suffix(".versions")
-        former = note.read_text().split(", ") if self.checkpoint.exists() and note.exists() else []
+        former = regular(note).read_text().split(", ") if self.checkpoint.exists() and note.exists() else []
         versions = ", ".join(sorted({*former, self.code_version}))
         with whole_file(note) as file:
             file.write(versions.encode())
