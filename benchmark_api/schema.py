@@ -22,7 +22,7 @@ Text = Annotated[str, msgspec.Meta(max_length=10_000)]
 MAX_NAME = 200
 """Largest length of a name that may become a part of a path, characters."""
 
-_SCHEDULE = re.compile(r"[1-9][0-9]{0,5}")
+_SCHEDULE = re.compile(r"(?=.*[1-9])[0-9]{1,6}")  # "01" is an official one
 _NO_NAME = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]|^[.\- ]| $")
 
 
