@@ -65,7 +65,7 @@ def _refuse_constant(text: str) -> Any:
     raise ValueError(f"{text} is no number")
 
 
-def checked(value: Any, schema: type[SchemaT] | Any, what: str) -> SchemaT:
+def checked(value: Any, schema: type[SchemaT], what: str) -> SchemaT:
     """Return a parsed value as an instance of a schema.
 
     Args:

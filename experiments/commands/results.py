@@ -13,6 +13,7 @@ from experiments import store
 from experiments.analysis.trajectories import Readout
 from experiments.commands.options import ResultsOptions, StoredTableOptions, given
 from experiments.store import AnyExperiment
+from experiments.store.checks import last_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +159,7 @@ class StatusCommand(ResultsOptions):
             if not Path(str(path).removesuffix(store.SUPERNET_SUFFIX) + ".parquet").exists():
                 print(f"under way: {path}")
         for path in store.failures(self.results):
-            print(f"failed: {path}: {path.read_text().strip().splitlines()[-1]}")
+            print(f"failed: {path}: {last_line(path)}")
         return 0
 
 
