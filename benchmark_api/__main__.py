@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 
 import tyro
 
+from benchmark_api.bounds import check_fields
 from benchmark_api.commands.building import Build
 from benchmark_api.commands.changing import Attach, Merge
 from benchmark_api.commands.importing import Export, Import
 from benchmark_api.commands.inspecting import Best, Front, Info, Query
+from benchmark_api.commands.options import OPTIONS
 from benchmark_api.plugins import load_plugins
 
 
@@ -24,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             prog="python -m benchmark_api",
             description="Tables of measured architectures: import, build, export, change and inspect them.",
             args=arguments,
+            registry=OPTIONS,
         )
+        check_fields(command)
         command()
     except BrokenPipeError:  # the reader, such as `head`, has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,8 +13,9 @@ from typing import Annotated, Any
 import tyro
 
 from algorithms.black_box import BLACK_BOX
+from benchmark_api.bounds import check_fields
+from benchmark_api.commands.options import OPTIONS
 from benchmark_api.plugins import load_plugins
-from experiments.commands.fields import OPTIONS
 from experiments.commands.reproduce import RankingCommand, ReproduceCommand
 from experiments.commands.results import FrontsCommand, ListCommand, SpeedupCommand, StatusCommand, TableCommand, VerifyCommand
 from experiments.commands.run import RunBlackBox, subcommands
@@ -64,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
             registry=OPTIONS,
         )
+        check_fields(command)
         return command()
     except KeyboardInterrupt:
         print("interrupted: finished jobs are stored; the same command continues", file=sys.stderr)

@@ -9,10 +9,11 @@ from typing import Annotated
 import tyro
 
 from algorithms.one_shot.task import Execution
+from benchmark_api.bounds import at_most
 from benchmark_api.tables.table import Table
 from benchmark_api.training.devices import trial_seeds
 from benchmark_api.training.setting import Setting
-from experiments.commands.options import JobOptions, ResultsOptions
+from experiments.commands.options import LAST_SEED, JobOptions, ResultsOptions, SeedCount
 from experiments.commands.run import Search
 from experiments.runs import one_shot
 from experiments.runs.job import RunsJob
@@ -30,9 +31,9 @@ class RunOneShot(ResultsOptions):
     """Folder with the dataset's files; digits need none."""
     unofficial_images: bool = False
     """Accept files in the official format with other images; the runs are an experiment of their own, and every title says so."""
-    seeds: int = 3
+    seeds: SeedCount = 3
     """Number of runs; their seeds are 777, 888, 999, 1110, ..."""
-    seed_list: tuple[int, ...] = ()
+    seed_list: tuple[Annotated[int, at_most(LAST_SEED)], ...] = ()
     """Seeds to run instead."""
     select: str | None = None
     """Selection that derives the architecture (argmax, best-of-n, or a plugin's); by default the search's."""
@@ -54,4 +55,4 @@ class RunOneShot(ResultsOptions):
         condition = one_shot.condition_of(search_class, config, table, dataset, self.execution, self.select, setting)
         if self.seeds < 1 or min(self.seed_list, default=0) < 0:
             raise ValueError(f"seeds must be at least 1, each of seed-list at least 0, got {self.seeds} and {self.seed_list}")
-        return one_shot.plan(condition, table, self.results, self.seed_list or trial_seeds(self.seeds), self.data)
+        return one_shot.plan(condition, table, self.results, dict.fromkeys(self.seed_list or trial_seeds(self.seeds)), self.data)

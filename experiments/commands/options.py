@@ -7,10 +7,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from benchmark_api.jobs.options import ParallelOptions, available_processors
+from benchmark_api.bounds import at_most
+from benchmark_api.jobs.options import MAX_JOBS, ParallelOptions, available_processors
 from benchmark_api.jobs.run_jobs import run_jobs
 from experiments.runs.job import RunsJob
+
+MAX_SEEDS = 1_000_000
+"""Largest number of runs of a command."""
+LAST_SEED = 2**62
+"""Largest seed: seeds are stored, and claimed, as 64-bit integers."""
+
+SeedCount = Annotated[int, at_most(MAX_SEEDS)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +42,7 @@ class StoredTableOptions(ResultsOptions):
 class JobOptions(ParallelOptions):
     """Where jobs run."""
 
-    jobs: int | None = None
+    jobs: Annotated[int, at_most(MAX_JOBS)] | None = None
     """Number of processes; by default one per processor, or one for one-shot searches on another device than the CPU."""
 
     def run(self, jobs: Sequence[RunsJob], results: Path, device: str = "cpu") -> int:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from algorithms.black_box import BLACK_BOX
+from benchmark_api.bounds import between
 from benchmark_api.commands.options import Several
 from experiments import store
 from experiments.analysis.trajectories import Readout
-from experiments.commands.options import ResultsOptions, StoredTableOptions, given
+from experiments.commands.options import LAST_SEED, MAX_SEEDS, ResultsOptions, SeedCount, StoredTableOptions, given
 from experiments.store import AnyExperiment
 from experiments.store.checks import last_line
 
@@ -142,7 +143,7 @@ class SpeedupCommand(StoredTableOptions):
 class StatusCommand(ResultsOptions):
     """Show the stored, missing and failed seeds of each experiment."""
 
-    seeds: int = 500
+    seeds: SeedCount = 500
     """Number of seeds wanted; they count from 0."""
 
     def __call__(self) -> int:
@@ -167,11 +168,11 @@ class StatusCommand(ResultsOptions):
 class VerifyCommand(StoredTableOptions):
     """Check a results folder: read every file, repeat a sample of the runs, and compare bit for bit."""
 
-    sample: int = 2
+    sample: Annotated[int, between(0, MAX_SEEDS)] = 2
     """Number of runs of each experiment to repeat."""
     one_shot: bool = False
     """Also repeat runs of one-shot searches, which trains supernets."""
-    seed: int = 0
+    seed: Annotated[int, between(0, LAST_SEED)] = 0
     """Seed of the sample."""
     data: Path | None = None
     """Folder with the dataset's files, for one-shot searches; digits need none."""

@@ -95,7 +95,9 @@ def check_column(column: Column[Any], values: npt.NDArray[Any]) -> None:
     bound = RANGES.get(column.unit, Bound(low=column.lowest))
     if column.ragged:  # curves, where NaN stands for an epoch that is not stored
         values = values[~np.isnan(values)]
-    if values.size and not (bound.allows(lowest := values.min().item()) and bound.allows(highest := values.max().item())):
+    ends = [values.min().item(), values.max().item()] if values.size else []
+    if not all(map(bound.allows, ends)):
+        lowest, highest = ends
         raise ValueError(f"column {column.name} has numbers from {lowest:g} to {highest:g}; each must be {bound}")
 
 
