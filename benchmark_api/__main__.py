@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
+
+from benchmark_api.command_line import answer, expect_interrupts
+
+if __name__ == "__main__":
+    expect_interrupts()  # before the imports that take a second
 
 import tyro
 
@@ -19,7 +23,8 @@ from benchmark_api.plugins import load_plugins
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return the exit status: 0, 1 for a failed job, 2 for wrong input, 130 after Ctrl-C."""
-    try:
+
+    def parse() -> Callable[[], None]:
         load_plugins()
         command: Callable[[], None] = tyro.cli(
             Import | Build | Export | Attach | Merge | Info | Query | Best | Front,
@@ -29,17 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             registry=OPTIONS,
         )
         check_fields(command)
-        command()
-    except BrokenPipeError:  # the reader, such as `head`, has left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
-        return 130
-    except (ImportError, OSError, RuntimeError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1 if isinstance(error, RuntimeError) else 2
-    return 0
+        return command
+
+    return answer(parse, "interrupted; nothing was written", RuntimeError)
 
 
 if __name__ == "__main__":

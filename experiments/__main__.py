@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -10,12 +9,19 @@ from functools import reduce
 from operator import or_
 from typing import Annotated, Any
 
+from benchmark_api.command_line import answer, expect_interrupts
+
+if __name__ == "__main__":
+    expect_interrupts()  # before the imports that take a second
+
 import tyro
 
 from algorithms.black_box import BLACK_BOX
 from benchmark_api.bounds import check_fields
 from benchmark_api.commands.options import OPTIONS
+from benchmark_api.jobs.job import JobError
 from benchmark_api.plugins import load_plugins
+from benchmark_api.text import shown
 from experiments.commands.reproduce import RankingCommand, ReproduceCommand
 from experiments.commands.results import FrontsCommand, ListCommand, SpeedupCommand, StatusCommand, TableCommand, VerifyCommand
 from experiments.commands.run import RunBlackBox, subcommands
@@ -53,8 +59,9 @@ def commands(asked: Sequence[str], one_shot: bool) -> Any:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    warnings.formatwarning = lambda message, *_args, **_kwargs: f"warning: {message}\n"
-    try:
+    warnings.formatwarning = lambda message, *_args, **_kwargs: shown(f"warning: {message}") + "\n"
+
+    def parse() -> Callable[[], int]:
         load_plugins()
         one_shot = arguments[:1] == ["run"] and not set(arguments[1:2]) & BLACK_BOX.keys()
         command: Callable[[], int] = tyro.cli(
@@ -66,16 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             registry=OPTIONS,
         )
         check_fields(command)
-        return command()
-    except KeyboardInterrupt:
-        print("interrupted: finished jobs are stored; the same command continues", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader, such as `head`, has left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except (ImportError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return command
+
+    return answer(parse, "interrupted: finished jobs are stored; the same command continues", JobError)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from benchmark_api.command_line import answer, expect_interrupts
+
+if __name__ == "__main__":
+    expect_interrupts()  # before the imports that take a second
+
 import matplotlib
 import tyro
 from matplotlib.figure import Figure
@@ -89,7 +94,7 @@ def figures_of(report: Report, results_dir: str | os.PathLike[str]) -> dict[str,
     return figures
 
 
-def main(results: Path = Path("results"), out: Path = Path("plots/figures"), table: Path | None = None) -> None:
+def main(results: Path = Path("results"), out: Path = Path("plots/figures"), table: Path | None = None) -> int:
     """Draw the figures of a results folder as PNG and PDF, and write its report page.
 
     Args:
@@ -97,14 +102,13 @@ def main(results: Path = Path("results"), out: Path = Path("plots/figures"), tab
         out: folder of the figures.
         table: the table that the runs were made on; by default at its path at run time.
     """
-    try:
+
+    def run() -> None:
         load_plugins()
-        files = draw(results, out, table)
-    except (ImportError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    print(*files, sep="\n")
+        print(*draw(results, out, table), sep="\n")
+
+    return answer(lambda: run, "interrupted; figures that are finished stay")
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    sys.exit(tyro.cli(main))

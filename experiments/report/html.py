@@ -10,13 +10,13 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmark_api.jobs.files import whole_file
 from benchmark_api.tables.table import Table
 from experiments.report.checklist import Item, checklist
+from experiments.report.escape import html_text as escape
 from experiments.report.fronts import FrontReport
 from experiments.report.fronts_text import front_tables
 from experiments.report.numbers import Report, notice_of

@@ -13,6 +13,7 @@ import numpy as np
 from benchmark_api.tables.table import Table
 from experiments.analysis.statistics import MIN_RUNS, Comparison
 from experiments.report.columns import COLUMNS, text_of
+from experiments.report.escape import csv_cell, latex_row, latex_text, markdown_text
 from experiments.report.notes import conventions, findings
 from experiments.report.numbers import DatasetReport, Report, notice_of
 from experiments.store import AnyExperiment
@@ -98,38 +99,27 @@ def to_csv(reports: Sequence[Report]) -> str:
     writer.writerow(column.name for column in columns)
     for report in reports:
         for dataset in report.datasets:
-            writer.writerows([text_of(column.value(dataset, row), ".4f") for column in columns] for row in dataset.rows)
+            writer.writerows([csv_cell(text_of(column.value(dataset, row), ".4f")) for column in columns] for row in dataset.rows)
     return buffer.getvalue()
 
 
 def markdown(table: TextTable) -> str:
     """A table in Markdown with aligned columns, its notes below."""
-    lines = [table.header, *table.rows]
+    lines = [[markdown_text(cell) for cell in line] for line in (table.header, *table.rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(table.header))]
     padded = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    text = [f"### {table.title}", "", padded[0], rule, *padded[1:], ""]
+    text = [f"### {markdown_text(table.title)}", "", padded[0], rule, *padded[1:], ""]
     for note in table.notes:
-        text += [note.replace("*", "\\*"), ""]
+        text += [markdown_text(note).replace("*", "\\*"), ""]
     return "\n".join(text)
-
-
-_LATEX: Mapping[int, str] = str.maketrans(
-    {character: f"\\{character}" for character in "&%$#_{}"}
-    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    | {"±": r"$\pm$", "Δ": r"$\Delta$", "−": "$-$", "<": "$<$", ">": "$>$"}
-)
 
 
 def latex(table: TextTable) -> str:
     """A table in LaTeX (package booktabs), its notes in the caption."""
-
-    def line(cells: Sequence[str]) -> str:
-        return " & ".join(cell.translate(_LATEX) for cell in cells) + r" \\"
-
-    caption = " ".join((f"{table.title}.", *table.notes)).translate(_LATEX)
+    caption = latex_text(" ".join((f"{table.title}.", *table.notes)))
     head = [r"\begin{table}", rf"\caption{{{caption}}}", rf"\begin{{tabular}}{{{'l' * len(table.header)}}}", r"\toprule"]
-    body = [line(table.header), r"\midrule", *map(line, table.rows)]
+    body = [latex_row(table.header), r"\midrule", *map(latex_row, table.rows)]
     return "\n".join([*head, *body, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
 
 
