@@ -67,6 +67,11 @@ def _check(experiment: AnyExperiment, table: Table, seeds: Sequence[int], data: 
     if experiment.search_class() is None:
         yield Finding(name, f"{experiment.algorithm} is not registered here, so its runs cannot be repeated")
         return
+    try:
+        experiment.condition.config()
+    except ValueError as error:
+        yield Finding(name, str(error))
+        return
     ours = _job(experiment, int(experiment.seeds[0]), table, Path(), data).code_version
     others = sorted({*experiment.code_versions} - {ours})
     if others:
