@@ -157,8 +157,13 @@ def test_a_worker_that_dies_takes_only_its_piece(failing: type[Failing], topolog
 def test_a_changed_table_is_refused(topology_table: Table, size_table: Table, tmp_path: Path) -> None:
     (piece,) = pieces_of(condition_of("random", topology_table), topology_table, tmp_path, range(2))
     other = replace(piece, table_path=size_table.path)
-    with pytest.raises(ValueError, match="has changed"):
+    with pytest.raises(SharedFailure, match="has changed"):
         list(other.run())
+    with pytest.raises(SharedFailure, match="has changed"):
+        run_jobs([other, other], processes=1)
+    gone = replace(piece, table_path=tmp_path / "gone")
+    with pytest.raises(SharedFailure, match="gone"):
+        run_jobs([gone, gone], processes=1)
 
 
 def test_any_engine_will_do(topology_table: Table, tmp_path: Path) -> None:
