@@ -79,13 +79,14 @@ def numbers_of(given: Several, option: str) -> dict[str, float]:
     Raises:
         ValueError: a text is of another form, or a name is there twice.
     """
-    numbers = {}
-    for name, text in pairs_of(given, option).items():
-        try:
-            numbers[name] = _number(text, float)
-        except ValueError:
-            raise ValueError(f"{option} {name}={text}; expected a number after '='") from None
-    return numbers
+    return {name: _named_number(text, f"{option} {name}") for name, text in pairs_of(given, option).items()}
+
+
+def _named_number(text: str, option: str) -> float:
+    try:
+        return _number(text, float)
+    except ValueError:
+        raise ValueError(f"{option}={text}; expected a number after '='") from None
 
 
 def _number(text: str, kind: Callable[[str], NumberT]) -> NumberT:

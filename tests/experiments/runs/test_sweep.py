@@ -18,7 +18,7 @@ import pytest
 
 from algorithms.black_box import BLACK_BOX, BlackBoxSearch, Evaluation, Query
 from benchmark_api.jobs import run_jobs as driver
-from benchmark_api.jobs.job import Event, Failed, Finished, Progress
+from benchmark_api.jobs.job import Event, Failed, Finished, Progress, SharedFailure
 from benchmark_api.jobs.run_jobs import run_jobs
 from benchmark_api.tables.table import Table
 from experiments import store
