@@ -10,7 +10,7 @@ from benchmark_api.tables.table import Table
 from experiments.report import DatasetReport, Report, Row
 from experiments.settings import dataset_title
 from experiments.store import AnyExperiment
-from plots.panels.style import AlgorithmStyle, legend_order, style_of
+from plots.panels.style import AlgorithmStyle, drawable, legend_order, style_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +73,7 @@ def groups_of(report: Report) -> list[Group]:
         settings = sorted({(entry.experiment.schedule, entry.experiment.budget) for entry in searched}) or [("", 0.0)]
         for schedule, budget in settings:
             black_box = [e for e in searched if (e.experiment.schedule, e.experiment.budget) == (schedule, budget)]
-            title, slug = dataset_title(dataset.dataset), dataset.dataset
+            title, slug = drawable(dataset_title(dataset.dataset)), dataset.dataset
             if len(settings) > 1:
                 title, slug = f"{title}, {schedule} epochs, {budget:,.0f} s", f"{slug}-{schedule}-{budget:.0f}"
             groups.append(Group(dataset, title, slug, black_box, one_shot))
@@ -91,7 +91,7 @@ def _entry(row: Row, table: Table, configurations: Collection[str]) -> Entry:
     search, own = row.experiment.search_class(), _configuration(row, table)
     name = search.title if search else row.experiment.algorithm
     variants = ["", *sorted(set(configurations) - {""})]
-    return Entry(row, f"{name}, {own}" if own else name, style_of(row.experiment.algorithm, variants.index(own)))
+    return Entry(row, drawable(f"{name}, {own}" if own else name), style_of(row.experiment.algorithm, variants.index(own)))
 
 
 def label_of(entry: Entry, groups: Sequence[Group]) -> str:

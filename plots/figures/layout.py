@@ -14,7 +14,7 @@ from benchmark_api.tables.table import Table
 from experiments.analysis.statistics import MIN_RUNS
 from experiments.report import notice_of
 from experiments.store import AnyExperiment
-from plots.panels.style import MUTED_COLOR
+from plots.panels.style import MUTED_COLOR, drawable
 
 COLUMNS = 3
 """Panels side by side."""
@@ -53,6 +53,7 @@ def new_figure(
     width = max(size[0] * columns, MIN_WIDTH)
     notice = notice_of(table, shown)
     lines = [*f"{table.space.name.capitalize()} space: {title}".split("\n"), *([notice] if notice else [])]
+    lines = [drawable(line) for line in lines]
     heading = "\n".join(wrapped(line, width / 1.2) for line in lines)  # larger letters than elsewhere
     figure = Figure((width, size[1] * rows + extra + 0.2 * heading.count("\n")), layout="constrained")
     figure.suptitle(heading, fontsize=10.5)
