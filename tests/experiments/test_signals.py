@@ -120,7 +120,9 @@ def test_a_sweep_needs_few_descriptors(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("locale", ["C", "POSIX", "tr_TR.UTF-8", "en_US.ISO-8859-1"])
 def test_any_locale_gives_the_same(locale: str, tmp_path: Path) -> None:
-    process = start("experiments", *sweep(tmp_path, 25, "--jobs", "1"), LC_ALL=locale, PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    process = start(
+        "experiments", *sweep(tmp_path / "there", 25, "--jobs", "1"), LC_ALL=locale, PYTHONUTF8="0", PYTHONCOERCECLOCALE="0"
+    )
     out, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (0, ""), out
     process = start("benchmark_api", "info", "digits-size", LC_ALL=locale, PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
@@ -128,7 +130,7 @@ def test_any_locale_gives_the_same(locale: str, tmp_path: Path) -> None:
     assert (process.returncode, errors) == (0, ""), out
     assert "digits size" in out
     main(sweep(tmp_path / "here", 25, "--jobs", "1"))
-    ours, theirs = store.load(tmp_path / "here")[0], store.load(tmp_path)[0]
+    ours, theirs = store.load(tmp_path / "here")[0], store.load(tmp_path / "there")[0]
     assert ours.folder() == theirs.folder()
     assert np.array_equal(ours.accuracy, theirs.accuracy)
 

@@ -338,9 +338,9 @@ def listening() -> dict[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for sockets in /proc")
-def test_a_local_ray_listens_on_loopback_only_and_leaves_no_process(tmp_path: Path) -> None:
-    condition = condition_of("random", table := Table("digits-size"), dataset="digits", budget=1.0)
-    events = RayEngine()(pieces_of(condition, table, tmp_path, range(50)), 1)
+def test_a_local_ray_listens_on_loopback_only_and_leaves_no_process(topology_table: Table, tmp_path: Path) -> None:
+    pieces = pieces_of(condition_of("random", topology_table), topology_table, tmp_path, range(50))
+    events = RayEngine()(pieces, 1)
     next(events)
     session = Path(ray._private.worker._global_node.get_session_dir_path()).name
     processes, addresses = processes_of(session), listening()
