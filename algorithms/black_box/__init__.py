@@ -19,6 +19,7 @@ from algorithms.black_box.bohb import BOHB
 from algorithms.black_box.bohb_reference import BOHBReference
 from algorithms.black_box.asha import ASHA
 from algorithms.black_box.autoshrink import AutoShrink
+from algorithms.black_box.mdenas import MdeNas
 from algorithms.black_box.early_stopping import EarlyStopping, RandomSRM, ReinforceSRM
 from algorithms.black_box.f_hyperband import FHyperband
 from algorithms.black_box.nsga2 import NSGA2
@@ -38,6 +39,7 @@ __all__ = [
     "FHyperband",
     "Hyperband",
     "LocalSearch",
+    "MdeNas",
     "MultiObjectiveEvolution",
     "NoConfig",
     "ParetoLocalSearch",
