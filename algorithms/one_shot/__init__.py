@@ -10,6 +10,7 @@ from algorithms.one_shot.enas import Enas
 from algorithms.one_shot.tas import Tas
 from algorithms.one_shot.fbnetv2 import FBNetV2
 from algorithms.one_shot.tunas import TuNas
+from algorithms.one_shot.mdenas import MdeNasOneShot
 
 __all__ = [
     "ONE_SHOT",
@@ -19,6 +20,7 @@ __all__ = [
     "Enas",
     "FBNetV2",
     "Gdas",
+    "MdeNasOneShot",
     "OneShotSearch",
     "Rsps",
     "Selection",
