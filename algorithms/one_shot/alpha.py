@@ -56,8 +56,8 @@ class TemperedConfig(AlphaConfig):
             raise ValueError(f"tau_min must be at most tau_max, got {self.tau_min} and {self.tau_max}")
 
     def tau(self, epoch: int) -> float:
-        """Return the temperature of an epoch, counted from 0."""
-        return self.tau_max - (self.tau_max - self.tau_min) * epoch / max(self.epochs - 1, 1)
+        """Return the temperature of an epoch, counted from 0; that of the last one after it."""
+        return self.tau_max - (self.tau_max - self.tau_min) * min(epoch, self.epochs - 1) / max(self.epochs - 1, 1)
 
 
 class AlphaSearch(OneShotSearch):

@@ -93,6 +93,7 @@ class OneShotSearch(ABC):
     Attributes:
         epoch: number of finished epochs.
         metrics: metrics of every finished epoch.
+        decided: choice of each decision that a running selection has made; passes compute no other choice of it.
         clock: returns wall time in seconds.
 
     Raises:
@@ -144,6 +145,7 @@ class OneShotSearch(ABC):
             raise ValueError(f"the images must be on {self.device}, got them on {task.dataset.mean.device}")
         self.epoch = 0
         self.metrics: list[EpochMetrics] = []
+        self.decided: dict[int, int] = {}
         self._interrupted = False
         self.draws = {purpose: generator(seed, number) for number, purpose in enumerate(PURPOSES)}
         self._augment = self.draws["augment"] if task.dataset.flip or task.dataset.padding else None
@@ -224,6 +226,10 @@ class OneShotSearch(ABC):
     def selectable_weights(self) -> FloatArray:
         """Return the scores that selections use [decision, choice]; zero for choices that the method excludes."""
         return self.architecture_weights()
+
+    def selectable(self, decision: int) -> list[int]:
+        """Return the choices of a decision that the method allows, given the decisions that a selection has made."""
+        return [choice for choice, score in enumerate(self.selectable_weights()[decision]) if score > 0]
 
     def most_likely(self) -> Architecture:
         """Return the architecture with the highest scores, of those that the method allows."""
@@ -322,6 +328,7 @@ class OneShotSearch(ABC):
         try:
             return self.task.space.check(self.selection.select(self))
         finally:
+            self.decided.clear()
             if before is not None:  # all but the draws for evaluation, which go on
                 draws = {purpose: draw for purpose, draw in self.draws.items() if purpose != "evaluation"}
                 checkpoint.restore(before, draws, self._parts)
@@ -365,6 +372,7 @@ class OneShotSearch(ABC):
         """
         if self.execution.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
+        mode = self.supernet.decide(mode, self.decided) if self.decided else mode
         half = self.execution.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             if state is None:
