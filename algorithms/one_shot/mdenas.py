@@ -37,10 +37,12 @@ class MdeNasOneShot(OneShotSearch):
     def _start(self) -> None:
         cardinalities = self.task.space.cardinalities
         self.distribution = Multinomial(cardinalities, self.config)
+        self.path = torch.zeros(len(cardinalities), dtype=torch.int64)  # of the latest epoch [edge]
         self.orders = torch.zeros(len(cardinalities), max(cardinalities), dtype=torch.int64)  # of a warm-up [edge, epoch]
         state = nn.Module()  # it has the memory of the arrays, so a checkpoint has them
         for name in ("theta", "counts", "accuracies"):
             state.register_buffer(name, torch.from_numpy(getattr(self.distribution, name)))
+        state.register_buffer("path", self.path)
         state.register_buffer("orders", self.orders)
         self._parts["distribution"] = state
 
@@ -55,17 +57,19 @@ class MdeNasOneShot(OneShotSearch):
             position = self.epoch % self.orders.shape[1]
             if position == 0:
                 self.orders.copy_(torch.stack([torch.randperm(len(order), generator=draw) for order in self.orders]))
-            self._path = tuple(self.orders[:, position].tolist())
+            self.path.copy_(self.orders[:, position])
         else:
-            self._path = self.distribution.at(torch.rand(len(self.orders), dtype=torch.float64, generator=draw).numpy())
+            uniforms = torch.rand(len(self.path), dtype=torch.float64, generator=draw)
+            self.path.copy_(torch.tensor(self.distribution.at(uniforms.numpy())))
         return super()._train()
 
     def _weight_mode(self) -> ForwardMode:
-        return self.supernet.along(self._path)
+        return self.supernet.along(tuple(self.path.tolist()))
 
     def _end_epoch(self) -> None:
         if not self.warming_up:
-            self.distribution.learn(self._path, float(self.inherited_accuracy([self._path])[0]))
+            path = tuple(self.path.tolist())
+            self.distribution.learn(path, float(self.inherited_accuracy([path])[0]))
 
     def architecture_weights(self) -> FloatArray:
         return self.distribution.theta.copy()

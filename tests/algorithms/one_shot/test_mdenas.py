@@ -33,7 +33,7 @@ def test_a_warm_up_trains_every_operation_once_in_five_epochs() -> None:
     paths: list[tuple[int, ...]] = []
     for epoch in range(11):
         search.train_epoch()
-        paths.append(search._path)
+        paths.append(tuple(search.path.tolist()))
         assert search.distribution.counts.sum() == 6 * max(0, epoch - 9)
     for first in (0, 5):
         assert all(sorted(choices) == [0, 1, 2, 3, 4] for choices in zip(*paths[first : first + 5], strict=True))
