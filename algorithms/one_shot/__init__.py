@@ -2,6 +2,7 @@
 
 from algorithms.one_shot.search import ONE_SHOT, OneShotSearch, register_one_shot
 from algorithms.one_shot.selection import SELECTIONS, Selection
+from algorithms.one_shot.perturbation import Perturbation
 from algorithms.one_shot.rsps import Rsps
 from algorithms.one_shot.darts import DartsFirstOrder, DartsSecondOrder
 from algorithms.one_shot.gdas import Gdas
@@ -11,17 +12,21 @@ from algorithms.one_shot.tas import Tas
 from algorithms.one_shot.fbnetv2 import FBNetV2
 from algorithms.one_shot.tunas import TuNas
 from algorithms.one_shot.mdenas import MdeNasOneShot
+from algorithms.one_shot.darts_pt import DartsPt, DartsPtFixed
 
 __all__ = [
     "ONE_SHOT",
     "SELECTIONS",
     "DartsFirstOrder",
+    "DartsPt",
+    "DartsPtFixed",
     "DartsSecondOrder",
     "Enas",
     "FBNetV2",
     "Gdas",
     "MdeNasOneShot",
     "OneShotSearch",
+    "Perturbation",
     "Rsps",
     "Selection",
     "Setn",
