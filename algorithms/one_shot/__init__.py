@@ -13,6 +13,7 @@ from algorithms.one_shot.fbnetv2 import FBNetV2
 from algorithms.one_shot.tunas import TuNas
 from algorithms.one_shot.mdenas import MdeNasOneShot
 from algorithms.one_shot.darts_pt import DartsPt, DartsPtFixed
+from algorithms.one_shot.sdarts_rs import SdartsRs
 
 __all__ = [
     "ONE_SHOT",
@@ -28,6 +29,7 @@ __all__ = [
     "OneShotSearch",
     "Perturbation",
     "Rsps",
+    "SdartsRs",
     "Selection",
     "Setn",
     "Tas",
