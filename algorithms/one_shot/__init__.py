@@ -14,6 +14,7 @@ from algorithms.one_shot.tunas import TuNas
 from algorithms.one_shot.mdenas import MdeNasOneShot
 from algorithms.one_shot.darts_pt import DartsPt, DartsPtFixed
 from algorithms.one_shot.sdarts_rs import SdartsRs
+from algorithms.one_shot.ms_darts import MsDarts
 
 __all__ = [
     "ONE_SHOT",
@@ -26,6 +27,7 @@ __all__ = [
     "FBNetV2",
     "Gdas",
     "MdeNasOneShot",
+    "MsDarts",
     "OneShotSearch",
     "Perturbation",
     "Rsps",
