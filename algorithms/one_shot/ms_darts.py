@@ -32,7 +32,7 @@ class MsDarts(DartsFirstOrder):
     class Config(DartsFirstOrder.Config):
         """Hyperparameters of MS-DARTS."""
 
-        radius: Annotated[float, between(0, 1)] = 0.25
+        epsilon: Annotated[float, between(0, 1)] = 0.25
         """Largest perturbation of a weight after the last epoch; it grows linearly from a tenth of this."""
 
         samples: Annotated[int, at_least(1)] = 3
@@ -68,18 +68,18 @@ class MsDarts(DartsFirstOrder):
         """
         images, labels = batch
         config = self.config
-        radius = config.radius * (0.1 + 0.9 * (1.0 if self.decided else self.epoch / config.epochs))  # final in a tuning
+        epsilon = config.epsilon * (0.1 + 0.9 * (1.0 if self.decided else self.epoch / config.epochs))  # final in a tuning
         self.supernet.eval()
         for _ in range(config.shifts):
             noises, log_weights = [], []
             for _ in range(config.samples):
-                noise = uniform(a.shape, radius, self.draws["architecture"]).to(a)  # [decision, choice]
+                noise = uniform(a.shape, epsilon, self.draws["architecture"]).to(a)  # [decision, choice]
                 c = on_simplex(a + noise)
                 loss = cross_entropy(self.logits(images, self.supernet.mixture(c)), labels)
                 noises.append(noise)
                 log_weights.append(loss - 0.5 * ((a - c).norm() / config.bandwidth).square())  # log of omega k, up to a constant
             v = torch.stack(log_weights).softmax(dim=0).to(a)  # omega k / sum of omega k: [sample]
-            # The mean of the points before they were clipped, as in the code; with a radius of 0 it is a, to the bit.
+            # The mean of the points before they were clipped, as in the code; with an epsilon of 0 it is a, to the bit.
             a = a + torch.tensordot(v, torch.stack(noises), dims=1)
         self.supernet.train()
         return a

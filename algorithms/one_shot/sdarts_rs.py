@@ -29,31 +29,31 @@ class SdartsRs(DartsFirstOrder):
     class Config(DartsFirstOrder.Config):
         """Hyperparameters of SDARTS-RS."""
 
-        radius: Annotated[float, between(0, 1)] = 0.3
+        epsilon: Annotated[float, between(0, 1)] = 0.3
         """Largest perturbation of a weight after the last epoch."""
 
-        radius_min: Annotated[float, between(0, 1)] = 0.03
+        epsilon_min: Annotated[float, between(0, 1)] = 0.03
         """Largest perturbation of a weight in the first epoch; it grows linearly."""
 
         def __post_init__(self) -> None:
             super().__post_init__()
-            if self.radius_min > self.radius:
-                raise ValueError(f"radius_min must be at most radius ({self.radius}), got {self.radius_min}")
+            if self.epsilon_min > self.epsilon:
+                raise ValueError(f"epsilon_min must be at most epsilon ({self.epsilon}), got {self.epsilon_min}")
 
     config: Config
 
     def _weight_mode(self) -> ForwardMode:
         config = self.config
-        # The tuning of a perturbation-based selection uses the final radius, as in the code of DARTS-PT.
+        # The tuning of a perturbation-based selection uses the final epsilon, as in the code of DARTS-PT.
         share = 1.0 if self.decided else self.epoch / config.epochs
-        radius = config.radius_min + (config.radius - config.radius_min) * share
+        epsilon = config.epsilon_min + (config.epsilon - config.epsilon_min) * share
         p = self.relax(self.alpha.detach())  # [decision, choice]
-        return self.supernet.mixture(on_simplex(p + uniform(p.shape, radius, self.draws["architecture"]).to(p)))
+        return self.supernet.mixture(on_simplex(p + uniform(p.shape, epsilon, self.draws["architecture"]).to(p)))
 
 
-def uniform(shape: torch.Size, radius: float, generator: torch.Generator) -> Tensor:
-    """Return numbers drawn uniformly from [-radius, radius], on the CPU."""
-    return radius * (2 * torch.rand(shape, generator=generator) - 1)
+def uniform(shape: torch.Size, epsilon: float, generator: torch.Generator) -> Tensor:
+    """Return numbers drawn uniformly from [-epsilon, epsilon], on the CPU."""
+    return epsilon * (2 * torch.rand(shape, generator=generator) - 1)
 
 
 def on_simplex(x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ classifier have no weights, convolutions in cells have a bias; those of the stem
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import repeat
 from typing import Any
@@ -207,9 +207,9 @@ class TopologySupernet(Supernet):
     def decide(self, mode: Mixture | Paths, choices: Mapping[int, int]) -> Mixture | Paths:
         """Return a mode with one operation on some edges, and on the others what a mode computes; `choices` by edge."""
         if isinstance(mode, Mixture):
-            return Mixture(one_hot_rows(mode.weights, choices))
+            return replace(mode, weights=one_hot_rows(mode.weights, choices))
         paths = [tuple(choices.get(edge, choice) for edge, choice in enumerate(path)) for path in mode.paths]
-        return Paths(paths, None if mode.weights is None else one_hot_rows(mode.weights, choices))
+        return replace(mode, paths=paths, weights=None if mode.weights is None else one_hot_rows(mode.weights, choices))
 
 
 build_supernet.register(TopologySpace, TopologySupernet)

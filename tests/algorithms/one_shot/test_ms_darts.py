@@ -79,9 +79,9 @@ def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.testing.assert_close(search.shifted(a, BATCH), a + rolled.mean(dim=0))
 
 
-def test_without_a_radius_it_is_darts() -> None:
+def test_without_perturbation_it_is_darts() -> None:
     """To the bit, metrics and checkpoints."""
-    search, plain = tiny.make("ms-darts", radius=0.0, warmup=0.0), tiny.make("darts-v1")
+    search, plain = tiny.make("ms-darts", epsilon=0.0, warmup=0.0), tiny.make("darts-v1")
     assert tiny.run(search) == tiny.run(plain)
     for parameter, other in zip(search.supernet.parameters(), plain.supernet.parameters(), strict=True):
         assert torch.equal(parameter, other)
@@ -90,8 +90,8 @@ def test_without_a_radius_it_is_darts() -> None:
 
 def test_one_sample_is_the_random_point_of_sdarts_before_it_is_clipped(monkeypatch: pytest.MonkeyPatch) -> None:
     """To the bit."""
-    search = tiny.make("ms-darts", samples=1, shifts=1, radius=0.3, warmup=0.0, epochs=4)
-    other = tiny.make("sdarts-rs", radius=0.3, radius_min=0.03, epochs=4)
+    search = tiny.make("ms-darts", samples=1, shifts=1, epsilon=0.3, warmup=0.0, epochs=4)
+    other = tiny.make("sdarts-rs", epsilon=0.3, epsilon_min=0.03, epochs=4)
     monkeypatch.setattr(sdarts_rs, "on_simplex", lambda x: x)
     assert tiny.run(search) == tiny.run(other)
     assert isinstance(other, SdartsRs)
@@ -114,7 +114,7 @@ def test_a_shift_changes_neither_the_network_nor_alpha(batch_norm: str) -> None:
 
 def test_a_step_of_the_weights_is_its_transcription() -> None:
     """A whole step in double precision against the definition: two shifts by losses in evaluation mode, then SGD."""
-    search = tiny.make("ms-darts", radius=0.25)
+    search = tiny.make("ms-darts", epsilon=0.25)
     search.supernet.double()
     search.alpha.data = torch.randn(6, 5, generator=torch.Generator().manual_seed(6), dtype=torch.float64)
     for parameter in search.supernet.parameters():

@@ -30,7 +30,7 @@ def test_clipping_equals_the_authors() -> None:
     torch.testing.assert_close(clipped[:3], expected)
 
 
-def test_perturbations_are_uniform_within_the_radius() -> None:
+def test_perturbations_are_uniform_within_epsilon() -> None:
     drawn = uniform(torch.Size((10_000,)), 0.3, torch.Generator().manual_seed(0))
     assert drawn.abs().max() <= 0.3
     assert drawn.abs().max() > 0.299
@@ -41,16 +41,16 @@ def test_weights_see_a_perturbed_mixture_and_alpha_its_own() -> None:
     search = tiny.make("sdarts-rs", epochs=4)
     assert isinstance(search, SdartsRs)
     tiny.run(search)
-    for epoch, radius in ((0, 0.03), (2, 0.165), (4, 0.3)):
+    for epoch, epsilon in ((0, 0.03), (2, 0.165), (4, 0.3)):
         search.epoch = epoch
         draw = torch.Generator().set_state(search.draws["architecture"].get_state())
         p = search.alpha.detach().softmax(dim=1)
-        expected = by_the_authors(p + radius * (2 * torch.rand(6, 5, generator=draw) - 1))
+        expected = by_the_authors(p + epsilon * (2 * torch.rand(6, 5, generator=draw) - 1))
         torch.testing.assert_close(search._weight_mode().weights, expected)
         assert torch.equal(search._mode("architecture").weights, p)
 
 
-def test_a_tuning_has_the_final_radius() -> None:
+def test_a_tuning_has_the_final_epsilon() -> None:
     searches = [tiny.make("sdarts-rs", epochs=4) for _ in range(2)]
     searches[0].epoch = 4
     searches[1].decided[2] = 3
@@ -60,12 +60,12 @@ def test_a_tuning_has_the_final_radius() -> None:
 
 def test_without_perturbation_it_is_darts() -> None:
     """To the bit: the rows of a softmax sum to one only up to rounding, so this compares with their quotients."""
-    search = tiny.make("sdarts-rs", radius=0.0, radius_min=0.0)
+    search = tiny.make("sdarts-rs", epsilon=0.0, epsilon_min=0.0)
     plain = tiny.make("darts-v1")
     plain._weight_mode = lambda: plain.supernet.mixture(on_simplex(plain.alpha.softmax(dim=1)))
     assert tiny.run(search) == tiny.run(plain)
 
 
-def test_the_radius_does_not_shrink() -> None:
-    with pytest.raises(ValueError, match=r"radius_min must be at most radius \(0.3\), got 0.5"):
-        SdartsRs.Config(radius_min=0.5)
+def test_epsilon_does_not_fall() -> None:
+    with pytest.raises(ValueError, match=r"epsilon_min must be at most epsilon \(0.3\), got 0.5"):
+        SdartsRs.Config(epsilon_min=0.5)
