@@ -35,7 +35,7 @@ class RunOneShot(ResultsOptions):
     seed_list: tuple[int, ...] = ()
     """Seeds to run instead."""
     select: str | None = None
-    """Selection that derives the architecture (argmax, best-of-n, or a plugin's); by default the search's."""
+    """Selection that derives the architecture (argmax, best-of-n, perturbation, or a plugin's); by default the search's."""
     search: Annotated[Search, tyro.conf.arg(name="")]
     execution: Execution = field(default_factory=Execution)
     parallel: JobOptions = field(default_factory=JobOptions)
