@@ -11,6 +11,7 @@ from torch import nn
 from algorithms.multinomial import Multinomial, MultinomialConfig
 from algorithms.one_shot.search import OneShotConfig, OneShotSearch, register_one_shot
 from algorithms.one_shot.supernets import ForwardMode
+from algorithms.one_shot.task import VALIDATION
 from benchmark_api.bounds import between
 from benchmark_api.types import FloatArray
 
@@ -66,10 +67,14 @@ class MdeNasOneShot(OneShotSearch):
     def _weight_mode(self) -> ForwardMode:
         return self.supernet.along(tuple(self.path.tolist()))
 
+    @torch.no_grad()
     def _end_epoch(self) -> None:
-        if not self.warming_up:
-            path = tuple(self.path.tolist())
-            self.distribution.learn(path, float(self.inherited_accuracy([path])[0]))
+        if self.warming_up:
+            return
+        path, data, correct = tuple(self.path.tolist()), self.task.dataset, torch.zeros((), device=self.device)
+        for images, labels in data.batches(VALIDATION, self.config.eval_batch):  # in order: nothing is drawn
+            correct += (self.logits(images, self.supernet.along(path)).argmax(dim=1) == labels).sum()
+        self.distribution.learn(path, float(correct) / len(data.split(VALIDATION)))
 
     def architecture_weights(self) -> FloatArray:
         return self.distribution.theta.copy()
