@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -39,6 +39,9 @@ from experiments import store
 from experiments.provenance import code_version, environment
 from experiments.runs.job import ResultsJob, RunsJob
 from experiments.store import OneShotCondition
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 LESS_MEMORY = "take smaller batches (--batch, --eval-batch), mixed precision (--precision bfloat16), or --jobs 1"
 """Advice for a search that runs out of memory."""
@@ -176,6 +179,22 @@ class OneShotJob(SupernetJob):
 
     unit = "epoch"
 
+    @classmethod
+    def plan(
+        cls, condition: OneShotCondition, table: Table, results: Path, seeds: Iterable[int], data: Path | None = None
+    ) -> list[Self]:
+        """Return the jobs of the runs that are not stored yet, checked by making the first one's search.
+
+        Raises:
+            FileNotFoundError: a file of the data set is missing.
+            StoreError: a stored file of the experiment is damaged or out of place.
+            ValueError: the search, the data set or the device refuses.
+        """
+        jobs = super().plan(condition, table, results, seeds, data)
+        if jobs:
+            jobs[0].search()
+        return jobs
+
     @property
     def units(self) -> int:
         epochs: int = self.config.epochs
@@ -266,17 +285,12 @@ def _train_epoch(searches: Sequence[OneShotSearch]) -> None:
 def plan(
     condition: OneShotCondition, table: Table, results: Path, seeds: Iterable[int], data: Path | None = None
 ) -> list[RunsJob]:
-    """Return the jobs of the runs that are not stored yet, checked by making the first one's search.
+    """Return the jobs of the runs that are not stored yet; see `OneShotJob.plan`.
 
     Runs are stacked if the condition says so and the supernet can be.
-
-    Raises:
-        FileNotFoundError: a file of the data set is missing.
-        StoreError: a stored file of the experiment is damaged or out of place.
-        ValueError: the search, the data set or the device refuses.
     """
     jobs, size = OneShotJob.plan(condition, table, results, seeds, data), condition.execution_values().get("stack", 1)
-    if not jobs or stacked(jobs[0].search().supernet) is None or size == 1:
+    if size == 1 or (jobs and stacked(jobs[0].search().supernet) is None):
         return [*jobs]
     return [StackJob.of(jobs[first : first + size]) for first in range(0, len(jobs), size)]
 
