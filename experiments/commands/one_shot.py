@@ -37,7 +37,7 @@ class RunOneShot(ResultsOptions):
     select: str | None = None
     """Selection that derives the architecture (argmax, best-of-n, perturbation, or a plugin's); by default the search's."""
     search: Annotated[Search, tyro.conf.arg(name="")]
-    execution: Execution = field(default_factory=Execution)
+    execution: Execution = field(default_factory=lambda: Execution(stack=None))
     parallel: JobOptions = field(default_factory=JobOptions)
 
     def __call__(self) -> int:

@@ -159,7 +159,7 @@ class ReproduceCommand(ResultsOptions):
             known = ", ".join(OFFICIAL_SPLITS)
             raise ValueError(f"unofficial images are of {known}; the tables have {', '.join(sorted(set(keys.values())))}")
         options: dict[str, Any] = {"seeds": self.one_shot_seeds, "data": self.data, "results": self.results}
-        options["execution"] = Execution(device=self.device)
+        options["execution"] = Execution(device=self.device, stack=None)
         trained: list[Table] = []
         left_out: dict[str, None] = {}  # datasets, an ordered set
         jobs: list[RunsJob] = []

@@ -24,8 +24,9 @@ from algorithms.one_shot import ONE_SHOT
 from algorithms.one_shot.metrics import EPOCH_METRICS, EpochMetrics
 from algorithms.one_shot.search import OneShotSearch
 from algorithms.one_shot.selection import SELECTIONS, Selection
-from algorithms.one_shot.stack import SearchStack
+from algorithms.one_shot.stack import SearchStack, chosen_stack
 from algorithms.one_shot.supernets import build_supernet
+from algorithms.one_shot.supernets.stacked import stacked
 from algorithms.one_shot.task import VALIDATION, Execution, Task
 from benchmark_api.bounds import stored_values
 from benchmark_api.jobs.files import whole_file
@@ -95,7 +96,7 @@ def condition_of(
     """Return the condition of runs on a dataset of a table, in which their architectures are looked up.
 
     The name of a selection is a hyperparameter of the condition if it is another one than the search's. Without a setting, the
-    images and the skeleton are those of the table's candidates.
+    images and the skeleton are those of the table's candidates. The size of the stack is chosen here if the execution has none.
 
     Raises:
         ValueError: the table is of another space or has no such dataset, or there is no such selection.
@@ -104,6 +105,8 @@ def condition_of(
         raise ValueError(
             f"{search_class.name} searches the {search_class.space} space; {table.path} is of the {table.space.name} space"
         )
+    setting = setting or Setting.of(table, dataset)
+    execution = replace(execution, stack=chosen_stack(execution, table.space, setting))
     other = select is not None and SELECTIONS.find(select) is not search_class.default_selection
     return OneShotCondition(
         space=table.space.name,
@@ -111,7 +114,7 @@ def condition_of(
         algorithm=search_class.name,
         hyperparameters=json.dumps(stored_values(config) | ({"select": select} if other else {}), sort_keys=True),
         execution=json.dumps(stored_values(execution), sort_keys=True),
-        setting=json.dumps((setting or Setting.of(table, dataset)).describe(), sort_keys=True),
+        setting=json.dumps(setting.describe(), sort_keys=True),
         table_fingerprint=table.fingerprint,
         table_title=table.title,
         table_notice=table.notice,
@@ -272,19 +275,22 @@ def _train_together(jobs: Sequence[OneShotJob]) -> Iterator[int]:
 
 def _train_epoch(searches: Sequence[OneShotSearch]) -> None:
     """Train an epoch of searches, as their execution says: alone or as a stack."""
-    if searches[0].execution.stack > 1:
-        SearchStack(searches).train_epoch()
-    else:
+    if searches[0].execution.stack == 1:
         for search in searches:
             search.train_epoch()
+    else:
+        SearchStack(searches).train_epoch()
 
 
 def plan(
     condition: OneShotCondition, table: Table, results: Path, seeds: Iterable[int], data: Path | None = None
 ) -> list[RunsJob]:
-    """Return the jobs of the runs that are not stored yet; see `OneShotJob.plan`. Runs are stacked if the condition says so."""
+    """Return the jobs of the runs that are not stored yet; see `OneShotJob.plan`.
+
+    Runs are stacked if the condition says so and the supernet can be.
+    """
     jobs, size = OneShotJob.plan(condition, table, results, seeds, data), condition.execution_values().get("stack", 1)
-    if size == 1:
+    if size == 1 or (jobs and stacked(jobs[0].search().supernet) is None):
         return [*jobs]
     return [StackJob.of(jobs[first : first + size]) for first in range(0, len(jobs), size)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.black_box import BLACK_BOX
-from benchmark_api.bounds import stored_values
 from benchmark_api.tables.evaluator import Accounting
 from benchmark_api.tables.table import Table
 from experiments.settings import BUDGETS, RunSettings, default_noise
@@ -151,10 +150,17 @@ class OneShotCondition(AnyCondition):
         return self.execution_values() | {f"trained on {name}": value for name, value in setting.items()}
 
     def deviations(self, table: Table | None) -> dict[str, Any]:
+        from algorithms.one_shot.stack import chosen_stack
         from algorithms.one_shot.task import Execution
+        from benchmark_api.training.setting import Setting
 
         images = {"images": "unofficial"} if self.unofficial else {}
-        return super().deviations(table) | images | differences(self.execution_values(), stored_values(Execution()))
+        values = {"stack": 1, **self.execution_values()}
+        usual = asdict(Execution(stack=values["stack"]))
+        if table is not None:
+            automatic = replace(Execution(**values), stack=None)
+            usual["stack"] = chosen_stack(automatic, table.space, Setting.from_json(self.setting))
+        return super().deviations(table) | images | differences(values, usual)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

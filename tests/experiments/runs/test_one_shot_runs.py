@@ -72,7 +72,7 @@ def assert_same(first: OneShotExperiment, second: OneShotExperiment) -> None:
 def finished(digits_table: Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two runs of RSPS, four epochs each, made at once in this process."""
     results = tmp_path_factory.mktemp("finished")
-    assert main(run_rsps(digits_table, results, "--seeds", 2, epochs=4)) == 0
+    assert main(run_rsps(digits_table, results, "--seeds", 2, "--stack", 1, epochs=4)) == 0
     return results
 
 
