@@ -18,6 +18,7 @@ from algorithms.black_box.hyperband import Hyperband, SuccessiveHalving
 from algorithms.black_box.bohb import BOHB
 from algorithms.black_box.bohb_reference import BOHBReference
 from algorithms.black_box.asha import ASHA
+from algorithms.black_box.nasbowl import NASBOWL
 from algorithms.black_box.autoshrink import AutoShrink
 from algorithms.black_box.early_stopping import EarlyStopping, RandomSRM, ReinforceSRM
 from algorithms.black_box.f_hyperband import FHyperband
@@ -29,6 +30,7 @@ __all__ = [
     "ASHA",
     "BLACK_BOX",
     "BOHB",
+    "NASBOWL",
     "NSGA2",
     "AutoShrink",
     "BOHBReference",
