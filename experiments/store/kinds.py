@@ -32,7 +32,7 @@ class Condition(AnyCondition, RunSettings):
     """
 
     kind_name: ClassVar[str] = "black-box"
-    later_fields: ClassVar[Mapping[str, Any]] = {"workers": 1}
+    later_fields: ClassVar[Mapping[str, Any]] = {"workers": 1, "charge_model_time": False}
     run_options = frozenset({"at_most", "at_least"})
 
     incumbent_rule: str
@@ -40,7 +40,8 @@ class Condition(AnyCondition, RunSettings):
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         noise = row["noise"]  # a trial's seed is stored as text, as the other values are
-        return cls(**{**row, "noise": int(noise) if noise.isdigit() else noise})
+        charged = {"charge_model_time": True} if "charge_model_time" in row else {}  # text; only stored where it is true
+        return cls(**{**row, "noise": int(noise) if noise.isdigit() else noise, **charged})
 
     def search_class(self) -> type[Any] | None:
         return BLACK_BOX.get(self.algorithm)
@@ -88,6 +89,9 @@ class Experiment(Condition, AnyExperiment):
     trial = Column[npt.NDArray[np.int16] | None](np.int16, "", "column of the table's trial that answered", optional=True)
     started = Column[FloatArray | None](
         np.float64, "s", "simulated clock when the evaluation began, of runs with several workers", optional=True
+    )
+    model_seconds = Column[FloatArray | None](
+        np.float64, "s", "processor time of the search itself, where it is charged", optional=True, measured=True
     )
 
     @property
