@@ -53,10 +53,11 @@ figure img { display: block; width: 100%; height: auto; }
 
 
 class Picture(NamedTuple):
-    """A figure for the page: the SVG file and its width in CSS pixels."""
+    """A figure for the page: the WebP file, and its width and height in CSS pixels."""
 
-    svg: bytes
+    webp: bytes
     width: int
+    height: int
 
 
 Pictures = Mapping[str, Mapping[str, Picture]]
@@ -151,7 +152,7 @@ def _row(cell: str, texts: Sequence[str]) -> str:
 
 def _figure(title: str, picture: Picture) -> str:
     """A figure as an image with its own SVG inside, so that identifiers of several figures cannot collide."""
-    source = f"data:image/svg+xml;base64,{base64.b64encode(picture.svg).decode()}"
+    source = f"data:image/webp;base64,{base64.b64encode(picture.webp).decode()}"
     return f'<figure><img alt="{escape(title)}" style="max-width: {picture.width}px" src="{source}"></figure>'
 
 

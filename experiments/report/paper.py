@@ -273,7 +273,8 @@ def latex(table: PaperTable) -> str:
     wide = max(last - first for first, last, _ in parts) > COLUMN_VALUES
     float_name = "table*" if wide else "table"
     lines = [
-        "% \\usepackage{array,booktabs}", rf"\begin{{{float_name}}}", r"\centering", rf"\caption{{{latex_text(table.caption)}}}",
+        "% \\usepackage{array,booktabs}", rf"\begin{{{float_name}}}", r"\centering", r"\setlength{\belowcaptionskip}{4pt}",
+        rf"\caption{{{latex_text(table.caption)}}}",
         rf"\label{{tab:{table.name}}}", r"\footnotesize",
         rf"\setlength{{\tabcolsep}}{{{1.5 if wide else 2.0}pt}}",
     ]  # fmt: skip
@@ -297,7 +298,8 @@ def _parts(table: PaperTable) -> list[tuple[int, int, Sequence[tuple[str, Sequen
 
 def _tabular(table: PaperTable, first: int, last: int, datasets: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
     long = max(len(row.title) for row in table.rows) > TITLE
-    method = r">{\raggedright\arraybackslash\hangindent=1em}p{7em}" if long else "l"
+    width = 7 if last - first >= COLUMN_VALUES else 14
+    method = rf">{{\raggedright\arraybackslash\hangindent=1em}}p{{{width}em}}" if long else "l"
     runs = "" if table.runs else "r"
     lines = [rf"\begin{{tabular}}{{@{{}}{method}{runs}{'r' * (last - first)}@{{}}}}", r"\toprule"]
     start = ["Method", *([] if table.runs else ["$n$"])]
@@ -312,12 +314,13 @@ def _tabular(table: PaperTable, first: int, last: int, datasets: Sequence[tuple[
             lines.append(rf"\cmidrule(lr){{{at}-{at + len(names) - 1}}}")
             at += len(names)
         lines.append(" & ".join([*start, *(head(name) for _, names in datasets for name in names)]) + r" \\")
+    marked = any(cell.against for row in table.rows for cell in row.cells)
     kind = None
     for row in (*table.rows, *table.references):
         if row.kind != kind:
             lines.append(r"\midrule")
             kind = row.kind
-        cells = [_latex_cell(cell) for cell in row.cells[first:last]]
+        cells = [_latex_cell(cell, marked) for cell in row.cells[first:last]]
         lines.append(" & ".join([latex_text(row.title), *([] if table.runs else [row.runs]), *cells]) + r" \\")
     return [*lines, r"\bottomrule", r"\end{tabular}"]
 
@@ -329,15 +332,16 @@ def _head(title: str, width: int) -> str:
     return lines[0] if len(lines) == 1 else rf"\shortstack[r]{{{join(lines)}}}"
 
 
-def _latex_cell(cell: Cell) -> str:
-    """A value in LaTeX, its standard deviation as a subscript and its mark as a superscript."""
+def _latex_cell(cell: Cell, marked: bool) -> str:
+    """A value in LaTeX, its standard deviation as a subscript and its mark, or the space of one, as a superscript."""
     if not cell.text:
         return ""
     value, _, std = cell.text.partition(" ± ")
     text = rf"\textbf{{{latex_text(value)}}}" if cell.best else latex_text(value)
-    mark = cell.against.replace("−", "-")
-    below, above = rf"_{{\pm {std}}}" if std else "", f"^{{{mark}}}" if mark else ""
-    return f"{text}${below}{above}$" if below or above else text
+    if not std:
+        return text
+    mark = cell.against.replace("−", "-") or (r"\phantom{-}" if marked else "")
+    return rf"{text}$_{{\pm {std}}}" + (f"^{{{mark}}}$" if mark else "$")
 
 
 def markdown(table: PaperTable) -> str:

@@ -17,7 +17,7 @@ from experiments.report import look_up
 from experiments.settings import dataset_title
 from experiments.store import AnyExperiment
 from plots.figures.groups import Entry, Group, label_of
-from plots.figures.layout import CHARACTER, COLUMNS, about_curves, explain, legend_below, new_figure
+from plots.figures.layout import CHARACTER, COLUMNS, USUAL, Look, about_curves, explain, legend_below, new_figure
 from plots.panels.curves import plot_anytime
 from plots.panels.final import plot_final
 from plots.panels.heat_maps import plot_correlations
@@ -33,7 +33,9 @@ TIME_SPAN = 50
 
 def anytime_figure(groups: Sequence[Group]) -> Figure:
     """Reported accuracy of the incumbent against simulated time, one panel for each group."""
-    figure, panels = new_figure(groups[0].report.table, "incumbent over simulated time", len(groups), COLUMNS, (4.2, 3.3), 1.3)
+    figure, panels = new_figure(
+        groups[0].report.table, "incumbent over simulated time", len(groups), COLUMNS, (4.2, 3.3), 1.3, look=groups[0].look
+    )
     handles: dict[str, Any] = {}
     for axes, group in zip(panels, groups, strict=True):
         times = times_of([entry.experiment for entry in group.black_box])
@@ -69,7 +71,9 @@ def final_figure(groups: Sequence[Group]) -> Figure:
     height = 1.0 + 0.36 * max(len(group.entries) for group in groups)
     title = "accuracy when the budget is spent"
     shown = [experiment for group in groups for experiment in group.experiments]
-    figure, panels = new_figure(groups[0].report.table, title, len(groups), COLUMNS, (width, height), 0.7, shown=shown)
+    figure, panels = new_figure(
+        groups[0].report.table, title, len(groups), COLUMNS, (width, height), 0.7, shown=shown, look=groups[0].look
+    )
     for number, (axes, group) in enumerate(zip(panels, groups, strict=True)):
         series = [
             Series(label, entry.style, Distribution.of(entry.row.finals))
@@ -100,7 +104,7 @@ def ranks_figure(groups: Sequence[Group]) -> Figure:
         rankings.append((group, ranking, {entry.name: entry.style for entry in entries}))
     height = 1.1 + 0.3 * max((len(ranking.labels) + 1) // 2 + len(ranking.alike()) / 2 for _, ranking, _ in rankings)
     title = "average rank when the budget is spent, 1 is best"
-    figure, panels = new_figure(groups[0].report.table, title, len(rankings), 2, (6.4, height), 0.9)
+    figure, panels = new_figure(groups[0].report.table, title, len(rankings), 2, (6.4, height), 0.9, look=groups[0].look)
     for axes, (group, ranking, styles) in zip(panels, rankings, strict=True):
         plot_ranks(axes, ranking, styles)
         p = "" if math.isnan(ranking.p) else f", Friedman's test p {'< 0.001' if ranking.p < 0.001 else f'= {ranking.p:.3f}'}"
@@ -110,7 +114,7 @@ def ranks_figure(groups: Sequence[Group]) -> Figure:
     return figure
 
 
-def correlation_figure(table: Table) -> Figure:
+def correlation_figure(table: Table, look: Look = USUAL) -> Figure:
     """Rank correlations between the accuracies of all datasets and schedules: validation, and the test set where there is one."""
     measurements = {}
     for dataset in table.datasets:
@@ -123,6 +127,6 @@ def correlation_figure(table: Table) -> Figure:
             measurements[f"{title}, {table.report_schedule} ep., test"] = look_up(table, dataset).reported
     side = 1.9 + 0.5 * len(measurements)
     title = f"rank correlation, {len(table):,} architectures\nSpearman's ρ below the diagonal, Kendall's τ above"
-    figure, (axes,) = new_figure(table, title, 1, 1, (side, side), 0.1)
+    figure, (axes,) = new_figure(table, title, 1, 1, (side, side), 0.1, look=look)
     plot_correlations(axes, rank_correlations(np.array(list(measurements.values()))), list(measurements))
     return figure
