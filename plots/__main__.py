@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 from benchmark_api.commands.options import Several, flat
 from benchmark_api.plugins import load_plugins
 from benchmark_api.tables.table import Table
-from experiments.report import FrontReport, Report, aggregates, front_reports, make_report, only, tables_of
-from experiments.report.html import Fronts, Picture, write_page
+from experiments.report import FrontReport, Report, Row, aggregates, front_reports, make_report, only, tables_of
+from experiments.report.html import Drawn, Fronts, Picture, write_page
+from experiments.report.interactive import Swatch, best_of
 from experiments.store import ONE_SHOT_RUNS, RANKINGS, AnyExperiment, Experiment, load
 from plots.figures.black_box import anytime_figure, correlation_figure, final_figure, rankable, ranks_figure
 from plots.figures.costs import cost_figure, distinct_metrics, fronts_figure
@@ -25,7 +26,7 @@ from plots.figures.groups import groups_of
 from plots.figures.layout import USUAL, Look, check_width
 from plots.figures.one_shot import one_shot_figures
 from plots.figures.profiles import profiles_figure
-from plots.files import picture, save
+from plots.files import cell_picture, picture, save
 from plots.panels.style import RC, settings_with
 
 
@@ -60,7 +61,7 @@ def draw(
     experiments = only(experiments, searches)
     only(experiments, list(look.highlight))
     files: list[Path] = []
-    reports, pictures, fronts = [], {}, []
+    reports, drawings, fronts = [], {}, []
 
     def drawn(opened: Table, figures: Mapping[str, Figure]) -> dict[str, Picture]:
         found = {}
@@ -74,10 +75,24 @@ def draw(
         for opened, group in tables_of(experiments, table):
             if single := [experiment for experiment in group if not experiment.finds_fronts]:
                 reports.append(make_report(opened, single))
-                pictures[opened.fingerprint] = drawn(opened, figures_of(reports[-1], results_dir, look))
+                pictures = drawn(opened, figures_of(reports[-1], results_dir, look))
+                drawings[opened.fingerprint] = Drawn(pictures, cells_of(reports[-1]), swatches_of(reports[-1]))
             if found := front_reports(opened, [experiment for experiment in group if isinstance(experiment, Experiment)]):
                 fronts.append(Fronts(found, drawn(opened, front_figures(found, look))))
-    return [write_page(Path(results_dir, "report.html"), reports, pictures, fronts), *files]
+    return [write_page(Path(results_dir, "report.html"), reports, drawings, fronts), *files]
+
+
+def cells_of(report: Report) -> dict[int, Picture]:
+    """Drawings of the best architecture that each row of a report found, by official index; none where the space has none."""
+    space = report.table.space
+    chosen = sorted({best_of(row) for row in report.rows}) if space.drawable else []
+    return {index: cell_picture(space, index) for index in chosen}
+
+
+def swatches_of(report: Report) -> dict[Row, Swatch]:
+    """Looks of the rows of a report on its page, which are those in its figures."""
+    entries = [entry for group in groups_of(report) for entry in group.entries]
+    return {entry.row: Swatch(entry.style.color, entry.style.dashes, entry.style.marker) for entry in entries}
 
 
 def front_figures(reports: Sequence[FrontReport], look: Look = USUAL) -> dict[str, Figure]:
@@ -97,7 +112,7 @@ def figures_of(report: Report, results_dir: str | os.PathLike[str], look: Look =
     if ranked := [group for group in searched if rankable(group)]:
         figures["ranks"] = ranks_figure(ranked)
     if profiled := aggregates(report):
-        figures["profiles"] = profiles_figure(report, profiled, look)
+        figures["profiles"] = profiles_figure(report, groups, profiled)
     for group in groups:
         for name in distinct_metrics(group.report, ("flops", "params")):
             figures[f"{group.slug}-{name}"] = cost_figure(group, name)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from benchmark_api.jobs.files import whole_file
+from benchmark_api.spaces import SearchSpace
 from experiments.report.html import Picture
 
 PAGE_DPI = 120
@@ -36,4 +37,17 @@ def picture(figure: Figure, png: Path) -> Picture:
     with Image.open(png) as image:
         small = image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
         small.save(buffer, format="WEBP", quality=70, method=4)
+    return _picture(buffer, figure)
+
+
+def cell_picture(space: SearchSpace, index: int) -> Picture:
+    """The drawing of an architecture for the page."""
+    figure = Figure((3.6, 2.4))
+    space.draw(figure.add_axes((0.0, 0.0, 1.0, 1.0)), space.architecture(index))
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="webp", dpi=PAGE_DPI, pil_kwargs={"quality": 70})
+    return _picture(buffer, figure)
+
+
+def _picture(buffer: io.BytesIO, figure: Figure) -> Picture:
     return Picture(buffer.getvalue(), width=round(figure.get_figwidth() * 96), height=round(figure.get_figheight() * 96))

@@ -208,25 +208,27 @@ def _range(counts: set[int]) -> str:
 
 def _cells(dataset: DatasetReport, columns: Sequence[Column], tests: Mapping[str, Comparison]) -> list[list[Cell]]:
     """Cells of the rows of a data set [row][column]."""
-    best = {(column.name, kind): _best(dataset, column, kind) for column in columns for kind in _kinds(dataset)}
+    best = {column.name: best_rows(dataset, column) for column in columns}
     cells = []
     for row in dataset.rows:
         of_row = []
         for column in columns:
             text = text_of((column.shown or column.value)(dataset, row), column.format)
-            is_best = bool(text) and row in best[column.name, row.experiment.kind.name]
+            is_best = bool(text) and row in best[column.name]
             test = tests.get(row.label) if column.name == f"{dataset.measure.prefix}_mean" else None
             of_row.append(Cell(text, is_best, *_verdict(test)))
         cells.append(of_row)
     return cells
 
 
-def _kinds(dataset: DatasetReport) -> set[str]:
-    return {row.experiment.kind.name for row in dataset.rows}
+def best_rows(dataset: DatasetReport, column: Column) -> list[Row]:
+    """Rows with the best value of a column among those of their kind, to the precision that is shown."""
+    return [
+        row for kind in dict.fromkeys(row.experiment.kind.name for row in dataset.rows) for row in _best(dataset, column, kind)
+    ]
 
 
 def _best(dataset: DatasetReport, column: Column, kind: str) -> list[Row]:
-    """Rows of a kind with the best value of a column, to the precision that is shown."""
     values = {row: column.value(dataset, row) for row in dataset.rows if row.experiment.kind.name == kind}
     numbers = {row: round(value, 2) for row, value in values.items() if not isinstance(value, str) and np.isfinite(value)}
     if not column.better or len(values) < 2 or not numbers:

@@ -41,15 +41,21 @@ def text_tables(report: Report, baseline: str | None = None, columns: Sequence[s
     Raises:
         ValueError: no such column or baseline.
     """
+    about = title_of(report.table, report.experiments)
+    compared = [dataset for dataset in report.datasets if len(dataset.rows) > 1]
+    return [
+        *column_tables(report, columns),
+        *(_against(dataset, baseline, about) if baseline else _comparisons(dataset, about) for dataset in compared),
+    ]
+
+
+def column_tables(report: Report, columns: Sequence[str] = ()) -> list[TextTable]:
+    """Tables of accuracies and of merits and costs; `columns` and errors are as for `text_tables`."""
     name, about = f"{report.table.space.name} space", title_of(report.table, report.experiments)
     accuracies = _table_of_columns(report, "accuracies", f"{name}: {about}", columns)
     merits = _table_of_columns(report, "merits", f"{name}, merits and costs: {about}", columns)
-    compared = [dataset for dataset in report.datasets if len(dataset.rows) > 1]
-    return [
-        replace(accuracies, notes=[*conventions(report), *accuracies.notes, *findings(report)]),
-        *([merits] if len(merits.header) > 2 else []),
-        *(_against(dataset, baseline, about) if baseline else _comparisons(dataset, about) for dataset in compared),
-    ]
+    accuracies = replace(accuracies, notes=[*conventions(report), *accuracies.notes, *findings(report)])
+    return [accuracies, *([merits] if len(merits.header) > 2 else [])]
 
 
 def title_of(table: Table, experiments: Iterable[AnyExperiment] = ()) -> str:

@@ -12,10 +12,9 @@ from matplotlib.figure import Figure
 from benchmark_api.tables.table import Table
 from benchmark_api.types import FloatArray
 from experiments.analysis.statistics import MIN_RUNS, Distribution, rank_all, rank_correlations
-from experiments.analysis.trajectories import anytime
+from experiments.analysis.trajectories import anytime, time_grid
 from experiments.report import look_up
 from experiments.settings import dataset_title
-from experiments.store import AnyExperiment
 from plots.figures.groups import Entry, Group, label_of
 from plots.figures.layout import CHARACTER, COLUMNS, USUAL, Look, about_curves, explain, legend_below, new_figure
 from plots.panels.curves import plot_anytime
@@ -27,9 +26,6 @@ from plots.panels.style import Series
 TIMES = 400
 """Points in time at which a curve is computed."""
 
-TIME_SPAN = 50
-"""The time axis covers the budget down to one part in this many."""
-
 
 def anytime_figure(groups: Sequence[Group]) -> Figure:
     """Reported accuracy of the incumbent against simulated time, one panel for each group."""
@@ -38,7 +34,7 @@ def anytime_figure(groups: Sequence[Group]) -> Figure:
     )
     handles: dict[str, Any] = {}
     for axes, group in zip(panels, groups, strict=True):
-        times = times_of([entry.experiment for entry in group.black_box])
+        times = time_grid([entry.experiment for entry in group.black_box], TIMES)
         series = [Series(label_of(entry, groups), entry.style, _curves(group, entry, times)) for entry in group.black_box]
         plot_anytime(axes, times, series, group.report.optimum[1])
         axes.set_ylabel(f"{group.report.measure.accuracy} of the incumbent [%]")
@@ -53,13 +49,6 @@ def anytime_figure(groups: Sequence[Group]) -> Figure:
 def _curves(group: Group, entry: Entry, times: FloatArray) -> Distribution:
     """Reported accuracy of the incumbents of an entry's runs at some times."""
     return Distribution.of(anytime(entry.experiment, times, group.report.accuracies.reported_of(entry.experiment)))
-
-
-def times_of(experiments: Sequence[AnyExperiment]) -> FloatArray:
-    """Points in time [time] for the curves of a group, simulated seconds."""
-    end = max(e.budget if math.isfinite(e.budget) else float(e.clock.max()) for e in experiments)
-    first = min(float(e.clock[e.offsets[:-1]].min()) for e in experiments)  # no run has an incumbent before
-    return np.geomspace(min(max(first, end / TIME_SPAN), end / 2), end, TIMES)
 
 
 def final_figure(groups: Sequence[Group]) -> Figure:

@@ -13,9 +13,10 @@ from matplotlib.lines import Line2D
 
 from experiments.analysis.fronts import attainment_surfaces
 from experiments.analysis.statistics import MIN_RUNS, Distribution
+from experiments.analysis.trajectories import time_grid
 from experiments.report import FrontReport, FrontRow
 from experiments.settings import dataset_title
-from plots.figures.black_box import times_of
+from plots.figures.black_box import TIMES
 from plots.figures.layout import COLUMNS, USUAL, Look, about_curves, legend_below, new_figure
 from plots.panels.curves import plot_anytime
 from plots.panels.scatter import SPACE_COLOR, plot_attainment, plot_space
@@ -34,7 +35,7 @@ def hypervolume_figure(reports: Sequence[FrontReport], look: Look = USUAL) -> Fi
     figure, panels = new_figure(table, "hypervolume of the found fronts", len(reports), COLUMNS, (4.2, 3.3), 1.3, look=look)
     handles: dict[str, Any] = {}
     for axes, report in zip(panels, reports, strict=True):
-        times = times_of([row.experiment for row in report.rows])
+        times = time_grid([row.experiment for row in report.rows], TIMES)
         styles = _styles(report, look)
         series = [Series(_label(row), styles[row.label], Distribution.of(100.0 - row.regrets(times))) for row in report.rows]
         plot_anytime(axes, times, series, 100.0)

@@ -90,8 +90,16 @@ def groups_of(report: Report, look: Look = USUAL) -> list[Group]:
 def _entry(row: Row, table: Table, configurations: Collection[str], look: Look) -> Entry:
     """Name and style of an experiment among all configurations of its search; the default one has the first style."""
     own, name = settings_of(row.experiment, table, APART), full_title(row.experiment, table, APART)
-    variants = ["", *sorted(set(configurations) - {""})]
-    return Entry(row, name, style_of(row.experiment.algorithm, variants.index(own), look.highlight))
+    usual = {"", _without_fidelities(row.experiment)}
+    variants = ["", *sorted(set(configurations) - usual)]
+    return Entry(row, name, style_of(row.experiment.algorithm, 0 if own in usual else variants.index(own), look.highlight))
+
+
+def _without_fidelities(experiment: AnyExperiment) -> str:
+    """Settings, as in names, with which a search runs by default on a table without shorter trainings; empty for none."""
+    search = experiment.search_class() if experiment.kind.simulated else None
+    changes = (search.without_fidelities(int(experiment.schedule)) if search else None) or {}
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in changes.items())
 
 
 def label_of(entry: Entry, groups: Sequence[Group]) -> str:

@@ -15,7 +15,7 @@ from plots.panels.style import DOTTED, REFERENCE_COLOR, Series, note
 SETTLED = 0.05
 """Share of the time span after which means lie inside the axes, but for those of `REACH`; lower values before that may not."""
 
-REACH = 3.0
+REACH = 1.6
 """Lower end of the accuracy axis: this many times the distance from the top to the lowest value of the median search."""
 
 MARKS = 6
@@ -63,11 +63,13 @@ def plot_anytime(axes: Axes, times: FloatArray, series: Sequence[Series], optimu
 
 
 def _name_those_below(axes: Axes, series: Sequence[Series]) -> None:
-    """Name the searches whose curves lie below the axes at the end, with the mean that they reach."""
-    for line, one in enumerate(one for one in series if np.nanmax(one.runs.mean, initial=-np.inf) < axes.get_ylim()[0]):
-        reached = float(np.nanmax(one.runs.mean, initial=-np.inf))
-        if np.isfinite(reached):
-            note(axes, f"▾ {one.label.partition(', n =')[0]} {reached:.2f}", (0, 0.07 * line))
+    """Name the searches whose curves end below the axes, with the mean that they end at."""
+    below = 0
+    for one in series:
+        known = one.runs.mean[~np.isnan(one.runs.mean)]
+        if len(known) and known[-1] < axes.get_ylim()[0]:
+            note(axes, f"{one.label.partition(', n =')[0]} {known[-1]:.2f} ▾", (1, 0.07 * below), align="right")
+            below += 1
 
 
 def _in_units(time: float) -> str:

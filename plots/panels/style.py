@@ -116,6 +116,11 @@ class AlgorithmStyle:
         return 1.4 * self.emphasis
 
     @property
+    def dashes(self) -> tuple[float, ...]:
+        """Lengths of dashes and gaps, pixels of a page; none for a solid line."""
+        return () if self.linestyle == "-" else tuple(self.linewidth * length for length in self.linestyle[1])
+
+    @property
     def opacity(self) -> float:
         """Opacity of lines, in (0, 1]."""
         return min(1.0, 0.3 + 0.7 * self.emphasis)
