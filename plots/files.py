@@ -27,6 +27,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> list[Path]:
     for file, kind in zip(files, metadata, strict=True):
         with whole_file(file) as whole:
             figure.savefig(whole, format=kind, metadata=metadata[kind])
+        figure.set_layout_engine("none")  # the places of the first file: finding them again takes as long as drawing
     return files
 
 
