@@ -36,13 +36,17 @@ class Search:
             defaults |= {name: f"{usual[name]}; or for full trainings, where the table has no others" for name in changes}
         return cls(search_class, FieldOptions(search_class.Config, defaults))
 
-    def config(self, dataset: str) -> Any:
-        """Return the search's configuration on a dataset.
+    def config(self, dataset: str, preset: str | None = None) -> Any:
+        """Return the search's configuration on a dataset; what is given replaces a preset, and this the defaults.
 
         Raises:
-            ValueError: a hyperparameter is out of range.
+            ValueError: a hyperparameter is out of range, or there is no such preset.
         """
-        return replace(default_config(self.search_class, dataset), **self.hyperparameters.given)
+        presets = getattr(self.search_class, "presets", {})
+        if preset is not None and preset not in presets:
+            raise ValueError(f"preset must be one of {self.search_class.name}'s ({', '.join(presets) or 'none'}), got {preset!r}")
+        values = {**presets.get(preset, {}), **self.hyperparameters.given}
+        return replace(default_config(self.search_class, dataset), **values)
 
 
 ACCOUNTING = FieldOptions(

@@ -40,6 +40,7 @@ class TestRegistered(OneShotContract):
     without_effect = (
         "choose_none",  # it matters once `none` is ahead: test_darts
         "validation_pass",  # tas and fbnetv2 have it in a warm-up alone: test_validation_pass
+        "radius",  # of sparsestmax, which is no default: test_relaxations
     )
 
 
