@@ -16,7 +16,7 @@ from algorithms.one_shot.exponentiated import ExponentiatedGradient
 from algorithms.one_shot.relaxations import sparsemax, sparsestmax
 from algorithms.one_shot.search import OneShotConfig, OneShotSearch
 from algorithms.one_shot.supernets.base import ForwardMode
-from algorithms.one_shot.task import Batch
+from algorithms.one_shot.task import VALIDATION, Batch
 from benchmark_api.bounds import at_least, between, positive, unstored_default
 from benchmark_api.spaces import Architecture
 from benchmark_api.types import FloatArray
@@ -172,6 +172,11 @@ class AlphaSearch(OneShotSearch):
         """Numbers whose softmax is the probabilities of the choices [decision, choice]; for searches that sample choices."""
         return self.alpha.log() if self.config.on_simplex else self.alpha
 
+    @property
+    def architecture_split(self) -> str:
+        """Split whose images alpha is trained on."""
+        return VALIDATION
+
     def _mode(self, purpose: str) -> ForwardMode:
         """Forward mode of the next pass; its random numbers, if any, are drawn from `draws[purpose]`."""
         return self.supernet.mixture(self.relax(self.alpha))
@@ -194,7 +199,8 @@ class AlphaSearch(OneShotSearch):
         return torch.autograd.grad(loss, self.alpha)[0]
 
     def _architecture_step(self, training: Batch) -> None:
-        self.alpha.grad = self._architecture_gradient(training, self.validation_batch(len(training[1])))
+        batch = self.validation_batch(len(training[1]), self.architecture_split)
+        self.alpha.grad = self._architecture_gradient(training, batch)
         self.arch_optimizer.step()
 
     def architecture_weights(self) -> FloatArray:
