@@ -28,9 +28,11 @@ class Search:
 
     @classmethod
     def of(cls, search_class: Any) -> Search:
-        """Return a search with the default hyperparameters, which may depend on the dataset and on the table."""
+        """Return a search with the default hyperparameters, which may depend on the dataset, on the table and on a preset."""
         usual, digits = (asdict(default_config(search_class, dataset)) for dataset in ("cifar10", "digits"))
         defaults = {name: f"{usual[name]}; on digits: {value}" for name, value in digits.items() if value != usual[name]}
+        for preset, values in getattr(search_class, "presets", {}).items():
+            defaults |= {name: f"{defaults.get(name, usual[name])}; {preset}: {value}" for name, value in values.items()}
         if issubclass(search_class, BlackBoxSearch):
             changes = search_class.without_fidelities(1) or {}
             defaults |= {name: f"{usual[name]}; or for full trainings, where the table has no others" for name in changes}
