@@ -10,6 +10,7 @@ from algorithms.one_shot.enas import Enas
 from algorithms.one_shot.tas import Tas
 from algorithms.one_shot.fbnetv2 import FBNetV2
 from algorithms.one_shot.tunas import TuNas
+from algorithms.one_shot.gaea import Gaea
 
 __all__ = [
     "ONE_SHOT",
@@ -18,6 +19,7 @@ __all__ = [
     "DartsSecondOrder",
     "Enas",
     "FBNetV2",
+    "Gaea",
     "Gdas",
     "OneShotSearch",
     "Rsps",
