@@ -11,6 +11,7 @@ from algorithms.one_shot.tas import Tas
 from algorithms.one_shot.fbnetv2 import FBNetV2
 from algorithms.one_shot.tunas import TuNas
 from algorithms.one_shot.gaea import Gaea
+from algorithms.one_shot.single_darts import SingleDarts
 
 __all__ = [
     "ONE_SHOT",
@@ -25,6 +26,7 @@ __all__ = [
     "Rsps",
     "Selection",
     "Setn",
+    "SingleDarts",
     "Tas",
     "TuNas",
     "register_one_shot",
