@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from algorithms.one_shot.exponentiated import ExponentiatedGradient
-from algorithms.one_shot.relaxations import sparsemax, sparsestmax
+from algorithms.one_shot.relaxations import rising, sparsemax, sparsestmax
 from algorithms.one_shot.search import OneShotConfig, OneShotSearch
 from algorithms.one_shot.supernets.base import ForwardMode
 from algorithms.one_shot.task import VALIDATION, Batch
@@ -101,9 +101,7 @@ class RelaxedConfig(UpdatedConfig):
         if self.radius != usual["radius"] and self.relaxation != "sparsestmax":
             raise ValueError(f"radius is for the relaxation sparsestmax, got {self.radius} with {self.relaxation}")
         if self.on_simplex and self.relaxation != "softmax":
-            raise ValueError(
-                f"exponentiated updates need weights that are probabilities: expected softmax, got {self.relaxation}"
-            )
+            raise ValueError(f"exponentiated updates train the weights themselves: expected softmax, got {self.relaxation}")
 
     def relaxed(self, alpha: Tensor, epoch: int) -> Tensor:
         match self.relaxation:
@@ -112,7 +110,7 @@ class RelaxedConfig(UpdatedConfig):
             case "sparsemax":
                 return sparsemax(alpha)
             case "sparsestmax":
-                return sparsestmax(alpha, self.radius * min(epoch / max(self.epochs - 1, 1), 1.0))
+                return sparsestmax(alpha, rising(self.radius, epoch, self.epochs))
         return super().relaxed(alpha, epoch)
 
 

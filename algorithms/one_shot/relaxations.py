@@ -41,3 +41,8 @@ def sparsestmax(z: Tensor, radius: float) -> Tensor:
         centre = support / support.sum(dim=-1, keepdim=True)
         square = square - (centre - former).square().sum(dim=-1, keepdim=True)
     return p
+
+
+def rising(last: float, epoch: int, epochs: int) -> float:
+    """Return the radius in an epoch, counted from 0: it rises linearly from 0 to `last` in the last epoch."""
+    return last * min(epoch / max(epochs - 1, 1), 1.0)

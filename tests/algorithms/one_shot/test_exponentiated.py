@@ -157,8 +157,6 @@ def test_settings_of_adam_are_refused(name: str, value: object) -> None:
         made("darts-v1", **{name: value})
 
 
-def test_it_needs_probabilities() -> None:
-    with pytest.raises(
-        ValueError, match="exponentiated updates need weights that are probabilities: expected softmax, got sigmoid"
-    ):
+def test_it_has_no_relaxation() -> None:
+    with pytest.raises(ValueError, match="exponentiated updates train the weights themselves: expected softmax, got sigmoid"):
         made("darts-v1", relaxation="sigmoid")
