@@ -101,7 +101,7 @@ def test_a_step_is_that_of_the_definition() -> None:
     before = search.alpha.detach().clone()
     search.supernet.train()
     images, labels = batch = tiny.TASK.dataset.batch("x-valid", slice(0, 16))
-    search.validation_batch = lambda size: batch  # type: ignore[method-assign]
+    search.validation_batch = lambda size, split: batch  # type: ignore[method-assign]
     theta = before.clone().requires_grad_()
     loss = torch.nn.functional.cross_entropy(search.supernet(images, search.supernet.mixture(theta)), labels)
     (gradient,) = torch.autograd.grad(loss, theta)
