@@ -12,12 +12,14 @@ from algorithms.one_shot.fbnetv2 import FBNetV2
 from algorithms.one_shot.tunas import TuNas
 from algorithms.one_shot.gaea import Gaea
 from algorithms.one_shot.single_darts import SingleDarts
+from algorithms.one_shot.darts_sparsestmax import DartsSparsestmax
 
 __all__ = [
     "ONE_SHOT",
     "SELECTIONS",
     "DartsFirstOrder",
     "DartsSecondOrder",
+    "DartsSparsestmax",
     "Enas",
     "FBNetV2",
     "Gaea",
