@@ -29,6 +29,7 @@ SMALL: dict[str, Any] = {
     "updates": 2,
     "samples": 3,
     "flops_target": 0.015,  # of 0.003 to 0.03
+    "parts": 2,  # of two channels
 }
 
 
