@@ -13,6 +13,7 @@ from algorithms.one_shot.tunas import TuNas
 from algorithms.one_shot.gaea import Gaea
 from algorithms.one_shot.single_darts import SingleDarts
 from algorithms.one_shot.darts_sparsestmax import DartsSparsestmax
+from algorithms.one_shot.pc_darts import PcDarts
 
 __all__ = [
     "ONE_SHOT",
@@ -25,6 +26,7 @@ __all__ = [
     "Gaea",
     "Gdas",
     "OneShotSearch",
+    "PcDarts",
     "Rsps",
     "Selection",
     "Setn",
