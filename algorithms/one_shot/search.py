@@ -71,6 +71,11 @@ class OneShotConfig(Bounded):
     batch_norm: Literal["batch", "running"] = "batch"
     """Batch-norm statistics of cells at evaluation: of the batch, or running ones. Strongly affects results."""
 
+    @property
+    def horizon(self) -> int:
+        """Length of the cosine schedule, epochs."""
+        return self.epochs
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.rate_min > self.rate:
@@ -114,6 +119,8 @@ class OneShotSearch(ABC):
     embedded table's candidates were trained. Adam moves an architecture parameter by about its step size in each step:
     39,000 steps of the reference's 0.0003 move it as far as 1,200 of 0.01.
     """
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Other sets of hyperparameters by name, e.g. those of the paper; `--preset NAME` puts one in place of the defaults."""
     cell: ClassVar[type[nn.Module] | None] = None
     """Class of the supernet's cells, for spaces whose supernet has cells; None for the space's default."""
     default_selection: ClassVar[type[Selection]] = Argmax
@@ -263,8 +270,8 @@ class OneShotSearch(ABC):
             architecture = self.derive() if last or self.selection.every_epoch else self.most_likely()
             derived = self.clock()
             valid_loss, valid_accuracy = self._validate(architecture)
-        self.epoch += 1
         weights = self.architecture_weights()
+        self.epoch += 1
         metrics = EpochMetrics(
             epoch=self.epoch,
             architecture=architecture,
@@ -285,7 +292,7 @@ class OneShotSearch(ABC):
     def _train(self) -> tuple[float, float]:
         """Train weights and architecture for an epoch; return mean loss in nats and accuracy in percent."""
         config, data = self.config, self.task.dataset
-        cosine = math.cos(math.pi * self.epoch / config.epochs)
+        cosine = math.cos(math.pi * self.epoch / config.horizon)
         for group in self.optimizer.param_groups:
             group["lr"] = config.rate_min + (config.rate - config.rate_min) / 2 * (1 + cosine)  # constant within an epoch
         self.supernet.train()
@@ -381,11 +388,11 @@ class OneShotSearch(ABC):
                 logits = torch.func.functional_call(self.supernet, dict(state), (images, mode))
         return logits.float() if half else logits
 
-    def validation_batch(self, size: int) -> Batch:
-        """Return validation images for an architecture step: drawn with replacement, augmented like training images."""
-        count = len(self.task.dataset.split(VALIDATION))
+    def validation_batch(self, size: int, split: str = VALIDATION) -> Batch:
+        """Return images for an architecture step, of validation by default: drawn with replacement, augmented like training's."""
+        count = len(self.task.dataset.split(split))
         indices = torch.randint(count, (size,), generator=self.draws["validation"])
-        return self.task.dataset.batch(VALIDATION, indices, self._augment)
+        return self.task.dataset.batch(split, indices, self._augment)
 
     def evaluation_batches(self) -> Iterator[Batch]:
         """Yield batches of validation images without augmentation, in endless passes of random order."""

@@ -36,6 +36,8 @@ class RunOneShot(ResultsOptions):
     """Seeds to run instead."""
     select: str | None = None
     """Selection that derives the architecture (argmax, best-of-n, perturbation, or a plugin's); by default the search's."""
+    preset: str | None = None
+    """Set of hyperparameters in place of the defaults, e.g. gaea's paper; those given as options replace its values."""
     search: Annotated[Search, tyro.conf.arg(name="")]
     execution: Execution = field(default_factory=lambda: Execution(stack=None))
     parallel: JobOptions = field(default_factory=JobOptions)
@@ -47,7 +49,7 @@ class RunOneShot(ResultsOptions):
         """Return the jobs of the runs that are not stored."""
         table = Table(self.table)
         dataset = self.dataset or (table.datasets[0] if len(table.datasets) == 1 else "cifar10")
-        search_class, config = self.search.search_class, self.search.config(dataset)
+        search_class, config = self.search.search_class, self.search.config(dataset, self.preset)
         setting = Setting.of(table, dataset)
         if self.unofficial_images:
             setting = setting.on_images_in(self.data)

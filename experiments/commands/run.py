@@ -28,21 +28,27 @@ class Search:
 
     @classmethod
     def of(cls, search_class: Any) -> Search:
-        """Return a search with the default hyperparameters, which may depend on the dataset and on the table."""
+        """Return a search with the default hyperparameters, which may depend on the dataset, on the table and on a preset."""
         usual, digits = (asdict(default_config(search_class, dataset)) for dataset in ("cifar10", "digits"))
         defaults = {name: f"{usual[name]}; on digits: {value}" for name, value in digits.items() if value != usual[name]}
+        for preset, values in getattr(search_class, "presets", {}).items():
+            defaults |= {name: f"{defaults.get(name, usual[name])}; {preset}: {value}" for name, value in values.items()}
         if issubclass(search_class, BlackBoxSearch):
             changes = search_class.without_fidelities(1) or {}
             defaults |= {name: f"{usual[name]}; or for full trainings, where the table has no others" for name in changes}
         return cls(search_class, FieldOptions(search_class.Config, defaults))
 
-    def config(self, dataset: str) -> Any:
-        """Return the search's configuration on a dataset.
+    def config(self, dataset: str, preset: str | None = None) -> Any:
+        """Return the search's configuration on a dataset; what is given replaces a preset, and this the defaults.
 
         Raises:
-            ValueError: a hyperparameter is out of range.
+            ValueError: a hyperparameter is out of range, or there is no such preset.
         """
-        return replace(default_config(self.search_class, dataset), **self.hyperparameters.given)
+        presets = getattr(self.search_class, "presets", {})
+        if preset is not None and preset not in presets:
+            raise ValueError(f"preset must be one of {self.search_class.name}'s ({', '.join(presets) or 'none'}), got {preset!r}")
+        values = {**presets.get(preset, {}), **self.hyperparameters.given}
+        return replace(default_config(self.search_class, dataset), **values)
 
 
 ACCOUNTING = FieldOptions(

@@ -289,7 +289,7 @@ def test_every_search_has_a_subcommand_with_its_hyperparameters(name: str, exper
     for field in (*ONE_SHOT[name].Config.__dataclass_fields__, *Execution.__dataclass_fields__):
         assert "--" + field.replace("_", "-") in out
     said = " ".join(out.replace("│", " ").split())
-    assert f"(default: 100; on digits: {ONE_SHOT[name].digits['epochs']})" in said
+    assert f"(default: 100; on digits: {ONE_SHOT[name].digits['epochs']}" in said
 
 
 def test_list_names_every_search(experiments: Command) -> None:
