@@ -54,6 +54,8 @@ class TableCommand(StoredTableOptions):
     """Only this search space (topology, size)."""
     dataset: str | None = None
     """Only this dataset."""
+    report_on: str | None = None
+    """Datasets, joined by commas, on which architectures found on others are reported as well (transfer)."""
     format: Literal["markdown", "latex", "csv"] = "markdown"
     """Output format."""
     protocol: Readout = "step"
@@ -71,7 +73,12 @@ class TableCommand(StoredTableOptions):
         experiments = [experiment for experiment in experiments if not experiment.finds_fronts]
         if not experiments:
             raise ValueError(f"all such runs of {self.results} are of searches with several objectives: `fronts` prints them")
-        reports = [make_report(table, group, self.protocol) for table, group in tables_of(experiments, self.table)]
+        tables = tables_of(experiments, self.table)
+        targets = self.report_on.split(",") if self.report_on else []
+        known = sorted({dataset for table, _ in tables for dataset in table.datasets})
+        if unknown := [name for name in targets if name not in known]:
+            raise ValueError(f"no table of these runs has a dataset {unknown[0]!r} to report on; there is {', '.join(known)}")
+        reports = [make_report(table, group, self.protocol, targets) for table, group in tables]
         print(FORMATS[self.format](reports), end="")
         if left_out:
             print(f"left out: {', '.join(left_out)} (several objectives): `fronts` prints them", file=sys.stderr)

@@ -12,7 +12,9 @@ import numpy as np
 
 from benchmark_api.tables.table import Table
 from experiments.analysis.statistics import MIN_RUNS, Comparison
+from experiments.report.claims import claim_lines
 from experiments.report.columns import COLUMNS, text_of
+from experiments.report.comparison import HEADER, comparison_lines, missing_datasets
 from experiments.report.notes import conventions, findings
 from experiments.report.numbers import DatasetReport, Report, notice_of
 from experiments.store import AnyExperiment
@@ -36,7 +38,29 @@ def text_tables(report: Report) -> list[TextTable]:
         replace(accuracies, notes=[*conventions(report), *accuracies.notes, *findings(report)]),
         _table_of_columns(report, "merits", f"{name}, merits and costs: {about}"),
         *(_comparisons(dataset, about) for dataset in report.datasets if len(dataset.rows) > 1),
+        *(extra for extra in (_claims(report, about), _published(report, about)) if extra.rows),
     ]
+
+
+def _claims(report: Report, about: str) -> TextTable:
+    note = (
+        "Difference of the mean accuracies, first minus second search, each with its own default hyperparameters but for those "
+        "named; a claim held where the interval lies above zero. Pairs: percentile bootstrap over seeds; unpaired: Welch. Each "
+        "interval is by itself, without a correction for the number of claims."
+    )
+    header = ("dataset", "claim", "source", "compared", "result")
+    return TextTable(f"claims of papers, tested here: {about}", header, claim_lines(report.datasets), [note])
+
+
+def _published(report: Report, about: str) -> TextTable:
+    notes = [
+        "Difference: ours minus theirs with Welch's 95 % interval, where the spread of both is known; published standard "
+        "deviations are of ddof 0. So few published runs allow a comparison, not a test of correctness."
+    ]
+    if missing := missing_datasets(report.datasets):
+        notes.append(f"The table has no accuracies on {', '.join(missing)}: published rows there have no counterpart.")
+    title = f"one-shot searches beside published rows: {about}"
+    return TextTable(title, HEADER, comparison_lines(report.datasets), notes)
 
 
 def title_of(table: Table, experiments: Iterable[AnyExperiment] = ()) -> str:
