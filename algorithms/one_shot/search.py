@@ -15,13 +15,12 @@ import json
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -339,33 +338,6 @@ class OneShotSearch(ABC):
             if before is not None:  # all but the draws for evaluation, which go on
                 draws = {purpose: draw for purpose, draw in self.draws.items() if purpose != "evaluation"}
                 checkpoint.restore(before, draws, self._parts)
-
-    @torch.no_grad()
-    def inherited_accuracy(self, architectures: Iterable[Architecture], images: int | None = None) -> FloatArray:
-        """Return the accuracy of candidates with the weights of the supernet [architecture], percent.
-
-        Args:
-            architectures: the candidates.
-            images: number of validation images to evaluate on, the first ones; None for all.
-
-        Raises:
-            ValueError: an architecture is not of the space, or there are fewer images.
-        """
-        data, size = self.task.dataset, self.config.eval_batch
-        available = len(data.split(VALIDATION))
-        count = available if images is None else images
-        if not 1 <= count <= available:
-            raise ValueError(f"{VALIDATION} has {available} images, expected 1 to {available} of them, got {images}")
-        self.supernet.eval()
-        accuracies = []
-        for architecture in architectures:
-            mode = self.supernet.along(self.task.space.check(architecture))
-            correct = torch.zeros((), device=self.device)
-            for begin in range(0, count, size):
-                batch, labels = data.batch(VALIDATION, slice(begin, min(begin + size, count)))
-                correct += _correct(self.logits(batch, mode), labels)
-            accuracies.append(100.0 * float(correct) / count)
-        return np.array(accuracies)
 
     # -- for methods and selections --------------------------------------------------------------------------------------------
 

@@ -38,6 +38,8 @@ class RunOneShot(ResultsOptions):
     """Selection that derives the architecture (argmax, best-of-n, perturbation, or a plugin's); by default the search's."""
     preset: str | None = None
     """Set of hyperparameters in place of the defaults, e.g. gaea's paper; those given as options replace its values."""
+    keep_epochs: int = 1
+    """Number of last epochs whose supernets are kept, for `ranking --epochs`."""
     search: Annotated[Search, tyro.conf.arg(name="")]
     execution: Execution = field(default_factory=lambda: Execution(stack=None))
     parallel: JobOptions = field(default_factory=JobOptions)
@@ -56,4 +58,7 @@ class RunOneShot(ResultsOptions):
         condition = one_shot.condition_of(search_class, config, table, dataset, self.execution, self.select, setting)
         if self.seeds < 1 or min(self.seed_list, default=0) < 0:
             raise ValueError(f"seeds must be at least 1, each of seed-list at least 0, got {self.seeds} and {self.seed_list}")
-        return one_shot.plan(condition, table, self.results, self.seed_list or trial_seeds(self.seeds), self.data)
+        if self.keep_epochs < 1:
+            raise ValueError(f"keep-epochs must be at least 1, got {self.keep_epochs}")
+        seeds = self.seed_list or trial_seeds(self.seeds)
+        return one_shot.plan(condition, table, self.results, seeds, self.data, self.keep_epochs)

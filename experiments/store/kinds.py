@@ -199,14 +199,21 @@ class RankingCondition(OneShotCondition):
         sample_seed: seed of the sample.
         images: number of images of x-valid that each architecture was evaluated on; None for all.
         device: PyTorch's name of the device.
+        drawn_from: what the sample is drawn from: all "architectures", or "classes", one architecture of each isomorphism class.
+        batch_norm: statistics of the batch normalisations (`algorithms.one_shot.inherited.Normalization`).
+        epoch: number of epochs after which the supernet was kept; None for the last.
     """
 
     kind_name: ClassVar[str] = "ranking"
+    later_fields: ClassVar[Mapping[str, Any]] = {"drawn_from": "architectures", "batch_norm": "search", "epoch": None}
 
     architectures: int
     sample_seed: int
     images: int | None
     device: str
+    drawn_from: str = "architectures"
+    batch_norm: str = "search"
+    epoch: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -46,6 +46,11 @@ def supernet_path(piece: Path) -> Path:
     return piece.with_suffix(SUPERNET_SUFFIX)
 
 
+def kept_supernet_path(piece: Path, epoch: int) -> Path:
+    """Path of the checkpoint of a run that was kept after an epoch before the last."""
+    return piece.with_suffix(f".epoch-{epoch:04d}.safetensors")
+
+
 def missing_pieces(stored: Iterable[int], seeds: Iterable[int], block: int = PIECE_SEEDS) -> list[range]:
     """Return the seeds that are not stored, in consecutive ranges that do not cross a multiple of `block`."""
     pieces: list[range] = []

@@ -19,7 +19,7 @@ import safetensors
 import torch
 
 from algorithms.one_shot import ONE_SHOT, register_one_shot
-from algorithms.one_shot.alpha import AlphaConfig
+from algorithms.one_shot.inherited import inherited_accuracy
 from algorithms.one_shot.metrics import EpochMetrics
 from algorithms.one_shot.selection import BestOfN
 from algorithms.one_shot.task import Execution, Task
@@ -143,12 +143,12 @@ def test_inherited_accuracy_is_that_of_the_candidate_with_the_weights_of_the_sup
                 block.load_state_dict(shared.state_dict())
         batches = [data.batch("x-valid", slice(start, min(start + 15, 33))) for start in (0, 15, 30)]
         expected.append(sum(int((candidate(images)[1].argmax(1) == labels).sum()) for images, labels in batches) / 33 * 100)
-    assert search.inherited_accuracy(architectures, images=33) == pytest.approx(expected)
+    assert inherited_accuracy(search, architectures, images=33) == pytest.approx(expected)
     assert len({*expected}) > 1
     with pytest.raises(ValueError, match="x-valid has 40 images, expected 1 to 40 of them, got 41"):
-        search.inherited_accuracy(architectures, images=41)
+        inherited_accuracy(search, architectures, images=41)
     with pytest.raises(ValueError, match="decision 0 is 5"):
-        search.inherited_accuracy([(5,) * 6])
+        inherited_accuracy(search, [(5,) * 6])
 
 
 # -- selections ------------------------------------------------------------------------------------------------------------
