@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ import torch
 
 from algorithms.black_box import BLACK_BOX
 from algorithms.one_shot import ONE_SHOT
+from algorithms.one_shot.alpha import AlphaConfig, AlphaSearch
 from algorithms.one_shot.metrics import EPOCH_METRICS
 from algorithms.one_shot.search import OneShotSearch
 from algorithms.one_shot.task import Execution
@@ -277,6 +278,14 @@ def test_defaults_are_smaller_on_digits_alone() -> None:
         assert search.default_config("cifar10") == search.Config()
         assert search.default_config("digits").epochs <= 24
     assert trial_seeds(4) == (777, 888, 999, 1110)
+
+
+def test_a_method_without_a_preset_has_that_of_its_base_class() -> None:
+    class Mine(AlphaSearch):
+        name, title, paper, Config = "mine", "Mine", "none", AlphaConfig
+
+    assert asdict(Mine.default_config("digits")).items() >= ONE_SHOT["darts-v1"].digits.items()
+    assert Mine.default_config("cifar10") == AlphaConfig()
 
 
 # -- the command line ------------------------------------------------------------------------------------------------------------
