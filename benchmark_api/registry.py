@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from typing import TypeVar
 
 NamedT = TypeVar("NamedT")
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return the message for a name that is not among those known, with the one that is probably meant."""
+    near = get_close_matches(name, known, n=1)
+    meant = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"unknown {kind} {name!r}; expected one of {', '.join(known)}{meant}"
 
 
 class Registry(Mapping[str, NamedT]):
@@ -39,10 +47,10 @@ class Registry(Mapping[str, NamedT]):
         """Return the entry with a name.
 
         Raises:
-            ValueError: no entry has it; the message lists those that exist.
+            ValueError: no entry has it; the message names the nearest one and lists those that exist.
         """
         if name not in self:
-            raise ValueError(f"unknown {self.kind} {name!r}; expected one of {', '.join(self._entries)}")
+            raise ValueError(unknown(self.kind, name, self._entries))
         return self[name]
 
     def __getitem__(self, name: str) -> NamedT:
