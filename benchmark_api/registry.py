@@ -31,12 +31,16 @@ class Registry(Mapping[str, NamedT]):
     def register(self, entry: NamedT) -> NamedT:
         """Add an entry under its `name`; usable as a class decorator.
 
+        A class that is defined again, as in a notebook's cell that is run again, takes the place of the former one.
+
         Raises:
             ValueError: another entry has the same name.
         """
         name: str = entry.name  # type: ignore[attr-defined]
-        if self._entries.setdefault(name, entry) is not entry:
-            raise ValueError(f"two entries of the registry of {self.kind}s are named {name!r}: {self._entries[name]} and {entry}")
+        former = self._entries.get(name, entry)
+        if former is not entry and _definition(former) != _definition(entry):
+            raise ValueError(f"two entries are named as the {self.kind} {name!r}: {former} and {entry}")
+        self._entries[name] = entry
         return entry
 
     def derive(self, suffix: str, make: Callable[[NamedT], NamedT]) -> None:
@@ -65,3 +69,8 @@ class Registry(Mapping[str, NamedT]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+def _definition(entry: object) -> object:
+    """Return where a class is defined; for anything else, the thing itself."""
+    return (entry.__module__, entry.__qualname__) if isinstance(entry, type) else entry
