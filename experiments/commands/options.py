@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark_api.jobs.job import Failed
 from benchmark_api.jobs.options import ParallelOptions, available_processors
-from benchmark_api.jobs.run_jobs import run_jobs
+from benchmark_api.jobs.run_jobs import AllFail, run_jobs
 from experiments.runs.job import RunsJob
 
 
@@ -41,16 +42,30 @@ class JobOptions(ParallelOptions):
         started = time.perf_counter()
         # Several processes on one graphics card would share its memory.
         processes = self.jobs if self.jobs is not None else available_processors() if device == "cpu" else 1
-        failures = run_jobs(jobs, processes, self.make_engine())
         runs = sum(job.runs for job in jobs)
+        try:
+            failures = run_jobs(jobs, processes, self.make_engine(), progress=not self.quiet)
+        except AllFail as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
         unfinished = {failure.job.path for failure in failures}
         failed = sum(job.runs for job in jobs if job.path in unfinished)
-        for failure in failures:
-            print(f"\n{failure}", file=sys.stderr, end="")
+        for alike in _by_cause(failures):
+            others = f"({len(alike) - 1} more jobs failed from this cause)\n" if len(alike) > 1 else ""
+            print(f"\n{alike[0]}{others}", file=sys.stderr, end="")
         if failures:
             print(f"error: {failed} of {runs} runs failed; the same command tries them again", file=sys.stderr)
-        print(f"{runs - failed} new runs in {results} ({time.perf_counter() - started:.1f} s)")
+        if not self.quiet:
+            print(f"{runs - failed} new runs in {results} ({time.perf_counter() - started:.1f} s)")
         return 1 if failures else 0
+
+
+def _by_cause(failures: Sequence[Failed]) -> list[list[Failed]]:
+    """Return failures grouped by their cause, in the order of the first of each."""
+    groups: dict[str, list[Failed]] = {}
+    for failure in failures:
+        groups.setdefault(failure.cause, []).append(failure)
+    return [*groups.values()]
 
 
 def given(**filters: str | None) -> dict[str, str]:
