@@ -12,14 +12,15 @@ from algorithms.one_shot.task import Execution
 from benchmark_api.tables.table import Table
 from benchmark_api.training.devices import trial_seeds
 from benchmark_api.training.setting import Setting
-from experiments.commands.options import JobOptions, ResultsOptions
+from experiments.commands.options import AgainOptions, JobOptions
 from experiments.commands.run import Search
 from experiments.runs import one_shot
 from experiments.runs.job import RunsJob
+from experiments.settings import default_dataset
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOneShot(ResultsOptions):
+class RunOneShot(AgainOptions):
     """Runs of a one-shot search."""
 
     table: Path
@@ -46,7 +47,7 @@ class RunOneShot(ResultsOptions):
     def plan(self) -> list[RunsJob]:
         """Return the jobs of the runs that are not stored."""
         table = Table(self.table)
-        dataset = self.dataset or (table.datasets[0] if len(table.datasets) == 1 else "cifar10")
+        dataset = self.dataset or default_dataset(table)
         search_class, config = self.search.search_class, self.search.config(dataset)
         setting = Setting.of(table, dataset)
         if self.unofficial_images:
@@ -54,4 +55,5 @@ class RunOneShot(ResultsOptions):
         condition = one_shot.condition_of(search_class, config, table, dataset, self.execution, self.select, setting)
         if self.seeds < 1 or min(self.seed_list, default=0) < 0:
             raise ValueError(f"seeds must be at least 1, each of seed-list at least 0, got {self.seeds} and {self.seed_list}")
-        return one_shot.plan(condition, table, self.results, self.seed_list or trial_seeds(self.seeds), self.data)
+        seeds = self.seed_list or trial_seeds(self.seeds)
+        return one_shot.plan(condition, table, self.results, seeds, self.data, again=self.again)

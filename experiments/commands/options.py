@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark_api.jobs.job import Failed
 from benchmark_api.jobs.options import ParallelOptions, available_processors
 from benchmark_api.jobs.run_jobs import AllFail, run_jobs
-from experiments.runs.job import RunsJob
+from experiments.runs.job import OtherCodeWarning, RunsJob
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +22,14 @@ class ResultsOptions:
 
     results: Path = Path("results")
     """Results folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgainOptions(ResultsOptions):
+    """Where results are stored, and which of them are made anew."""
+
+    again: bool = False
+    """Make stored runs of other code anew; they are removed first. Without it they stay, and a warning says so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +68,21 @@ class JobOptions(ParallelOptions):
         if not self.quiet:
             print(f"{runs - failed} new runs in {results} ({time.perf_counter() - started:.1f} s)")
         return 1 if failures else 0
+
+
+@contextmanager
+def one_warning() -> Iterator[None]:
+    """Give the warnings of many plans about runs of other code as one."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    others = [given.message for given in caught if isinstance(given.message, OtherCodeWarning)]
+    for given in caught:
+        if given.message not in others:
+            warnings.warn_explicit(given.message, given.category, given.filename, given.lineno)
+    if others:
+        text = f"{sum(warning.runs for warning in others)} stored runs of {len(others)} experiments are of other code"
+        warnings.warn(f"{text} (`table` names them); --again makes them anew", stacklevel=3)
 
 
 def _by_cause(failures: Sequence[Failed]) -> list[list[Failed]]:

@@ -51,7 +51,7 @@ def sample_architectures(table: Table, dataset: str, count: int, seed: int) -> n
 
 
 def plan_ranking(
-    experiment: OneShotExperiment, table: Table, results: Path, data: Path | None, **sample: Any
+    experiment: OneShotExperiment, table: Table, results: Path, data: Path | None, *, again: bool = False, **sample: Any
 ) -> list[RankingJob]:
     """Return the rankings by an experiment's supernets that are not stored yet, one job for each existing checkpoint.
 
@@ -60,6 +60,7 @@ def plan_ranking(
         table: the table that architectures are drawn from.
         results: the results folder.
         data: folder of the data set's files; digits need none.
+        again: remove stored rankings that other code made, so that they are made anew.
         sample: the fields of `RankingCondition` that are not those of the runs.
 
     Raises:
@@ -69,7 +70,7 @@ def plan_ranking(
     condition = RankingCondition(**{name: getattr(experiment, name) for name in store.ONE_SHOT_RUNS.fields}, **sample)
     sample_architectures(table, condition.dataset, condition.architectures, condition.sample_seed)
     find_device(condition.device)
-    jobs = RankingJob.plan(condition, table, results, experiment.seeds.tolist(), data)
+    jobs = RankingJob.plan(condition, table, results, experiment.seeds.tolist(), data, again=again)
     return [job for job in jobs if job.checkpoint.exists()]
 
 

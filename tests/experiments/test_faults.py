@@ -38,6 +38,7 @@ from experiments.settings import RunSettings
 from plots.__main__ import draw
 from tests.helpers import official
 from tests.helpers.processes import group_is_gone
+from tests.helpers.stored import stored_seeds
 
 ROOT = Path(__file__).resolve().parents[2]
 MEASURED = {"wall_seconds", "train_seconds", "derive_seconds", "peak_memory"}  # differ from run to run
@@ -196,7 +197,7 @@ def test_a_worker_may_be_killed_between_two_pieces(topology_table: Table, tmp_pa
             worker.join()
     died = Failed(pieces[1], "the process died with exit code -9\n", died=True)
     assert ended == [Finished(pieces[0]), died, Finished(pieces[2])]
-    assert store.stored_seeds(tmp_path, condition) == {*range(25), *range(50, 75)}
+    assert stored_seeds(tmp_path, condition) == {*range(25), *range(50, 75)}
 
 
 def test_workers_of_a_killed_import_end(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ from experiments.report import published
 from experiments.runs import one_shot
 from experiments.runs.one_shot import load_task
 from experiments.store import ONE_SHOT_RUNS, OneShotExperiment, StoreError
+from tests.helpers.stored import stored_seeds
 from tests.helpers.synthetic import condition, store_ranking, store_runs
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -399,7 +400,7 @@ def test_another_condition_is_another_experiment(change: dict[str, str], topolog
     store_runs(tmp_path, topology_table, of, [[1]])
     store_runs(tmp_path, topology_table, replace(of, **change), [[1], [2]])
     assert sorted(len(e.seeds) for e in store.load(tmp_path, ONE_SHOT_RUNS)) == [1, 2]
-    assert store.stored_seeds(tmp_path, of) == {777}
+    assert stored_seeds(tmp_path, of) == {777}
 
 
 def test_damage_is_named(topology_table: Table, tmp_path: Path) -> None:
