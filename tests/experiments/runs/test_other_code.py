@@ -57,7 +57,7 @@ def test_sweeps_say_it_once(experiments: Command, set_version: Callable[[str], N
     assert experiments(*sweep, *options)[0] == 0
     set_version(NEW)
     with pytest.warns(
-        UserWarning, match="^8 stored runs of 4 experiments are of other code \(`table` names them\); --again "
+        UserWarning, match=r"^8 stored runs of 4 experiments are of other code \(`table` names them\); --again "
     ) as said:
         assert experiments(*sweep, *options)[0] == 0
     assert len(said) == 1
