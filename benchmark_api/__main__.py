@@ -10,8 +10,9 @@ from benchmark_api.commands.changing import Attach, Merge
 from benchmark_api.commands.command_line import Command, CommandLine
 from benchmark_api.commands.importing import Export, Import
 from benchmark_api.commands.inspecting import Best, Front, Info, Query
+from benchmark_api.commands.networks import Draw, Network
 
-COMMANDS = (Info, Query, Best, Front, Import, Build, Export, Attach, Merge)
+COMMANDS = (Info, Query, Best, Front, Network, Draw, Import, Build, Export, Attach, Merge)
 
 
 def commands(words: Sequence[str]) -> Mapping[str, Command]:
@@ -24,6 +25,7 @@ COMMAND_LINE = CommandLine(
     about="Tables of measured architectures: import, build, export, change and inspect them.",
     groups={
         "Look into a table": ("info", "query", "best", "front"),
+        "Take an architecture along": ("network", "draw"),
         "Make and change tables": ("import", "build", "export", "attach", "merge"),
     },
     commands=commands,
