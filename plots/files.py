@@ -11,6 +11,7 @@ from PIL import Image
 
 from benchmark_api.jobs.files import whole_file
 from benchmark_api.spaces import SearchSpace
+from benchmark_api.spaces.drawing import architecture_figure
 from experiments.report.html import Picture
 
 PAGE_DPI = 120
@@ -43,9 +44,7 @@ def picture(figure: Figure, png: Path) -> Picture:
 
 def cell_picture(space: SearchSpace, index: int) -> Picture:
     """The drawing of an architecture for the page."""
-    figure = Figure((3.6, 2.4))
-    space.draw(figure.add_axes((0.0, 0.0, 1.0, 1.0)), space.architecture(index))
-    buffer = io.BytesIO()
+    buffer, figure = io.BytesIO(), architecture_figure(space, index)
     figure.savefig(buffer, format="webp", dpi=PAGE_DPI, pil_kwargs={"quality": 70})
     return _picture(buffer, figure)
 

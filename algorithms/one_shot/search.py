@@ -111,8 +111,11 @@ class OneShotSearch(ABC):
     space: ClassVar[str]
     """Name of the space that the method searches, or "any" if it needs no more than the interface of `Supernet`."""
     Config: ClassVar[type[OneShotConfig]]
-    digits: ClassVar[Mapping[str, Any]] = {}
-    """Hyperparameters with other defaults on digits, where three seeds take minutes on two processors.
+    registry: ClassVar[Registry[Any]]
+    """The registry of all one-shot searches."""
+    digits: ClassVar[Mapping[str, Any]] = {"epochs": 18, "batch": 32, "rate": 0.1}
+    """Hyperparameters with other defaults on digits, where three seeds take minutes on two processors. A method that sets
+    none has those of its base class.
 
     With the reference's batch and learning rate a supernet hardly learns in so few steps, so most methods train it as the
     embedded table's candidates were trained. Adam moves an architecture parameter by about its step size in each step:
@@ -426,4 +429,5 @@ def _correct(logits: Tensor, labels: Tensor) -> Tensor:
 ONE_SHOT: Registry[type[OneShotSearch]] = Registry("one-shot search")
 """Every registered one-shot search by its name, in the order of tables, legends and help."""
 
+OneShotSearch.registry = ONE_SHOT
 register_one_shot = ONE_SHOT.register

@@ -12,14 +12,15 @@ from algorithms.one_shot.task import Execution
 from benchmark_api.tables.table import Table
 from benchmark_api.training.devices import trial_seeds
 from benchmark_api.training.setting import Setting
-from experiments.commands.options import JobOptions, ResultsOptions
+from experiments.commands.options import AgainOptions, JobOptions
 from experiments.commands.run import Search
 from experiments.runs import one_shot
 from experiments.runs.job import RunsJob
+from experiments.settings import default_dataset
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOneShot(ResultsOptions):
+class RunOneShot(AgainOptions):
     """Runs of a one-shot search."""
 
     table: Path
@@ -50,7 +51,7 @@ class RunOneShot(ResultsOptions):
     def plan(self) -> list[RunsJob]:
         """Return the jobs of the runs that are not stored."""
         table = Table(self.table)
-        dataset = self.dataset or (table.datasets[0] if len(table.datasets) == 1 else "cifar10")
+        dataset = self.dataset or default_dataset(table)
         search_class, config = self.search.search_class, self.search.config(dataset, self.preset)
         setting = Setting.of(table, dataset)
         if self.unofficial_images:
@@ -61,4 +62,4 @@ class RunOneShot(ResultsOptions):
         if self.keep_epochs < 1:
             raise ValueError(f"keep-epochs must be at least 1, got {self.keep_epochs}")
         seeds = self.seed_list or trial_seeds(self.seeds)
-        return one_shot.plan(condition, table, self.results, seeds, self.data, self.keep_epochs)
+        return one_shot.plan(condition, table, self.results, seeds, self.data, self.keep_epochs, again=self.again)

@@ -192,7 +192,14 @@ class OneShotJob(SupernetJob):
 
     @classmethod
     def plan(
-        cls, condition: OneShotCondition, table: Table, results: Path, seeds: Iterable[int], data: Path | None = None
+        cls,
+        condition: OneShotCondition,
+        table: Table,
+        results: Path,
+        seeds: Iterable[int],
+        data: Path | None = None,
+        *,
+        again: bool = False,
     ) -> list[Self]:
         """Return the jobs of the runs that are not stored yet, checked by making the first one's search.
 
@@ -201,10 +208,21 @@ class OneShotJob(SupernetJob):
             StoreError: a stored file of the experiment is damaged or out of place.
             ValueError: the search, the data set or the device refuses.
         """
-        jobs = super().plan(condition, table, results, seeds, data)
+        if again:
+            cls.of(condition, range(1), table, results, data).search()  # refuses before anything is removed
+        jobs = super().plan(condition, table, results, seeds, data, again=again)
         if jobs:
             jobs[0].search()
+        for job in jobs if again else ():
+            if job.former_versions() not in ((), (job.code_version,)):
+                job.checkpoint.unlink()
         return jobs
+
+    @classmethod
+    def discard(cls, pieces: Iterable[store.StoredPiece]) -> None:
+        for piece in pieces:
+            store.supernet_path(piece.path).unlink(missing_ok=True)
+            piece.path.unlink()
 
     @property
     def units(self) -> int:
@@ -222,12 +240,15 @@ class OneShotJob(SupernetJob):
 
     def note_version(self) -> str:
         """Return the versions of the code that contributed to the checkpoint, this one's included, and store them next to it."""
-        note = self.checkpoint.with_suffix(".versions")
-        former = note.read_text().split(", ") if self.checkpoint.exists() and note.exists() else []
-        versions = ", ".join(sorted({*former, self.code_version}))
-        with whole_file(note) as file:
+        versions = ", ".join(sorted({*self.former_versions(), self.code_version}))
+        with whole_file(self.checkpoint.with_suffix(".versions")) as file:
             file.write(versions.encode())
         return versions
+
+    def former_versions(self) -> tuple[str, ...]:
+        """Return the versions of the code that contributed to the checkpoint; none where there is no checkpoint."""
+        note = self.checkpoint.with_suffix(".versions")
+        return tuple(note.read_text().split(", ")) if self.checkpoint.exists() and note.exists() else ()
 
 
 @dataclass(frozen=True)
@@ -300,17 +321,24 @@ def _train_epoch(searches: Sequence[OneShotSearch]) -> None:
 
 
 def plan(
-    condition: OneShotCondition, table: Table, results: Path, seeds: Iterable[int], data: Path | None = None, kept: int = 1
+    condition: OneShotCondition,
+    table: Table,
+    results: Path,
+    seeds: Iterable[int],
+    data: Path | None = None,
+    kept: int = 1,
+    *,
+    again: bool = False,
 ) -> list[RunsJob]:
     """Return the jobs of the runs that are not stored yet; see `OneShotJob.plan`.
 
     Runs are stacked if the condition says so and the supernet can be. The checkpoints of the last `kept` epochs are kept.
     """
-    jobs = [replace(job, kept=kept) for job in OneShotJob.plan(condition, table, results, seeds, data)]
+    jobs = [replace(job, kept=kept) for job in OneShotJob.plan(condition, table, results, seeds, data, again=again)]
     size = condition.execution_values().get("stack", 1)
     if size == 1 or (jobs and stacked(jobs[0].search().supernet) is None):
         return [*jobs]
     return [StackJob.of(jobs[first : first + size]) for first in range(0, len(jobs), size)]
 
 
-job_of = OneShotJob.of
+job_of, version_of = OneShotJob.of, OneShotJob.version
