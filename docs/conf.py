@@ -73,7 +73,8 @@ def prepare(app: Sphinx, docname: str, source: list[str]) -> None:
 def write_front_page(app: Sphinx, exception: Exception | None) -> None:
     """Let the site's index.html open the index of the documentation."""
     if exception is None and app.builder.name == "html":
-        page = f'<!doctype html><meta charset="utf-8"><title>{project}</title><meta http-equiv="refresh" content="0; url={root_doc}.html">\n'
+        refresh = f'<meta http-equiv="refresh" content="0; url={root_doc}.html">'
+        page = f'<!doctype html><meta charset="utf-8"><title>{project}</title>{refresh}\n'
         (Path(app.outdir) / "index.html").write_text(page)
 
 
