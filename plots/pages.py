@@ -22,10 +22,9 @@ from matplotlib.figure import Figure
 from benchmark_api.jobs.files import whole_file
 from benchmark_api.plugins import load_plugins
 from experiments.analysis.statistics import MIN_RUNS, Distribution
-from experiments.analysis.trajectories import anytime, by_epoch
+from experiments.analysis.trajectories import anytime, by_epoch, time_grid
 from experiments.report import make_report, tables_of
 from experiments.store import ONE_SHOT_RUNS, load
-from plots.figures.black_box import times_of
 from plots.figures.groups import Entry, Group, groups_of
 from plots.panels.curves import Reference, plot_anytime, plot_epochs
 from plots.panels.style import DASHED, DOTTED, MUTED_COLOR, RC, REFERENCE_COLOR, AlgorithmStyle, Series
@@ -33,6 +32,9 @@ from plots.panels.style import DASHED, DOTTED, MUTED_COLOR, RC, REFERENCE_COLOR,
 BEGIN, END = "<!-- results: written by `make docs-results` -->", "<!-- end of results -->"
 DPI = 110
 """Resolution of the curves in pages."""
+
+POINTS = 400
+"""Points in time of a curve."""
 
 Shown = tuple[Group, Entry]
 
@@ -146,7 +148,7 @@ def _curves(shown: Sequence[Shown]) -> Figure:
 def _over_time(axes: Axes, group: Group, entry: Entry) -> None:
     """Accuracy of the incumbent against simulated time, beside that of random search."""
     others = [other for other in group.black_box if _is_random(group, other) and other is not entry]
-    times = times_of([one.experiment for one in (entry, *others)])
+    times = time_grid([one.experiment for one in (entry, *others)], POINTS)
     drawn = [*((other, AlgorithmStyle(MUTED_COLOR, DASHED, entry.style.marker)) for other in others), (entry, entry.style)]
     series = []
     for one, style in drawn:
