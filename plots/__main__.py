@@ -8,6 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmark_api.command_line import answer, expect_interrupts
+
+if __name__ == "__main__":
+    expect_interrupts()  # before the imports that take a second
+
 import matplotlib
 import tyro
 from matplotlib.figure import Figure
@@ -135,7 +140,7 @@ def main(
     width: float | None = None,
     font: str = RC["font.family"],
     font_size: float = RC["font.size"],
-) -> None:
+) -> int:
     """Draw the figures of a results folder as PNG and PDF, and write its report page.
 
     Args:
@@ -149,16 +154,15 @@ def main(
         font: family of fonts, e.g. serif or "Times New Roman".
         font_size: size of the text in points.
     """
-    try:
+
+    def run() -> None:
         load_plugins()
         settings = settings_with(font, font_size)
         look = Look(title, check_width(width), tuple(flat(highlight)))
-        files = draw(results, out, table, flat(only), look, settings)
-    except (ImportError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    print(*files, sep="\n")
+        print(*draw(results, out, table, flat(only), look, settings), sep="\n")
+
+    return answer(lambda: run, "interrupted; figures that are finished stay")
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    sys.exit(tyro.cli(main))

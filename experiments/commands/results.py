@@ -6,15 +6,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from algorithms.black_box import BLACK_BOX
+from benchmark_api.bounds import between
 from benchmark_api.commands.options import Several, flat
 from benchmark_api.jobs.files import whole_file
 from experiments import store
 from experiments.analysis.trajectories import Readout
-from experiments.commands.options import ResultsOptions, StoredTableOptions, given
+from experiments.commands.options import LAST_SEED, MAX_SEEDS, ResultsOptions, SeedCount, StoredTableOptions, given
 from experiments.store import AnyExperiment
+from experiments.store.checks import last_line
 
 if TYPE_CHECKING:
     from experiments.report import Report
@@ -183,7 +185,7 @@ class SpeedupCommand(StoredTableOptions):
 class StatusCommand(ResultsOptions):
     """Show the stored, missing and failed seeds of each experiment."""
 
-    seeds: int = 500
+    seeds: SeedCount = 500
     """Number of seeds wanted; they count from 0."""
 
     def __call__(self) -> int:
@@ -200,7 +202,7 @@ class StatusCommand(ResultsOptions):
             if not Path(str(path).removesuffix(store.SUPERNET_SUFFIX) + ".parquet").exists():
                 print(f"under way: {path}")
         for path in store.failures(self.results):
-            print(f"failed: {path}: {path.read_text().strip().splitlines()[-1]}")
+            print(f"failed: {path}: {last_line(path)}")
         return 0
 
 
@@ -208,11 +210,11 @@ class StatusCommand(ResultsOptions):
 class VerifyCommand(StoredTableOptions):
     """Check a results folder: read every file, repeat a sample of the runs, and compare bit for bit."""
 
-    sample: int = 2
+    sample: Annotated[int, between(0, MAX_SEEDS)] = 2
     """Number of runs of each experiment to repeat."""
     one_shot: bool = False
     """Also repeat runs of one-shot searches, which trains supernets."""
-    seed: int = 0
+    seed: Annotated[int, between(0, LAST_SEED)] = 0
     """Seed of the sample."""
     data: Path | None = None
     """Folder with the dataset's files, for one-shot searches; digits need none."""

@@ -29,7 +29,7 @@ from algorithms.one_shot.supernets import build_supernet
 from algorithms.one_shot.supernets.stacked import stacked
 from algorithms.one_shot.task import VALIDATION, Execution, Task
 from benchmark_api.bounds import stored_values
-from benchmark_api.jobs.files import whole_file
+from benchmark_api.jobs.files import regular, whole_file
 from benchmark_api.jobs.job import Source
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.tables.table import Table
@@ -248,7 +248,7 @@ class OneShotJob(SupernetJob):
     def former_versions(self) -> tuple[str, ...]:
         """Return the versions of the code that contributed to the checkpoint; none where there is no checkpoint."""
         note = self.checkpoint.with_suffix(".versions")
-        return tuple(note.read_text().split(", ")) if self.checkpoint.exists() and note.exists() else ()
+        return tuple(regular(note).read_text().split(", ")) if self.checkpoint.exists() and note.exists() else ()
 
 
 @dataclass(frozen=True)
