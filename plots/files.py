@@ -13,7 +13,6 @@ from PIL import Image
 from benchmark_api.jobs.files import whole_file
 from benchmark_api.spaces import SearchSpace
 from experiments.report.html import Picture
-from plots.panels.style import RC
 
 PAGE_DPI = (144, 120, 96, 80, 64)
 """Resolutions of figures on the page, from which `pictures` takes the first with which they fit it."""
@@ -49,7 +48,7 @@ def pictures(files: Sequence[Path]) -> dict[Path, Picture]:
 def _picture(png: Path, dpi: int) -> Picture:
     buffer = io.BytesIO()
     with Image.open(png) as image:
-        inches = [pixels / RC["savefig.dpi"] for pixels in image.size]
+        inches = [pixels / dots for pixels, dots in zip(image.size, image.info["dpi"], strict=True)]
         small = image.convert("RGB").resize([round(dpi * side) for side in inches], Image.Resampling.LANCZOS)
     small.save(buffer, format="WEBP", quality=65, method=4)
     return Picture(buffer.getvalue(), *(round(CSS_DPI * side) for side in inches))
