@@ -12,6 +12,7 @@ from PIL import Image
 
 from benchmark_api.jobs.files import whole_file
 from benchmark_api.spaces import SearchSpace
+from benchmark_api.spaces.drawing import architecture_figure
 from experiments.report.html import Picture
 
 PAGE_DPI = (144, 120, 96, 80, 64)
@@ -56,9 +57,7 @@ def _picture(png: Path, dpi: int) -> Picture:
 
 def cell_picture(space: SearchSpace, index: int) -> Picture:
     """The drawing of an architecture for the page."""
-    figure = Figure((3.6, 2.4))
-    space.draw(figure.add_axes((0.0, 0.0, 1.0, 1.0)), space.architecture(index))
-    buffer = io.BytesIO()
+    buffer, figure = io.BytesIO(), architecture_figure(space, index)
     figure.savefig(buffer, format="webp", dpi=CSS_DPI, pil_kwargs={"quality": 65})
     width, height = figure.get_size_inches()
     return Picture(buffer.getvalue(), round(CSS_DPI * width), round(CSS_DPI * height))

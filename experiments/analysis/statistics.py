@@ -132,6 +132,22 @@ def standard_errors_apart(mean: float, std: float, runs: int, other_mean: float,
     return (mean - other_mean) / error if error > 0 else float("nan")
 
 
+def welch_interval(first: tuple[float, float, int], second: tuple[float, float, int], level: float = 0.95) -> tuple[float, float]:
+    """Interval of the difference of two means, each given as mean, standard deviation (ddof 1) and number of runs (2 or more).
+
+    Welch (Biometrika 34, 1947), with Satterthwaite's degrees of freedom. Without any spread both ends are the difference.
+    """
+    from scipy.stats import t  # takes more than a second to import
+
+    variances = [std**2 / runs for _, std, runs in (first, second)]
+    difference, error = first[0] - second[0], float(np.sqrt(sum(variances)))
+    if error == 0:
+        return difference, difference
+    freedom = error**4 / sum(variance**2 / (runs - 1) for variance, (_, _, runs) in zip(variances, (first, second), strict=True))
+    reach = float(t.ppf((1 + level) / 2, freedom)) * error
+    return difference - reach, difference + reach
+
+
 # -- comparisons -----------------------------------------------------------------------------------------------------------
 
 

@@ -59,6 +59,8 @@ class TableCommand(StoredTableOptions):
     """Only this search space (topology, size)."""
     dataset: str | None = None
     """Only this dataset."""
+    report_on: str | None = None
+    """Datasets, joined by commas, on which architectures found on others are reported as well (transfer)."""
     format: Literal["markdown", "latex", "csv"] = "markdown"
     """Output format."""
     layout: Literal["report", "paper", "aggregate"] = "report"
@@ -88,7 +90,12 @@ class TableCommand(StoredTableOptions):
         experiments = [experiment for experiment in experiments if not experiment.finds_fronts]
         if not experiments:
             raise ValueError(f"all such runs of {self.results} are of searches with several objectives: `fronts` prints them")
-        reports = [make_report(table, group, self.protocol) for table, group in tables_of(experiments, self.table)]
+        tables = tables_of(experiments, self.table)
+        targets = self.report_on.split(",") if self.report_on else []
+        known = sorted({dataset for table, _ in tables for dataset in table.datasets})
+        if unknown := [name for name in targets if name not in known]:
+            raise ValueError(f"no table of these runs has a dataset {unknown[0]!r} to report on; there is {', '.join(known)}")
+        reports = [make_report(table, group, self.protocol, targets) for table, group in tables]
         text = self._text(reports)
         if self.out is None:
             print(text, end="")

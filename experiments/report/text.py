@@ -12,7 +12,9 @@ import numpy as np
 
 from benchmark_api.tables.table import Table
 from experiments.analysis.statistics import MIN_RUNS, Comparison, difference_of_means
+from experiments.report.claims import claim_lines
 from experiments.report.columns import COLUMNS, Column, Value, text_of
+from experiments.report.comparison import HEADER, comparison_lines, missing_datasets
 from experiments.report.escape import latex_text
 from experiments.report.notes import conventions, findings
 from experiments.report.numbers import DatasetReport, Report, Row, notice_of
@@ -46,6 +48,7 @@ def text_tables(report: Report, baseline: str | None = None, columns: Sequence[s
     return [
         *column_tables(report, columns),
         *(_against(dataset, baseline, about) if baseline else _comparisons(dataset, about) for dataset in compared),
+        *(extra for extra in (_claims(report, about), _published(report, about)) if extra.rows),
     ]
 
 
@@ -56,6 +59,28 @@ def column_tables(report: Report, columns: Sequence[str] = ()) -> list[TextTable
     merits = _table_of_columns(report, "merits", f"{name}, merits and costs: {about}", columns)
     accuracies = replace(accuracies, notes=[*conventions(report), *accuracies.notes, *findings(report)])
     return [accuracies, *([merits] if len(merits.header) > 2 else [])]
+
+
+def _claims(report: Report, about: str) -> TextTable:
+    note = (
+        "Difference of the mean accuracies, first minus second search, each with its own default hyperparameters but for those "
+        "named; a claim held where the interval lies above zero. Pairs are runs of equal seeds, which start from the same "
+        "weights and see the same batches: percentile bootstrap over pairs; unpaired: Welch. Each interval is by itself, without "
+        "a correction for the number of claims."
+    )
+    header = ("dataset", "claim", "source", "compared", "result")
+    return TextTable(f"claims of papers, tested here: {about}", header, claim_lines(report.datasets), [note])
+
+
+def _published(report: Report, about: str) -> TextTable:
+    notes = [
+        "Difference: ours minus theirs with Welch's 95 % interval, where the spread of both is known; published standard "
+        "deviations are of ddof 0. So few published runs allow a comparison, not a test of correctness."
+    ]
+    if missing := missing_datasets(report.datasets):
+        notes.append(f"The table has no accuracies on {', '.join(missing)}: published rows there have no counterpart.")
+    title = f"one-shot searches beside published rows: {about}"
+    return TextTable(title, HEADER, comparison_lines(report.datasets), notes)
 
 
 def title_of(table: Table, experiments: Iterable[AnyExperiment] = ()) -> str:
