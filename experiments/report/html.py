@@ -124,7 +124,8 @@ def _document(reports: Sequence[tuple[Report, Drawn]], fronts: Sequence[Fronts])
         yield from content
         yield "</section>"
     yield f'</main><script type="application/json" id="data">{script_json(_data(reports, drawings))}</script>'
-    yield f"<script>{(page / 'page.js').read_text('utf-8')}</script></body></html>"
+    script = "".join((page / name).read_text("utf-8") for name in ("charts.js", "page.js"))
+    yield f'<script>(() => {{"use strict";\n{script}}})();</script></body></html>'
 
 
 def _data(reports: Sequence[tuple[Report, Drawn]], drawings: Sequence[Sequence[Chart]]) -> dict[str, object]:
