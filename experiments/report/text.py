@@ -48,7 +48,7 @@ def text_tables(report: Report, baseline: str | None = None, columns: Sequence[s
     return [
         *column_tables(report, columns),
         *(_against(dataset, baseline, about) if baseline else _comparisons(dataset, about) for dataset in compared),
-        *(extra for extra in (_claims(report, about), _published(report, about)) if extra.rows),
+        *literature_tables(report),
     ]
 
 
@@ -59,6 +59,12 @@ def column_tables(report: Report, columns: Sequence[str] = ()) -> list[TextTable
     merits = _table_of_columns(report, "merits", f"{name}, merits and costs: {about}", columns)
     accuracies = replace(accuracies, notes=[*conventions(report), *accuracies.notes, *findings(report)])
     return [accuracies, *([merits] if len(merits.header) > 2 else [])]
+
+
+def literature_tables(report: Report) -> list[TextTable]:
+    """Tables of claims of papers that runs test, and of published rows beside one-shot searches; none without such runs."""
+    about = title_of(report.table, report.experiments)
+    return [table for table in (_claims(report, about), _published(report, about)) if table.rows]
 
 
 def _claims(report: Report, about: str) -> TextTable:
