@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import reduce
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -130,8 +130,8 @@ class TemperedConfig(UpdatedConfig):
             raise ValueError(f"tau_min must be at most tau_max, got {self.tau_min} and {self.tau_max}")
 
     def tau(self, epoch: int) -> float:
-        """Return the temperature of an epoch, counted from 0."""
-        return self.tau_max - (self.tau_max - self.tau_min) * epoch / max(self.epochs - 1, 1)
+        """Return the temperature of an epoch, counted from 0; that of the last one after it."""
+        return self.tau_max - (self.tau_max - self.tau_min) * min(epoch, self.epochs - 1) / max(self.epochs - 1, 1)
 
 
 class AlphaSearch(OneShotSearch):
@@ -145,6 +145,8 @@ class AlphaSearch(OneShotSearch):
     """
 
     space = "any"
+    digits: ClassVar = {"epochs": 12, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
+
     config: ArchitectureConfig
 
     def _start(self) -> None:

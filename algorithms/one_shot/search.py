@@ -15,13 +15,12 @@ import json
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -98,6 +97,7 @@ class OneShotSearch(ABC):
     Attributes:
         epoch: number of finished epochs.
         metrics: metrics of every finished epoch.
+        decided: choice of each decision that a running selection has made; passes compute no other choice of it.
         clock: returns wall time in seconds.
 
     Raises:
@@ -111,8 +111,11 @@ class OneShotSearch(ABC):
     space: ClassVar[str]
     """Name of the space that the method searches, or "any" if it needs no more than the interface of `Supernet`."""
     Config: ClassVar[type[OneShotConfig]]
-    digits: ClassVar[Mapping[str, Any]] = {}
-    """Hyperparameters with other defaults on digits, where three seeds take minutes on two processors.
+    registry: ClassVar[Registry[Any]]
+    """The registry of all one-shot searches."""
+    digits: ClassVar[Mapping[str, Any]] = {"epochs": 18, "batch": 32, "rate": 0.1}
+    """Hyperparameters with other defaults on digits, where three seeds take minutes on two processors. A method that sets
+    none has those of its base class.
 
     With the reference's batch and learning rate a supernet hardly learns in so few steps, so most methods train it as the
     embedded table's candidates were trained. Adam moves an architecture parameter by about its step size in each step:
@@ -151,6 +154,7 @@ class OneShotSearch(ABC):
             raise ValueError(f"the images must be on {self.device}, got them on {task.dataset.mean.device}")
         self.epoch = 0
         self.metrics: list[EpochMetrics] = []
+        self.decided: dict[int, int] = {}
         self._interrupted = False
         self.draws = {purpose: generator(seed, number) for number, purpose in enumerate(PURPOSES)}
         self._augment = self.draws["augment"] if task.dataset.flip or task.dataset.padding else None
@@ -231,6 +235,10 @@ class OneShotSearch(ABC):
     def selectable_weights(self) -> FloatArray:
         """Return the scores that selections use [decision, choice]; zero for choices that the method excludes."""
         return self.architecture_weights()
+
+    def selectable(self, decision: int) -> list[int]:
+        """Return the choices of a decision that the method allows, given the decisions that a selection has made."""
+        return [choice for choice, score in enumerate(self.selectable_weights()[decision]) if score > 0]
 
     def most_likely(self) -> Architecture:
         """Return the architecture with the highest scores, of those that the method allows."""
@@ -329,36 +337,10 @@ class OneShotSearch(ABC):
         try:
             return self.task.space.check(self.selection.select(self))
         finally:
+            self.decided.clear()
             if before is not None:  # all but the draws for evaluation, which go on
                 draws = {purpose: draw for purpose, draw in self.draws.items() if purpose != "evaluation"}
                 checkpoint.restore(before, draws, self._parts)
-
-    @torch.no_grad()
-    def inherited_accuracy(self, architectures: Iterable[Architecture], images: int | None = None) -> FloatArray:
-        """Return the accuracy of candidates with the weights of the supernet [architecture], percent.
-
-        Args:
-            architectures: the candidates.
-            images: number of validation images to evaluate on, the first ones; None for all.
-
-        Raises:
-            ValueError: an architecture is not of the space, or there are fewer images.
-        """
-        data, size = self.task.dataset, self.config.eval_batch
-        available = len(data.split(VALIDATION))
-        count = available if images is None else images
-        if not 1 <= count <= available:
-            raise ValueError(f"{VALIDATION} has {available} images, expected 1 to {available} of them, got {images}")
-        self.supernet.eval()
-        accuracies = []
-        for architecture in architectures:
-            mode = self.supernet.along(self.task.space.check(architecture))
-            correct = torch.zeros((), device=self.device)
-            for begin in range(0, count, size):
-                batch, labels = data.batch(VALIDATION, slice(begin, min(begin + size, count)))
-                correct += _correct(self.logits(batch, mode), labels)
-            accuracies.append(100.0 * float(correct) / count)
-        return np.array(accuracies)
 
     # -- for methods and selections --------------------------------------------------------------------------------------------
 
@@ -372,6 +354,7 @@ class OneShotSearch(ABC):
         """
         if self.execution.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
+        mode = self.supernet.decide(mode, self.decided) if self.decided else mode
         half = self.execution.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             if state is None:
@@ -446,4 +429,5 @@ def _correct(logits: Tensor, labels: Tensor) -> Tensor:
 ONE_SHOT: Registry[type[OneShotSearch]] = Registry("one-shot search")
 """Every registered one-shot search by its name, in the order of tables, legends and help."""
 
+OneShotSearch.registry = ONE_SHOT
 register_one_shot = ONE_SHOT.register

@@ -107,6 +107,14 @@ class SizeSearch(AlphaSearch):
         total = torch.where(self.cost <= 1, outer_sum(log_p), -torch.inf)  # one axis for each decision
         return unravel(total.argmax(), total.shape)
 
+    def selectable(self, decision: int) -> list[int]:
+        """Return the widths of a layer with which an architecture within the target of FLOPs exists, given those decided."""
+        choices = super().selectable(decision)
+        if self.cost is None:
+            return choices
+        made = [self.decided.get(number, slice(None)) for number in range(self.cost.dim())]
+        return [choice for choice in choices if (self.cost[(*made[:decision], choice, *made[decision + 1 :])] <= 1).any()]
+
     def candidates(self) -> list[Architecture]:
         """Return samples within the target of FLOPs, or the most probable architecture if none is."""
         within = [drawn for drawn in super().candidates() if self.cost is None or self.cost[drawn] <= 1]

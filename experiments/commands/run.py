@@ -14,9 +14,9 @@ from benchmark_api.commands.options import Pairs, numbers_of
 from benchmark_api.tables.evaluator import Accounting
 from benchmark_api.tables.table import Table
 from experiments.commands.fields import FieldOptions
-from experiments.commands.options import JobOptions, ResultsOptions
+from experiments.commands.options import AgainOptions, JobOptions
 from experiments.runs import black_box
-from experiments.settings import RunSettings, default_config
+from experiments.settings import RunSettings, default_config, default_dataset
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,13 @@ ACCOUNTING = FieldOptions(
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunBlackBox(ResultsOptions):
+class RunBlackBox(AgainOptions):
     """Runs of a black-box search."""
 
     table: Path
     """Table file, or the name of an embedded table (nats-topology, digits-topology, digits-size)."""
-    dataset: str = "cifar10"
-    """Dataset to search on."""
+    dataset: str | None = None
+    """Dataset to search on; by default the table's only one, or cifar10."""
     data: Path | None = None
     """Folder with the dataset's files, for a search that needs images; digits need none."""
     schedule: str | None = None
@@ -98,17 +98,15 @@ class RunBlackBox(ResultsOptions):
             raise ValueError(f"{self.table} is a table of the {table.space.name} space, not of {self.space}")
         if self.seeds < 1 or self.first_seed < 0:
             raise ValueError(f"seeds must be at least 1 and first-seed at least 0, got {self.seeds} and {self.first_seed}")
-        settings = RunSettings.of(table, self.dataset, schedule=self.schedule, **self.accounting.given)
-        search, config = self.search.search_class, self.search.config(self.dataset)
+        dataset = self.dataset or default_dataset(table)
+        settings = RunSettings.of(table, dataset, schedule=self.schedule, **self.accounting.given)
+        search = self.search.search_class
         if self.early_stopping:
             search = BLACK_BOX.find(f"{search.name}+{self.early_stopping}")
-            config = search.Config(**asdict(config))
-        view = table.search_view(self.dataset, settings.schedule)
-        config = black_box.fit_config(search, config, view, self.search.hyperparameters.given)
         limits = {"at_most": numbers_of(self.at_most, "--max"), "at_least": numbers_of(self.at_least, "--min")}
-        condition = black_box.condition_of(search, config, table, settings, self.data, **limits)
+        condition = black_box.condition_on(table, search, self.search.hyperparameters.given, settings, self.data, **limits)
         seeds = range(self.first_seed, self.first_seed + self.seeds)
-        return black_box.plan(condition, table, self.results, seeds, self.data)
+        return black_box.plan(condition, table, self.results, seeds, self.data, again=self.again)
 
 
 def subcommands(command: type, searches: Mapping[str, Any]) -> list[Any]:

@@ -9,8 +9,8 @@ classifier have no weights, convolutions in cells have a bias; those of the stem
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import repeat
 from typing import Any
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from algorithms.one_shot.supernets.base import ForwardMode, Supernet, build_supernet
+from algorithms.one_shot.supernets.base import ForwardMode, Supernet, build_supernet, one_hot_rows
 from benchmark_api.spaces import EDGES, OPERATIONS, Architecture, TopologySpace
 from benchmark_api.training.networks import ReductionBlock, Skeleton, make_operation
 from benchmark_api.training.pooling import mean_3x3
@@ -203,6 +203,13 @@ class TopologySupernet(Supernet):
     def mixture(self, weights: Tensor) -> Mixture:
         """Return the mode in which every edge is the weighted sum of its operations; `weights` [edge, operation]."""
         return Mixture(weights)
+
+    def decide(self, mode: Mixture | Paths, choices: Mapping[int, int]) -> Mixture | Paths:
+        """Return a mode with one operation on some edges, and on the others what a mode computes; `choices` by edge."""
+        if isinstance(mode, Mixture):
+            return replace(mode, weights=one_hot_rows(mode.weights, choices))
+        paths = [tuple(choices.get(edge, choice) for edge, choice in enumerate(path)) for path in mode.paths]
+        return replace(mode, paths=paths, weights=None if mode.weights is None else one_hot_rows(mode.weights, choices))
 
 
 build_supernet.register(TopologySpace, TopologySupernet)
