@@ -106,7 +106,7 @@ def test_validation_images_are_not_drawn() -> None:
 
 
 def test_all_images() -> None:
-    search, half = made(data="all"), made()
+    search, half = made(images="all"), made()
     splits = tiny.TASK.dataset.splits
     train = search.task.dataset.split("train")
     assert torch.equal(train.images, torch.cat([splits["train"].images, splits["x-valid"].images]))
