@@ -18,6 +18,8 @@ from algorithms.black_box.hyperband import Hyperband, SuccessiveHalving
 from algorithms.black_box.bohb import BOHB
 from algorithms.black_box.bohb_reference import BOHBReference
 from algorithms.black_box.asha import ASHA
+from algorithms.black_box.bananas import BANANAS
+from algorithms.black_box.nasbowl import NASBOWL
 from algorithms.black_box.autoshrink import AutoShrink
 from algorithms.black_box.mdenas import MdeNas
 from algorithms.black_box.early_stopping import EarlyStopping, RandomSRM, ReinforceSRM
@@ -28,8 +30,10 @@ from algorithms.black_box.mo_local_search import ParetoLocalSearch
 
 __all__ = [
     "ASHA",
+    "BANANAS",
     "BLACK_BOX",
     "BOHB",
+    "NASBOWL",
     "NSGA2",
     "AutoShrink",
     "BOHBReference",

@@ -237,7 +237,7 @@ class TestGates(OneShotContract):
 
 
 class TestPartialChannels(OneShotContract):
-    without_effect = ("choose_none",)
+    without_effect = ("choose_none", "radius")
 
     @pytest.fixture
     def search_class(self) -> type[OneShotSearch]:
@@ -271,7 +271,7 @@ class TestPartialChannels(OneShotContract):
 
 @pytest.mark.parametrize("search_class", [ONE_SHOT["darts-v1"], ONE_SHOT["rsps"], ONE_SHOT["tunas"]])
 class TestRemoval(OneShotContract):
-    without_effect = ("choose_none", "candidates")  # rules of other selections
+    without_effect = ("choose_none", "candidates", "radius")  # rules of other selections, and of another relaxation
 
     @property
     def selection(self) -> type[Selection]:
