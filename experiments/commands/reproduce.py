@@ -12,7 +12,7 @@ from algorithms.black_box.objectives import MissingMetric
 from benchmark_api.commands.options import Several
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
-from experiments.commands.options import JobOptions, ResultsOptions, StoredTableOptions, given
+from experiments.commands.options import AgainOptions, JobOptions, StoredTableOptions, given, one_warning
 from experiments.commands.results import FrontsCommand, TableCommand
 from experiments.commands.run import ACCOUNTING, RunBlackBox, Search
 from experiments.runs.black_box import BlackBoxJob, MissingEpochs
@@ -21,7 +21,7 @@ from experiments.store import RankingCondition
 
 
 @dataclass(frozen=True, kw_only=True)
-class RankingCommand(StoredTableOptions):
+class RankingCommand(StoredTableOptions, AgainOptions):
     """Print how supernets rank architectures: rank correlations of inherited-weight accuracy with accuracy after full training,
     what is found of the best and of the worst architectures, and how much supernets of several seeds or epochs agree."""
 
@@ -61,12 +61,14 @@ class RankingCommand(StoredTableOptions):
         size = None if self.architectures == "all" else self.architectures
         jobs: list[RunsJob] = []
         wanted: list[RankingCondition] = []
-        for table, experiments in tables:
-            for experiment in experiments:
-                conditions = ranking_conditions(experiment, table, size, self.epochs, **options)
-                wanted += conditions
-                for condition in conditions:
-                    jobs += plan_ranking(condition, experiment.seeds.tolist(), table, self.results, self.data)
+        with one_warning():
+            for table, experiments in tables:
+                for experiment in experiments:
+                    conditions = ranking_conditions(experiment, table, size, self.epochs, **options)
+                    wanted += conditions
+                    for condition in conditions:
+                        seeds = experiment.seeds.tolist()
+                        jobs += plan_ranking(condition, seeds, table, self.results, self.data, again=self.again)
         status = self.parallel.run(jobs, self.results, self.device)
         rankings = [found for found in store.load(self.results, store.RANKINGS, **filters) if found.condition in wanted]
         for table, found in tables_of(rankings, self.table) if rankings else ():
@@ -75,7 +77,7 @@ class RankingCommand(StoredTableOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReproduceCommand(ResultsOptions):
+class ReproduceCommand(AgainOptions):
     """Run every search on every dataset of some tables and print the results; `python -m plots` draws their figures."""
 
     table: tuple[Path, ...] = tuple(map(Path, EMBEDDED))
@@ -103,8 +105,10 @@ class ReproduceCommand(ResultsOptions):
 
     def __call__(self) -> int:
         pairs = self._pairs()
-        trained, one_shot = self._plan_one_shot(pairs)  # refuses now, not after the black-box runs, what cannot be trained
-        status = self.parallel.run(self._plan_black_box(pairs), self.results)
+        with one_warning():
+            trained, one_shot = self._plan_one_shot(pairs)  # refuses now, not after the black-box runs, what cannot be trained
+            black_box = self._plan_black_box(pairs)
+        status = self.parallel.run(black_box, self.results)
         if trained:
             status = max(status, self.parallel.run(one_shot, self.results, self.device))
         shared: dict[str, Any] = {"results": self.results, "data": self.data, "device": self.device, "parallel": self.parallel}
@@ -136,7 +140,7 @@ class ReproduceCommand(ResultsOptions):
     def _plan_black_box(self, pairs: Sequence[tuple[Table, str]]) -> list[RunsJob]:
         """Return the jobs of the black-box runs that are not stored."""
         accounting = replace(ACCOUNTING, given={} if self.budget is None else {"budget": self.budget})
-        options: dict[str, Any] = {"accounting": accounting, "results": self.results}
+        options: dict[str, Any] = {"accounting": accounting, "results": self.results, "again": self.again}
         jobs: list[RunsJob] = []
         left_out: dict[str, None] = {}  # an ordered set: mostly the same for all datasets of a table
         for table, dataset in pairs:
@@ -172,8 +176,8 @@ class ReproduceCommand(ResultsOptions):
         if self.unofficial_images and not OFFICIAL_SPLITS.keys() & set(keys.values()):
             known = ", ".join(OFFICIAL_SPLITS)
             raise ValueError(f"unofficial images are of {known}; the tables have {', '.join(sorted(set(keys.values())))}")
-        options: dict[str, Any] = {"seeds": self.one_shot_seeds, "data": self.data, "results": self.results}
-        options["execution"] = Execution(device=self.device)
+        options: dict[str, Any] = {"seeds": self.one_shot_seeds, "data": self.data, "results": self.results, "again": self.again}
+        options["execution"] = Execution(device=self.device, stack=None)
         trained: list[Table] = []
         left_out: dict[str, None] = {}  # datasets, an ordered set
         jobs: list[RunsJob] = []

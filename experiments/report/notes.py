@@ -9,6 +9,7 @@ from benchmark_api.types import IntArray
 from experiments.analysis.cells import PARAMETER_FREE, operation_counts, parameter_free
 from experiments.report import published
 from experiments.report.numbers import DatasetReport, Report, Row
+from experiments.runs.other_code import other_versions
 from experiments.store import Experiment
 
 
@@ -43,8 +44,19 @@ def conventions(report: Report) -> list[str]:
 
 
 def findings(report: Report) -> list[str]:
-    """Comparisons with the references, and operations of the chosen cells, for each dataset."""
-    return [note for dataset in report.datasets for note in (*_verdicts(dataset), *_cells(dataset), *_limited(dataset))]
+    """Comparisons with the references, and operations of the chosen cells, for each dataset; runs of other code."""
+    notes = [note for dataset in report.datasets for note in (*_verdicts(dataset), *_cells(dataset), *_limited(dataset))]
+    return [*notes, *_other_code(report)]
+
+
+def _other_code(report: Report) -> list[str]:
+    """Rows with runs that other code made than that which would make them now."""
+    found: dict[str, set[str]] = {}
+    for row in report.rows:
+        if others := other_versions(row.experiment, report.table.space):
+            found.setdefault(row.label, set()).update(others)
+    rows = "; ".join(f"{label} ({', '.join(sorted(versions))})" for label, versions in found.items())
+    return [f"Made by other code than this, in part or all; `--again` of `run` makes them anew: {rows}."] if rows else []
 
 
 def _verdicts(dataset: DatasetReport) -> list[str]:

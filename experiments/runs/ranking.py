@@ -100,7 +100,7 @@ def ranking_conditions(
 
 
 def plan_ranking(
-    condition: RankingCondition, seeds: Iterable[int], table: Table, results: Path, data: Path | None
+    condition: RankingCondition, seeds: Iterable[int], table: Table, results: Path, data: Path | None, *, again: bool = False
 ) -> list[RankingJob]:
     """Return the rankings of a condition that are not stored yet, one job for each seed whose checkpoint exists.
 
@@ -110,13 +110,15 @@ def plan_ranking(
         table: the table that architectures are drawn from.
         results: the results folder.
         data: folder of the data set's files; digits need none.
+        again: remove stored rankings that other code made, so that they are made anew.
 
     Raises:
         StoreError: a stored ranking is damaged or out of place.
         ValueError: the device cannot be used.
     """
     find_device(condition.device)
-    return [job for job in RankingJob.plan(condition, table, results, seeds, data) if job.checkpoint.exists()]
+    jobs = RankingJob.plan(condition, table, results, seeds, data, again=again)
+    return [job for job in jobs if job.checkpoint.exists()]
 
 
 @dataclass(frozen=True)

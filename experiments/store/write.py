@@ -145,10 +145,12 @@ def _entries(kind: Kind[Any], runs: Sequence[Any]) -> Iterator[tuple[str, Column
 
 
 # `pa.array` imports pandas where it is installed, half a second in every worker; columns made of buffers need no conversion.
+# Arrow's own `to_pandas_dtype` needs pandas before version 26.
+_NUMPY_TYPES = {pa.from_numpy_dtype(kind): np.dtype(kind) for kind in (*np.typecodes["AllInteger"], *"efd")}
 
 
 def _numbers(values: npt.ArrayLike, arrow: pa.DataType) -> pa.Array:
-    array = np.ascontiguousarray(values, dtype=arrow.to_pandas_dtype())
+    array = np.ascontiguousarray(values, dtype=_NUMPY_TYPES[arrow])
     return pa.Array.from_buffers(arrow, len(array), [None, pa.py_buffer(array)])
 
 

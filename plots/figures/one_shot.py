@@ -51,7 +51,15 @@ def epochs_figure(group: Group) -> Figure:
     ]
     title = f"{group.title}, {report.measure.accuracy} of the architecture derived after each epoch"
     figure, panels = new_figure(
-        group.report.table, title, len(group.one_shot), COLUMNS, (3.0, 2.3), 1.0, share=True, shown=group.experiments
+        group.report.table,
+        title,
+        len(group.one_shot),
+        COLUMNS,
+        (3.0, 2.3),
+        1.0,
+        share=True,
+        shown=group.experiments,
+        look=group.look,
     )
     epochs = 0
     for axes, entry in zip(panels, group.one_shot, strict=True):
@@ -73,7 +81,9 @@ def operations_figure(group: Group) -> Figure:
     """Number of edges of the derived cell with each operation, against the epoch, one panel for each search."""
     space = group.report.table.space
     title = f"{group.title}, operations of the cell derived after each epoch"
-    figure, panels = new_figure(group.report.table, title, len(group.one_shot), COLUMNS, (3.0, 2.1), 1.2, shown=group.experiments)
+    figure, panels = new_figure(
+        group.report.table, title, len(group.one_shot), COLUMNS, (3.0, 2.1), 1.2, shown=group.experiments, look=group.look
+    )
     for axes, entry in zip(panels, group.one_shot, strict=True):
         indices = by_epoch(entry.experiment)
         counts = operation_counts([space.architecture(int(index)) for index in indices.ravel()], space.choices(0))
@@ -92,14 +102,20 @@ def weights_figure(group: Group) -> Figure:
     width = 0.9 + 0.42 * max(space.cardinalities)
     height = 1.2 + 0.3 * len(space.cardinalities)
     title = f"{group.title}, architecture weights after the last epoch"
-    figure, panels = new_figure(group.report.table, title, len(entries), COLUMNS, (width, height), 1.1, shown=group.experiments)
-    for axes, entry in zip(panels, entries, strict=True):
+    figure, panels = new_figure(
+        group.report.table, title, len(entries), COLUMNS, (width, height), 1.1, shown=group.experiments, look=group.look
+    )
+    maps = []
+    for entry in entries:
         last = entry.experiment.columns["arch_weights"][entry.experiment.offsets[1:] - 1]  # [run, choices of all decisions]
-        weights = last.mean(axis=0).reshape(len(space.cardinalities), -1)  # [decision, choice]
+        maps.append(last.mean(axis=0).reshape(len(space.cardinalities), -1))  # [decision, choice]
+    limits = min(map(np.min, maps)), max(map(np.max, maps))
+    for axes, entry, weights in zip(panels, entries, maps, strict=True):
         chosen = np.array([space.architecture(int(index)) for index in entry.row.chosen])  # [run, decision]
         runs = (chosen[:, :, None] == np.arange(weights.shape[1])).sum(axis=0)  # [decision, choice]
-        plot_weights(axes, weights, runs, space.decision_names, space.choices(0))
+        image = plot_weights(axes, weights, runs, space.decision_names, space.choices(0), limits)
         axes.set_title(_panel_title(entry, width))
+    figure.colorbar(image, ax=panels, label="mean weight", shrink=0.8, aspect=30)
     name_axes(figure, "choice", "decision", "numbers: mean weight over n runs; dots: number of runs that chose this")
     return figure
 
@@ -114,7 +130,14 @@ def cells_figure(group: Group) -> Figure:
     columns = min(DRAWN_CELLS, max(entry.row.reached.runs for entry in group.one_shot))
     title = f"{group.title}, cells found"
     figure, panels = new_figure(
-        group.report.table, title, columns * len(group.one_shot), columns, (2.5, 1.75), 1.0, shown=group.experiments
+        group.report.table,
+        title,
+        columns * len(group.one_shot),
+        columns,
+        (2.5, 1.75),
+        1.0,
+        shown=group.experiments,
+        look=group.look,
     )
     for row, entry in enumerate(group.one_shot):
         for column in range(columns):

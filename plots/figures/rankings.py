@@ -56,7 +56,9 @@ def _ranked_by(experiment: AnyExperiment, ranking: SupernetRanking) -> bool:
 def ranking_figure(group: Group, found: Shown) -> Figure:
     """Accuracy with the supernet's weights against the table's, a panel for each search: its supernet with the lowest seed."""
     title = f"{group.title}, how supernets rank architectures"
-    figure, panels = new_figure(group.report.table, title, len(found), COLUMNS, (2.8, 2.6), 1.0, shown=group.experiments)
+    figure, panels = new_figure(
+        group.report.table, title, len(found), COLUMNS, (2.8, 2.6), 1.0, shown=group.experiments, look=group.look
+    )
     for axes, (entry, one) in zip(panels, found, strict=True):
         tau, rho, _ = (float(values[0]) for values in one.correlations.values())
         plot_inherited(axes, one.estimates[0], one.truth, entry.style.color, tau, rho)
@@ -74,7 +76,9 @@ def measures_figure(group: Group, found: Shown) -> Figure:
     labels = [f"{entry.name}, n = {len(one.estimates)}" for entry, one in found]
     size = 2.4 + CHARACTER * max(map(len, labels)) / COLUMNS, 0.9 + 0.36 * len(found)
     title = f"{group.title}, measures of the rankings by supernets"
-    figure, panels = new_figure(group.report.table, title, len(shown), COLUMNS, size, 0.7, shown=group.experiments)
+    figure, panels = new_figure(
+        group.report.table, title, len(shown), COLUMNS, size, 0.7, shown=group.experiments, look=group.look
+    )
     for number, (axes, (name, rows)) in enumerate(zip(panels, shown.items(), strict=True)):
         of_rows = zip(labels, found, rows, strict=True)
         plot_final(axes, [Series(label, entry.style, Distribution.of(of)) for label, (entry, _), of in of_rows])
@@ -101,7 +105,9 @@ def _measures(one: Ranked) -> Mapping[str, FloatArray]:
 def agreement_figure(group: Group, found: Shown) -> Figure:
     """Heat map of S-Tau, one panel for each search: Kendall's tau between the rankings by its supernets of two seeds."""
     title = f"{group.title}, agreement of supernets of different seeds (S-Tau)"
-    figure, panels = new_figure(group.report.table, title, len(found), COLUMNS, (2.8, 2.9), 0.8, shown=group.experiments)
+    figure, panels = new_figure(
+        group.report.table, title, len(found), COLUMNS, (2.8, 2.9), 0.8, shown=group.experiments, look=group.look
+    )
     pairs = np.concatenate([measures.pairs_of(one.agreement) for _, one in found])
     limits = min(0.0, float(pairs.min())), 1.0
     for axes, (entry, one) in zip(panels, found, strict=True):
@@ -116,7 +122,9 @@ def development_figure(group: Group, found: Sequence[tuple[Entry, Sequence[Ranke
     """Measures of the rankings against the epoch of the supernet, one panel for each measure, a line for each search."""
     drawn = ("Kendall's τ", f"P@top {SHARE:.0%} [%]", f"P@bottom {SHARE:.0%} [%]")
     title = f"{group.title}, rankings by supernets against the epoch"
-    figure, panels = new_figure(group.report.table, title, len(drawn), COLUMNS, (3.2, 2.6), 1.3, shown=group.experiments)
+    figure, panels = new_figure(
+        group.report.table, title, len(drawn), COLUMNS, (3.2, 2.6), 1.3, shown=group.experiments, look=group.look
+    )
     first, last = np.inf, 0
     for entry, of_epochs in found:
         runs, epochs = len(of_epochs[-1].estimates), epochs_of(of_epochs)

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
 
 from benchmark_api.types import FloatArray, IntArray
 
@@ -36,18 +37,25 @@ def plot_agreement(axes: Axes, correlations: FloatArray, labels: Sequence[str], 
     axes.spines[:].set_visible(False)
 
 
-def plot_weights(axes: Axes, weights: FloatArray, runs: IntArray, decisions: Sequence[str], choices: Sequence[str]) -> None:
+def plot_weights(
+    axes: Axes,
+    weights: FloatArray,
+    runs: IntArray,
+    decisions: Sequence[str],
+    choices: Sequence[str],
+    limits: tuple[float, float],
+) -> AxesImage:
     """Draw the mean weights over runs [decision, choice], and a dot for each of the runs [decision, choice] that chose a choice.
 
-    Colours span the map's own range: after a short search weights differ little.
+    Colours span the range between two limits, which all maps of a figure share. Returns the image, for a bar.
     """
-    limits = low, high = float(weights.min()), float(weights.max())
-    _plot_heat_map(axes, weights, limits, 2 if high - low > 0.1 else 3, decisions, choices, "auto")
+    image = _plot_heat_map(axes, weights, limits, 2 if np.ptp(weights) > 0.1 else 3, decisions, choices, "auto")
     for row, column in np.argwhere(runs):
         count = int(runs[row, column])
         dots = "•" * count if count <= 5 else f"• {count}"
         color = _ink(weights[row, column], limits)
         axes.text(column, row + 0.43, dots, ha="center", va="bottom", fontsize=6, color=color)
+    return image
 
 
 def _plot_heat_map(
@@ -58,9 +66,9 @@ def _plot_heat_map(
     rows: Sequence[str],
     columns: Sequence[str],
     aspect: Literal["equal", "auto"],
-) -> None:
+) -> AxesImage:
     """Draw values [row, column] as colours between two limits, and as numbers."""
-    axes.imshow(values, cmap="Blues", vmin=limits[0], vmax=limits[1] + 1e-9, aspect=aspect)
+    image = axes.imshow(values, cmap="Blues", vmin=limits[0], vmax=limits[1] + 1e-9, aspect=aspect)
     for row, column in np.argwhere(~np.isnan(values)):
         value = values[row, column]
         text = f"{value:.{decimals}f}"
@@ -69,6 +77,7 @@ def _plot_heat_map(
     axes.set_yticks(range(len(rows)), rows)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
+    return image
 
 
 def _ink(value: float, limits: tuple[float, float]) -> str:

@@ -94,8 +94,10 @@ class PathEvaluator:
 
 
 def evaluates(supernet: TopologySupernet, size: tuple[int, int]) -> bool:
-    """Return whether `PathEvaluator` is for a supernet: normalisation by the batch, few features, no odd height or width."""
+    """Return whether `PathEvaluator` is for a supernet: usual cells, normalisation by the batch, few features, no odd size."""
     network: Any = supernet
+    if {type(block) for block in network.blocks} - {ReductionBlock, MixedCell}:
+        return False
     reductions: list[Any] = [block for block in network.blocks if isinstance(block, ReductionBlock)]
     widths = [network.stem[0].out_channels, *(block.conv_b.op[1].out_channels for block in reductions)]
     features = max(width * size[0] * size[1] // 4**stage for stage, width in enumerate(widths))

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -38,9 +38,11 @@ reference = cache(lambda name: tiny.run(tiny.make(name)))
 
 @pytest.mark.parametrize("search_class", ONE_SHOT.values(), ids=ONE_SHOT)
 class TestRegistered(OneShotContract):
+    other_values: ClassVar = {"floor": [0.24], "cosine_epochs": [4], "warmup": [0.9]}
     without_effect = (
         "choose_none",  # it matters once `none` is ahead: test_darts
         "validation_pass",  # tas and fbnetv2 have it in a warm-up alone: test_validation_pass
+        "radius",  # of sparsestmax, which is no default: test_relaxations
     )
 
 
@@ -60,7 +62,7 @@ def test_interleaved_searches_do_not_touch_each_other() -> None:
 def test_it_learns(name: str) -> None:
     """On images that are easy to tell apart. Where a step trains one path only, a few dozen steps do not get far."""
     task = dataclasses.replace(tiny.task_of(name), dataset=tiny.dataset(train=256))
-    epochs, gain = (2, 0.2) if name == "darts-v1" else (6, 0.03)
+    epochs, gain = {"darts-v1": (2, 0.2), "mdenas-one-shot": (20, 0.1)}.get(name, (6, 0.03))  # the latter: a path in each epoch
     search = ONE_SHOT[name](task, tiny.config(name, epochs=epochs, rate=0.05))
     tiny.run(search)
     losses = [metrics.train_loss for metrics in search.metrics]
@@ -322,7 +324,8 @@ def test_executions_differ_by_rounding(name: str, execution: Execution, differs:
     assert differs[0] <= (logits - others).abs().mean().item() < differs[1]
     assert other.train_epoch().train_loss == pytest.approx(reference(name)[0][2], abs=0.1)
     assert all(parameter.dtype == torch.float32 for parameter in other.supernet.parameters())
-    weight = next(parameter for parameter in other.supernet.blocks.parameters() if parameter.shape[-1:] == (3,))
+    kernels = (parameter for parameter in other.supernet.blocks.parameters() if parameter.shape[-1:] == (3,))
+    weight = next(kernel for kernel in kernels if kernel.shape[1] > 1)  # one channel is contiguous in both orders
     assert weight.is_contiguous(memory_format=torch.channels_last) is execution.channels_last
 
 
@@ -357,7 +360,7 @@ def test_defaults_are_those_of_nats_bench(name: str) -> None:
     elif name == "tunas":
         assert (config.arch_rate, config.arch_betas, config.arch_decay, config.arch_eps) == (3e-4, (0.5, 0.999), 0.0, 1e-8)
         assert config.baseline_momentum == 0.95
-    elif name != "rsps":
+    elif hasattr(config, "arch_rate"):
         assert (config.arch_rate, config.arch_betas, config.arch_decay, config.arch_eps) == (3e-4, (0.5, 0.999), 1e-3, 1e-8)
 
 

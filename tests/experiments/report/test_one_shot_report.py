@@ -113,7 +113,7 @@ def test_runs_of_an_older_version_are_told_apart(topology_table: Table) -> None:
 def test_a_hyperparameter_added_later_leaves_stored_runs_as_they_are(topology_table: Table) -> None:
     off, on = (condition(topology_table, "cifar10", "rsps", validation_pass=value) for value in (False, True))
     assert "validation_pass" not in json.loads(off.hyperparameters)
-    assert [of.label("12") for of in (off, on)] == ["rsps", "rsps (validation_pass=True)"]
+    assert [of.label(topology_table) for of in (off, on)] == ["rsps", "rsps (validation_pass=True)"]
     assert [of.config().validation_pass for of in (off, on)] == [False, True]
     assert off.folder() != on.folder()
 
