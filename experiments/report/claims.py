@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmark_api.types import FloatArray
-from experiments.analysis.statistics import MIN_RUNS, bootstrap_mean_interval, welch_interval
+from experiments.analysis.statistics import MIN_RUNS, bootstrap_mean_interval, difference_of_means
 from experiments.report.numbers import DatasetReport, Row
 from experiments.store import SAME_RESULT
 
@@ -183,11 +183,8 @@ def _verdict(claim: Claim, first: Row, second: Row) -> Verdict:
 
 
 def _unpaired(claim: Claim, first: Row, second: Row) -> Verdict:
-    ours, theirs = first.reached, second.reached
-    low, high = np.nan, np.nan
-    if min(ours.runs, theirs.runs) >= MIN_RUNS:
-        low, high = welch_interval((ours.mean, ours.std, ours.runs), (theirs.mean, theirs.std, theirs.runs))
-    return Verdict(claim, first, second, (ours.runs, theirs.runs), False, ours.mean - theirs.mean, low, high, None)
+    effect, low, high = difference_of_means(first.finals, second.finals)
+    return Verdict(claim, first, second, (len(first.finals), len(second.finals)), False, effect, low, high, None)
 
 
 def claim_lines(datasets: Sequence[DatasetReport]) -> list[tuple[str, str, str, str, str]]:

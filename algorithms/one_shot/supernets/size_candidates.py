@@ -44,4 +44,9 @@ class WidthEvaluator:
         return x * self.supernet.candidates[choices[number]][None, :, None, None].to(x)
 
 
-CANDIDATES[SizeSupernet] = WidthEvaluator
+def _candidates(supernet: SizeSupernet, images: Tensor) -> WidthEvaluator | None:
+    """Return the evaluator, unless single passes are sliced, which saves more than what two candidates have in common."""
+    return None if supernet.sliced and images.device.type == "cpu" else WidthEvaluator(supernet, images)
+
+
+CANDIDATES[SizeSupernet] = _candidates
