@@ -50,13 +50,6 @@ def test_cells_of_another_class_are_evaluated_one_by_one(search: OneShotSearch) 
     assert CANDIDATES[type(other)](other, images) is None
 
 
-def test_a_sliced_supernet_evaluates_one_by_one() -> None:
-    search = tiny.make("tas")
-    images, _ = search.task.dataset.batch("x-valid", slice(0, 4))
-    search.supernet.sliced = True
-    assert CANDIDATES[type(search.supernet)](search.supernet, images) is None
-
-
 def test_statistics_of_the_batch_in_all_normalisations(search: OneShotSearch) -> None:
     before = copy.deepcopy(search.supernet.state_dict())
     architectures = [(3, 2, 4, 1, 0, 3), (2, 3, 3, 4, 1, 2)]
