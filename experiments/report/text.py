@@ -48,8 +48,14 @@ def text_tables(report: Report, baseline: str | None = None, columns: Sequence[s
     return [
         *column_tables(report, columns),
         *(_against(dataset, baseline, about) if baseline else _comparisons(dataset, about) for dataset in compared),
-        *(extra for extra in (_claims(report, about), _published(report, about)) if extra.rows),
+        *literature_tables(report),
     ]
+
+
+def literature_tables(report: Report) -> list[TextTable]:
+    """Tables of claims of papers and of published rows of weight sharing; those without rows are left out."""
+    about = title_of(report.table, report.experiments)
+    return [table for table in (_claims(report, about), _published(report, about)) if table.rows]
 
 
 def column_tables(report: Report, columns: Sequence[str] = ()) -> list[TextTable]:
