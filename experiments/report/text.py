@@ -52,6 +52,12 @@ def text_tables(report: Report, baseline: str | None = None, columns: Sequence[s
     ]
 
 
+def literature_tables(report: Report) -> list[TextTable]:
+    """Tables of claims of papers and of published rows of weight sharing; those without rows are left out."""
+    about = title_of(report.table, report.experiments)
+    return [table for table in (_claims(report, about), _published(report, about)) if table.rows]
+
+
 def column_tables(report: Report, columns: Sequence[str] = ()) -> list[TextTable]:
     """Tables of accuracies and of merits and costs; `columns` and errors are as for `text_tables`."""
     name, about = f"{report.table.space.name} space", title_of(report.table, report.experiments)
@@ -71,8 +77,8 @@ def _claims(report: Report, about: str) -> TextTable:
     note = (
         "Difference of the mean accuracies, first minus second search, each with its own default hyperparameters but for those "
         "named; a claim held where the interval lies above zero. Pairs are runs of equal seeds, which start from the same "
-        "weights and see the same batches: percentile bootstrap over pairs; unpaired: Welch. Each interval is by itself, without "
-        "a correction for the number of claims."
+        "weights and see the same batches. Intervals: percentile bootstrap over pairs, or over the runs of both; each is by "
+        "itself, without a correction for the number of claims."
     )
     header = ("dataset", "claim", "source", "compared", "result")
     return TextTable(f"claims of papers, tested here: {about}", header, claim_lines(report.datasets), [note])
