@@ -24,13 +24,14 @@ class NASBOWL(PredictorGuidedSearch):
     name = "nasbowl"
     title = "NAS-BOWL"
     paper = "Ru et al., Interpretable NAS via Bayesian Optimisation with Weisfeiler-Lehman Kernels, ICLR 2021, arXiv 2006.07556"
+    reproduce_seeds = 30
 
     @dataclass(frozen=True)
     class Config(PredictorGuidedConfig):
         """Hyperparameters of NAS-BOWL."""
 
-        batch: Annotated[int, at_least(1)] = 5
-        """Architectures that are chosen by one model."""
+        batch: Annotated[int, at_least(1)] = 1
+        """Architectures that are chosen by one model; the paper has 5."""
 
         acquisition: Literal["its", "ei", "ucb", "mean"] = "ei"
         """Independent Thompson sampling, expected improvement, mean plus half a deviation, or mean."""

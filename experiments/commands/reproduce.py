@@ -91,7 +91,7 @@ class ReproduceCommand(AgainOptions):
     """Metrics that are the objectives of searches with several, besides accuracy; given several times, all of them are searched
     for. By default those of the searches."""
     seeds: SeedCount | None = None
-    """Number of runs of each black-box search on each dataset; by default 500, or 100 of a search that fits models."""
+    """Number of runs of each black-box search on each dataset; by default 500, or fewer of a search that fits models."""
     one_shot_seeds: SeedCount = 3
     """Number of runs of each one-shot search on each dataset; 0 for none."""
     budget: Annotated[float, positive] | None = None
