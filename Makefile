@@ -40,7 +40,7 @@ on-nats    = $(and $(filter topology,$(SPACE)),$(call of-kind,$(1),full-training
 dataset-of = $(or $(DATASET),$(if $(TABLE),$(if $(filter digits-%,$(TABLE)),digits),$(if $(call on-nats,$(1)),cifar10,digits)))
 table-of   = $(or $(TABLE),$(if $(filter digits,$(call dataset-of,$(1))),digits,nats)-$(call space-of,$(1)))
 
-.PHONY: help install dev hpbandster import reproduce fronts $(ALGORITHMS) ranking table plots bench bench-check test quick lint format clean
+.PHONY: help install dev hpbandster import reproduce fronts $(ALGORITHMS) ranking table plots docs docs-results gpu-check bench bench-check test quick lint format clean
 
 help: ## List the targets and the variables
 	@echo 'Targets:'
@@ -97,6 +97,15 @@ table: $(VENV)/.installed ## Print the results in RESULTS and the published ones
 
 plots: $(VENV)/.installed ## Draw the figures of what is in RESULTS as PNG and PDF
 	$(RUN) -m plots --results '$(RESULTS)' --out '$(FIGURES)' $(call flag,TABLE,table) $(ARGS)
+
+gpu-check: $(VENV)/.installed ## Check one-shot methods on an accelerator: correctness, speed, memory; goes on where it stopped (DEVICE=cuda)
+	$(RUN) -m experiments.gpu_check --device '$(or $(DEVICE),cuda)' --out '$(RESULTS)/gpu-check' $(ARGS)
+
+docs: $(VENV)/.installed-dev ## Write the documentation as a site to site/; open site/index.html
+	$(VENV)/bin/sphinx-build -q -W --keep-going -b html -c docs -d site/.doctrees . site
+
+docs-results: $(VENV)/.installed ## Write the results in RESULTS into the pages of docs/algorithms, with a curve each
+	$(RUN) -m plots.pages --results '$(RESULTS)' $(ARGS)
 
 SPEED = $(RUN) -m pytest tests/speed $(call flag,TABLE,table) $(call flag,ARCHIVE,archive) --benchmark-storage='file://$(RESULTS)/bench' \
 	--benchmark-columns=min,median,iqr,rounds --benchmark-sort=name

@@ -33,6 +33,17 @@ def dataset_title(dataset: str) -> str:
     return TITLES.get(dataset, dataset)
 
 
+def default_dataset(table: Table) -> str:
+    """Return the dataset of runs on a table where none is given: its only one, or cifar10.
+
+    Raises:
+        ValueError: the table has several others.
+    """
+    if len(table.datasets) != 1 and "cifar10" not in table.datasets:
+        raise ValueError(f"{table.path.name} has several datasets: name one of {', '.join(table.datasets)} (--dataset)")
+    return table.datasets[0] if len(table.datasets) == 1 else "cifar10"
+
+
 def default_config(search_class: Any, dataset: str) -> Any:
     """Return the default hyperparameters of a search, which depend on the dataset if it is a one-shot search."""
     by_dataset = getattr(search_class, "default_config", None)

@@ -6,100 +6,154 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import tyro
 from matplotlib.figure import Figure
 
+from benchmark_api.commands.options import Several, flat
 from benchmark_api.plugins import load_plugins
 from benchmark_api.tables.table import Table
-from experiments.report import FrontReport, Report, front_reports, make_report, tables_of
-from experiments.report.html import Fronts, Picture, write_page
+from experiments.report import FrontReport, Report, Row, aggregates, front_reports, make_report, only, tables_of
+from experiments.report.html import Drawn, Fronts, Picture, write_page
+from experiments.report.interactive import Swatch, best_of
 from experiments.store import ONE_SHOT_RUNS, RANKINGS, AnyExperiment, Experiment, load
 from plots.figures.black_box import anytime_figure, correlation_figure, final_figure, rankable, ranks_figure
-from plots.figures.costs import cost_figure, fronts_figure
+from plots.figures.costs import cost_figure, distinct_metrics, fronts_figure
 from plots.figures.fronts import attainment_figure, hypervolume_figure
 from plots.figures.groups import groups_of
+from plots.figures.layout import USUAL, Look, check_width
 from plots.figures.one_shot import one_shot_figures
-from plots.files import picture, save
-from plots.panels.style import RC
+from plots.figures.profiles import profiles_figure
+from plots.files import cell_picture, picture, save
+from plots.panels.style import RC, settings_with
 
 
-def draw(results_dir: str | os.PathLike[str], out_dir: str | os.PathLike[str], table: Path | None = None) -> list[Path]:
+def draw(
+    results_dir: str | os.PathLike[str],
+    out_dir: str | os.PathLike[str],
+    table: Path | None = None,
+    searches: Sequence[str] = (),
+    look: Look = USUAL,
+    settings: dict[Any, Any] = RC,
+) -> list[Path]:
     """Draw all figures of the experiments in a results folder, and write the page with all of them, `report.html`, there.
 
     Args:
         results_dir: the results folder.
         out_dir: folder of the figures; made if it is missing.
         table: as for `tables_of`.
+        searches: names as for `experiments.report.only`; by default all searches.
+        look: how the figures look.
+        settings: matplotlib's settings.
 
     Returns:
         The files: the page, then a PNG and a PDF for each figure; these are named after the table.
 
     Raises:
         FileNotFoundError: there is no such folder, or a table is no longer at its path.
-        ValueError: nothing is stored for the table, or a file is damaged.
+        ValueError: nothing is stored for the table or a search, no search to highlight is there, or a file is damaged.
     """
     experiments: list[AnyExperiment] = [*load(results_dir), *load(results_dir, ONE_SHOT_RUNS)]
     if not experiments:
         raise ValueError(f"nothing to draw: {results_dir} holds no run")
+    experiments = only(experiments, searches)
+    only(experiments, list(look.highlight))
     files: list[Path] = []
-    reports, pictures, fronts = [], {}, []
+    reports, drawings, fronts = [], {}, []
 
     def drawn(opened: Table, figures: Mapping[str, Figure]) -> dict[str, Picture]:
+        found = {}
         for what, figure in figures.items():
-            files.extend(save(figure, Path(out_dir, f"{opened.path.stem}-{what}")))
-        return {what: picture(figure) for what, figure in figures.items()}
+            saved = save(figure, Path(out_dir, f"{opened.path.stem}-{what}"))
+            files.extend(saved)
+            found[what] = picture(figure, saved[0])
+        return found
 
-    with matplotlib.rc_context(RC):
+    with matplotlib.rc_context(settings):
         for opened, group in tables_of(experiments, table):
             if single := [experiment for experiment in group if not experiment.finds_fronts]:
                 reports.append(make_report(opened, single))
-                pictures[opened.fingerprint] = drawn(opened, figures_of(reports[-1], results_dir))
+                pictures = drawn(opened, figures_of(reports[-1], results_dir, look))
+                drawings[opened.fingerprint] = Drawn(pictures, cells_of(reports[-1]), swatches_of(reports[-1]))
             if found := front_reports(opened, [experiment for experiment in group if isinstance(experiment, Experiment)]):
-                fronts.append(Fronts(found, drawn(opened, front_figures(found))))
-    return [write_page(Path(results_dir, "report.html"), reports, pictures, fronts), *files]
+                fronts.append(Fronts(found, drawn(opened, front_figures(found, look))))
+    return [write_page(Path(results_dir, "report.html"), reports, drawings, fronts), *files]
 
 
-def front_figures(reports: Sequence[FrontReport]) -> dict[str, Figure]:
+def cells_of(report: Report) -> dict[int, Picture]:
+    """Drawings of the best architecture that each row of a report found, by official index; none where the space has none."""
+    space = report.table.space
+    chosen = sorted({best_of(row) for row in report.rows}) if space.drawable else []
+    return {index: cell_picture(space, index) for index in chosen}
+
+
+def swatches_of(report: Report) -> dict[Row, Swatch]:
+    """Looks of the rows of a report on its page, which are those in its figures."""
+    entries = [entry for group in groups_of(report) for entry in group.entries]
+    return {entry.row: Swatch(entry.style.color, entry.style.dashes, entry.style.marker) for entry in entries}
+
+
+def front_figures(reports: Sequence[FrontReport], look: Look = USUAL) -> dict[str, Figure]:
     """All figures of the reports of fronts on one table, by what they show."""
-    figures = {"hypervolume": hypervolume_figure(reports)}
+    figures = {"hypervolume": hypervolume_figure(reports, look)}
     if of_one_metric := [report for report in reports if len(report.landscape.objectives) == 1]:
-        figures["attainment"] = attainment_figure(of_one_metric)
+        figures["attainment"] = attainment_figure(of_one_metric, look)
     return figures
 
 
-def figures_of(report: Report, results_dir: str | os.PathLike[str]) -> dict[str, Figure]:
+def figures_of(report: Report, results_dir: str | os.PathLike[str], look: Look = USUAL) -> dict[str, Figure]:
     """All figures of a report, by what they show; the results folder has the rankings by supernets."""
-    groups = groups_of(report)
+    groups = groups_of(report, look)
     searched = [group for group in groups if group.black_box]
     figures = {"anytime": anytime_figure(searched)} if searched else {}
     figures["final"] = final_figure(groups)
     if ranked := [group for group in searched if rankable(group)]:
         figures["ranks"] = ranks_figure(ranked)
+    if profiled := aggregates(report):
+        figures["profiles"] = profiles_figure(report, groups, profiled)
     for group in groups:
-        metrics = group.report.metrics
-        figures |= {f"{group.slug}-{name}": cost_figure(group, name) for name in ("flops", "params") if name in metrics}
-        if metrics:
+        for name in distinct_metrics(group.report, ("flops", "params")):
+            figures[f"{group.slug}-{name}"] = cost_figure(group, name)
+        if group.report.metrics:
             figures[f"{group.slug}-fronts"] = fronts_figure(group)
-    figures["correlation"] = correlation_figure(report.table)
+    figures["correlation"] = correlation_figure(report.table, look)
     for dataset, group in {group.report.dataset: group for group in reversed(groups) if group.one_shot}.items():
         rankings = load(results_dir, RANKINGS, dataset=dataset, table_fingerprint=report.table.fingerprint)
         figures |= {f"{dataset}-{what}": figure for what, figure in one_shot_figures(group, rankings).items()}
     return figures
 
 
-def main(results: Path = Path("results"), out: Path = Path("plots/figures"), table: Path | None = None) -> None:
+def main(
+    results: Path = Path("results"),
+    out: Path = Path("plots/figures"),
+    table: Path | None = None,
+    only: Several = (),
+    highlight: Several = (),
+    title: bool = True,
+    width: float | None = None,
+    font: str = RC["font.family"],
+    font_size: float = RC["font.size"],
+) -> None:
     """Draw the figures of a results folder as PNG and PDF, and write its report page.
 
     Args:
         results: the results folder.
         out: folder of the figures.
         table: the table that the runs were made on; by default at its path at run time.
+        only: only these searches, e.g. rea, or configurations, e.g. "rea (population_size=20)".
+        highlight: searches that stand out; the others are pale.
+        title: whether figures have a title; a paper has a caption instead.
+        width: width of every figure in inches, e.g. that of a paper's column; by default what the panels need.
+        font: family of fonts, e.g. serif or "Times New Roman".
+        font_size: size of the text in points.
     """
     try:
         load_plugins()
-        files = draw(results, out, table)
+        settings = settings_with(font, font_size)
+        look = Look(title, check_width(width), tuple(flat(highlight)))
+        files = draw(results, out, table, flat(only), look, settings)
     except (ImportError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -79,7 +79,7 @@ class Build:
                 device=self.device,
                 jobs=self.jobs,
                 engine=self.parallel.make_engine(),
-                progress=sys.stderr.isatty(),
+                progress=not self.parallel.quiet,
                 notice=self.notice,
             )
         except BuildFailed as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from benchmark_api.commands.options import CheckName, Pairs, TablePath, default, numbers_of
-from benchmark_api.commands.printing import megabytes, open_table, print_check, print_rows
+from benchmark_api.commands.printing import architecture_index, megabytes, open_table, print_check, print_rows
 
 if TYPE_CHECKING:  # imported by the commands that need it: `--help` starts without NumPy
     from benchmark_api.tables.metrics import Metric
@@ -79,8 +79,8 @@ class Query:
 
     def __call__(self) -> None:
         table = open_table(self.table)
-        space, text = table.space, self.architecture
-        index = int(text) if text.isdecimal() else space.index(space.from_string(text))
+        space = table.space
+        index = architecture_index(space, self.architecture)
         architecture = space.architecture(index)
         print(f"architecture {index}: {space.to_string(architecture)}")
         canonical = space.index(space.canonical(architecture))

@@ -86,7 +86,7 @@ class _Pool:
             if event is None:
                 worker.join()
                 job.discard_parts()
-            yield event or Failed(job, f"the process died with exit code {worker.exitcode}\n")
+            yield event or Failed(job, f"the process died with exit code {worker.exitcode}\n", died=True)
             if isinstance(event, Progress):
                 continue
             del self.running[connection]

@@ -5,35 +5,43 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from algorithms.black_box import BLACK_BOX
 from algorithms.black_box.objectives import MissingMetric
 from benchmark_api.commands.options import Several
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
-from experiments.commands.options import JobOptions, ResultsOptions, StoredTableOptions, given
+from experiments.commands.options import AgainOptions, JobOptions, StoredTableOptions, given, one_warning
 from experiments.commands.results import FrontsCommand, TableCommand
 from experiments.commands.run import ACCOUNTING, RunBlackBox, Search
 from experiments.runs.black_box import BlackBoxJob, MissingEpochs
 from experiments.runs.job import RunsJob
+from experiments.store import RankingCondition
 
 
 @dataclass(frozen=True, kw_only=True)
-class RankingCommand(StoredTableOptions):
-    """Print how supernets rank architectures: rank correlations (Kendall's tau, Spearman's rho) of inherited-weight accuracy
-    with accuracy after full training."""
+class RankingCommand(StoredTableOptions, AgainOptions):
+    """Print how supernets rank architectures: rank correlations of inherited-weight accuracy with accuracy after full training,
+    what is found of the best and of the worst architectures, and how much supernets of several seeds or epochs agree."""
 
     dataset: str | None = None
     """Only this dataset."""
     algorithm: str | None = None
     """Only this search."""
-    architectures: int = 200
+    architectures: int | Literal["all"] = 200
     """Number of architectures to rank, drawn from the table."""
+    classes: bool = False
+    """Draw isomorphism classes, one architecture of each, instead of architectures."""
     sample_seed: int = 0
     """Seed of the sample."""
     images: int | None = None
     """Number of validation images to evaluate on; by default all."""
+    batch_norm: Literal["search", "batch", "re-estimated"] = "search"
+    """Statistics of the batch normalisations: those that the search evaluates with, of the evaluated batch in all of them, or
+    estimated anew for each architecture from training images."""
+    epochs: int = 1
+    """Number of last epochs to rank with; all but the last need runs with --keep-epochs."""
     data: Path | None = None
     """Folder with the dataset's files; digits need none."""
     device: str = "cpu"
@@ -41,22 +49,30 @@ class RankingCommand(StoredTableOptions):
     parallel: JobOptions = field(default_factory=JobOptions)
 
     def __call__(self) -> int:
-        from experiments.report import ranking_table, tables_of
-        from experiments.runs.ranking import plan_ranking
+        from experiments.report import ranking_tables, tables_of
+        from experiments.runs.ranking import plan_ranking, ranking_conditions
 
         filters = given(dataset=self.dataset, algorithm=self.algorithm)
         tables = tables_of(store.load(self.results, store.ONE_SHOT_RUNS, **filters), self.table)
         if not tables:
             raise ValueError(f"{self.results} holds no such one-shot run")
-        sample: dict[str, Any] = {"architectures": self.architectures, "sample_seed": self.sample_seed, "images": self.images}
+        options: dict[str, Any] = {"sample_seed": self.sample_seed, "images": self.images, "device": self.device}
+        options |= {"drawn_from": "classes" if self.classes else "architectures", "batch_norm": self.batch_norm}
+        size = None if self.architectures == "all" else self.architectures
         jobs: list[RunsJob] = []
-        for table, experiments in tables:
-            for experiment in experiments:
-                jobs += plan_ranking(experiment, table, self.results, self.data, **sample, device=self.device)
+        wanted: list[RankingCondition] = []
+        with one_warning():
+            for table, experiments in tables:
+                for experiment in experiments:
+                    conditions = ranking_conditions(experiment, table, size, self.epochs, **options)
+                    wanted += conditions
+                    for condition in conditions:
+                        seeds = experiment.seeds.tolist()
+                        jobs += plan_ranking(condition, seeds, table, self.results, self.data, again=self.again)
         status = self.parallel.run(jobs, self.results, self.device)
-        rankings = store.load(self.results, store.RANKINGS, **filters, **sample)
+        rankings = [found for found in store.load(self.results, store.RANKINGS, **filters) if found.condition in wanted]
         for table, found in tables_of(rankings, self.table) if rankings else ():
-            print(ranking_table(table, found))
+            print(ranking_tables(table, found))
         return status
 
 
@@ -76,7 +92,7 @@ QUICK: Mapping[str, Any] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReproduceCommand(ResultsOptions):
+class ReproduceCommand(AgainOptions):
     """Run every search on every dataset of some tables and print the results; `python -m plots` draws their figures."""
 
     table: tuple[Path, ...] = tuple(map(Path, EMBEDDED))
@@ -113,9 +129,14 @@ class ReproduceCommand(ResultsOptions):
 
     def _reproduce(self) -> int:
         pairs = self._pairs()
-        trained, one_shot = self._plan_one_shot(pairs)  # refuses now, not after the black-box runs, what cannot be trained
-        self._mark_folder()
-        status = self.parallel.run(self._plan_black_box(pairs), self.results)
+        self._check_folder()
+        with one_warning():
+            trained, one_shot = self._plan_one_shot(pairs)  # refuses now, not after the black-box runs, what cannot be trained
+            black_box = self._plan_black_box(pairs)
+        if self.quick:
+            store.write_caution(self.results, caution := self._caution())
+            print(caution)
+        status = self.parallel.run(black_box, self.results)
         if trained:
             status = max(status, self.parallel.run(one_shot, self.results, self.device))
         shared: dict[str, Any] = {"results": self.results, "data": self.data, "device": self.device, "parallel": self.parallel}
@@ -126,7 +147,7 @@ class ReproduceCommand(ResultsOptions):
             if any(searched):
                 FrontsCommand(results=self.results, table=table.path)()
             if table in trained and store.load(self.results, store.ONE_SHOT_RUNS, table_fingerprint=table.fingerprint):
-                size = min(RankingCommand.architectures, len(table))
+                size = min(int(RankingCommand.architectures), len(table))
                 status = max(status, RankingCommand(table=table.path, architectures=size, **shared)())
         return status
 
@@ -134,22 +155,22 @@ class ReproduceCommand(ResultsOptions):
         """Return the command with the options of the quick version where they are not given."""
         return replace(self, **{name: value for name, value in QUICK.items() if getattr(self, name) in (None, ())})
 
-    def _mark_folder(self) -> None:
-        """Give the folder of a quick version its caution; refuse a folder that mixes it with other runs."""
-        former = store.read_caution(self.results)
-        if not self.quick:
-            if former:
-                raise ValueError(f"{self.results} holds runs with a caution ({former}): name another folder (--results)")
-            return
-        if not former and any(self.results.rglob("*.parquet")):
+    def _check_folder(self) -> None:
+        """Refuse a results folder that would mix runs of a quick version with others."""
+        caution = store.read_caution(self.results)
+        if caution and not self.quick:
+            raise ValueError(f"{self.results} holds runs with a caution ({caution}): name another folder (--results)")
+        if self.quick and not caution and any(self.results.rglob("*.parquet")):
             raise ValueError(f"{self.results} holds other runs, whose titles would say that they are cut: name another folder")
-        from algorithms.one_shot import ONE_SHOT
 
+    def _caution(self) -> str:
+        """Return what a quick version leaves out."""
         parts = [f"{len(self.searches)} of {len(BLACK_BOX)} black-box searches with {self.seeds} seeds"]
         if self.one_shot_seeds:
+            from algorithms.one_shot import ONE_SHOT
+
             parts.append(f"{len(self.one_shot_searches)} of {len(ONE_SHOT)} one-shot searches with {self.one_shot_seeds} seeds")
-        store.write_caution(self.results, f"quick version: {', '.join(parts)}, too few for conclusions")
-        print(store.read_caution(self.results))
+        return f"quick version: {', '.join(parts)}, too few for conclusions"
 
     def _pairs(self) -> list[tuple[Table, str]]:
         """Return the tables with their datasets; refuse options out of range."""
@@ -168,7 +189,7 @@ class ReproduceCommand(ResultsOptions):
     def _plan_black_box(self, pairs: Sequence[tuple[Table, str]]) -> list[RunsJob]:
         """Return the jobs of the black-box runs that are not stored."""
         accounting = replace(ACCOUNTING, given={} if self.budget is None else {"budget": self.budget})
-        options: dict[str, Any] = {"accounting": accounting, "results": self.results}
+        options: dict[str, Any] = {"accounting": accounting, "results": self.results, "again": self.again}
         jobs: list[RunsJob] = []
         left_out: dict[str, None] = {}  # an ordered set: mostly the same for all datasets of a table
         for table, dataset in pairs:
@@ -207,7 +228,7 @@ class ReproduceCommand(ResultsOptions):
             known = ", ".join(OFFICIAL_SPLITS)
             raise ValueError(f"unofficial images are of {known}; the tables have {', '.join(sorted(set(keys.values())))}")
         execution = Execution(device=self.device, stack=None)
-        options: dict[str, Any] = {"execution": execution, "data": self.data, "results": self.results}
+        options: dict[str, Any] = {"execution": execution, "data": self.data, "results": self.results, "again": self.again}
         trained: list[Table] = []
         left_out: dict[str, None] = {}  # datasets, an ordered set
         jobs: list[RunsJob] = []

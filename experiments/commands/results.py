@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from algorithms.black_box import BLACK_BOX
-from benchmark_api.commands.options import Several
+from benchmark_api.commands.options import Several, flat
+from benchmark_api.jobs.files import whole_file
 from experiments import store
 from experiments.analysis.trajectories import Readout
 from experiments.commands.options import ResultsOptions, StoredTableOptions, given
 from experiments.store import AnyExperiment
+
+if TYPE_CHECKING:
+    from experiments.report import Report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,34 +53,71 @@ class ListCommand:
 
 @dataclass(frozen=True, kw_only=True)
 class TableCommand(StoredTableOptions):
-    """Print the stored results next to the published table, with intervals and significance."""
+    """Print the stored results next to the published table, with intervals and significance; or a table for a paper."""
 
     space: str | None = None
     """Only this search space (topology, size)."""
     dataset: str | None = None
     """Only this dataset."""
+    report_on: str | None = None
+    """Datasets, joined by commas, on which architectures found on others are reported as well (transfer)."""
     format: Literal["markdown", "latex", "csv"] = "markdown"
     """Output format."""
+    layout: Literal["report", "paper", "aggregate"] = "report"
+    """Everything (`report`), methods x datasets with the best in bold (`paper`), or interquartile means over all datasets with
+    stratified bootstrap intervals (`aggregate`)."""
+    only: Several = ()
+    """Only these searches, e.g. rea, or configurations, e.g. "rea (population_size=20)"; a paper's rows have this order."""
+    against: str | None = None
+    """Test every other row against this search, with Holm's correction over these tests alone."""
+    columns: Several = ()
+    """Only these columns, by their names in CSV, e.g. test_mean test_regret."""
+    out: Path | None = None
+    """File to write instead of printing."""
     protocol: Readout = "step"
     """Final value of a run: the incumbent at the budget (`step`), or the value read by the paper's script (`reference`)."""
 
     def __call__(self) -> int:
-        from experiments.report import FORMATS, make_report, tables_of  # only the commands that need it wait for it
+        from experiments.report import make_report, only, tables_of  # only the commands that need it wait for it
 
         filters = given(space=self.space, dataset=self.dataset)
         kinds = (store.BLACK_BOX_RUNS, store.ONE_SHOT_RUNS)
         experiments: list[AnyExperiment] = [found for kind in kinds for found in store.load(self.results, kind, **filters)]
         if not experiments:
             raise ValueError(f"{self.results} holds no such run")
+        experiments = only(experiments, flat(self.only))
         left_out = dict.fromkeys(experiment.algorithm for experiment in experiments if experiment.finds_fronts)
         experiments = [experiment for experiment in experiments if not experiment.finds_fronts]
         if not experiments:
             raise ValueError(f"all such runs of {self.results} are of searches with several objectives: `fronts` prints them")
-        reports = [make_report(table, group, self.protocol) for table, group in tables_of(experiments, self.table)]
-        print(FORMATS[self.format](reports), end="")
+        tables = tables_of(experiments, self.table)
+        targets = self.report_on.split(",") if self.report_on else []
+        known = sorted({dataset for table, _ in tables for dataset in table.datasets})
+        if unknown := [name for name in targets if name not in known]:
+            raise ValueError(f"no table of these runs has a dataset {unknown[0]!r} to report on; there is {', '.join(known)}")
+        reports = [make_report(table, group, self.protocol, targets) for table, group in tables]
+        text = self._text(reports)
+        if self.out is None:
+            print(text, end="")
+        else:
+            with whole_file(self.out) as file:
+                file.write(text.encode())
         if left_out:
             print(f"left out: {', '.join(left_out)} (several objectives): `fronts` prints them", file=sys.stderr)
         return 0
+
+    def _text(self, reports: Sequence[Report]) -> str:
+        """The table in its layout and format."""
+        from experiments.report import AGGREGATE_FORMATS, FORMATS, PAPER_FORMATS, aggregate_table, paper_table
+
+        columns, order = flat(self.columns), flat(self.only)
+        if self.layout == "paper":
+            return PAPER_FORMATS[self.format]([paper_table(report, self.against, columns, order) for report in reports])
+        if self.layout == "aggregate":
+            if columns:
+                raise ValueError(f"--columns {' '.join(columns)} with --layout aggregate; expected the layout report or paper")
+            return AGGREGATE_FORMATS[self.format]([aggregate_table(report, self.against) for report in reports])
+        return FORMATS[self.format](reports, self.against, columns)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -139,13 +139,18 @@ class SupernetJob(ResultsJob):
     @classmethod
     def version(cls, condition: OneShotCondition, space: SearchSpace) -> str:
         parts = ONE_SHOT.find(condition.algorithm), selection_of(condition), type(space), build_supernet.dispatch(type(space))
-        return code_version(OneShotJob, *filter(None, parts))
+        return code_version(cls, *filter(None, parts))
+
+    @property
+    def run_path(self) -> Path:
+        """Path of the run that trains the supernet."""
+        one_shot = OneShotCondition(**{name: getattr(self.condition, name) for name in store.ONE_SHOT_RUNS.fields})
+        return store.piece_path(self.results, one_shot, self.seeds)
 
     @property
     def checkpoint(self) -> Path:
-        """Path of the latest checkpoint."""
-        one_shot = OneShotCondition(**{name: getattr(self.condition, name) for name in store.ONE_SHOT_RUNS.fields})
-        return store.supernet_path(store.piece_path(self.results, one_shot, self.seeds))
+        """Path of the checkpoint, the latest one unless a subclass says otherwise."""
+        return store.supernet_path(self.run_path)
 
     def search(self, device: str | None = None, task: Task | None = None) -> OneShotSearch:
         """Return the search before its first epoch.
@@ -175,13 +180,26 @@ class SupernetJob(ResultsJob):
 
 @dataclass(frozen=True)
 class OneShotJob(SupernetJob):
-    """One run of a one-shot search."""
+    """One run of a one-shot search.
+
+    Attributes:
+        kept: number of last epochs whose checkpoints are kept, the latest one included.
+    """
 
     unit = "epoch"
 
+    kept: int = field(default=1, kw_only=True)
+
     @classmethod
     def plan(
-        cls, condition: OneShotCondition, table: Table, results: Path, seeds: Iterable[int], data: Path | None = None
+        cls,
+        condition: OneShotCondition,
+        table: Table,
+        results: Path,
+        seeds: Iterable[int],
+        data: Path | None = None,
+        *,
+        again: bool = False,
     ) -> list[Self]:
         """Return the jobs of the runs that are not stored yet, checked by making the first one's search.
 
@@ -190,10 +208,21 @@ class OneShotJob(SupernetJob):
             StoreError: a stored file of the experiment is damaged or out of place.
             ValueError: the search, the data set or the device refuses.
         """
-        jobs = super().plan(condition, table, results, seeds, data)
+        if again:
+            cls.of(condition, range(1), table, results, data).search()  # refuses before anything is removed
+        jobs = super().plan(condition, table, results, seeds, data, again=again)
         if jobs:
             jobs[0].search()
+        for job in jobs if again else ():
+            if job.former_versions() not in ((), (job.code_version,)):
+                job.checkpoint.unlink()
         return jobs
+
+    @classmethod
+    def discard(cls, pieces: Iterable[store.StoredPiece]) -> None:
+        for piece in pieces:
+            store.supernet_path(piece.path).unlink(missing_ok=True)
+            piece.path.unlink()
 
     @property
     def units(self) -> int:
@@ -203,14 +232,23 @@ class OneShotJob(SupernetJob):
     def make(self) -> Iterator[int]:
         return _train_together([self])
 
+    def save(self, search: OneShotSearch) -> None:
+        """Write the latest checkpoint; where it is to be kept, once more under the number of its epoch."""
+        search.save(self.checkpoint)
+        if self.units - self.kept < search.epoch < self.units:
+            search.save(store.kept_supernet_path(self.run_path, search.epoch))
+
     def note_version(self) -> str:
         """Return the versions of the code that contributed to the checkpoint, this one's included, and store them next to it."""
-        note = self.checkpoint.with_suffix(".versions")
-        former = note.read_text().split(", ") if self.checkpoint.exists() and note.exists() else []
-        versions = ", ".join(sorted({*former, self.code_version}))
-        with whole_file(note) as file:
+        versions = ", ".join(sorted({*self.former_versions(), self.code_version}))
+        with whole_file(self.checkpoint.with_suffix(".versions")) as file:
             file.write(versions.encode())
         return versions
+
+    def former_versions(self) -> tuple[str, ...]:
+        """Return the versions of the code that contributed to the checkpoint; none where there is no checkpoint."""
+        note = self.checkpoint.with_suffix(".versions")
+        return tuple(note.read_text().split(", ")) if self.checkpoint.exists() and note.exists() else ()
 
 
 @dataclass(frozen=True)
@@ -267,7 +305,7 @@ def _train_together(jobs: Sequence[OneShotJob]) -> Iterator[int]:
         while training := [(job, search) for job, search in zip(jobs, searches, strict=True) if search.epoch < job.units]:
             _train_epoch([search for _, search in training])
             for job, search in training:
-                search.save(job.checkpoint)
+                job.save(search)
                 yield 1
         for job, search, of_run in zip(jobs, searches, versions, strict=True):
             job.write(OneShotRun.of(search.seed, search.metrics, search.task.space), of_run, search.device)
@@ -283,16 +321,24 @@ def _train_epoch(searches: Sequence[OneShotSearch]) -> None:
 
 
 def plan(
-    condition: OneShotCondition, table: Table, results: Path, seeds: Iterable[int], data: Path | None = None
+    condition: OneShotCondition,
+    table: Table,
+    results: Path,
+    seeds: Iterable[int],
+    data: Path | None = None,
+    kept: int = 1,
+    *,
+    again: bool = False,
 ) -> list[RunsJob]:
     """Return the jobs of the runs that are not stored yet; see `OneShotJob.plan`.
 
-    Runs are stacked if the condition says so and the supernet can be.
+    Runs are stacked if the condition says so and the supernet can be. The checkpoints of the last `kept` epochs are kept.
     """
-    jobs, size = OneShotJob.plan(condition, table, results, seeds, data), condition.execution_values().get("stack", 1)
+    jobs = [replace(job, kept=kept) for job in OneShotJob.plan(condition, table, results, seeds, data, again=again)]
+    size = condition.execution_values().get("stack", 1)
     if size == 1 or (jobs and stacked(jobs[0].search().supernet) is None):
         return [*jobs]
     return [StackJob.of(jobs[first : first + size]) for first in range(0, len(jobs), size)]
 
 
-job_of = OneShotJob.of
+job_of, version_of = OneShotJob.of, OneShotJob.version

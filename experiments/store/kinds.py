@@ -32,7 +32,7 @@ class Condition(AnyCondition, RunSettings):
     """
 
     kind_name: ClassVar[str] = "black-box"
-    later_fields: ClassVar[Mapping[str, Any]] = {"workers": 1}
+    later_fields: ClassVar[Mapping[str, Any]] = {"workers": 1, "charge_model_time": False}
     run_options = frozenset({"at_most", "at_least"})
 
     incumbent_rule: str
@@ -40,7 +40,8 @@ class Condition(AnyCondition, RunSettings):
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         noise = row["noise"]  # a trial's seed is stored as text, as the other values are
-        return cls(**{**row, "noise": int(noise) if noise.isdigit() else noise})
+        charged = {"charge_model_time": True} if "charge_model_time" in row else {}  # text; only stored where it is true
+        return cls(**{**row, "noise": int(noise) if noise.isdigit() else noise, **charged})
 
     def search_class(self) -> type[Any] | None:
         return BLACK_BOX.get(self.algorithm)
@@ -88,6 +89,9 @@ class Experiment(Condition, AnyExperiment):
     trial = Column[npt.NDArray[np.int16] | None](np.int16, "", "column of the table's trial that answered", optional=True)
     started = Column[FloatArray | None](
         np.float64, "s", "simulated clock when the evaluation began, of runs with several workers", optional=True
+    )
+    model_seconds = Column[FloatArray | None](
+        np.float64, "s", "processor time of the search itself, where it is charged", optional=True, measured=True
     )
 
     @property
@@ -195,14 +199,21 @@ class RankingCondition(OneShotCondition):
         sample_seed: seed of the sample.
         images: number of images of x-valid that each architecture was evaluated on; None for all.
         device: PyTorch's name of the device.
+        drawn_from: what the sample is drawn from: all "architectures", or "classes", one architecture of each isomorphism class.
+        batch_norm: statistics of the batch normalisations (`algorithms.one_shot.inherited.Normalization`).
+        epoch: number of epochs after which the supernet was kept; None for the last.
     """
 
     kind_name: ClassVar[str] = "ranking"
+    later_fields: ClassVar[Mapping[str, Any]] = {"drawn_from": "architectures", "batch_norm": "search", "epoch": None}
 
     architectures: int
     sample_seed: int
     images: int | None
     device: str
+    drawn_from: str = "architectures"
+    batch_norm: str = "search"
+    epoch: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -12,12 +12,11 @@ from matplotlib.figure import Figure
 from benchmark_api.tables.table import Table
 from benchmark_api.types import FloatArray
 from experiments.analysis.statistics import MIN_RUNS, Distribution, rank_all, rank_correlations
-from experiments.analysis.trajectories import anytime
+from experiments.analysis.trajectories import anytime, time_grid
 from experiments.report import look_up
 from experiments.settings import dataset_title
-from experiments.store import AnyExperiment
 from plots.figures.groups import Entry, Group, label_of
-from plots.figures.layout import CHARACTER, COLUMNS, about_curves, explain, legend_below, new_figure
+from plots.figures.layout import CHARACTER, COLUMNS, USUAL, Look, about_curves, explain, legend_below, new_figure
 from plots.panels.curves import plot_anytime
 from plots.panels.final import plot_final
 from plots.panels.heat_maps import plot_correlations
@@ -27,16 +26,15 @@ from plots.panels.style import Series
 TIMES = 400
 """Points in time at which a curve is computed."""
 
-TIME_SPAN = 50
-"""The time axis covers the budget down to one part in this many."""
-
 
 def anytime_figure(groups: Sequence[Group]) -> Figure:
     """Reported accuracy of the incumbent against simulated time, one panel for each group."""
-    figure, panels = new_figure(groups[0].report.table, "incumbent over simulated time", len(groups), COLUMNS, (4.2, 3.3), 1.3)
+    figure, panels = new_figure(
+        groups[0].report.table, "incumbent over simulated time", len(groups), COLUMNS, (4.2, 3.3), 1.3, look=groups[0].look
+    )
     handles: dict[str, Any] = {}
     for axes, group in zip(panels, groups, strict=True):
-        times = times_of([entry.experiment for entry in group.black_box])
+        times = time_grid([entry.experiment for entry in group.black_box], TIMES)
         series = [Series(label_of(entry, groups), entry.style, _curves(group, entry, times)) for entry in group.black_box]
         plot_anytime(axes, times, series, group.report.optimum[1])
         axes.set_ylabel(f"{group.report.measure.accuracy} of the incumbent [%]")
@@ -53,13 +51,6 @@ def _curves(group: Group, entry: Entry, times: FloatArray) -> Distribution:
     return Distribution.of(anytime(entry.experiment, times, group.report.accuracies.reported_of(entry.experiment)))
 
 
-def times_of(experiments: Sequence[AnyExperiment]) -> FloatArray:
-    """Points in time [time] for the curves of a group, simulated seconds."""
-    end = max(e.budget if math.isfinite(e.budget) else float(e.clock.max()) for e in experiments)
-    first = min(float(e.clock[e.offsets[:-1]].min()) for e in experiments)  # no run has an incumbent before
-    return np.geomspace(min(max(first, end / TIME_SPAN), end / 2), end, TIMES)
-
-
 def final_figure(groups: Sequence[Group]) -> Figure:
     """Distribution over runs of the reported accuracy when the budget is spent, one panel for each group."""
     same_rows = len({tuple(entry.name for entry in group.entries) for group in groups}) == 1
@@ -69,7 +60,9 @@ def final_figure(groups: Sequence[Group]) -> Figure:
     height = 1.0 + 0.36 * max(len(group.entries) for group in groups)
     title = "accuracy when the budget is spent"
     shown = [experiment for group in groups for experiment in group.experiments]
-    figure, panels = new_figure(groups[0].report.table, title, len(groups), COLUMNS, (width, height), 0.7, shown=shown)
+    figure, panels = new_figure(
+        groups[0].report.table, title, len(groups), COLUMNS, (width, height), 0.7, shown=shown, look=groups[0].look
+    )
     for number, (axes, group) in enumerate(zip(panels, groups, strict=True)):
         series = [
             Series(label, entry.style, Distribution.of(entry.row.finals))
@@ -100,7 +93,7 @@ def ranks_figure(groups: Sequence[Group]) -> Figure:
         rankings.append((group, ranking, {entry.name: entry.style for entry in entries}))
     height = 1.1 + 0.3 * max((len(ranking.labels) + 1) // 2 + len(ranking.alike()) / 2 for _, ranking, _ in rankings)
     title = "average rank when the budget is spent, 1 is best"
-    figure, panels = new_figure(groups[0].report.table, title, len(rankings), 2, (6.4, height), 0.9)
+    figure, panels = new_figure(groups[0].report.table, title, len(rankings), 2, (6.4, height), 0.9, look=groups[0].look)
     for axes, (group, ranking, styles) in zip(panels, rankings, strict=True):
         plot_ranks(axes, ranking, styles)
         p = "" if math.isnan(ranking.p) else f", Friedman's test p {'< 0.001' if ranking.p < 0.001 else f'= {ranking.p:.3f}'}"
@@ -110,7 +103,7 @@ def ranks_figure(groups: Sequence[Group]) -> Figure:
     return figure
 
 
-def correlation_figure(table: Table) -> Figure:
+def correlation_figure(table: Table, look: Look = USUAL) -> Figure:
     """Rank correlations between the accuracies of all datasets and schedules: validation, and the test set where there is one."""
     measurements = {}
     for dataset in table.datasets:
@@ -123,6 +116,6 @@ def correlation_figure(table: Table) -> Figure:
             measurements[f"{title}, {table.report_schedule} ep., test"] = look_up(table, dataset).reported
     side = 1.9 + 0.5 * len(measurements)
     title = f"rank correlation, {len(table):,} architectures\nSpearman's ρ below the diagonal, Kendall's τ above"
-    figure, (axes,) = new_figure(table, title, 1, 1, (side, side), 0.1)
+    figure, (axes,) = new_figure(table, title, 1, 1, (side, side), 0.1, look=look)
     plot_correlations(axes, rank_correlations(np.array(list(measurements.values()))), list(measurements))
     return figure

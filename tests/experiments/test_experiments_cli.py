@@ -23,7 +23,7 @@ from algorithms.black_box import BLACK_BOX
 from algorithms.one_shot import ONE_SHOT
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
-from experiments.__main__ import main
+from experiments.__main__ import COMMAND_LINE, COMMANDS, main
 from experiments.commands.reproduce import FrontsCommand, RankingCommand, ReproduceCommand, TableCommand
 from experiments.commands.run import Search
 from experiments.report import numbers, published, tables_of
@@ -73,6 +73,15 @@ def test_every_algorithm_has_a_subcommand_with_its_hyperparameters(name: str, ex
     assert status == 0
     for field in BLACK_BOX[name].Config.__dataclass_fields__:
         assert "--" + field.replace("_", "-") in out
+
+
+def test_the_overview_has_every_command_under_a_heading(experiments: Command) -> None:
+    status, out, _ = experiments("--help")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines() if re.match(r"  [a-z]+  ", line)] == COMMAND_LINE.names
+    assert set(COMMAND_LINE.names) == {"run", *COMMANDS}
+    assert experiments("--version")[1].startswith("nas-zoo 0.")
+    assert experiments()[0] == 2
 
 
 def test_list_names_every_algorithm(experiments: Command) -> None:
@@ -131,7 +140,7 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 def test_commands_that_need_no_pytorch_import_none(arguments: list[str]) -> None:
     code = f"""
 import sys
-from experiments.__main__ import main
+from experiments.__main__ import COMMAND_LINE, COMMANDS, main
 try:
     main({arguments})
 finally:
@@ -185,6 +194,8 @@ def test_a_plugin_is_a_subcommand_with_its_bounds(topology_table: Table, tmp_pat
     command = ("-m", "experiments", "run", "wide", "--table", str(topology_table.path), "--results", str(tmp_path))
     refused = python(*command, "--width", "0", **environment)
     assert (refused.returncode, refused.stderr) == (2, "error: width must be at least 1, got 0\n")
+    by_file = python("-m", "experiments", "run", "wide", "--help", "--module", str(tmp_path / "wide_search.py"))
+    assert by_file.stdout == done.stdout
     missing = python("-m", "experiments", "list", NAS_ZOO_PLUGINS="no_such_module")
     assert (missing.returncode, missing.stderr) == (2, "error: No module named 'no_such_module'\n")
 
@@ -308,6 +319,9 @@ def test_the_table_can_have_moved(
         (["table", "--results", "RESULTS", "--dataset", "cifar100"], "no such run"),
         (["table", "--results", "RESULTS", "--table", "SIZE"], "no stored run"),
         (["status", "--results", "nowhere"], "no results folder nowhere"),
+        (["tabel"], "unknown command 'tabel'; expected one of run, reproduce, "),
+        (["run", "rae", "--table", "TABLE"], "(did you mean 'rea'?)"),
+        (["run", "rea", "--module"], "--module has no value"),
         (["reproduce", "--table", "nowhere"], "no table file nowhere"),
         (["reproduce", "--table"], "no table: "),
     ],
@@ -333,7 +347,8 @@ def test_an_algorithm_that_fails_fails_the_command(
     status, out, error = experiments("run", "random", "--table", topology_table.path, "--results", tmp_path, "--seeds", 30)
     assert status == 1
     assert out.startswith("0 new runs")
-    assert error.count("RuntimeError: broken algorithm") == 2  # two pieces
+    assert error.count("RuntimeError: broken algorithm") == 1
+    assert "(1 more jobs failed from this cause)" in error
     assert error.endswith("error: 30 of 30 runs failed; the same command tries them again\n")
 
 

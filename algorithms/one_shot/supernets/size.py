@@ -5,7 +5,7 @@ The modules are the stem and the blocks. Source: NATS-Bench (Dong et al., TPAMI 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -121,6 +121,17 @@ class SizeSupernet(Supernet):
     def mixture(self, weights: Tensor) -> WidthMasks:
         """Return the mode that masks by the weighted mean of all widths' masks; `weights` [decision, width]."""
         return WidthMasks(weights[self.decisions] @ self.candidates.to(weights))  # [module, channel]
+
+    def decide(self, mode: WidthMasks | WidthPairs, choices: Mapping[int, int]) -> WidthMasks | WidthPairs:
+        """Return a mode with one width of some layers, and of the others what a mode computes; `choices` by decision."""
+        made = [choices.get(decision) for decision in self.decisions]  # [module]
+        if isinstance(mode, WidthMasks):
+            candidates = self.candidates.to(mode.masks)
+            return WidthMasks(
+                torch.stack([mask if c is None else candidates[c] for mask, c in zip(mode.masks, made, strict=True)])
+            )
+        only = torch.tensor([1.0, 0.0])
+        return WidthPairs([p if c is None else ((c, c), only.to(p[1])) for p, c in zip(mode.pairs, made, strict=True)])
 
 
 build_supernet.register(SizeSpace, SizeSupernet)

@@ -51,7 +51,7 @@ def doubled(searches: Sequence[OneShotSearch]) -> list[OneShotSearch]:
         data = replace(data, mean=data.mean.double(), std=data.std.double())
         search.task = replace(search.task, dataset=data)
         search.supernet.double()
-        if isinstance(search, AlphaSearch):
+        if hasattr(search, "alpha"):
             search.alpha.data = search.alpha.data.double()
     return list(searches)
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ import torch
 
 from algorithms.black_box import BLACK_BOX
 from algorithms.one_shot import ONE_SHOT
+from algorithms.one_shot.alpha import AlphaConfig, AlphaSearch
 from algorithms.one_shot.metrics import EPOCH_METRICS
 from algorithms.one_shot.search import OneShotSearch
 from algorithms.one_shot.task import Execution
@@ -36,6 +37,7 @@ from experiments.report import published
 from experiments.runs import one_shot
 from experiments.runs.one_shot import load_task
 from experiments.store import ONE_SHOT_RUNS, OneShotExperiment, StoreError
+from tests.helpers.stored import stored_seeds
 from tests.helpers.synthetic import condition, store_ranking, store_runs
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -279,6 +281,14 @@ def test_defaults_are_smaller_on_digits_alone() -> None:
     assert trial_seeds(4) == (777, 888, 999, 1110)
 
 
+def test_a_method_without_a_preset_has_that_of_its_base_class() -> None:
+    class Mine(AlphaSearch):
+        name, title, paper, Config = "mine", "Mine", "none", AlphaConfig
+
+    assert asdict(Mine.default_config("digits")).items() >= ONE_SHOT["darts-v1"].digits.items()
+    assert Mine.default_config("cifar10") == AlphaConfig()
+
+
 # -- the command line ------------------------------------------------------------------------------------------------------------
 
 
@@ -289,7 +299,7 @@ def test_every_search_has_a_subcommand_with_its_hyperparameters(name: str, exper
     for field in (*ONE_SHOT[name].Config.__dataclass_fields__, *Execution.__dataclass_fields__):
         assert "--" + field.replace("_", "-") in out
     said = " ".join(out.replace("│", " ").split())
-    assert f"(default: 100; on digits: {ONE_SHOT[name].digits['epochs']})" in said
+    assert f"(default: 100; on digits: {ONE_SHOT[name].digits['epochs']}" in said
 
 
 def test_list_names_every_search(experiments: Command) -> None:
@@ -390,7 +400,7 @@ def test_another_condition_is_another_experiment(change: dict[str, str], topolog
     store_runs(tmp_path, topology_table, of, [[1]])
     store_runs(tmp_path, topology_table, replace(of, **change), [[1], [2]])
     assert sorted(len(e.seeds) for e in store.load(tmp_path, ONE_SHOT_RUNS)) == [1, 2]
-    assert store.stored_seeds(tmp_path, of) == {777}
+    assert stored_seeds(tmp_path, of) == {777}
 
 
 def test_damage_is_named(topology_table: Table, tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_draw_makes_the_same_files_twice(size_table: Table, results: Path, tmp_p
     assert dict(matplotlib.rcParams) == settings
     assert [path.name for path in files] == [
         f"{size_table.path.stem}-{figure}.{extension}"
-        for figure in ("anytime", "final", "cifar10-flops", "cifar10-params", "cifar10-fronts", "correlation")
+        for figure in ("anytime", "final", "profiles", "cifar10-flops", "cifar10-fronts", "correlation")
         for extension in ("png", "pdf")
     ]
     text = page.read_bytes()
