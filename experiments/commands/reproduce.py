@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -77,6 +77,21 @@ class RankingCommand(StoredTableOptions, AgainOptions):
         return status
 
 
+STACKED_SEEDS = 20
+"""Seeds of each one-shot search where stacks make them cheap."""
+
+ALONE_SEEDS = 3
+"""Seeds of each one-shot search elsewhere, as in NATS-Bench."""
+
+QUICK: Mapping[str, Any] = {
+    "searches": ("random", "rea", "local-search", "bohb"),
+    "seeds": 20,
+    "one_shot_searches": ("darts-v1", "gdas", "tas", "tunas"),
+    "one_shot_seeds": 3,
+}
+"""Options of the quick version where they are not given."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReproduceCommand(AgainOptions):
     """Run every search on every dataset of some tables and print the results; `python -m plots` draws their figures."""
@@ -92,8 +107,14 @@ class ReproduceCommand(AgainOptions):
     for. By default those of the searches."""
     seeds: SeedCount | None = None
     """Number of runs of each black-box search on each dataset; by default 500, or fewer of a search that fits models."""
-    one_shot_seeds: SeedCount = 3
-    """Number of runs of each one-shot search on each dataset; 0 for none."""
+    one_shot_searches: tuple[str, ...] = ()
+    """Only these one-shot searches; by default all."""
+    one_shot_seeds: SeedCount | None = None
+    """Number of runs of each one-shot search on each dataset; 0 for none. By default 20 of networks that are small enough to be
+    trained together, as those of digits, and 3 of others, as in NATS-Bench. Their seeds are 777, 888, 999, ..."""
+    quick: bool = False
+    """A version of a few minutes: few seeds of few searches, unless they are given. Every title says so, and the results folder
+    must not hold other runs."""
     budget: Annotated[float, positive] | None = None
     """Simulated seconds of a black-box run; by default those of the NATS-Bench paper, and those of docs/embedded.md."""
     data: Path | None = None
@@ -105,10 +126,17 @@ class ReproduceCommand(AgainOptions):
     parallel: JobOptions = field(default_factory=JobOptions)
 
     def __call__(self) -> int:
+        return (self._cut() if self.quick else self)._reproduce()
+
+    def _reproduce(self) -> int:
         pairs = self._pairs()
+        self._check_folder()
         with one_warning():
             trained, one_shot = self._plan_one_shot(pairs)  # refuses now, not after the black-box runs, what cannot be trained
             black_box = self._plan_black_box(pairs)
+        if self.quick:
+            store.write_caution(self.results, caution := self._caution())
+            print(caution)
         status = self.parallel.run(black_box, self.results)
         if trained:
             status = max(status, self.parallel.run(one_shot, self.results, self.device))
@@ -124,12 +152,33 @@ class ReproduceCommand(AgainOptions):
                 status = max(status, RankingCommand(table=table.path, architectures=size, **shared)())
         return status
 
+    def _cut(self) -> ReproduceCommand:
+        """Return the command with the options of the quick version where they are not given."""
+        return replace(self, **{name: value for name, value in QUICK.items() if getattr(self, name) in (None, ())})
+
+    def _check_folder(self) -> None:
+        """Refuse a results folder that would mix runs of a quick version with others."""
+        caution = store.read_caution(self.results)
+        if caution and not self.quick:
+            raise ValueError(f"{self.results} holds runs with a caution ({caution}): name another folder (--results)")
+        if self.quick and not caution and any(self.results.rglob("*.parquet")):
+            raise ValueError(f"{self.results} holds other runs, whose titles would say that they are cut: name another folder")
+
+    def _caution(self) -> str:
+        """Return what a quick version leaves out."""
+        parts = [f"{len(self.searches)} of {len(BLACK_BOX)} black-box searches with {self.seeds} seeds"]
+        if self.one_shot_seeds:
+            from algorithms.one_shot import ONE_SHOT
+
+            parts.append(f"{len(self.one_shot_searches)} of {len(ONE_SHOT)} one-shot searches with {self.one_shot_seeds} seeds")
+        return f"quick version: {', '.join(parts)}, too few for conclusions"
+
     def _pairs(self) -> list[tuple[Table, str]]:
         """Return the tables with their datasets; refuse options out of range."""
         if not self.table:
             remedy = "name one with --table (make reproduce TABLE=file); `python -m benchmark_api import` makes one of an archive"
             raise ValueError(f"no table: {remedy}")
-        if (self.seeds is not None and self.seeds < 1) or self.one_shot_seeds < 0:
+        if (self.seeds is not None and self.seeds < 1) or (self.one_shot_seeds is not None and self.one_shot_seeds < 0):
             counts = f"{self.seeds} and {self.one_shot_seeds}"
             raise ValueError(f"seeds must be at least 1 and one-shot-seeds at least 0, got {counts}")
         tables = list(map(Table, dict.fromkeys(self.table)))
@@ -165,20 +214,22 @@ class ReproduceCommand(AgainOptions):
 
     def _plan_one_shot(self, pairs: Sequence[tuple[Table, str]]) -> tuple[list[Table], list[RunsJob]]:
         """Return the tables whose datasets can be trained on, and the jobs of the one-shot runs that are not stored."""
-        if not self.one_shot_seeds:
+        if self.one_shot_seeds == 0:
             return [], []
         from algorithms.one_shot import ONE_SHOT
+        from algorithms.one_shot.stack import chosen_stack
         from algorithms.one_shot.task import Execution
         from benchmark_api.training.image_files import OFFICIAL_SPLITS
         from benchmark_api.training.setting import Setting
         from experiments.commands.one_shot import RunOneShot
 
-        keys = {(table, dataset): Setting.of(table, dataset).dataset for table, dataset in pairs}  # of their images
+        settings = {(table, dataset): Setting.of(table, dataset) for table, dataset in pairs}
+        keys = {pair: setting.dataset for pair, setting in settings.items()}  # of their images
         if self.unofficial_images and not OFFICIAL_SPLITS.keys() & set(keys.values()):
             known = ", ".join(OFFICIAL_SPLITS)
             raise ValueError(f"unofficial images are of {known}; the tables have {', '.join(sorted(set(keys.values())))}")
-        options: dict[str, Any] = {"seeds": self.one_shot_seeds, "data": self.data, "results": self.results, "again": self.again}
-        options["execution"] = Execution(device=self.device, stack=None)
+        execution = Execution(device=self.device, stack=None)
+        options: dict[str, Any] = {"execution": execution, "data": self.data, "results": self.results, "again": self.again}
         trained: list[Table] = []
         left_out: dict[str, None] = {}  # datasets, an ordered set
         jobs: list[RunsJob] = []
@@ -189,7 +240,9 @@ class ReproduceCommand(AgainOptions):
                 continue
             trained.append(table)
             options["unofficial_images"] = self.unofficial_images and images in OFFICIAL_SPLITS
-            for search in ONE_SHOT.values():
+            small = chosen_stack(execution, table.space, settings[table, dataset]) > 1
+            options["seeds"] = self.one_shot_seeds or (STACKED_SEEDS if small else ALONE_SEEDS)
+            for search in [ONE_SHOT.find(name) for name in self.one_shot_searches] or ONE_SHOT.values():
                 if search.searches(table.space):
                     jobs += RunOneShot(search=Search.of(search), table=table.path, dataset=dataset, **options).plan()
         if left_out:

@@ -15,6 +15,8 @@ LookedUp = TypeVar("LookedUp", bound=AnyExperiment)
 def tables_of(experiments: Sequence[LookedUp], table: Path | None) -> list[tuple[Table, list[LookedUp]]]:
     """Open the tables that experiments were run on, each with its experiments.
 
+    The notice of a table includes the caution of the results folder, so that all titles repeat it.
+
     Args:
         experiments: loaded experiments.
         table: use this file and leave out experiments of other tables; None: every table, at its path at run time.
@@ -30,8 +32,15 @@ def tables_of(experiments: Sequence[LookedUp], table: Path | None) -> list[tuple
         opened = Table(table)
         if opened.fingerprint not in groups:
             raise ValueError(f"no stored run was made on {table}")
-        return [(opened, groups[opened.fingerprint])]
-    return [(_table_of(group[-1]), group) for group in groups.values()]
+        return [(_cautioned(opened, experiments), groups[opened.fingerprint])]
+    return [(_cautioned(_table_of(group[-1]), group), group) for group in groups.values()]
+
+
+def _cautioned(table: Table, experiments: Sequence[AnyExperiment]) -> Table:
+    """Return a table with the cautions of its experiments' folders in its notice."""
+    cautions = dict.fromkeys(experiment.folder_caution for experiment in experiments)  # an ordered set
+    table.notice = "; ".join(filter(None, (table.notice, *cautions)))
+    return table
 
 
 def _table_of(experiment: AnyExperiment) -> Table:

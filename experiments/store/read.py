@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmark_api.jobs.files import regular
+from experiments.store.caution import read_caution
 from experiments.store.checks import MAX_VALUES, check_column, check_cost, parquet_files, read_manifest
 from experiments.store.kinds import BLACK_BOX_RUNS, Experiment
 from experiments.store.schema import KINDS, RUN_COLUMNS, AnyCondition, Column, ExperimentT, Kind
@@ -67,13 +68,14 @@ def load(results: str | os.PathLike[str], kind: Kind[Any] = BLACK_BOX_RUNS, /, *
     if unknown := filters.keys() - kind.fields.keys():
         raise ValueError(f"unknown filters {sorted(unknown)}; expected some of {', '.join(kind.fields)}")
     kept: Kept = OrderedDict()
+    caution = read_caution(root)
     experiments = []
     for _, paths in groupby(parquet_files(root), key=lambda path: path.parent):
         headers = [(path, *_header(path)) for path in paths]
         pieces = [_Piece(root, path, kind, names) for path, found, names in headers if found is kind]
         wanted = [piece for piece in pieces if all(getattr(piece.condition, name) == value for name, value in filters.items())]
         if wanted:
-            experiments.append(_experiment(kind, wanted, kept))
+            experiments.append(_experiment(kind, wanted, kept, caution))
     return experiments
 
 
@@ -121,7 +123,7 @@ def _in_order(condition: AnyCondition, pieces: Sequence[_Piece]) -> list[_Piece]
     return ordered
 
 
-def _experiment(kind: Kind[ExperimentT], pieces: Sequence[_Piece], kept: Kept) -> ExperimentT:
+def _experiment(kind: Kind[ExperimentT], pieces: Sequence[_Piece], kept: Kept, caution: str) -> ExperimentT:
     condition = pieces[0].condition
     pieces = _in_order(condition, pieces)
     versions = sorted({version for piece in pieces for version in _single(piece.code_versions)})
@@ -138,6 +140,7 @@ def _experiment(kind: Kind[ExperimentT], pieces: Sequence[_Piece], kept: Kept) -
         machines=tuple(sorted({piece.machine for piece in pieces})),
         table_path=pieces[-1].table_path,
         columns=columns,
+        folder_caution=caution,
     )
 
 

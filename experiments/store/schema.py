@@ -233,6 +233,7 @@ class AnyExperiment(AnyCondition):
         machines: interpreter, platform, processor and libraries that the runs were made with, each as sorted pairs.
         table_path: path of the table when the last file was written.
         columns: arrays [entry] or [entry, second axis] by column name.
+        folder_caution: caution of the results folder, for titles; empty for none.
     """
 
     seeds: npt.NDArray[np.int64]
@@ -242,6 +243,7 @@ class AnyExperiment(AnyCondition):
     machines: tuple[tuple[tuple[str, str], ...], ...]
     table_path: str
     columns: Mapping[str, npt.NDArray[Any]] = field(repr=False)
+    folder_caution: str = ""
 
     architecture = Column[npt.NDArray[np.int32]](np.int32, "", "official index of an architecture")
 
