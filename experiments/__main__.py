@@ -13,6 +13,7 @@ from algorithms.black_box import BLACK_BOX
 from benchmark_api.commands.command_line import Command, CommandLine
 from benchmark_api.registry import unknown
 from experiments.commands.fields import OPTIONS
+from experiments.commands.found import FoundCommand
 from experiments.commands.reproduce import RankingCommand, ReproduceCommand
 from experiments.commands.results import FrontsCommand, ListCommand, SpeedupCommand, StatusCommand, TableCommand, VerifyCommand
 from experiments.commands.run import RunBlackBox, subcommands
@@ -21,6 +22,7 @@ COMMANDS = {
     "reproduce": ReproduceCommand,
     "list": ListCommand,
     "table": TableCommand,
+    "found": FoundCommand,
     "fronts": FrontsCommand,
     "speedup": SpeedupCommand,
     "ranking": RankingCommand,
@@ -68,7 +70,7 @@ COMMAND_LINE = CommandLine(
     about="Run searches, and print their results next to the published ones.",
     groups={
         "Run searches": ("run", "reproduce", "list"),
-        "See results": ("table", "fronts", "speedup", "ranking"),
+        "See results": ("table", "found", "fronts", "speedup", "ranking"),
         "Check results": ("status", "verify"),
     },
     commands=commands,

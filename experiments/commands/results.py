@@ -14,7 +14,6 @@ from benchmark_api.jobs.files import whole_file
 from experiments import store
 from experiments.analysis.trajectories import Readout
 from experiments.commands.options import ResultsOptions, StoredTableOptions, given
-from experiments.store import AnyExperiment
 
 if TYPE_CHECKING:
     from experiments.report import Report
@@ -76,19 +75,10 @@ class TableCommand(StoredTableOptions):
     """Final value of a run: the incumbent at the budget (`step`), or the value read by the paper's script (`reference`)."""
 
     def __call__(self) -> int:
-        from experiments.report import make_report, only, tables_of  # only the commands that need it wait for it
+        from experiments.report.loading import load_reports  # only the commands that need it wait for it
 
         filters = given(space=self.space, dataset=self.dataset)
-        kinds = (store.BLACK_BOX_RUNS, store.ONE_SHOT_RUNS)
-        experiments: list[AnyExperiment] = [found for kind in kinds for found in store.load(self.results, kind, **filters)]
-        if not experiments:
-            raise ValueError(f"{self.results} holds no such run")
-        experiments = only(experiments, flat(self.only))
-        left_out = dict.fromkeys(experiment.algorithm for experiment in experiments if experiment.finds_fronts)
-        experiments = [experiment for experiment in experiments if not experiment.finds_fronts]
-        if not experiments:
-            raise ValueError(f"all such runs of {self.results} are of searches with several objectives: `fronts` prints them")
-        reports = [make_report(table, group, self.protocol) for table, group in tables_of(experiments, self.table)]
+        reports, left_out = load_reports(self.results, self.table, flat(self.only), self.protocol, filters)
         text = self._text(reports)
         if self.out is None:
             print(text, end="")
