@@ -112,10 +112,14 @@ class CommandLine:
         if first == "--version":
             print(f"nas-zoo {version('nas-zoo')}")
             return 0
-        if not first.startswith("-") and first not in self.names:
+        options: Any = {"config": self.config, "registry": self.registry}
+        if first.startswith("-"):  # tyro's own options, such as that for shell completion, are of the whole program
+            return tyro.cli(self.parser(words), args=words, prog=self.prog, **options)() or 0
+        if first not in self.names:
             raise ValueError(unknown("command", first, self.names))
-        command = tyro.cli(self.parser(words), args=words, prog=self.prog, config=self.config, registry=self.registry)
-        return command() or 0
+        command, prog = self.commands(words)[first], f"{self.prog} {first}"
+        call = tyro.cli(command.parsed, args=words[1:], prog=prog, description=command.help_text(self.prog), **options)
+        return call() or 0
 
     def parser(self, words: Sequence[str]) -> Any:
         """Return the union of all commands for tyro."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from algorithms.black_box import BLACK_BOX
 from algorithms.black_box.objectives import MissingMetric
@@ -23,6 +23,8 @@ from experiments.runs.job import RunsJob
 class RankingCommand(StoredTableOptions, AgainOptions):
     """Print how supernets rank architectures: rank correlations (Kendall's tau, Spearman's rho) of inherited-weight accuracy
     with accuracy after full training."""
+
+    examples: ClassVar = ("ranking --table digits-topology",)
 
     dataset: str | None = None
     """Only this dataset."""
@@ -65,6 +67,8 @@ class RankingCommand(StoredTableOptions, AgainOptions):
 @dataclass(frozen=True, kw_only=True)
 class ReproduceCommand(AgainOptions):
     """Run every search on every dataset of some tables and print the results; `python -m plots` draws their figures."""
+
+    examples: ClassVar = ("reproduce", "reproduce --table tss.safetensors --dataset cifar10 --seeds 100 --one-shot-seeds 0")
 
     table: tuple[Path, ...] = tuple(map(Path, EMBEDDED))
     """Table files; by default the embedded tables."""

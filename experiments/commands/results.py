@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from algorithms.black_box import BLACK_BOX
 from benchmark_api.commands.options import Several, flat
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class ListCommand:
     """List the searches with their papers and default hyperparameters."""
+
+    examples: ClassVar = ("list", "list --names black-box")
 
     names: str | None = None
     """Print only the names of `black-box` or `one-shot` searches, of black-box searches that can do with full trainings
@@ -53,6 +55,8 @@ class ListCommand:
 @dataclass(frozen=True, kw_only=True)
 class TableCommand(StoredTableOptions):
     """Print the stored results next to the published table, with intervals and significance; or a table for a paper."""
+
+    examples: ClassVar = ("table", "table --layout paper --against mine --format latex --out table.tex")
 
     space: str | None = None
     """Only this search space (topology, size)."""
@@ -107,6 +111,8 @@ class TableCommand(StoredTableOptions):
 class FrontsCommand(StoredTableOptions):
     """Print how far the fronts that black-box searches found are from the exact front of accuracy against metrics."""
 
+    examples: ClassVar = ("fronts --objectives params",)
+
     space: str | None = None
     """Only this search space (topology, size)."""
     dataset: str | None = None
@@ -133,6 +139,8 @@ class FrontsCommand(StoredTableOptions):
 @dataclass(frozen=True, kw_only=True)
 class SpeedupCommand(StoredTableOptions):
     """Print how much less simulated time a search takes than another one to reach the mean accuracy that the latter ends with."""
+
+    examples: ClassVar = ("speedup --algorithm bohb --baseline random",)
 
     algorithm: str
     """The search."""
@@ -166,6 +174,8 @@ class SpeedupCommand(StoredTableOptions):
 class StatusCommand(ResultsOptions):
     """Show the stored, missing and failed seeds of each experiment."""
 
+    examples: ClassVar = ("status --seeds 100",)
+
     seeds: int = 500
     """Number of seeds wanted; they count from 0."""
 
@@ -190,6 +200,8 @@ class StatusCommand(ResultsOptions):
 @dataclass(frozen=True, kw_only=True)
 class VerifyCommand(StoredTableOptions):
     """Check a results folder: read every file, repeat a sample of the runs, and compare bit for bit."""
+
+    examples: ClassVar = ("verify --sample 5",)
 
     sample: int = 2
     """Number of runs of each experiment to repeat."""
