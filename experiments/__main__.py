@@ -19,6 +19,7 @@ from benchmark_api.commands.command_line import Command, CommandLine
 from benchmark_api.commands.options import OPTIONS
 from benchmark_api.jobs.job import JobError
 from benchmark_api.registry import unknown
+from experiments.commands.found import FoundCommand
 from experiments.commands.reproduce import RankingCommand, ReproduceCommand
 from experiments.commands.results import FrontsCommand, ListCommand, SpeedupCommand, StatusCommand, TableCommand, VerifyCommand
 from experiments.commands.run import RunBlackBox, subcommands
@@ -27,6 +28,7 @@ COMMANDS = {
     "reproduce": ReproduceCommand,
     "list": ListCommand,
     "table": TableCommand,
+    "found": FoundCommand,
     "fronts": FrontsCommand,
     "speedup": SpeedupCommand,
     "ranking": RankingCommand,
@@ -74,7 +76,7 @@ COMMAND_LINE = CommandLine(
     about="Run searches, and print their results next to the published ones.",
     groups={
         "Run searches": ("run", "reproduce", "list"),
-        "See results": ("table", "fronts", "speedup", "ranking"),
+        "See results": ("table", "found", "fronts", "speedup", "ranking"),
         "Check results": ("status", "verify"),
     },
     commands=commands,

@@ -100,13 +100,17 @@ class CommandLine:
             return lambda: _printed(self.overview(), status=0 if first else WRONG)
         if first == "--version":
             return lambda: _printed(f"nas-zoo {version('nas-zoo')}")
-        if not first.startswith("-") and first not in self.names:
+        options: Any = {"config": self.config, "registry": self.registry}
+        call: Callable[[], int | None]
+        if first.startswith("-"):  # tyro's own options, such as that for shell completion, are of the whole program
+            call = tyro.cli(self.parser(words), args=words, prog=self.prog, **options)
+        elif first not in self.names:
             raise ValueError(unknown("command", first, self.names))
-        command: Callable[[], int | None] = tyro.cli(
-            self.parser(words), args=words, prog=self.prog, config=self.config, registry=self.registry
-        )
-        check_fields(command)
-        return command
+        else:
+            command, prog = self.commands(words)[first], f"{self.prog} {first}"
+            call = tyro.cli(command.parsed, args=words[1:], prog=prog, description=command.help_text(self.prog), **options)
+        check_fields(call)
+        return call
 
     def parser(self, words: Sequence[str]) -> Any:
         """Return the union of all commands for tyro."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from algorithms.black_box import BLACK_BOX
 from algorithms.black_box.objectives import MissingMetric
@@ -25,6 +25,8 @@ from experiments.store import RankingCondition
 class RankingCommand(StoredTableOptions, AgainOptions):
     """Print how supernets rank architectures: rank correlations of inherited-weight accuracy with accuracy after full training,
     what is found of the best and of the worst architectures, and how much supernets of several seeds or epochs agree."""
+
+    examples: ClassVar = ("ranking --table digits-topology",)
 
     dataset: str | None = None
     """Only this dataset."""
@@ -95,6 +97,8 @@ QUICK: Mapping[str, Any] = {
 @dataclass(frozen=True, kw_only=True)
 class ReproduceCommand(AgainOptions):
     """Run every search on every dataset of some tables and print the results; `python -m plots` draws their figures."""
+
+    examples: ClassVar = ("reproduce", "reproduce --table tss.safetensors --dataset cifar10 --seeds 100 --one-shot-seeds 0")
 
     table: tuple[Path, ...] = tuple(map(Path, EMBEDDED))
     """Table files; by default the embedded tables."""

@@ -114,6 +114,8 @@ def subcommands(command: type, searches: Mapping[str, Any]) -> list[Any]:
     """Return the subcommands of `run`, one for each search: a type with name, defaults and description for tyro."""
     found: list[Any] = []
     for name, search in searches.items():
+        example = f"nas-zoo run {name} --table digits-topology --seeds {3 if command is not RunBlackBox else 100}"
         default, text = command(search=Search.of(search), table=tyro.MISSING), f"{search.title}: {search.paper}"
+        text += f"\n\nexamples:\n  {example}"
         found.append(Annotated[command, tyro.conf.subcommand(name, default=default, description=text)])
     return found
