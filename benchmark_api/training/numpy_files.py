@@ -15,6 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any, NamedTuple
 
 import numpy as np
@@ -79,7 +80,9 @@ def load_numpy_file(key: str, root: Path, wanted: Sequence[str], device: torch.d
         classes = _check_together(of_split, padding := int(arrays.get("padding", 0)))
     except FileNotFoundError:
         raise FileNotFoundError(f"{path} is missing: {hint}") from None
-    except (ValueError, LookupError, EOFError, RuntimeError, MemoryError, zlib.error, zipfile.BadZipFile) as error:
+    except (ValueError, LookupError, EOFError, OSError, RuntimeError, MemoryError, zlib.error, zipfile.BadZipFile) as error:
+        if getattr(error, "filename", None):  # the system's answer, not the file's content
+            raise
         # RuntimeError: encrypted, or compressed in an unknown way; MemoryError: of the parser of a header nested too deeply
         raise DatasetError(f"{path}: {(str(error) or type(error).__name__).splitlines()[0]:.300}: {hint}") from error
     images = of_split["train"][0]
@@ -131,7 +134,7 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     try:
         shape, column_major, dtype = read(file)
-    except (RecursionError, SyntaxError, TypeError) as error:
+    except (RecursionError, SyntaxError, TypeError, TokenError) as error:
         raise ValueError(f"the header of an array is none: {error}") from error
     return shape, column_major, dtype
 

@@ -40,10 +40,18 @@ def latex_row(cells: Sequence[str]) -> str:
 def csv_cell(value: str) -> str:
     """Return a cell of CSV in one line; one that a spreadsheet would compute begins with an apostrophe."""
     text = shown(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) and not _NUMBER.match(text) else text
+    return f"'{text}" if _FORMULA.match(text) and not _is_number(text) else text
 
 
-_NUMBER = re.compile(r"[+-](\d|inf|nan)")
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+_FORMULA = re.compile("'*[=+@-]")
 _LATEX: Mapping[str, str] = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
     "\\": r"\textbackslash{}",

@@ -93,9 +93,10 @@ class _Rules:
         incumbent_rule: which entry counts as the incumbent: "highest-fidelity", "any-fidelity", "own", "front", or "last".
     """
 
-    schedule: str
-    budget: float
-    incumbent_rule: str
+    if TYPE_CHECKING:  # as annotations they would hide the declared bounds of the fields
+        schedule: str
+        budget: float
+        incumbent_rule: str
 
     @property
     def caution(self) -> str:
