@@ -109,7 +109,7 @@ def test_every_format_has_the_same_cells(report: Report) -> None:
     ]
     text = PAPER_FORMATS["latex"](tables)
     assert r"78.75$_{\pm 2.31}^{+}$ \\" in text
-    assert r"\textbf{80.00}$_{\pm 0.00}$" in text
+    assert r"\textbf{80.00}$_{\pm 0.00}^{\phantom{-}}$" in text
     assert r"a\&b\_$<$c$>$\$\textasciitilde{}\textasciicircum{}" in text
     assert r"\label{tab:my-table}" in text
 
