@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
+
+from benchmark_api.command_line import expect_interrupts
+
+if __name__ == "__main__":
+    expect_interrupts()  # before the imports that take a second
 
 import matplotlib
-import tyro
 from matplotlib.figure import Figure
 
+from benchmark_api.commands.command_line import Command, CommandLine
 from benchmark_api.commands.options import Several, flat
-from benchmark_api.plugins import load_plugins
 from benchmark_api.tables.table import Table
 from experiments.report import FrontReport, Report, Row, aggregates, front_reports, make_report, only, tables_of
 from experiments.report.html import Drawn, Fronts, Picture, write_page
@@ -143,40 +149,65 @@ def figures_of(report: Report, results_dir: str | os.PathLike[str], look: Look =
     return figures
 
 
-def main(
-    results: Path = Path("results"),
-    out: Path = Path("plots/figures"),
-    table: Path | None = None,
-    only: Several = (),
-    highlight: Several = (),
-    title: bool = True,
-    width: float | None = None,
-    font: str = RC["font.family"],
-    font_size: float = RC["font.size"],
-) -> None:
-    """Draw the figures of a results folder as PNG and PDF, and write its report page.
+@dataclass(frozen=True, kw_only=True)
+class DrawingOptions:
+    """What both commands draw."""
 
-    Args:
-        results: the results folder.
-        out: folder of the figures.
-        table: the table that the runs were made on; by default at its path at run time.
-        only: only these searches, e.g. rea, or configurations, e.g. "rea (population_size=20)".
-        highlight: searches that stand out; the others are pale.
-        title: whether figures have a title; a paper has a caption instead.
-        width: width of every figure in inches, e.g. that of a paper's column; by default what the panels need.
-        font: family of fonts, e.g. serif or "Times New Roman".
-        font_size: size of the text in points.
-    """
-    try:
-        load_plugins()
-        settings = settings_with(font, font_size)
-        look = Look(title, check_width(width), tuple(flat(highlight)))
-        files = draw(results, out, table, flat(only), look, settings)
-    except (ImportError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    print(*files, sep="\n")
+    results: Path = Path("results")
+    """Results folder."""
+    table: Path | None = None
+    """Table that the runs were made on; by default at its path at run time."""
+    only: Several = ()
+    """Only these searches, e.g. rea, or configurations, e.g. "rea (population_size=20)"."""
+    highlight: Several = ()
+    """Searches that stand out; the others are pale."""
+    title: bool = True
+    """Give figures a title; a paper has a caption instead."""
+    width: float | None = None
+    """Width of every figure in inches, e.g. that of a paper's column; by default what the panels need."""
+    font: str = RC["font.family"]
+    """Family of fonts, e.g. serif or "Times New Roman"."""
+    font_size: float = RC["font.size"]
+    """Size of the text in points."""
+
+    def draw_in(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Draw the figures in a folder, and write the page; return its path and those of the figures."""
+        settings = settings_with(self.font, self.font_size)
+        look = Look(self.title, check_width(self.width), tuple(flat(self.highlight)))
+        return draw(self.results, folder, self.table, flat(self.only), look, settings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlotsCommand(DrawingOptions):
+    """Draw the figures of a results folder as PNG and PDF, and write its report page."""
+
+    examples: ClassVar = ("plots", "plots --only rea bohb --no-title --width 3.3 --font serif --out figures")
+
+    out: Path = Path("plots/figures")
+    """Folder of the figures."""
+
+    def __call__(self) -> None:
+        page, *figures = self.draw_in(self.out)
+        print(*figures, page, sep="\n")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportCommand(DrawingOptions):
+    """Write the report page of a results folder: report.html, one file with all tables and figures."""
+
+    examples: ClassVar = ("report",)
+
+    def __call__(self) -> None:
+        with TemporaryDirectory(prefix="nas-zoo-") as folder:
+            print(self.draw_in(folder)[0])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Draw the figures; return the exit status."""
+    words = [*(sys.argv[1:] if arguments is None else arguments)]
+    line = CommandLine("python -m", "", {"Draw results": ("plots",)}, lambda _: {"plots": Command.of(PlotsCommand)})
+    return line.main(["plots", *words])
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    sys.exit(main())

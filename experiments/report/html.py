@@ -10,7 +10,6 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from html import escape
 from importlib.resources import files
 from itertools import accumulate
 from pathlib import Path
@@ -21,6 +20,7 @@ from benchmark_api.tables.table import Table
 from experiments.report.aggregates import aggregate_table, aggregates
 from experiments.report.captions import alternative, caption
 from experiments.report.checklist import AUTHOR, Item, checklist
+from experiments.report.escape import html_text as escape
 from experiments.report.escape import script_json
 from experiments.report.fronts import FrontReport
 from experiments.report.fronts_text import front_tables

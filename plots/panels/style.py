@@ -29,6 +29,7 @@ RC: dict[Any, Any] = {
     "xtick.labelsize": 8.5,
     "ytick.labelsize": 8.5,
     "lines.linewidth": 1.4,
+    "text.parse_math": False,  # names and notices are no formulas
     "pdf.fonttype": 42,  # TrueType: text stays text in the PDF
     "savefig.dpi": 200,
 }
