@@ -52,12 +52,6 @@ def text_tables(report: Report, baseline: str | None = None, columns: Sequence[s
     ]
 
 
-def literature_tables(report: Report) -> list[TextTable]:
-    """Tables of claims of papers and of published rows of weight sharing; those without rows are left out."""
-    about = title_of(report.table, report.experiments)
-    return [table for table in (_claims(report, about), _published(report, about)) if table.rows]
-
-
 def column_tables(report: Report, columns: Sequence[str] = ()) -> list[TextTable]:
     """Tables of accuracies and of merits and costs; `columns` and errors are as for `text_tables`."""
     name, about = f"{report.table.space.name} space", title_of(report.table, report.experiments)
@@ -65,6 +59,12 @@ def column_tables(report: Report, columns: Sequence[str] = ()) -> list[TextTable
     merits = _table_of_columns(report, "merits", f"{name}, merits and costs: {about}", columns)
     accuracies = replace(accuracies, notes=[*conventions(report), *accuracies.notes, *findings(report)])
     return [accuracies, *([merits] if len(merits.header) > 2 else [])]
+
+
+def literature_tables(report: Report) -> list[TextTable]:
+    """Tables of claims of papers that runs test, and of published rows beside one-shot searches; none without such runs."""
+    about = title_of(report.table, report.experiments)
+    return [table for table in (_claims(report, about), _published(report, about)) if table.rows]
 
 
 def _claims(report: Report, about: str) -> TextTable:
