@@ -19,8 +19,9 @@ DEVICE  ?=
 JOBS    ?=
 SEARCHES ?= random rea reinforce local-search bohb nsga2 mo-rea mo-local-search
 OBJECTIVES ?=
-RESULTS ?= results
-FIGURES ?= plots/figures
+QUICK   ?=
+RESULTS ?= results$(if $(QUICK),-quick)
+FIGURES ?= $(if $(QUICK),$(RESULTS)/figures,plots/figures)
 ARGS    ?=
 
 # Flags that are passed on only where the variable is set.
@@ -49,7 +50,7 @@ help: ## List the targets and the variables
 	@echo '           DATASET=cifar10|cifar100|ImageNet16-120|digits (by default cifar10; digits for sizes and for searches that need'
 	@echo '           images or shorter trainings)'
 	@echo '           SPACE=topology|size  SEEDS=number of runs  JOBS=processes'
-	@echo '           RESULTS=results  FIGURES=plots/figures  PYTHON=python3'
+	@echo '           RESULTS=results  FIGURES=plots/figures  PYTHON=python3  QUICK=1 (few seeds of few searches, in RESULTS=results-quick)'
 	@echo '           black-box searches: BUDGET=simulated seconds'
 	@echo '           fronts: OBJECTIVES=metrics, each an objective besides accuracy (params)  SEARCHES=names of black-box searches'
 	@echo '           one-shot methods: EPOCHS=epochs of the search  DEVICE=cpu|cuda  DATA=folder of the data set (digits need none)'
@@ -77,8 +78,8 @@ import: $(VENV)/.installed ## Import an official archive: make import ARCHIVE=fo
 	@test -n '$(ARCHIVE)' || { echo 'error: no archive: make import ARCHIVE=path/to/NATS-tss-v1_0-3ffb9-simple'; exit 2; }
 	$(RUN) -m benchmark_api import '$(ARCHIVE)' '$(or $(TABLE),tables/$(notdir $(ARCHIVE:/=)).safetensors)' $(call flag,JOBS,jobs) $(ARGS)
 
-reproduce: $(VENV)/.installed ## All algorithms, then tables and figures: on the embedded tables, or: make reproduce TABLE=file DATA=folder
-	$(RUN) -m experiments reproduce $(call flag,TABLE,table) $(call given,DATASET,dataset) $(call flag,DATA,data) $(call flag,DEVICE,device) --results '$(RESULTS)' $(call flag,SEEDS,seeds) $(call flag,BUDGET,budget) $(call flag,JOBS,jobs) $(ARGS)
+reproduce: $(VENV)/.installed ## All algorithms, then tables and figures: on the embedded tables, or: make reproduce TABLE=file DATA=folder; QUICK=1: in minutes
+	$(RUN) -m experiments reproduce $(call flag,TABLE,table) $(call given,DATASET,dataset) $(call flag,DATA,data) $(call flag,DEVICE,device) --results '$(RESULTS)' $(call flag,SEEDS,seeds) $(call flag,BUDGET,budget) $(call flag,JOBS,jobs) $(if $(QUICK),--quick) $(ARGS)
 	$(RUN) -m plots --results '$(RESULTS)' --out '$(FIGURES)' $(call flag,TABLE,table)
 
 fronts: $(VENV)/.installed ## Search for fronts of accuracy against metrics, then tables and figures: make fronts TABLE=file OBJECTIVES='params latency@pixel3'
