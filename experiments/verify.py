@@ -58,6 +58,8 @@ def verify(
     for opened, group in tables_of([experiment for experiment in experiments if experiment.kind.runs], table):
         for experiment in group:
             again = sample if experiment.kind.simulated or one_shot else 0
+            if getattr(experiment, "charge_model_time", False):  # the clock has measured times
+                again = 0
             chosen = np.sort(draw.permutation(experiment.seeds)[:again]).tolist()
             yield from _check(experiment, opened, chosen, data)
 
@@ -67,6 +69,11 @@ def _check(experiment: AnyExperiment, table: Table, seeds: Sequence[int], data: 
     name = f"{experiment.space} {experiment.dataset} {experiment.label(table)}"
     if experiment.search_class() is None:
         yield Finding(name, f"{experiment.algorithm} is not registered here, so its runs cannot be repeated")
+        return
+    try:
+        experiment.condition.config()
+    except ValueError as error:
+        yield Finding(name, str(error))
         return
     if others := other_versions(experiment, table.space):
         yield Finding(name, f"made by other code than this ({version_of(experiment, table.space)}): {', '.join(others)}")

@@ -10,6 +10,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
+from benchmark_api.command_line import expect_interrupts
+
+if __name__ == "__main__":
+    expect_interrupts()  # before the imports that take a second
+
 import matplotlib
 from matplotlib.figure import Figure
 
@@ -27,7 +32,7 @@ from plots.figures.groups import groups_of
 from plots.figures.layout import USUAL, Look, check_width
 from plots.figures.one_shot import one_shot_figures
 from plots.figures.profiles import profiles_figure
-from plots.files import cell_picture, picture, save
+from plots.files import cell_picture, pictures, save
 from plots.panels.style import RC, settings_with
 
 
@@ -61,26 +66,44 @@ def draw(
         raise ValueError(f"nothing to draw: {results_dir} holds no run")
     experiments = only(experiments, searches)
     only(experiments, list(look.highlight))
+    reports: list[tuple[Report, Saved]] = []
+    fronts: list[tuple[list[FrontReport], Saved]] = []
     files: list[Path] = []
-    reports, drawings, fronts = [], {}, []
 
-    def drawn(opened: Table, figures: Mapping[str, Figure]) -> dict[str, Picture]:
-        found = {}
-        for what, figure in figures.items():
-            saved = save(figure, Path(out_dir, f"{opened.path.stem}-{what}"))
-            files.extend(saved)
-            found[what] = picture(figure, saved[0])
+    def saved(opened: Table, figures: Mapping[str, Figure]) -> Saved:
+        found = {what: save(figure, Path(out_dir, f"{opened.path.stem}-{what}")) for what, figure in figures.items()}
+        files.extend(file for of_figure in found.values() for file in of_figure)
         return found
 
     with matplotlib.rc_context(settings):
         for opened, group in tables_of(experiments, table):
             if single := [experiment for experiment in group if not experiment.finds_fronts]:
-                reports.append(make_report(opened, single))
-                pictures = drawn(opened, figures_of(reports[-1], results_dir, look))
-                drawings[opened.fingerprint] = Drawn(pictures, cells_of(reports[-1]), swatches_of(reports[-1]))
+                report = make_report(opened, single)
+                reports.append((report, saved(opened, figures_of(report, results_dir, look))))
             if found := front_reports(opened, [experiment for experiment in group if isinstance(experiment, Experiment)]):
-                fronts.append(Fronts(found, drawn(opened, front_figures(found, look))))
-    return [write_page(Path(results_dir, "report.html"), reports, drawings, fronts), *files]
+                fronts.append((found, saved(opened, front_figures(found, look))))
+        return [_write_page(Path(results_dir, "report.html"), reports, fronts), *files]
+
+
+Saved = dict[str, list[Path]]
+"""Files of figures by what they show, the PNG first."""
+
+
+def _write_page(
+    path: Path, reports: Sequence[tuple[Report, Saved]], fronts: Sequence[tuple[Sequence[FrontReport], Saved]]
+) -> Path:
+    """Write the page of reports and their figures."""
+    every = [saved for _, saved in (*reports, *fronts)]
+    shown = pictures([png for saved in every for png, *_ in saved.values()])
+    drawn = {
+        report.table.fingerprint: Drawn(_shown(saved, shown), cells_of(report), swatches_of(report)) for report, saved in reports
+    }
+    on_fronts = [Fronts(found, _shown(saved, shown)) for found, saved in fronts]
+    return write_page(path, [report for report, _ in reports], drawn, on_fronts)
+
+
+def _shown(saved: Saved, shown: Mapping[Path, Picture]) -> dict[str, Picture]:
+    return {what: shown[png] for what, (png, *_) in saved.items()}
 
 
 def cells_of(report: Report) -> dict[int, Picture]:

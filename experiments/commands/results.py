@@ -6,14 +6,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from algorithms.black_box import BLACK_BOX
+from benchmark_api.bounds import between
 from benchmark_api.commands.options import Several, flat
 from benchmark_api.jobs.files import whole_file
 from experiments import store
 from experiments.analysis.trajectories import Readout
-from experiments.commands.options import ResultsOptions, StoredTableOptions, given
+from experiments.commands.options import LAST_SEED, MAX_SEEDS, ResultsOptions, SeedCount, StoredTableOptions, given
+from experiments.store.checks import last_line
 
 if TYPE_CHECKING:
     from experiments.report import Report
@@ -62,6 +64,8 @@ class TableCommand(StoredTableOptions):
     """Only this search space (topology, size)."""
     dataset: str | None = None
     """Only this dataset."""
+    report_on: str | None = None
+    """Datasets, joined by commas, on which architectures found on others are reported as well (transfer)."""
     format: Literal["markdown", "latex", "csv"] = "markdown"
     """Output format."""
     layout: Literal["report", "paper", "aggregate"] = "report"
@@ -82,7 +86,8 @@ class TableCommand(StoredTableOptions):
         from experiments.report.loading import load_reports  # only the commands that need it wait for it
 
         filters = given(space=self.space, dataset=self.dataset)
-        reports, left_out = load_reports(self.results, self.table, flat(self.only), self.protocol, filters)
+        targets = self.report_on.split(",") if self.report_on else []
+        reports, left_out = load_reports(self.results, self.table, flat(self.only), self.protocol, filters, targets)
         text = self._text(reports)
         if self.out is None:
             print(text, end="")
@@ -176,7 +181,7 @@ class StatusCommand(ResultsOptions):
 
     examples: ClassVar = ("status --seeds 100",)
 
-    seeds: int = 500
+    seeds: SeedCount = 500
     """Number of seeds wanted; they count from 0."""
 
     def __call__(self) -> int:
@@ -193,7 +198,7 @@ class StatusCommand(ResultsOptions):
             if not Path(str(path).removesuffix(store.SUPERNET_SUFFIX) + ".parquet").exists():
                 print(f"under way: {path}")
         for path in store.failures(self.results):
-            print(f"failed: {path}: {path.read_text().strip().splitlines()[-1]}")
+            print(f"failed: {path}: {last_line(path)}")
         return 0
 
 
@@ -203,11 +208,11 @@ class VerifyCommand(StoredTableOptions):
 
     examples: ClassVar = ("verify --sample 5",)
 
-    sample: int = 2
+    sample: Annotated[int, between(0, MAX_SEEDS)] = 2
     """Number of runs of each experiment to repeat."""
     one_shot: bool = False
     """Also repeat runs of one-shot searches, which trains supernets."""
-    seed: int = 0
+    seed: Annotated[int, between(0, LAST_SEED)] = 0
     """Seed of the sample."""
     data: Path | None = None
     """Folder with the dataset's files, for one-shot searches; digits need none."""

@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from algorithms.black_box.base import BLACK_BOX, BlackBoxSearch
+from benchmark_api.bounds import at_most
 from benchmark_api.commands.options import Pairs, numbers_of
 from benchmark_api.tables.evaluator import Accounting
 from benchmark_api.tables.table import Table
 from experiments.commands.fields import FieldOptions
-from experiments.commands.options import AgainOptions, JobOptions
+from experiments.commands.options import LAST_SEED, AgainOptions, JobOptions, SeedCount
 from experiments.runs import black_box
 from experiments.settings import RunSettings, default_config, default_dataset
 
@@ -28,21 +29,27 @@ class Search:
 
     @classmethod
     def of(cls, search_class: Any) -> Search:
-        """Return a search with the default hyperparameters, which may depend on the dataset and on the table."""
+        """Return a search with the default hyperparameters, which may depend on the dataset, on the table and on a preset."""
         usual, digits = (asdict(default_config(search_class, dataset)) for dataset in ("cifar10", "digits"))
         defaults = {name: f"{usual[name]}; on digits: {value}" for name, value in digits.items() if value != usual[name]}
+        for preset, values in getattr(search_class, "presets", {}).items():
+            defaults |= {name: f"{defaults.get(name, usual[name])}; {preset}: {value}" for name, value in values.items()}
         if issubclass(search_class, BlackBoxSearch):
             changes = search_class.without_fidelities(1) or {}
             defaults |= {name: f"{usual[name]}; or for full trainings, where the table has no others" for name in changes}
         return cls(search_class, FieldOptions(search_class.Config, defaults))
 
-    def config(self, dataset: str) -> Any:
-        """Return the search's configuration on a dataset.
+    def config(self, dataset: str, preset: str | None = None) -> Any:
+        """Return the search's configuration on a dataset; what is given replaces a preset, and this the defaults.
 
         Raises:
-            ValueError: a hyperparameter is out of range.
+            ValueError: a hyperparameter is out of range, or there is no such preset.
         """
-        return replace(default_config(self.search_class, dataset), **self.hyperparameters.given)
+        presets = getattr(self.search_class, "presets", {})
+        if preset is not None and preset not in presets:
+            raise ValueError(f"preset must be one of {self.search_class.name}'s ({', '.join(presets) or 'none'}), got {preset!r}")
+        values = {**presets.get(preset, {}), **self.hyperparameters.given}
+        return replace(default_config(self.search_class, dataset), **values)
 
 
 ACCOUNTING = FieldOptions(
@@ -68,9 +75,9 @@ class RunBlackBox(AgainOptions):
     """Training schedule whose validation accuracy is the objective, named by its epochs; by default the table's."""
     space: str | None = None
     """Search space that the table must have (topology, size); by default any."""
-    seeds: int = 500
+    seeds: SeedCount = 500
     """Number of runs."""
-    first_seed: int = 0
+    first_seed: Annotated[int, at_most(LAST_SEED)] = 0
     """Seed of the first run; the others follow."""
     at_most: Annotated[Pairs, tyro.conf.arg(name="max")] = ()
     """Search only among architectures whose metrics are at most so large, in their units, e.g. latency@pixel3=20."""

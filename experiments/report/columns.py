@@ -162,7 +162,9 @@ def _published(which: int, note: str = "") -> Column:
 
 
 _ACCURACIES = (
-    *(Column(name=name, value=_setting(name)) for name in ("space", "dataset", "algorithm")),
+    Column(name="space", value=_setting("space")),
+    Column(name="dataset", value=lambda dataset, _: dataset.dataset),
+    Column(name="algorithm", value=_setting("algorithm")),
     Column(name="seeds", title="n", table="accuracies", value=lambda _, row: str(row.reached.runs)),
     Column(
         name="valid_mean",
@@ -345,5 +347,6 @@ for _column in (
     *(Column(name=name, value=_setting(name)) for name in _SETTINGS),
     Column(name="workers", value=_setting("workers"), csv_last=True),
     Column(name="measure", value=lambda dataset, _: dataset.measure.name, csv_last=True),
+    Column(name="searched_on", value=_setting("dataset"), csv_last=True),
 ):
     COLUMNS.register(_column)

@@ -28,6 +28,7 @@ def load_reports(
     searches: Sequence[str] = (),
     readout: Readout = "step",
     filters: Mapping[str, str] = MappingProxyType({}),
+    targets: Sequence[str] = (),
 ) -> Loaded:
     """Report the stored runs of searches with one objective, one report for each table.
 
@@ -37,10 +38,11 @@ def load_reports(
         searches: names as for `only`; by default all.
         readout: how final values are read off, see `final_values`.
         filters: fields of conditions and the values wanted, e.g. the dataset.
+        targets: datasets on which architectures found on others are reported as well, see `make_report`.
 
     Raises:
         FileNotFoundError: there is no such folder, or a table is no longer at its path.
-        ValueError: there is no such run, a file is damaged, or as for `make_report`.
+        ValueError: there is no such run, no table has a target, a file is damaged, or as for `make_report`.
     """
     kinds = (store.BLACK_BOX_RUNS, store.ONE_SHOT_RUNS)
     experiments: list[AnyExperiment] = [found for kind in kinds for found in store.load(results, kind, **filters)]
@@ -51,4 +53,8 @@ def load_reports(
     if not single:
         raise ValueError(f"all such runs of {results} are of searches with several objectives: `fronts` prints them")
     left_out = dict.fromkeys(experiment.algorithm for experiment in experiments if experiment.finds_fronts)
-    return Loaded([make_report(opened, group, readout) for opened, group in tables_of(single, table)], [*left_out])
+    tables = tables_of(single, table)
+    known = sorted({dataset for opened, _ in tables for dataset in opened.datasets})
+    if unknown := [name for name in targets if name not in known]:
+        raise ValueError(f"no table of these runs has a dataset {unknown[0]!r} to report on; there is {', '.join(known)}")
+    return Loaded([make_report(opened, group, readout, targets) for opened, group in tables], [*left_out])

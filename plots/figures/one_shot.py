@@ -12,13 +12,12 @@ from matplotlib.patches import Patch
 from experiments.analysis.cells import operation_counts
 from experiments.analysis.statistics import MIN_RUNS, Distribution
 from experiments.analysis.trajectories import by_epoch
-from experiments.report import correlations
-from experiments.store import ONE_SHOT_RUNS, AnyExperiment, SupernetRanking
+from experiments.store import SupernetRanking
 from plots.figures.groups import Entry, Group
 from plots.figures.layout import COLUMNS, about_curves, explain, name_axes, name_epochs, new_figure, wrapped
+from plots.figures.rankings import ranking_figures
 from plots.panels.curves import Reference, plot_epochs, plot_operations
 from plots.panels.heat_maps import plot_weights
-from plots.panels.scatter import plot_inherited
 from plots.panels.style import DASHED, DOTTED, MUTED_COLOR, REFERENCE_COLOR, Series
 
 DRAWN_CELLS = 3
@@ -35,9 +34,7 @@ def one_shot_figures(group: Group, rankings: Sequence[SupernetRanking]) -> dict[
         figures["operations"] = operations_figure(group)
     if space.drawable:
         figures["cells"] = cells_figure(group)
-    if rankings:
-        figures["ranking"] = ranking_figure(group, rankings)
-    return figures
+    return figures | ranking_figures(group, rankings)
 
 
 def epochs_figure(group: Group) -> Figure:
@@ -153,31 +150,6 @@ def cells_figure(group: Group) -> Figure:
             axes.set_title(f"{entry.name}, seed {seed}\n{index}: {group.report.accuracies.reported[index]:.2f} %", fontsize=8.5)
     explain(figure, f"official index and {group.report.measure.accuracy}; dotted: none")
     return figure
-
-
-def ranking_figure(group: Group, rankings: Sequence[SupernetRanking]) -> Figure:
-    """Accuracy with the supernet's weights against the table's, a panel for each search: its supernet with the lowest seed."""
-    found = [(entry, ranking) for entry in group.one_shot for ranking in rankings if _ranked_by(entry.experiment, ranking)]
-    reported = group.report.accuracies.reported
-    title = f"{group.title}, how supernets rank architectures"
-    figure, panels = new_figure(
-        group.report.table, title, len(found), COLUMNS, (2.8, 2.6), 1.0, shown=group.experiments, look=group.look
-    )
-    for axes, (entry, ranking) in zip(panels, found, strict=True):
-        first = slice(ranking.offsets[1])
-        tau, rho = correlations(ranking, reported)[0]
-        trained = reported[ranking.architecture[first]]
-        plot_inherited(axes, ranking.accuracy[first], trained, entry.style.color, tau, rho)
-        axes.set_title(wrapped(f"{entry.name}, seed {ranking.seeds[0]}", 2.8), pad=16)
-    sizes = " or ".join(map(str, sorted({ranking.architectures for _, ranking in found})))
-    across = "accuracy with the supernet's weights on x-valid [%]"
-    name_axes(figure, across, f"{group.report.measure.accuracy} in the table [%]", f"{sizes} random architectures")
-    return figure
-
-
-def _ranked_by(experiment: AnyExperiment, ranking: SupernetRanking) -> bool:
-    """Whether a ranking is by the supernets of an experiment."""
-    return all(getattr(experiment, name) == getattr(ranking, name) for name in ONE_SHOT_RUNS.fields)
 
 
 def _panel_title(entry: Entry, width: float) -> str:

@@ -85,14 +85,14 @@ class Reference(NamedTuple):
     linestyle: Any
 
 
-def plot_epochs(axes: Axes, series: Series, references: Sequence[Reference]) -> None:
-    """Draw values [run, epoch], percent, as `plot_anytime` does; references are horizontal lines. The first epoch is 1."""
-    epochs = np.arange(1, series.runs.values.shape[1] + 1)
+def plot_epochs(axes: Axes, series: Series, references: Sequence[Reference], first: int = 1) -> None:
+    """Draw values [run, epoch] as `plot_anytime` does, from the epoch `first` on; references are horizontal lines."""
+    epochs = np.arange(first, first + series.runs.values.shape[1])
     _plot_curves(axes, epochs, series, "mid", "-")
     for _, accuracy, color, linestyle in references:
         axes.axhline(accuracy, color=color, linewidth=0.9, linestyle=linestyle, zorder=1)
     axes.grid(True, axis="y")
-    _show_epochs(axes, len(epochs))
+    _show_epochs(axes, int(epochs[-1]))
 
 
 def plot_operations(axes: Axes, counts: FloatArray, colors: Mapping[str, str]) -> None:

@@ -11,10 +11,30 @@ from matplotlib.image import AxesImage
 
 from benchmark_api.types import FloatArray, IntArray
 
+MOST_NUMBERS = 7
+"""Most rows of a matrix of runs that has its numbers written in it."""
+
 
 def plot_correlations(axes: Axes, correlations: FloatArray, labels: Sequence[str]) -> None:
     """Draw `rank_correlations` [measurement, measurement], in [-1, 1], NaN where there is none."""
     _plot_heat_map(axes, correlations, (min(0.0, float(np.nanmin(correlations))), 1.0), 3, labels, labels, "equal")
+
+
+def plot_agreement(axes: Axes, correlations: FloatArray, labels: Sequence[str], limits: tuple[float, float]) -> None:
+    """Draw a symmetric matrix of correlations [run, run], NaN on its diagonal, as colours between two limits.
+
+    Few runs are labelled and have their numbers; of many, only the first, the middle and the last are labelled.
+    """
+    count = len(labels)
+    if count <= MOST_NUMBERS:
+        _plot_heat_map(axes, correlations, limits, 2, labels, labels, "equal")
+        return
+    axes.imshow(correlations, cmap="Blues", vmin=limits[0], vmax=limits[1], aspect="equal")
+    ticks = [0, count // 2, count - 1]
+    axes.set_xticks(ticks, [labels[tick] for tick in ticks])
+    axes.set_yticks(ticks, [labels[tick] for tick in ticks])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
 
 
 def plot_weights(

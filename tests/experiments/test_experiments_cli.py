@@ -26,7 +26,7 @@ from experiments import store
 from experiments.__main__ import COMMAND_LINE, COMMANDS, main
 from experiments.commands.reproduce import FrontsCommand, RankingCommand, ReproduceCommand, TableCommand
 from experiments.commands.run import Search
-from experiments.report import numbers, published
+from experiments.report import numbers, published, tables_of
 from experiments.runs import one_shot as one_shot_runs
 from experiments.runs.run import Run
 from experiments.settings import BUDGETS
@@ -472,6 +472,43 @@ def test_reproduce_gives_slow_searches_fewer_seeds(topology_table: Table, tmp_pa
 
     assert planned(None) == {"random": 500, "f-hyperband": 100}
     assert planned(7) == {"random": 7, "f-hyperband": 7}
+
+
+def test_a_quick_version_says_so_in_every_title(experiments: Command, digits_table: Table, tmp_path: Path) -> None:
+    few = ("--table", digits_table.path, "--searches", "random", "--budget", 20_000, "--jobs", 1, "--results", tmp_path / "quick")
+    status, out, err = experiments("reproduce", "--quick", *few, "--one-shot-seeds", 0)
+    assert status == 0, err
+    caution = f"quick version: 1 of {len(BLACK_BOX)} black-box searches with 20 seeds, too few for conclusions"
+    assert out.startswith(f"{caution}\n20 new runs ")
+    assert f"{digits_table.title} ({digits_table.notice}; {caution})" in out
+    assert experiments("reproduce", "--quick", *few, "--one-shot-seeds", 0)[1].startswith(f"{caution}\n0 new runs ")
+    for form in ("markdown", "latex"):
+        assert caution in experiments("table", "--results", tmp_path / "quick", "--format", form)[1]
+    ((opened, _),) = tables_of(store.load(tmp_path / "quick"), None)
+    assert opened.notice.endswith(f"; {caution}")  # which figures and the page repeat
+    status, _, err = experiments("reproduce", *few, "--one-shot-seeds", 0)
+    assert (status, err) == (2, f"error: {few[-1]} holds runs with a caution ({caution}): name another folder (--results)\n")
+
+
+def test_a_quick_version_is_kept_apart(experiments: Command, results: Path) -> None:
+    status, _, err = experiments("reproduce", "--quick", "--one-shot-seeds", 0, "--results", results)
+    assert status == 2
+    assert err.startswith(f"error: {results} holds other runs, whose titles would say that they are cut: name another folder")
+
+
+def test_a_caution_is_a_line_of_text(tmp_path: Path) -> None:
+    assert store.read_caution(tmp_path) == ""
+    (tmp_path / "caution.txt").write_bytes(b"a\x1b[31m\n<b>\xff" + 1000 * b"c")
+    text = store.read_caution(tmp_path)
+    assert (len(text), text[:12]) == (400, "a [31m <b>\ufffdc")
+
+
+def test_reproduce_makes_more_runs_of_small_supernets(digits_table: Table, topology_table: Table, tmp_path: Path) -> None:
+    command = ReproduceCommand(table=(digits_table.path,), results=tmp_path, one_shot_searches=("rsps", "gdas"))
+    _, jobs = command._plan_one_shot(command._pairs())
+    assert [job.runs for job in jobs] == [20, 20]
+    _, jobs = replace(command, device="meta")._plan_one_shot(command._pairs())
+    assert [job.runs for job in jobs] == 6 * [1]
 
 
 def test_reproduce_trains_supernets_where_there_are_images(

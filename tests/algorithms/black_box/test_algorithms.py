@@ -26,8 +26,11 @@ class TestBlackBoxSearches(BlackBoxContract):
         "candidates": [2],
         "stop_margin": [90.0],
         "stop_rank": [500],
+        "max_noise": [1e-4],
+        "encoding": ["one-hot"],
     }
     shared: ClassVar[dict[str, Any]] = {"burn_in": 10, "svr_draws": 2}
+    quick: ClassVar[dict[str, Any]] = {"fit_epochs": 2, "pool": "mutations", "pool_size": 30}
     # Their own tests cover these: the contract's curves are cut short as no training's are, so that forecasts do not depend on
     # the draws, and in its size space all children of a step have the same FLOPs.
     without_effect: ClassVar[set[str]] = {"svr_draws", "cost_weight"} | (
