@@ -5,12 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 
+from benchmark_api.command_line import expect_interrupts
+
+if __name__ == "__main__":
+    expect_interrupts()  # before the imports that take a second
+
 from benchmark_api.commands.building import Build
 from benchmark_api.commands.changing import Attach, Merge
 from benchmark_api.commands.command_line import Command, CommandLine
 from benchmark_api.commands.importing import Export, Import
 from benchmark_api.commands.inspecting import Best, Front, Info, Query
 from benchmark_api.commands.networks import Draw, Network
+from benchmark_api.commands.options import OPTIONS
 
 COMMANDS = (Info, Query, Best, Front, Network, Draw, Import, Build, Export, Attach, Merge)
 
@@ -32,6 +38,7 @@ COMMAND_LINE = CommandLine(
     examples=("info nats-topology", "query nats-topology 1462 --dataset cifar10-valid", "best digits-topology --dataset digits"),
     interrupted="interrupted; nothing was written",
     failures=(RuntimeError,),
+    registry=OPTIONS,
 )
 main = COMMAND_LINE.main
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
@@ -53,6 +55,29 @@ def add_plugin(name: str) -> None:
         name = f"{Path(path).absolute()}{colon}{attribute}"
     _load(name)
     os.environ[VARIABLE] = ",".join(dict.fromkeys((*_named(), name)))
+
+
+@contextmanager
+def known_to_workers(entries: Iterable[type]) -> Iterator[bool]:
+    """Name registered classes for the worker processes that are started while the context lasts.
+
+    The value is whether these processes can import all of them. They can import neither a class that is defined inside of a
+    function, nor one of a notebook.
+    """
+    modules = {entry: sys.modules.get(entry.__module__) for entry in entries}
+    importable = all(
+        hasattr(module, "__file__") and getattr(module, entry.__name__, None) is entry for entry, module in modules.items()
+    )
+    names = [f"{entry.__module__}:{entry.__name__}" for entry in modules] if importable else []
+    former = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = ",".join(dict.fromkeys((*_named(), *names)))
+    try:
+        yield importable
+    finally:
+        if former is None:
+            del os.environ[VARIABLE]
+        else:
+            os.environ[VARIABLE] = former
 
 
 def register_class(entry: type) -> None:

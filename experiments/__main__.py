@@ -7,12 +7,19 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import or_
 
+from benchmark_api.command_line import expect_interrupts
+
+if __name__ == "__main__":
+    expect_interrupts()  # before the imports that take a second
+
 import tyro
 
 from algorithms.black_box import BLACK_BOX
 from benchmark_api.commands.command_line import Command, CommandLine
+from benchmark_api.commands.options import OPTIONS
+from benchmark_api.jobs.job import JobError
 from benchmark_api.registry import unknown
-from experiments.commands.fields import OPTIONS
+from experiments.commands.found import FoundCommand
 from experiments.commands.reproduce import RankingCommand, ReproduceCommand
 from experiments.commands.results import FrontsCommand, ListCommand, SpeedupCommand, StatusCommand, TableCommand, VerifyCommand
 from experiments.commands.run import RunBlackBox, subcommands
@@ -21,6 +28,7 @@ COMMANDS = {
     "reproduce": ReproduceCommand,
     "list": ListCommand,
     "table": TableCommand,
+    "found": FoundCommand,
     "fronts": FrontsCommand,
     "speedup": SpeedupCommand,
     "ranking": RankingCommand,
@@ -68,12 +76,13 @@ COMMAND_LINE = CommandLine(
     about="Run searches, and print their results next to the published ones.",
     groups={
         "Run searches": ("run", "reproduce", "list"),
-        "See results": ("table", "fronts", "speedup", "ranking"),
+        "See results": ("table", "found", "fronts", "speedup", "ranking"),
         "Check results": ("status", "verify"),
     },
     commands=commands,
     examples=("run rea --table nats-topology --dataset cifar10 --seeds 100", "table"),
     interrupted="interrupted: finished jobs are stored; the same command continues",
+    failures=(JobError,),
     config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
     registry=OPTIONS,
 )

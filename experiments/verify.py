@@ -70,6 +70,11 @@ def _check(experiment: AnyExperiment, table: Table, seeds: Sequence[int], data: 
     if experiment.search_class() is None:
         yield Finding(name, f"{experiment.algorithm} is not registered here, so its runs cannot be repeated")
         return
+    try:
+        experiment.condition.config()
+    except ValueError as error:
+        yield Finding(name, str(error))
+        return
     if others := other_versions(experiment, table.space):
         yield Finding(name, f"made by other code than this ({version_of(experiment, table.space)}): {', '.join(others)}")
     different = [seed for seed in seeds if not _repeats(experiment, seed, table, data)]

@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
+
+from benchmark_api.command_line import expect_interrupts
+
+if __name__ == "__main__":
+    expect_interrupts()  # before the imports that take a second
 
 import matplotlib
-import tyro
 from matplotlib.figure import Figure
 
+from benchmark_api.commands.command_line import Command, CommandLine
 from benchmark_api.commands.options import Several, flat
-from benchmark_api.plugins import load_plugins
 from benchmark_api.tables.table import Table
 from experiments.report import FrontReport, Report, Row, aggregates, front_reports, make_report, only, tables_of
 from experiments.report.html import Drawn, Fronts, Picture, write_page
@@ -26,7 +32,7 @@ from plots.figures.groups import groups_of
 from plots.figures.layout import USUAL, Look, check_width
 from plots.figures.one_shot import one_shot_figures
 from plots.figures.profiles import profiles_figure
-from plots.files import cell_picture, picture, save
+from plots.files import cell_picture, pictures, save
 from plots.panels.style import RC, settings_with
 
 
@@ -60,26 +66,44 @@ def draw(
         raise ValueError(f"nothing to draw: {results_dir} holds no run")
     experiments = only(experiments, searches)
     only(experiments, list(look.highlight))
+    reports: list[tuple[Report, Saved]] = []
+    fronts: list[tuple[list[FrontReport], Saved]] = []
     files: list[Path] = []
-    reports, drawings, fronts = [], {}, []
 
-    def drawn(opened: Table, figures: Mapping[str, Figure]) -> dict[str, Picture]:
-        found = {}
-        for what, figure in figures.items():
-            saved = save(figure, Path(out_dir, f"{opened.path.stem}-{what}"))
-            files.extend(saved)
-            found[what] = picture(figure, saved[0])
+    def saved(opened: Table, figures: Mapping[str, Figure]) -> Saved:
+        found = {what: save(figure, Path(out_dir, f"{opened.path.stem}-{what}")) for what, figure in figures.items()}
+        files.extend(file for of_figure in found.values() for file in of_figure)
         return found
 
     with matplotlib.rc_context(settings):
         for opened, group in tables_of(experiments, table):
             if single := [experiment for experiment in group if not experiment.finds_fronts]:
-                reports.append(make_report(opened, single))
-                pictures = drawn(opened, figures_of(reports[-1], results_dir, look))
-                drawings[opened.fingerprint] = Drawn(pictures, cells_of(reports[-1]), swatches_of(reports[-1]))
+                report = make_report(opened, single)
+                reports.append((report, saved(opened, figures_of(report, results_dir, look))))
             if found := front_reports(opened, [experiment for experiment in group if isinstance(experiment, Experiment)]):
-                fronts.append(Fronts(found, drawn(opened, front_figures(found, look))))
-    return [write_page(Path(results_dir, "report.html"), reports, drawings, fronts), *files]
+                fronts.append((found, saved(opened, front_figures(found, look))))
+        return [_write_page(Path(results_dir, "report.html"), reports, fronts), *files]
+
+
+Saved = dict[str, list[Path]]
+"""Files of figures by what they show, the PNG first."""
+
+
+def _write_page(
+    path: Path, reports: Sequence[tuple[Report, Saved]], fronts: Sequence[tuple[Sequence[FrontReport], Saved]]
+) -> Path:
+    """Write the page of reports and their figures."""
+    every = [saved for _, saved in (*reports, *fronts)]
+    shown = pictures([png for saved in every for png, *_ in saved.values()])
+    drawn = {
+        report.table.fingerprint: Drawn(_shown(saved, shown), cells_of(report), swatches_of(report)) for report, saved in reports
+    }
+    on_fronts = [Fronts(found, _shown(saved, shown)) for found, saved in fronts]
+    return write_page(path, [report for report, _ in reports], drawn, on_fronts)
+
+
+def _shown(saved: Saved, shown: Mapping[Path, Picture]) -> dict[str, Picture]:
+    return {what: shown[png] for what, (png, *_) in saved.items()}
 
 
 def cells_of(report: Report) -> dict[int, Picture]:
@@ -125,40 +149,65 @@ def figures_of(report: Report, results_dir: str | os.PathLike[str], look: Look =
     return figures
 
 
-def main(
-    results: Path = Path("results"),
-    out: Path = Path("plots/figures"),
-    table: Path | None = None,
-    only: Several = (),
-    highlight: Several = (),
-    title: bool = True,
-    width: float | None = None,
-    font: str = RC["font.family"],
-    font_size: float = RC["font.size"],
-) -> None:
-    """Draw the figures of a results folder as PNG and PDF, and write its report page.
+@dataclass(frozen=True, kw_only=True)
+class DrawingOptions:
+    """What both commands draw."""
 
-    Args:
-        results: the results folder.
-        out: folder of the figures.
-        table: the table that the runs were made on; by default at its path at run time.
-        only: only these searches, e.g. rea, or configurations, e.g. "rea (population_size=20)".
-        highlight: searches that stand out; the others are pale.
-        title: whether figures have a title; a paper has a caption instead.
-        width: width of every figure in inches, e.g. that of a paper's column; by default what the panels need.
-        font: family of fonts, e.g. serif or "Times New Roman".
-        font_size: size of the text in points.
-    """
-    try:
-        load_plugins()
-        settings = settings_with(font, font_size)
-        look = Look(title, check_width(width), tuple(flat(highlight)))
-        files = draw(results, out, table, flat(only), look, settings)
-    except (ImportError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    print(*files, sep="\n")
+    results: Path = Path("results")
+    """Results folder."""
+    table: Path | None = None
+    """Table that the runs were made on; by default at its path at run time."""
+    only: Several = ()
+    """Only these searches, e.g. rea, or configurations, e.g. "rea (population_size=20)"."""
+    highlight: Several = ()
+    """Searches that stand out; the others are pale."""
+    title: bool = True
+    """Give figures a title; a paper has a caption instead."""
+    width: float | None = None
+    """Width of every figure in inches, e.g. that of a paper's column; by default what the panels need."""
+    font: str = RC["font.family"]
+    """Family of fonts, e.g. serif or "Times New Roman"."""
+    font_size: float = RC["font.size"]
+    """Size of the text in points."""
+
+    def draw_in(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Draw the figures in a folder, and write the page; return its path and those of the figures."""
+        settings = settings_with(self.font, self.font_size)
+        look = Look(self.title, check_width(self.width), tuple(flat(self.highlight)))
+        return draw(self.results, folder, self.table, flat(self.only), look, settings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlotsCommand(DrawingOptions):
+    """Draw the figures of a results folder as PNG and PDF, and write its report page."""
+
+    examples: ClassVar = ("plots", "plots --only rea bohb --no-title --width 3.3 --font serif --out figures")
+
+    out: Path = Path("plots/figures")
+    """Folder of the figures."""
+
+    def __call__(self) -> None:
+        page, *figures = self.draw_in(self.out)
+        print(*figures, page, sep="\n")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportCommand(DrawingOptions):
+    """Write the report page of a results folder: report.html, one file with all tables and figures."""
+
+    examples: ClassVar = ("report",)
+
+    def __call__(self) -> None:
+        with TemporaryDirectory(prefix="nas-zoo-") as folder:
+            print(self.draw_in(folder)[0])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Draw the figures; return the exit status."""
+    words = [*(sys.argv[1:] if arguments is None else arguments)]
+    line = CommandLine("python -m", "", {"Draw results": ("plots",)}, lambda _: {"plots": Command.of(PlotsCommand)})
+    return line.main(["plots", *words])
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    sys.exit(main())

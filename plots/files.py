@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -14,11 +15,14 @@ from benchmark_api.spaces import SearchSpace
 from benchmark_api.spaces.drawing import architecture_figure
 from experiments.report.html import Picture
 
-PAGE_DPI = 120
-"""Resolution of figures on the page: sharp at their width, and a page of 40 figures stays below 3 MB."""
+PAGE_DPI = (144, 120, 96, 80, 64)
+"""Resolutions of figures on the page, from which `pictures` takes the first with which they fit it."""
 
-RASTER_DPI = 96
-"""Resolution in PDF of panels with thousands of points, which are pixels there: they make most of the file's size."""
+PAGE_BYTES = 1_400_000
+"""Size of all figures on the page, so that it stays below 3 MB: their text form has a third more, the data half a megabyte."""
+
+CSS_DPI = 96
+"""Pixels of a page in an inch."""
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> list[Path]:
@@ -32,22 +36,28 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> list[Path]:
     return files
 
 
-def picture(figure: Figure, png: Path) -> Picture:
-    """A figure for the page, from its PNG file, in few colours."""
-    width, height = (round(inches * PAGE_DPI) for inches in figure.get_size_inches())
+def pictures(files: Sequence[Path]) -> dict[Path, Picture]:
+    """Figures for the page from their PNG files, in the highest resolution with which all of them fit it."""
+    found: dict[Path, Picture] = {}
+    for dpi in PAGE_DPI:
+        found = {file: _picture(file, dpi) for file in files}
+        if sum(len(one.webp) for one in found.values()) <= PAGE_BYTES:
+            break
+    return found
+
+
+def _picture(png: Path, dpi: int) -> Picture:
     buffer = io.BytesIO()
     with Image.open(png) as image:
-        small = image.convert("RGB").resize((width, height), Image.Resampling.LANCZOS)
-        small.save(buffer, format="WEBP", quality=70, method=4)
-    return _picture(buffer, figure)
+        inches = [pixels / dots for pixels, dots in zip(image.size, image.info["dpi"], strict=True)]
+        small = image.convert("RGB").resize([round(dpi * side) for side in inches], Image.Resampling.LANCZOS)
+    small.save(buffer, format="WEBP", quality=65, method=4)
+    return Picture(buffer.getvalue(), *(round(CSS_DPI * side) for side in inches))
 
 
 def cell_picture(space: SearchSpace, index: int) -> Picture:
     """The drawing of an architecture for the page."""
     buffer, figure = io.BytesIO(), architecture_figure(space, index)
-    figure.savefig(buffer, format="webp", dpi=PAGE_DPI, pil_kwargs={"quality": 70})
-    return _picture(buffer, figure)
-
-
-def _picture(buffer: io.BytesIO, figure: Figure) -> Picture:
-    return Picture(buffer.getvalue(), width=round(figure.get_figwidth() * 96), height=round(figure.get_figheight() * 96))
+    figure.savefig(buffer, format="webp", dpi=CSS_DPI, pil_kwargs={"quality": 65})
+    width, height = figure.get_size_inches()
+    return Picture(buffer.getvalue(), round(CSS_DPI * width), round(CSS_DPI * height))

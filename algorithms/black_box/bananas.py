@@ -26,7 +26,7 @@ class BANANAS(PredictorGuidedSearch):
     title = "BANANAS"
     paper = "White et al., BANANAS: Bayesian Optimization with Neural Architectures for NAS, AAAI 2021, arXiv 1910.11858"
     libraries = ("scikit-learn",)  # of the forest
-    reproduce_seeds = 100
+    reproduce_seeds = 30
 
     @dataclass(frozen=True)
     class Config(PredictorGuidedConfig):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, ClassVar
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from algorithms.one_shot.alpha import fixed
 from algorithms.one_shot.darts import DartsFirstOrder
 from algorithms.one_shot.search import register_one_shot
-from algorithms.one_shot.supernets import ForwardMode, Supernet, build_supernet
+from algorithms.one_shot.supernets.base import ForwardMode, Supernet, build_supernet, one_hot_rows
 from algorithms.one_shot.supernets.stacked import STACKED, StackedSupernet, Values
 from algorithms.one_shot.supernets.topology import INCOMING, MixedCell, Mixture, TopologySupernet, total
 from algorithms.one_shot.supernets.topology_stack import StackedCell, StackedNode, StackedTopology
@@ -55,6 +55,9 @@ class PartialSupernet(TopologySupernet):
     def along(self, architecture: Architecture) -> Any:
         """Return the mixture with one operation on each edge: `none` too passes channels on."""
         return self.mixture(torch.eye(len(OPERATIONS), device=self.classifier.weight.device)[list(architecture)])
+
+    def decide(self, mode: Any, choices: Mapping[int, int]) -> Mixture:
+        return Mixture(torch.cat([one_hot_rows(mode.weights[:, :-1], choices), mode.weights[:, -1:]], dim=1))
 
 
 class StackedPartial(StackedTopology):

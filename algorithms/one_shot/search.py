@@ -405,8 +405,12 @@ class OneShotSearch(ABC):
         epoch = facts.pop("epoch")
         metrics = facts.pop("metrics", None) or facts.pop("figures", [])  # the first version called them figures
         checkpoint.require_same(path, facts, self.identity())
-        checkpoint.restore(arrays, self.draws, self._parts)
-        self.epoch, self.metrics = epoch, [EpochMetrics.from_json(values) for values in metrics]
+        with checkpoint.refusing(path):
+            of_epochs = [EpochMetrics.from_json(values) for values in metrics]
+            if not len(of_epochs) == epoch <= self.config.epochs:
+                raise ValueError(f"epoch {epoch} of {self.config.epochs} with the metrics of {len(of_epochs)}")
+            checkpoint.restore(arrays, self.draws, self._parts)
+        self.epoch, self.metrics = epoch, of_epochs
         self._interrupted = False
 
     def identity(self) -> dict[str, Any]:

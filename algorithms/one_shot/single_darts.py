@@ -27,14 +27,14 @@ class SingleDarts(DartsFirstOrder):
     class Config(DartsFirstOrder.Config):
         """Hyperparameters of Single-DARTS."""
 
-        data: Literal["half", "all"] = "half"
+        images: Literal["half", "all"] = "half"
         """Images to train on: those that the other methods train weights on, or these and the validation images."""
 
     config: Config
 
     def _start(self) -> None:
         super()._start()
-        if self.config.data == "all":
+        if self.config.images == "all":
             splits = self.task.dataset.splits
             parts = splits["train"], splits[VALIDATION]
             both = Split(torch.cat([part.images for part in parts]), torch.cat([part.labels for part in parts]))

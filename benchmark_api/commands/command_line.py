@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import re
 import shutil
 import sys
@@ -17,8 +16,11 @@ from typing import Annotated, Any
 import tyro
 from tyro.constructors import ConstructorRegistry
 
+from benchmark_api.bounds import check_fields
+from benchmark_api.command_line import WRONG, answer
 from benchmark_api.plugins import add_plugin, load_plugins
 from benchmark_api.registry import unknown
+from benchmark_api.text import shown
 
 
 @dataclass(frozen=True)
@@ -83,39 +85,32 @@ class CommandLine:
         return [name for names in self.groups.values() for name in names]
 
     def main(self, arguments: Sequence[str] | None = None) -> int:
-        """Run a command and return the exit status: 0, 1 for a failure, 2 for wrong input, 130 after Ctrl-C."""
+        """Run a command and return the exit status: 0, 1 for a failure, 2 for wrong input, 128 and more after a signal."""
         words = [*(sys.argv[1:] if arguments is None else arguments)]
-        warnings.formatwarning = lambda message, *_args, **_kwargs: f"warning: {message}\n"
-        try:
-            for plugin in _take(words, "--module"):
-                add_plugin(plugin)
-            load_plugins()
-            return self._run(words)
-        except KeyboardInterrupt:
-            print(self.interrupted, file=sys.stderr)
-            return 130
-        except BrokenPipeError:  # the reader, such as `head`, has left
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
-        except self.failures as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 1
-        except (ImportError, OSError, ValueError) as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
+        warnings.formatwarning = lambda message, *_args, **_kwargs: shown(f"warning: {message}") + "\n"
+        return answer(lambda: self._command(words), self.interrupted, *self.failures)
 
-    def _run(self, words: list[str]) -> int:
+    def _command(self, words: list[str]) -> Callable[[], int | None]:
+        """Return what the words after the program's name ask for."""
+        for plugin in _take(words, "--module"):
+            add_plugin(plugin)
+        load_plugins()
         first = words[0] if words else ""
         if first in ("", "-h", "--help"):
-            print(self.overview())
-            return 0 if first else 2
+            return lambda: _printed(self.overview(), status=0 if first else WRONG)
         if first == "--version":
-            print(f"nas-zoo {version('nas-zoo')}")
-            return 0
-        if not first.startswith("-") and first not in self.names:
+            return lambda: _printed(f"nas-zoo {version('nas-zoo')}")
+        options: Any = {"config": self.config, "registry": self.registry}
+        call: Callable[[], int | None]
+        if first.startswith("-"):  # tyro's own options, such as that for shell completion, are of the whole program
+            call = tyro.cli(self.parser(words), args=words, prog=self.prog, **options)
+        elif first not in self.names:
             raise ValueError(unknown("command", first, self.names))
-        command = tyro.cli(self.parser(words), args=words, prog=self.prog, config=self.config, registry=self.registry)
-        return command() or 0
+        else:
+            command, prog = self.commands(words)[first], f"{self.prog} {first}"
+            call = tyro.cli(command.parsed, args=words[1:], prog=prog, description=command.help_text(self.prog), **options)
+        check_fields(call)
+        return call
 
     def parser(self, words: Sequence[str]) -> Any:
         """Return the union of all commands for tyro."""
@@ -146,6 +141,11 @@ class CommandLine:
         if self.examples:
             parts.append("\n".join(["examples:", *(f"  {self.prog} {example}" for example in self.examples)]))
         return "\n\n".join(parts)
+
+
+def _printed(text: str, status: int = 0) -> int:
+    print(text)
+    return status
 
 
 def _take(words: list[str], option: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import tyro
 
@@ -24,6 +24,8 @@ Schedule = Annotated[str | None, default("the longest", "EPOCHS"), tyro.conf.arg
 @dataclass(frozen=True)
 class Info:
     """Describe a table: datasets, schedules, trials, splits, best and worst architectures, and its reliability."""
+
+    examples: ClassVar = ("info nats-topology",)
 
     table: TablePath
     verify: bool = False
@@ -67,6 +69,8 @@ class Info:
 class Query:
     """Print all metrics of one architecture."""
 
+    examples: ClassVar = ("query nats-topology 1462 --dataset cifar100",)
+
     table: TablePath
     architecture: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="ARCHITECTURE")]]
     """Official index, or string (in quotes)."""
@@ -102,6 +106,8 @@ class Query:
 class Best:
     """Print the best architecture on a dataset, optionally within limits of its metrics."""
 
+    examples: ClassVar = ("best digits-topology --dataset digits --max-params 0.005",)
+
     table: TablePath
     dataset: Annotated[str, tyro.conf.arg(metavar="KEY")] = field(kw_only=True)
     """Dataset key, e.g. cifar10."""
@@ -133,6 +139,8 @@ class Best:
 @dataclass(frozen=True, kw_only=True)
 class Front:
     """Print the Pareto front of accuracy against a metric: the architectures that no other one dominates."""
+
+    examples: ClassVar = ("front digits-topology --dataset digits --metric params",)
 
     table: TablePath
     dataset: Annotated[str, tyro.conf.arg(metavar="KEY")]

@@ -6,6 +6,36 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from benchmark_api.bounds import at_most
+from benchmark_api.jobs.options import MAX_JOBS
+
+OPTIONS = ConstructorRegistry()
+"""Rules by which tyro makes options of types."""
+
+
+@OPTIONS.primitive_rule
+def decimal_number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """Return how numbers are read: as decimal ones in ASCII. Python also takes 1_000, and digits of other scripts."""
+    if info.type not in (int, float):
+        return None
+    kind: Any = info.type
+
+    def read(texts: list[str]) -> Any:
+        if not texts[0].isascii() or "_" in texts[0]:
+            raise ValueError(f"{texts[0]} is no number")
+        return kind(texts[0])
+
+    kinds = (int,) if kind is int else (int, float)
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=kind.__name__.upper(),
+        instance_from_str=read,
+        is_instance=lambda value: isinstance(value, kinds) and not isinstance(value, bool),
+        str_from_instance=lambda value: [str(value)],
+    )
+
 
 TablePath = tyro.conf.Positional[
     Annotated[Path, tyro.conf.arg(metavar="TABLE", help="Table file, or nats-topology, digits-topology, digits-size.")]
@@ -21,7 +51,9 @@ def default(text: str, metavar: str) -> Any:
 CheckName = Annotated[
     str | None, default("none", "NAME"), tyro.conf.arg(help="Benchmark whose statistics to compare: nats-size.")
 ]
-Jobs = Annotated[int | None, default("one per core", "INT"), tyro.conf.arg(help="Number of processes.")]
+Jobs = Annotated[
+    Annotated[int, at_most(MAX_JOBS)] | None, default("one per core", "INT"), tyro.conf.arg(help="Number of processes.")
+]
 Several = tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]]
 """An option with several texts, which may be given several times."""
 

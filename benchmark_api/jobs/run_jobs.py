@@ -10,7 +10,7 @@ from contextlib import closing
 from tqdm import tqdm
 
 from benchmark_api.jobs.files import WriteError, whole_file
-from benchmark_api.jobs.job import Engine, Failed, Finished, Job, Progress, failure_path
+from benchmark_api.jobs.job import Engine, Failed, Finished, Job, Progress, SharedFailure, failure_path
 from benchmark_api.jobs.local import in_processes, in_this_process
 
 LOG_SECONDS = 60.0
@@ -65,6 +65,7 @@ def run_jobs(
         AllFail: no job has succeeded, and the first ones failed from one cause; see `_alike`.
         ValueError: `processes` is not positive.
         WriteError: the results folder cannot be written, or the disk is full.
+        SharedFailure: a job has failed for a reason that all others would meet.
     """
     if processes < 1:
         raise ValueError(f"jobs must be at least 1, got {processes}")
@@ -82,6 +83,8 @@ def run_jobs(
             match event:
                 case Failed(unwritable=True):
                     raise WriteError(event.reason)
+                case Failed(shared=True):
+                    raise SharedFailure(event.reason.strip())
                 case Failed() if not path.is_file():
                     failures.append(event)
                     with whole_file(failure_path(path)) as file:

@@ -23,6 +23,11 @@ if TYPE_CHECKING:  # annotations only: a command line that lists the spaces star
 
 Architecture = tuple[int, ...]
 
+MAX_SIZE = 2**31 - 1
+"""Largest number of architectures: official indices are stored as 32-bit integers."""
+MAX_DECISIONS = 64
+"""Largest number of decisions of a space whose parameters say how many."""
+
 
 class SearchSpace(ABC):
     """A finite product of categorical or ordinal decisions.
@@ -49,6 +54,8 @@ class SearchSpace(ABC):
     def __init__(self, cardinalities: Sequence[int]) -> None:
         self.cardinalities: tuple[int, ...] = tuple(int(c) for c in cardinalities)
         self._size = prod(self.cardinalities)
+        if self._size > MAX_SIZE:
+            raise ValueError(f"a space of {len(self.cardinalities)} decisions has more than {MAX_SIZE:,} architectures")
 
     def __len__(self) -> int:
         return self._size

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmark_api.jobs.files import whole_file, writing_in
+from benchmark_api.jobs.files import regular, whole_file, writing_in
 from benchmark_api.jobs.job import Engine, Failed, Job
 from benchmark_api.jobs.options import available_processors
 from benchmark_api.jobs.run_jobs import run_jobs
@@ -242,7 +242,7 @@ def _open_folder(folder: Path, plan: Plan, device: str, kept: int) -> None:
     if not note.exists():
         with whole_file(note) as file:
             file.write(text.encode())
-    elif note.read_text() != text:
+    elif regular(note).read_text() != text:
         raise ValueError(f"{folder} has finished stacks of another build, see {note.name}; remove it, or take the same settings")
 
 
@@ -253,7 +253,7 @@ def _write(trainer: Trainer, stacks: Sequence[StackJob], out: Path, notice: str,
     """Write the table of all finished stacks; the trials of an earlier table come first."""
     metrics: dict[str, Array] = {}  # as `Trainer.train` returns them, of all architectures; NaN for those without training
     for stack in stacks:
-        with np.load(stack.path) as arrays:
+        with np.load(regular(stack.path)) as arrays:
             for name in arrays.files[1:]:  # the first is "indices"
                 values = arrays[name]
                 of_all = metrics.setdefault(name, np.full((len(trainer.plan.space), *values.shape[1:]), np.nan))

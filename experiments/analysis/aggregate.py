@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmark_api.types import FloatArray
-from experiments.analysis.statistics import interquartile_mean
+from experiments.analysis.statistics import interquartile_means
 
 RESAMPLES = 2000
 """Number of bootstrap samples."""
@@ -56,34 +56,44 @@ def stratified(scores: FloatArray, seed: int = 0, resamples: int = RESAMPLES) ->
     return np.take_along_axis(np.broadcast_to(scores, chosen.shape), chosen, axis=2)
 
 
-def estimate(statistic: Callable[..., float], *scores: FloatArray) -> Estimate:
+def estimate(statistic: Callable[..., FloatArray], *scores: FloatArray) -> Estimate:
     """Compute a statistic of one or several samples [data set, run], with its percentile interval.
 
-    Several samples are resampled independently of each other.
+    Args:
+        statistic: takes samples [..., data set, run], returns values [...].
+        *scores: the samples; several are resampled independently of each other.
     """
-    samples = [stratified(sample, seed) for seed, sample in enumerate(scores)]
-    resampled = [statistic(*together) for together in zip(*samples, strict=True)]
+    resampled = statistic(*(stratified(sample, seed) for seed, sample in enumerate(scores)))
     low, high = np.quantile(resampled, [0.025, 0.975])
     return Estimate(float(statistic(*scores)), float(low), float(high))
 
 
-def iqm(scores: FloatArray) -> float:
-    """Interquartile mean over the runs of all data sets together (section 4.3)."""
-    return interquartile_mean(scores.ravel())
+def iqm(scores: FloatArray) -> FloatArray:
+    """Interquartile mean [...] over the runs of all data sets together, of scores [..., data set, run] (section 4.3)."""
+    return interquartile_means(scores.reshape(*scores.shape[:-2], -1))
 
 
-def optimality_gap(scores: FloatArray) -> float:
-    """Mean distance of scores to `BEST_SCORE`; a score above it counts as it (section 4.3)."""
-    return float((BEST_SCORE - np.minimum(scores, BEST_SCORE)).mean())
+def optimality_gap(scores: FloatArray) -> FloatArray:
+    """Mean distance [...] of scores [..., data set, run] to `BEST_SCORE`; a score above it counts as it (section 4.3)."""
+    return np.asarray((BEST_SCORE - np.minimum(scores, BEST_SCORE)).mean(axis=(-2, -1)))
 
 
-def probability_of_improvement(first: FloatArray, second: FloatArray) -> float:
-    """Probability that a run of the first beats one of the second, mean over data sets; ties count half (section 4.3)."""
-    of_set = []
-    for ours, theirs in zip(first, np.sort(second, axis=1), strict=True):
-        below, up_to = (np.searchsorted(theirs, ours, side=side) for side in ("left", "right"))
-        of_set.append((below + up_to).mean() / 2 / len(theirs))
-    return float(np.mean(of_set))
+def probability_of_improvement(first: FloatArray, second: FloatArray) -> FloatArray:
+    """Probability that a run of the first beats one of the second, mean over data sets; ties count half (section 4.3).
+
+    Args:
+        first: [..., data set, run].
+        second: [..., data set, run].
+
+    Returns:
+        [...].
+    """
+    shape, seconds = first.shape[:-1], np.sort(second, axis=-1)
+    probabilities = np.empty(shape)
+    for place in np.ndindex(shape):
+        below, up_to = (np.searchsorted(seconds[place], first[place], side=side) for side in ("left", "right"))
+        probabilities[place] = (below + up_to).mean() / 2 / seconds.shape[-1]
+    return np.asarray(probabilities.mean(axis=-1))
 
 
 def performance_profile(scores: FloatArray, thresholds: FloatArray) -> tuple[FloatArray, FloatArray]:

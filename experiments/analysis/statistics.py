@@ -115,10 +115,15 @@ def interquartile_mean(values: npt.ArrayLike) -> float:
 
     Where a quarter of the runs is not a whole number, the runs at the borders count in part.
     """
-    ordered = np.sort(np.asarray(values, dtype=np.float64))
-    runs = len(ordered)
+    return float(interquartile_means(values))
+
+
+def interquartile_means(values: npt.ArrayLike) -> FloatArray:
+    """Return the `interquartile_mean` [...] of values [..., run]."""
+    ordered = np.sort(np.asarray(values, dtype=np.float64), axis=-1)
+    runs = ordered.shape[-1]
     ends = np.clip(np.arange(runs + 1), runs / 4, 3 * runs / 4)
-    return float(np.diff(ends) @ ordered / (runs / 2))
+    return np.asarray(ordered @ np.diff(ends) / (runs / 2))
 
 
 def standard_errors_apart(mean: float, std: float, runs: int, other_mean: float, other_std: float, other_runs: int) -> float:

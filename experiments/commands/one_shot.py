@@ -9,10 +9,11 @@ from typing import Annotated
 import tyro
 
 from algorithms.one_shot.task import Execution
+from benchmark_api.bounds import at_least, at_most
 from benchmark_api.tables.table import Table
 from benchmark_api.training.devices import trial_seeds
 from benchmark_api.training.setting import Setting
-from experiments.commands.options import AgainOptions, JobOptions
+from experiments.commands.options import LAST_SEED, AgainOptions, JobOptions, SeedCount
 from experiments.commands.run import Search
 from experiments.runs import one_shot
 from experiments.runs.job import RunsJob
@@ -31,15 +32,15 @@ class RunOneShot(AgainOptions):
     """Folder with the dataset's files; digits need none."""
     unofficial_images: bool = False
     """Accept files in the official format with other images; the runs are an experiment of their own, and every title says so."""
-    seeds: int = 3
+    seeds: SeedCount = 3
     """Number of runs; their seeds are 777, 888, 999, 1110, ..."""
-    seed_list: tuple[int, ...] = ()
+    seed_list: tuple[Annotated[int, at_most(LAST_SEED)], ...] = ()
     """Seeds to run instead."""
     select: str | None = None
     """Selection that derives the architecture (argmax, best-of-n, perturbation, or a plugin's); by default the search's."""
     preset: str | None = None
     """Set of hyperparameters in place of the defaults, e.g. gaea's paper; those given as options replace its values."""
-    keep_epochs: int = 1
+    keep_epochs: Annotated[int, at_least(1)] = 1
     """Number of last epochs whose supernets are kept, for `ranking --epochs`."""
     search: Annotated[Search, tyro.conf.arg(name="")]
     execution: Execution = field(default_factory=lambda: Execution(stack=None))
@@ -59,7 +60,5 @@ class RunOneShot(AgainOptions):
         condition = one_shot.condition_of(search_class, config, table, dataset, self.execution, self.select, setting)
         if self.seeds < 1 or min(self.seed_list, default=0) < 0:
             raise ValueError(f"seeds must be at least 1, each of seed-list at least 0, got {self.seeds} and {self.seed_list}")
-        if self.keep_epochs < 1:
-            raise ValueError(f"keep-epochs must be at least 1, got {self.keep_epochs}")
-        seeds = self.seed_list or trial_seeds(self.seeds)
+        seeds = dict.fromkeys(self.seed_list or trial_seeds(self.seeds))
         return one_shot.plan(condition, table, self.results, seeds, self.data, self.keep_epochs, again=self.again)

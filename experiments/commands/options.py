@@ -9,11 +9,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+from benchmark_api.bounds import at_most
 from benchmark_api.jobs.job import Failed
-from benchmark_api.jobs.options import ParallelOptions, available_processors
+from benchmark_api.jobs.options import MAX_JOBS, ParallelOptions, available_processors
 from benchmark_api.jobs.run_jobs import AllFail, run_jobs
 from experiments.runs.job import OtherCodeWarning, RunsJob
+
+MAX_SEEDS = 1_000_000
+"""Largest number of runs of a command."""
+LAST_SEED = 2**62
+"""Largest seed: seeds are stored, and claimed, as 64-bit integers."""
+
+SeedCount = Annotated[int, at_most(MAX_SEEDS)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +53,7 @@ class StoredTableOptions(ResultsOptions):
 class JobOptions(ParallelOptions):
     """Where jobs run."""
 
-    jobs: int | None = None
+    jobs: Annotated[int, at_most(MAX_JOBS)] | None = None
     """Number of processes; by default one per processor, or one for one-shot searches on another device than the CPU."""
 
     def run(self, jobs: Sequence[RunsJob], results: Path, device: str = "cpu") -> int:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from algorithms.black_box import BLACK_BOX
 from algorithms.black_box.objectives import MissingMetric
+from benchmark_api.bounds import at_least, between, positive
 from benchmark_api.commands.options import Several
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
-from experiments.commands.options import AgainOptions, JobOptions, StoredTableOptions, given, one_warning
+from experiments.commands.options import LAST_SEED, AgainOptions, JobOptions, SeedCount, StoredTableOptions, given, one_warning
 from experiments.commands.results import FrontsCommand, TableCommand
 from experiments.commands.run import ACCOUNTING, RunBlackBox, Search
 from experiments.runs.black_box import BlackBoxJob, MissingEpochs
@@ -25,22 +26,24 @@ class RankingCommand(StoredTableOptions, AgainOptions):
     """Print how supernets rank architectures: rank correlations of inherited-weight accuracy with accuracy after full training,
     what is found of the best and of the worst architectures, and how much supernets of several seeds or epochs agree."""
 
+    examples: ClassVar = ("ranking --table digits-topology",)
+
     dataset: str | None = None
     """Only this dataset."""
     algorithm: str | None = None
     """Only this search."""
-    architectures: int | Literal["all"] = 200
+    architectures: Annotated[int, at_least(2)] | Literal["all"] = 200
     """Number of architectures to rank, drawn from the table."""
     classes: bool = False
     """Draw isomorphism classes, one architecture of each, instead of architectures."""
-    sample_seed: int = 0
+    sample_seed: Annotated[int, between(0, LAST_SEED)] = 0
     """Seed of the sample."""
-    images: int | None = None
+    images: Annotated[int, at_least(1)] | None = None
     """Number of validation images to evaluate on; by default all."""
     batch_norm: Literal["search", "batch", "re-estimated"] = "search"
     """Statistics of the batch normalisations: those that the search evaluates with, of the evaluated batch in all of them, or
     estimated anew for each architecture from training images."""
-    epochs: int = 1
+    epochs: Annotated[int, at_least(1)] = 1
     """Number of last epochs to rank with; all but the last need runs with --keep-epochs."""
     data: Path | None = None
     """Folder with the dataset's files; digits need none."""
@@ -95,6 +98,8 @@ QUICK: Mapping[str, Any] = {
 class ReproduceCommand(AgainOptions):
     """Run every search on every dataset of some tables and print the results; `python -m plots` draws their figures."""
 
+    examples: ClassVar = ("reproduce", "reproduce --table tss.safetensors --dataset cifar10 --seeds 100 --one-shot-seeds 0")
+
     table: tuple[Path, ...] = tuple(map(Path, EMBEDDED))
     """Table files; by default the embedded tables."""
     dataset: tuple[str, ...] = ()
@@ -104,17 +109,17 @@ class ReproduceCommand(AgainOptions):
     objectives: Several = ()
     """Metrics that are the objectives of searches with several, besides accuracy; given several times, all of them are searched
     for. By default those of the searches."""
-    seeds: int | None = None
-    """Number of runs of each black-box search on each dataset; by default 500, or 100 of a search that fits models."""
+    seeds: SeedCount | None = None
+    """Number of runs of each black-box search on each dataset; by default 500, or fewer of a search that fits models."""
     one_shot_searches: tuple[str, ...] = ()
     """Only these one-shot searches; by default all."""
-    one_shot_seeds: int | None = None
+    one_shot_seeds: SeedCount | None = None
     """Number of runs of each one-shot search on each dataset; 0 for none. By default 20 of networks that are small enough to be
     trained together, as those of digits, and 3 of others, as in NATS-Bench. Their seeds are 777, 888, 999, ..."""
     quick: bool = False
     """A version of a few minutes: few seeds of few searches, unless they are given. Every title says so, and the results folder
     must not hold other runs."""
-    budget: float | None = None
+    budget: Annotated[float, positive] | None = None
     """Simulated seconds of a black-box run; by default those of the NATS-Bench paper, and those of docs/embedded.md."""
     data: Path | None = None
     """Folder with the datasets' files, for one-shot searches; digits need none, other datasets are left out without it."""
@@ -180,7 +185,7 @@ class ReproduceCommand(AgainOptions):
         if (self.seeds is not None and self.seeds < 1) or (self.one_shot_seeds is not None and self.one_shot_seeds < 0):
             counts = f"{self.seeds} and {self.one_shot_seeds}"
             raise ValueError(f"seeds must be at least 1 and one-shot-seeds at least 0, got {counts}")
-        tables = list(map(Table, self.table))
+        tables = list(map(Table, dict.fromkeys(self.table)))
         known = sorted({dataset for table in tables for dataset in table.datasets})
         if unknown := sorted(set(self.dataset) - set(known)):
             raise ValueError(f"no table has a dataset {unknown[0]!r}; there is {', '.join(known)}")
@@ -203,7 +208,7 @@ class ReproduceCommand(AgainOptions):
 
     def _searches(self) -> Iterator[Search]:
         """Yield the black-box searches with their hyperparameters; one with several objectives for each choice of them."""
-        for name in self.searches or BLACK_BOX:
+        for name in dict.fromkeys(self.searches or BLACK_BOX):
             search = Search.of(BLACK_BOX.find(name))
             if BLACK_BOX[name].incumbent_rule != "front" or not self.objectives:
                 yield search

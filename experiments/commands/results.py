@@ -6,15 +6,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from algorithms.black_box import BLACK_BOX
+from benchmark_api.bounds import between
 from benchmark_api.commands.options import Several, flat
 from benchmark_api.jobs.files import whole_file
 from experiments import store
 from experiments.analysis.trajectories import Readout
-from experiments.commands.options import ResultsOptions, StoredTableOptions, given
-from experiments.store import AnyExperiment
+from experiments.commands.options import LAST_SEED, MAX_SEEDS, ResultsOptions, SeedCount, StoredTableOptions, given
+from experiments.store.checks import last_line
 
 if TYPE_CHECKING:
     from experiments.report import Report
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class ListCommand:
     """List the searches with their papers and default hyperparameters."""
+
+    examples: ClassVar = ("list", "list --names black-box")
 
     names: str | None = None
     """Print only the names of `black-box` or `one-shot` searches, of black-box searches that can do with full trainings
@@ -55,6 +58,8 @@ class ListCommand:
 class TableCommand(StoredTableOptions):
     """Print the stored results next to the published table, with intervals and significance; or a table for a paper."""
 
+    examples: ClassVar = ("table", "table --layout paper --against mine --format latex --out table.tex")
+
     space: str | None = None
     """Only this search space (topology, size)."""
     dataset: str | None = None
@@ -78,24 +83,11 @@ class TableCommand(StoredTableOptions):
     """Final value of a run: the incumbent at the budget (`step`), or the value read by the paper's script (`reference`)."""
 
     def __call__(self) -> int:
-        from experiments.report import make_report, only, tables_of  # only the commands that need it wait for it
+        from experiments.report.loading import load_reports  # only the commands that need it wait for it
 
         filters = given(space=self.space, dataset=self.dataset)
-        kinds = (store.BLACK_BOX_RUNS, store.ONE_SHOT_RUNS)
-        experiments: list[AnyExperiment] = [found for kind in kinds for found in store.load(self.results, kind, **filters)]
-        if not experiments:
-            raise ValueError(f"{self.results} holds no such run")
-        experiments = only(experiments, flat(self.only))
-        left_out = dict.fromkeys(experiment.algorithm for experiment in experiments if experiment.finds_fronts)
-        experiments = [experiment for experiment in experiments if not experiment.finds_fronts]
-        if not experiments:
-            raise ValueError(f"all such runs of {self.results} are of searches with several objectives: `fronts` prints them")
-        tables = tables_of(experiments, self.table)
         targets = self.report_on.split(",") if self.report_on else []
-        known = sorted({dataset for table, _ in tables for dataset in table.datasets})
-        if unknown := [name for name in targets if name not in known]:
-            raise ValueError(f"no table of these runs has a dataset {unknown[0]!r} to report on; there is {', '.join(known)}")
-        reports = [make_report(table, group, self.protocol, targets) for table, group in tables]
+        reports, left_out = load_reports(self.results, self.table, flat(self.only), self.protocol, filters, targets)
         text = self._text(reports)
         if self.out is None:
             print(text, end="")
@@ -124,6 +116,8 @@ class TableCommand(StoredTableOptions):
 class FrontsCommand(StoredTableOptions):
     """Print how far the fronts that black-box searches found are from the exact front of accuracy against metrics."""
 
+    examples: ClassVar = ("fronts --objectives params",)
+
     space: str | None = None
     """Only this search space (topology, size)."""
     dataset: str | None = None
@@ -150,6 +144,8 @@ class FrontsCommand(StoredTableOptions):
 @dataclass(frozen=True, kw_only=True)
 class SpeedupCommand(StoredTableOptions):
     """Print how much less simulated time a search takes than another one to reach the mean accuracy that the latter ends with."""
+
+    examples: ClassVar = ("speedup --algorithm bohb --baseline random",)
 
     algorithm: str
     """The search."""
@@ -183,7 +179,9 @@ class SpeedupCommand(StoredTableOptions):
 class StatusCommand(ResultsOptions):
     """Show the stored, missing and failed seeds of each experiment."""
 
-    seeds: int = 500
+    examples: ClassVar = ("status --seeds 100",)
+
+    seeds: SeedCount = 500
     """Number of seeds wanted; they count from 0."""
 
     def __call__(self) -> int:
@@ -200,7 +198,7 @@ class StatusCommand(ResultsOptions):
             if not Path(str(path).removesuffix(store.SUPERNET_SUFFIX) + ".parquet").exists():
                 print(f"under way: {path}")
         for path in store.failures(self.results):
-            print(f"failed: {path}: {path.read_text().strip().splitlines()[-1]}")
+            print(f"failed: {path}: {last_line(path)}")
         return 0
 
 
@@ -208,11 +206,13 @@ class StatusCommand(ResultsOptions):
 class VerifyCommand(StoredTableOptions):
     """Check a results folder: read every file, repeat a sample of the runs, and compare bit for bit."""
 
-    sample: int = 2
+    examples: ClassVar = ("verify --sample 5",)
+
+    sample: Annotated[int, between(0, MAX_SEEDS)] = 2
     """Number of runs of each experiment to repeat."""
     one_shot: bool = False
     """Also repeat runs of one-shot searches, which trains supernets."""
-    seed: int = 0
+    seed: Annotated[int, between(0, LAST_SEED)] = 0
     """Seed of the sample."""
     data: Path | None = None
     """Folder with the dataset's files, for one-shot searches; digits need none."""

@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from algorithms.black_box.base import BLACK_BOX, BlackBoxSearch
+from benchmark_api.bounds import at_most
 from benchmark_api.commands.options import Pairs, numbers_of
 from benchmark_api.tables.evaluator import Accounting
 from benchmark_api.tables.table import Table
 from experiments.commands.fields import FieldOptions
-from experiments.commands.options import AgainOptions, JobOptions
+from experiments.commands.options import LAST_SEED, AgainOptions, JobOptions, SeedCount
 from experiments.runs import black_box
 from experiments.settings import RunSettings, default_config, default_dataset
 
@@ -74,9 +75,9 @@ class RunBlackBox(AgainOptions):
     """Training schedule whose validation accuracy is the objective, named by its epochs; by default the table's."""
     space: str | None = None
     """Search space that the table must have (topology, size); by default any."""
-    seeds: int = 500
+    seeds: SeedCount = 500
     """Number of runs."""
-    first_seed: int = 0
+    first_seed: Annotated[int, at_most(LAST_SEED)] = 0
     """Seed of the first run; the others follow."""
     at_most: Annotated[Pairs, tyro.conf.arg(name="max")] = ()
     """Search only among architectures whose metrics are at most so large, in their units, e.g. latency@pixel3=20."""
@@ -113,6 +114,8 @@ def subcommands(command: type, searches: Mapping[str, Any]) -> list[Any]:
     """Return the subcommands of `run`, one for each search: a type with name, defaults and description for tyro."""
     found: list[Any] = []
     for name, search in searches.items():
+        example = f"nas-zoo run {name} --table digits-topology --seeds {3 if command is not RunBlackBox else 100}"
         default, text = command(search=Search.of(search), table=tyro.MISSING), f"{search.title}: {search.paper}"
+        text += f"\n\nexamples:\n  {example}"
         found.append(Annotated[command, tyro.conf.subcommand(name, default=default, description=text)])
     return found

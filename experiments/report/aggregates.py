@@ -19,6 +19,7 @@ from experiments.analysis.aggregate import (
     probability_of_improvement,
 )
 from experiments.analysis.statistics import MIN_RUNS
+from experiments.report.escape import csv_cell
 from experiments.report.names import full_title
 from experiments.report.numbers import Report, Row
 from experiments.report.paper import baseline_of, same_for_all
@@ -129,8 +130,8 @@ def _to_csv(tables: Sequence[TextTable]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     for table in tables:
-        writer.writerow(("table", *table.header))
-        writer.writerows((table.title, *row) for row in table.rows)
+        writer.writerow(("table", *map(csv_cell, table.header)))
+        writer.writerows(map(csv_cell, (table.title, *row)) for row in table.rows)
     return buffer.getvalue()
 
 

@@ -22,9 +22,12 @@ _CAPTIONS = {
     "operations": "Operations of the cell derived after each epoch of one-shot searches.",
     "weights": "Architecture weights after the last epoch, mean over runs; dots: runs that chose the operation.",
     "cells": "Cells found by one-shot searches; pale edges are on no path from input to output.",
+    "ranking-measures": "How well supernets rank architectures: each measure of the literature, a point for each supernet.",
+    "ranking-agreement": "Agreement of supernets of different seeds (S-Tau): Kendall's tau between the rankings by two of them.",
+    "ranking-epochs": "Measures of the rankings by supernets against the epoch of the supernet.",
     "ranking": "Accuracy with the supernet's weights against the table's.",
 }
-"""What figures show, by the last word of their names."""
+"""What figures show, by the ends of their names."""
 
 _RANKED = ("anytime", "final", "ranks", "profiles")
 """Figures whose text alternative has the accuracies of all methods."""
@@ -32,8 +35,8 @@ _RANKED = ("anytime", "final", "ranks", "profiles")
 
 def caption(what: str) -> str:
     """Return the caption of a figure by its name, e.g. "cifar10-flops"."""
-    known = next((name for name in _CAPTIONS if what == name or what.endswith(f"-{name}")), None)
-    if known is None:
+    known = max((name for name in _CAPTIONS if f"-{what}".endswith(f"-{name}")), key=len, default="")
+    if not known:
         return what.replace("-", " ").capitalize() + "."
     about = what.removesuffix(known).removesuffix("-")
     return f"{dataset_title(about)}: {_CAPTIONS[known]}" if about else _CAPTIONS[known]

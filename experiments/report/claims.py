@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmark_api.types import FloatArray
-from experiments.analysis.statistics import MIN_RUNS, bootstrap_mean_interval, welch_interval
+from experiments.analysis.statistics import MIN_RUNS, bootstrap_mean_interval, difference_of_means
 from experiments.report.numbers import DatasetReport, Row
 from experiments.store import SAME_RESULT
 
@@ -24,8 +24,10 @@ class Side:
 
     def others(self, dataset: DatasetReport, row: Row) -> dict[str, Any] | None:
         """Return the settings of a row that are neither the default nor of this side; None for rows of another search."""
+        if row.experiment.algorithm != self.algorithm:
+            return None
         values = row.experiment.config_values()
-        if row.experiment.algorithm != self.algorithm or any(values.get(k) != v for k, v in self.hyperparameters.items()):
+        if any(values.get(name) != value for name, value in self.hyperparameters.items()):
             return None
         left_out = {*self.hyperparameters, *SAME_RESULT}
         return {name: value for name, value in row.experiment.deviations(dataset.table).items() if name not in left_out}
@@ -160,10 +162,12 @@ class Verdict:
 def verdicts(dataset: DatasetReport) -> Iterator[Verdict]:
     """Test the claims whose two searches have runs on a data set with the same other settings."""
     for claim in CLAIMS:
-        for first, second in product(dataset.rows, repeat=2):
-            settings = claim.first.others(dataset, first), claim.second.others(dataset, second)
-            same_search = first.experiment.dataset == second.experiment.dataset and first is not second
-            if same_search and None not in settings and settings[0] == settings[1]:
+        firsts, seconds = (
+            [(row, others) for row in dataset.rows if (others := side.others(dataset, row)) is not None]
+            for side in (claim.first, claim.second)
+        )
+        for (first, settings), (second, other_settings) in product(firsts, seconds):
+            if first.experiment.dataset == second.experiment.dataset and settings == other_settings:
                 yield _verdict(claim, first, second)
 
 
@@ -179,11 +183,8 @@ def _verdict(claim: Claim, first: Row, second: Row) -> Verdict:
 
 
 def _unpaired(claim: Claim, first: Row, second: Row) -> Verdict:
-    ours, theirs = first.reached, second.reached
-    low, high = np.nan, np.nan
-    if min(ours.runs, theirs.runs) >= MIN_RUNS:
-        low, high = welch_interval((ours.mean, ours.std, ours.runs), (theirs.mean, theirs.std, theirs.runs))
-    return Verdict(claim, first, second, (ours.runs, theirs.runs), False, ours.mean - theirs.mean, low, high, None)
+    effect, low, high = difference_of_means(first.finals, second.finals)
+    return Verdict(claim, first, second, (len(first.finals), len(second.finals)), False, effect, low, high, None)
 
 
 def claim_lines(datasets: Sequence[DatasetReport]) -> list[tuple[str, str, str, str, str]]:

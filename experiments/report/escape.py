@@ -1,21 +1,78 @@
-"""Texts from elsewhere (titles, notices, names of algorithms) in outputs: one function for each output."""
+r"""Text in documents: one function for each format, so that names and notices from files are neither markup nor formulas.
+
+Figures need none but for characters that their font lacks: they are drawn with `text.parse_math` off (`plots.panels.style`).
+"""
 
 from __future__ import annotations
 
+import html
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-_LATEX: Mapping[int, str] = str.maketrans(
-    {character: f"\\{character}" for character in "&%$#_{}"}
-    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    | {"±": r"$\pm$", "Δ": r"$\Delta$", "−": "$-$", "<": "$<$", ">": "$>$", "τ": r"$\tau$", "ρ": r"$\rho$"}
-)
+from benchmark_api.text import shown
+
+
+def html_text(text: str) -> str:
+    """Return a text for HTML, in an element or an attribute."""
+    return html.escape(shown(text))
+
+
+def markdown_text(text: str) -> str:
+    """Return a text for a line, or a cell of a table, in Markdown. Stars and underscores stay: names have them."""
+    escaped = re.sub(r"[\\`|$]|\](?=\()|<(?=[A-Za-z/!?])", r"\\\g<0>", shown(text))
+    return re.sub(r"^(?=[#>+-] |[#>=-]{2}|[0-9]+[.)] )", r"\\", escaped)
 
 
 def latex_text(text: str) -> str:
-    """Escape a text for LaTeX's text mode."""
-    return text.translate(_LATEX)
+    """Return a text for LaTeX. What no font of pdfLaTeX has by default is shown as its number in Unicode."""
+    known = "".join(c if ord(c) < 0x180 or c in _LATEX else f"[U+{ord(c):04X}]" for c in shown(text))
+    return known.translate(_LATEX_TABLE)
+
+
+def latex_row(cells: Sequence[str]) -> str:
+    r"""Return a row of a table in LaTeX; after the `\\` of the row before, `[` and `*` would be its arguments."""
+    row = " & ".join(map(latex_text, cells))
+    return ("{}" if row.startswith(("[", "*")) else "") + row + r" \\"
+
+
+def csv_cell(value: str) -> str:
+    """Return a cell of CSV in one line; one that a spreadsheet would compute begins with an apostrophe."""
+    text = shown(value)
+    return f"'{text}" if _FORMULA.match(text) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+_FORMULA = re.compile("'*[=+@-]")
+_LATEX: Mapping[str, str] = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "Δ": r"$\Delta$",
+    "ρ": r"$\rho$",
+    "τ": r"$\tau$",
+    "−": "$-$",
+    "×": r"$\times$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+    "–": "--",
+    "<": "$<$",
+    ">": "$>$",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "\u00a0": "~",
+}
+_LATEX_TABLE = str.maketrans(dict(_LATEX))
 
 
 def script_json(value: Any) -> str:

@@ -10,7 +10,6 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from html import escape
 from importlib.resources import files
 from itertools import accumulate
 from pathlib import Path
@@ -21,6 +20,7 @@ from benchmark_api.tables.table import Table
 from experiments.report.aggregates import aggregate_table, aggregates
 from experiments.report.captions import alternative, caption
 from experiments.report.checklist import AUTHOR, Item, checklist
+from experiments.report.escape import html_text as escape
 from experiments.report.escape import script_json
 from experiments.report.fronts import FrontReport
 from experiments.report.fronts_text import front_tables
@@ -29,7 +29,7 @@ from experiments.report.interactive import Chart, Swatches, charts, found
 from experiments.report.numbers import Report, notice_of
 from experiments.report.paper import PAPER_FORMATS, paper_table
 from experiments.report.summary import overall, summary
-from experiments.report.text import latex, to_csv
+from experiments.report.text import latex, literature_tables, to_csv
 from experiments.store import AnyExperiment, Experiment
 
 
@@ -115,7 +115,7 @@ def _document(reports: Sequence[tuple[Report, Drawn]], fronts: Sequence[Fronts])
     page = files("experiments.report") / "page"
     yield "<!doctype html>"
     yield '<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
-    yield f"<title>NAS zoo: report</title><style>{(page / 'page.css').read_text()}</style></head><body>"
+    yield f"<title>NAS zoo: report</title><style>{(page / 'page.css').read_text('utf-8')}</style></head><body>"
     yield '<header><h1>Neural architecture search, compared</h1><button type="button" id="theme" hidden>Dark</button>'
     links = "".join(f'<li><a href="#{anchor}">{escape(title)}</a></li>' for anchor, title, _ in sections)
     yield f'<nav aria-label="sections"><ul>{links}</ul></nav></header><main>'
@@ -124,7 +124,8 @@ def _document(reports: Sequence[tuple[Report, Drawn]], fronts: Sequence[Fronts])
         yield from content
         yield "</section>"
     yield f'</main><script type="application/json" id="data">{script_json(_data(reports, drawings))}</script>'
-    yield f"<script>{(page / 'page.js').read_text()}</script></body></html>"
+    script = "".join((page / name).read_text("utf-8") for name in ("charts.js", "page.js"))
+    yield f'<script>(() => {{"use strict";\n{script}}})();</script></body></html>'
 
 
 def _data(reports: Sequence[tuple[Report, Drawn]], drawings: Sequence[Sequence[Chart]]) -> dict[str, object]:
@@ -167,6 +168,9 @@ def _report(report: Report, pictures: Mapping[str, Picture], drawings: Sequence[
     yield from column_tables_html(report)
     if profiled := aggregates(report):
         yield text_table_html(aggregate_table(report), "aggregates", caption="All data sets")
+    for number, table in enumerate(literature_tables(report)):
+        title = table.title.partition(":")[0]
+        yield text_table_html(table, f"{report.table.path.stem}-literature-{number}", title[0].upper() + title[1:])
     yield _downloads(report, bool(profiled))
     yield from matrices_html(report)
     yield from _gallery(pictures, report)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from html import escape
 
 from experiments.analysis.statistics import MIN_RUNS
 from experiments.report.columns import COLUMNS
+from experiments.report.escape import html_text as escape
 from experiments.report.interactive import key_of
 from experiments.report.names import full_title
 from experiments.report.numbers import DatasetReport, Report, Row

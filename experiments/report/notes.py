@@ -56,7 +56,7 @@ def _other_code(report: Report) -> list[str]:
         if others := other_versions(row.experiment, report.table.space):
             found.setdefault(row.label, set()).update(others)
     rows = "; ".join(f"{label} ({', '.join(sorted(versions))})" for label, versions in found.items())
-    return [f"Made by other code than this, in part or all; `--again` of `run` makes them anew: {rows}."] if rows else []
+    return [f"Made by other code than this, in part or all (--again makes them anew): {rows}."] if rows else []
 
 
 def _verdicts(dataset: DatasetReport) -> list[str]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from experiments.analysis.statistics import MIN_RUNS, Comparison, compare_against
 from experiments.report.columns import COLUMNS, Column, text_of
-from experiments.report.escape import latex_text
+from experiments.report.escape import csv_cell, latex_text, markdown_text
 from experiments.report.names import full_title
 from experiments.report.numbers import DatasetReport, Report, Row, notice_of
 from experiments.settings import dataset_title
@@ -351,12 +351,12 @@ def markdown(table: PaperTable) -> str:
     single = all(len(names) == 1 for _, names in table.datasets)
     heads = [title if single else f"{title}, {name}" for title, names in table.datasets for name in names]
     shown = (*table.rows, *table.references)
-    rows = [[row.title, *([] if table.runs else [row.runs]), *map(_markdown_cell, row.cells)] for row in shown]
-    lines = [["method", *([] if table.runs else ["n"]), *heads], *rows]
+    rows = [[markdown_text(row.title), *([] if table.runs else [row.runs]), *map(_markdown_cell, row.cells)] for row in shown]
+    lines = [["method", *([] if table.runs else ["n"]), *map(markdown_text, heads)], *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = ["| " + " | ".join(map(str.ljust, line, widths)) + " |" for line in lines]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    return "\n".join([padded[0], rule, *padded[1:], "", table.caption, ""])
+    return "\n".join([padded[0], rule, *padded[1:], "", markdown_text(table.caption), ""])
 
 
 def _markdown_cell(cell: Cell) -> str:
@@ -374,8 +374,8 @@ def to_csv(tables: Sequence[PaperTable]) -> str:
             for (dataset, column), cell in zip(columns, row.cells, strict=True):
                 if cell.text:
                     p = "" if np.isnan(cell.p) else f"{cell.p:.4g}"
-                    found = row.title, row.kind, row.runs, dataset, column, cell.text, str(cell.best).lower(), cell.against, p
-                    writer.writerow((table.name, *found))
+                    names = map(csv_cell, (table.name, row.title, row.kind, row.runs, dataset, column, cell.text))
+                    writer.writerow((*names, str(cell.best).lower(), cell.against, p))
     return buffer.getvalue()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,20 +73,23 @@ def _certainty(best: Row, others: Sequence[Row], comparisons: Sequence[Compariso
     if not tested:
         return [f"No test: fewer than {MIN_RUNS} runs of it or of all others."]
     worse = [titles[row] for row, test in tested if test.p < LEVEL]
-    alike = [f"{titles[row]} (p {_p(test.p)})" for row, test in tested if test.p >= LEVEL]
+    alike = {titles[row]: test.p for row, test in tested if test.p >= LEVEL}
     sentences = []
     if worse:
         every = len(worse) == len(found)
         sentences.append(f"Significantly better than {'all others' if every else f'{len(worse)} others: ' + ', '.join(worse)}.")
     if alike:
-        sentences.append(f"No significant difference to {', '.join(alike)}.")
+        which = "any other" if len(alike) == len(found) > 3 else ", ".join(alike)
+        sentences.append(f"No significant difference to {which} (p {_span(alike.values())}).")
     if untested := [titles[row] for row, test in found if np.isnan(test.p)]:
         sentences.append(f"Too few runs for a test: {', '.join(untested)}.")
     return sentences
 
 
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"= {value:.2g}"
+def _span(values: Collection[float]) -> str:
+    """Smallest and largest of some p-values as text."""
+    low, high = (f"{value:.2g}" for value in (min(values), max(values)))
+    return f"= {low}" if low == high else f"{low} to {high}"
 
 
 def overall(report: Report) -> str:

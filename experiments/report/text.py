@@ -15,7 +15,7 @@ from experiments.analysis.statistics import MIN_RUNS, Comparison, difference_of_
 from experiments.report.claims import claim_lines
 from experiments.report.columns import COLUMNS, Column, Value, text_of
 from experiments.report.comparison import HEADER, comparison_lines, missing_datasets
-from experiments.report.escape import latex_text
+from experiments.report.escape import csv_cell, latex_row, latex_text, markdown_text
 from experiments.report.notes import conventions, findings
 from experiments.report.numbers import DatasetReport, Report, Row, notice_of
 from experiments.report.paper import against
@@ -48,7 +48,7 @@ def text_tables(report: Report, baseline: str | None = None, columns: Sequence[s
     return [
         *column_tables(report, columns),
         *(_against(dataset, baseline, about) if baseline else _comparisons(dataset, about) for dataset in compared),
-        *(extra for extra in (_claims(report, about), _published(report, about)) if extra.rows),
+        *literature_tables(report),
     ]
 
 
@@ -61,12 +61,18 @@ def column_tables(report: Report, columns: Sequence[str] = ()) -> list[TextTable
     return [accuracies, *([merits] if len(merits.header) > 2 else [])]
 
 
+def literature_tables(report: Report) -> list[TextTable]:
+    """Tables of claims of papers that runs test, and of published rows beside one-shot searches; none without such runs."""
+    about = title_of(report.table, report.experiments)
+    return [table for table in (_claims(report, about), _published(report, about)) if table.rows]
+
+
 def _claims(report: Report, about: str) -> TextTable:
     note = (
         "Difference of the mean accuracies, first minus second search, each with its own default hyperparameters but for those "
         "named; a claim held where the interval lies above zero. Pairs are runs of equal seeds, which start from the same "
-        "weights and see the same batches: percentile bootstrap over pairs; unpaired: Welch. Each interval is by itself, without "
-        "a correction for the number of claims."
+        "weights and see the same batches. Intervals: percentile bootstrap over pairs, or over the runs of both; each is by "
+        "itself, without a correction for the number of claims."
     )
     header = ("dataset", "claim", "source", "compared", "result")
     return TextTable(f"claims of papers, tested here: {about}", header, claim_lines(report.datasets), [note])
@@ -181,7 +187,7 @@ def to_csv(reports: Sequence[Report], baseline: str | None = None, columns: Sequ
     writer.writerow(column.name for column in shown)
     for report in reports:
         for dataset in report.datasets:
-            writer.writerows([text_of(column.value(dataset, row), ".4f") for column in shown] for row in dataset.rows)
+            writer.writerows([csv_cell(text_of(column.value(dataset, row), ".4f")) for column in shown] for row in dataset.rows)
     return buffer.getvalue()
 
 
@@ -206,26 +212,22 @@ def _columns_against(baseline: str) -> list[Column]:
 
 def markdown(table: TextTable) -> str:
     """A table in Markdown with aligned columns, its notes below."""
-    lines = [table.header, *table.rows]
+    lines = [[markdown_text(cell) for cell in line] for line in (table.header, *table.rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(table.header))]
     padded = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    text = [f"### {table.title}", "", padded[0], rule, *padded[1:], ""]
+    text = [f"### {markdown_text(table.title)}", "", padded[0], rule, *padded[1:], ""]
     for note in table.notes:
-        text += [note.replace("*", "\\*"), ""]
+        text += [markdown_text(note).replace("*", "\\*"), ""]
     return "\n".join(text)
 
 
 def latex(table: TextTable) -> str:
     """A table in LaTeX (package booktabs), its notes in the caption."""
-
-    def line(cells: Sequence[str]) -> str:
-        return " & ".join(latex_text(cell) for cell in cells) + r" \\"
-
     caption = latex_text(" ".join((f"{table.title}.", *table.notes)))
     columns = rf"\begin{{tabular}}{{{'l' * len(table.header)}}}"
     head = [r"\begin{table}", r"\centering", rf"\caption{{{caption}}}", columns, r"\toprule"]
-    body = [line(table.header), r"\midrule", *map(line, table.rows)]
+    body = [latex_row(table.header), r"\midrule", *map(latex_row, table.rows)]
     return "\n".join([*head, *body, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from algorithms.black_box.base import BLACK_BOX, BlackBoxSearch
 from benchmark_api.bounds import stored_values
 from benchmark_api.spaces import SearchSpace
+from benchmark_api.tables.evaluator import MAX_QUERIES
 from benchmark_api.tables.table import Table
 from benchmark_api.tables.view import ValidationView, listed
 from experiments import store
@@ -141,6 +142,21 @@ def condition_on(
     return condition
 
 
+def check_clock(view: ValidationView, settings: RunSettings) -> None:
+    """Check that the clock of runs on a view reaches their budget, in a number of queries that memory can hold.
+
+    Raises:
+        ValueError: it may not; or a number of the view cannot be a measurement.
+    """
+    view.check()
+    queries = settings.budget / view.shortest_query * settings.workers
+    if settings.max_queries is None and queries > MAX_QUERIES:
+        raise ValueError(
+            f"a budget of {settings.budget:g} simulated seconds allows {queries:.2g} queries, the shortest of which takes "
+            f"{view.shortest_query:.2g} s; expected at most {MAX_QUERIES:g}: a smaller budget, or a limit (--max-queries)"
+        )
+
+
 def condition_of(
     search_class: type[BlackBoxSearch],
     config: Any,
@@ -171,6 +187,7 @@ def condition_of(
     """
     check_workers(search_class, settings.workers)
     view = table.search_view(settings.dataset, settings.schedule)
+    check_clock(view, settings)
     if isinstance(settings.noise, int) and not (view.seeds == settings.noise).any():
         raise ValueError(f"noise is {settings.noise}, but no trial of {view.key}/{view.schedule} has that seed")
     task = task_of(search_class, table, settings.dataset, data)

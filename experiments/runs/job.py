@@ -10,9 +10,9 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from benchmark_api.jobs.job import Job, Source
+from benchmark_api.jobs.job import Job, SharedFailure, Source
 from benchmark_api.spaces import SearchSpace
-from benchmark_api.tables.table import Table
+from benchmark_api.tables.table import Table, TableError
 from experiments import store
 
 if TYPE_CHECKING:
@@ -160,12 +160,15 @@ class ResultsJob(RunsJob):
         """Return the table, opened once per process as long as its file is unchanged.
 
         Raises:
-            ValueError: its fingerprint is not that of the plan.
+            SharedFailure: there is no table any more, or its fingerprint is not that of the plan.
         """
         path = self.source_path
-        table = _open_table(path, path.stat().st_mtime_ns)
+        try:
+            table = _open_table(path, path.stat().st_mtime_ns)
+        except (FileNotFoundError, TableError) as error:
+            raise SharedFailure(str(error)) from error
         if table.fingerprint != (planned := self.condition.table_fingerprint):
-            raise ValueError(f"{self.table_path} has changed: fingerprint {table.fingerprint}, was {planned}")
+            raise SharedFailure(f"{self.table_path} has changed: fingerprint {table.fingerprint}, was {planned}")
         return table
 
 

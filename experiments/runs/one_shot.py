@@ -29,8 +29,8 @@ from algorithms.one_shot.supernets import build_supernet
 from algorithms.one_shot.supernets.stacked import stacked
 from algorithms.one_shot.task import VALIDATION, Execution, Task
 from benchmark_api.bounds import stored_values
-from benchmark_api.jobs.files import whole_file
-from benchmark_api.jobs.job import Source
+from benchmark_api.jobs.files import regular, whole_file
+from benchmark_api.jobs.job import JobError, Source
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.tables.table import Table
 from benchmark_api.training.devices import enough_memory, find_device, one_thread
@@ -248,7 +248,7 @@ class OneShotJob(SupernetJob):
     def former_versions(self) -> tuple[str, ...]:
         """Return the versions of the code that contributed to the checkpoint; none where there is no checkpoint."""
         note = self.checkpoint.with_suffix(".versions")
-        return tuple(note.read_text().split(", ")) if self.checkpoint.exists() and note.exists() else ()
+        return tuple(regular(note).read_text().split(", ")) if self.checkpoint.exists() and note.exists() else ()
 
 
 @dataclass(frozen=True)
@@ -300,7 +300,7 @@ def _train_together(jobs: Sequence[OneShotJob]) -> Iterator[int]:
         versions = [job.note_version() for job in jobs]
         for job, search in zip(jobs, searches, strict=True):
             if job.checkpoint.exists():
-                search.load(job.checkpoint)
+                _resume(search, job.checkpoint)
                 yield search.epoch
         while training := [(job, search) for job, search in zip(jobs, searches, strict=True) if search.epoch < job.units]:
             _train_epoch([search for _, search in training])
@@ -309,6 +309,13 @@ def _train_together(jobs: Sequence[OneShotJob]) -> Iterator[int]:
                 yield 1
         for job, search, of_run in zip(jobs, searches, versions, strict=True):
             job.write(OneShotRun.of(search.seed, search.metrics, search.task.space), of_run, search.device)
+
+
+def _resume(search: OneShotSearch, checkpoint: Path) -> None:
+    try:
+        search.load(checkpoint)
+    except ValueError as error:
+        raise JobError(f"{error}; move it elsewhere to start again") from error
 
 
 def _train_epoch(searches: Sequence[OneShotSearch]) -> None:

@@ -40,8 +40,9 @@ class Condition(AnyCondition, RunSettings):
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         noise = row["noise"]  # a trial's seed is stored as text, as the other values are
+        is_seed = isinstance(noise, str) and noise.isascii() and noise.isdigit() and len(noise) < 20
         charged = {"charge_model_time": True} if "charge_model_time" in row else {}  # text; only stored where it is true
-        return cls(**{**row, "noise": int(noise) if noise.isdigit() else noise, **charged})
+        return super().from_row({**row, "noise": int(noise) if is_seed else noise, **charged})
 
     def search_class(self) -> type[Any] | None:
         return BLACK_BOX.get(self.algorithm)
@@ -77,22 +78,36 @@ class Experiment(Condition, AnyExperiment):
     """All stored black-box runs of one condition; an entry is an evaluation."""
 
     seconds = Column[FloatArray](np.float64, "s", "simulated clock after the evaluation, from the start of the run")
-    epochs = Column[npt.NDArray[np.int16]](np.int16, "", "training epochs of the evaluation")
+    epochs = Column[npt.NDArray[np.int16]](np.int16, "", "training epochs of the evaluation", lowest=1)
     accuracy = Column[FloatArray](np.float64, "%", "validation accuracy")
     curve = Column[FloatArray | None](
         np.float64, "%", "validation accuracy after each stored epoch", axis="epoch", ragged=True, optional=True
     )
     incumbent = Column[npt.NDArray[np.int32] | None](
-        np.int32, "", "number in the run of the incumbent's evaluation, -1 for none", optional=True
+        np.int32, "", "number in the run of the incumbent's evaluation, -1 for none", optional=True, lowest=-1
     )
     costs = Column[FloatArray | None](np.float64, "", "value of a metric of the table", by_metric=True, optional=True)
-    trial = Column[npt.NDArray[np.int16] | None](np.int16, "", "column of the table's trial that answered", optional=True)
+    trial = Column[npt.NDArray[np.int16] | None](
+        np.int16, "", "column of the table's trial that answered, -1 for the mean", optional=True, lowest=-1
+    )
     started = Column[FloatArray | None](
         np.float64, "s", "simulated clock when the evaluation began, of runs with several workers", optional=True
     )
     model_seconds = Column[FloatArray | None](
         np.float64, "s", "processor time of the search itself, where it is charged", optional=True, measured=True
     )
+
+    @classmethod
+    def check_entries(cls, columns: Mapping[str, npt.NDArray[Any]], lengths: npt.NDArray[Any]) -> None:
+        ends, seconds = np.cumsum(lengths), columns["seconds"]
+        within_run = np.ones(len(seconds), dtype=bool)
+        within_run[ends - lengths] = False  # the first entry of each run
+        if (np.diff(seconds, prepend=0.0)[within_run] < 0).any():
+            raise ValueError("column seconds goes back within a run")
+        if "started" in columns and (columns["started"] > seconds).any():
+            raise ValueError("column started is later than seconds")
+        if "incumbent" in columns and (columns["incumbent"] >= np.repeat(lengths, lengths)).any():
+            raise ValueError("column incumbent has a number that no evaluation of the run has")
 
     @property
     def cost_names(self) -> tuple[str, ...]:
@@ -122,6 +137,7 @@ class OneShotCondition(AnyCondition):
     """
 
     kind_name: ClassVar[str] = "one-shot"
+    json_fields = ("hyperparameters", "execution", "setting")
     run_options = frozenset({"select"})
     schedule = ""
     budget = float("inf")

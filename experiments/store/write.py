@@ -26,9 +26,9 @@ import pyarrow.parquet as pq
 from benchmark_api.jobs.files import whole_file, writing_in
 from benchmark_api.jobs.job import failure_path
 from experiments.provenance import environment
+from experiments.store.checks import SCHEMA_VERSION
 from experiments.store.schema import RUN_COLUMNS, AnyCondition, Column, Kind
 
-SCHEMA_VERSION = 1
 PIECE_SEEDS = 25
 """Seeds per file: files are the blocks [0, 25), [25, 50), ... whatever the number of processes."""
 SUPERNET_SUFFIX = ".supernet.safetensors"

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmark_api.tables.table import Table
 from benchmark_api.types import FloatArray
-from experiments.analysis.statistics import MIN_RUNS, Distribution, rank_all, rank_correlations
+from experiments.analysis.statistics import MIN_RUNS, Distribution, Ranking, rank_all, rank_correlations
 from experiments.analysis.trajectories import anytime, time_grid
 from experiments.report import look_up
 from experiments.settings import dataset_title
@@ -34,16 +35,21 @@ def anytime_figure(groups: Sequence[Group]) -> Figure:
     )
     handles: dict[str, Any] = {}
     for axes, group in zip(panels, groups, strict=True):
-        times = time_grid([entry.experiment for entry in group.black_box], TIMES)
-        series = [Series(label_of(entry, groups), entry.style, _curves(group, entry, times)) for entry in group.black_box]
-        plot_anytime(axes, times, series, group.report.optimum[1])
-        axes.set_ylabel(f"{group.report.measure.accuracy} of the incumbent [%]")
-        axes.set_title(group.title)
+        anytime_panel(axes, group, groups)
         drawn, labels = axes.get_legend_handles_labels()
         handles |= dict(zip(labels, drawn, strict=True))
     how = about_curves(few=any(entry.row.reached.runs < MIN_RUNS for group in groups for entry in group.black_box))
     legend_below(figure, handles, how)
     return figure
+
+
+def anytime_panel(axes: Axes, group: Group, groups: Sequence[Group]) -> None:
+    """Draw the curves of a group; the labels have the number of runs in all groups of a figure."""
+    times = time_grid([entry.experiment for entry in group.black_box], TIMES)
+    series = [Series(label_of(entry, groups), entry.style, _curves(group, entry, times)) for entry in group.black_box]
+    plot_anytime(axes, times, series, group.report.optimum[1])
+    axes.set_ylabel(f"{group.report.measure.accuracy} of the incumbent [%]")
+    axes.set_title(group.title)
 
 
 def _curves(group: Group, entry: Entry, times: FloatArray) -> Distribution:
@@ -64,19 +70,23 @@ def final_figure(groups: Sequence[Group]) -> Figure:
         groups[0].report.table, title, len(groups), COLUMNS, (width, height), 0.7, shown=shown, look=groups[0].look
     )
     for number, (axes, group) in enumerate(zip(panels, groups, strict=True)):
-        series = [
-            Series(label, entry.style, Distribution.of(entry.row.finals))
-            for label, entry in zip(labels[number], group.entries, strict=True)
-        ]
-        plot_final(axes, series, group.report.optimum[1], group.report.average[1])
-        axes.set_xlabel(f"final {group.report.measure.accuracy} [%]")
-        axes.set_title(group.title, pad=16)
+        final_panel(axes, group, labels[number])
         axes.tick_params(labelleft=not (same_rows and number % COLUMNS))
     how = "points: runs; bars: quartiles with the median; diamonds: mean with its 95 % bootstrap interval"
     if any(group.one_shot for group in groups):
         how += "; one-shot searches: after their last epoch, whatever that cost"
     explain(figure, how)
     return figure
+
+
+def final_panel(axes: Axes, group: Group, labels: Sequence[str]) -> None:
+    """Draw the final accuracies of the entries of a group, under their labels."""
+    series = [
+        Series(label, entry.style, Distribution.of(entry.row.finals)) for label, entry in zip(labels, group.entries, strict=True)
+    ]
+    plot_final(axes, series, group.report.optimum[1], group.report.average[1])
+    axes.set_xlabel(f"final {group.report.measure.accuracy} [%]")
+    axes.set_title(group.title, pad=16)
 
 
 def rankable(group: Group) -> bool:
@@ -86,21 +96,27 @@ def rankable(group: Group) -> bool:
 
 def ranks_figure(groups: Sequence[Group]) -> Figure:
     """Critical-difference diagram of the black-box searches, one panel for each group; all must be `rankable`."""
-    rankings = []
-    for group in groups:
-        entries = [entry for entry in group.black_box if entry.row.reached.runs >= MIN_RUNS]
-        ranking = rank_all([(entry.name, entry.row.finals) for entry in entries])
-        rankings.append((group, ranking, {entry.name: entry.style for entry in entries}))
-    height = 1.1 + 0.3 * max((len(ranking.labels) + 1) // 2 + len(ranking.alike()) / 2 for _, ranking, _ in rankings)
+    rankings = [ranking_of(group) for group in groups]
+    height = 1.1 + 0.3 * max((len(ranking.labels) + 1) // 2 + len(ranking.alike()) / 2 for ranking in rankings)
     title = "average rank when the budget is spent, 1 is best"
     figure, panels = new_figure(groups[0].report.table, title, len(rankings), 2, (6.4, height), 0.9, look=groups[0].look)
-    for axes, (group, ranking, styles) in zip(panels, rankings, strict=True):
-        plot_ranks(axes, ranking, styles)
-        p = "" if math.isnan(ranking.p) else f", Friedman's test p {'< 0.001' if ranking.p < 0.001 else f'= {ranking.p:.3f}'}"
-        axes.set_title(group.title + p, loc="left")
+    for axes, group, ranking in zip(panels, groups, rankings, strict=True):
+        ranks_panel(axes, group, ranking)
     how = "a bar joins searches that do not differ significantly (Nemenyi's test, 5 %); a block is one run of each, n blocks"
     explain(figure, how)
     return figure
+
+
+def ranking_of(group: Group) -> Ranking:
+    """Rank the black-box searches of a group that have enough runs; it must be `rankable`."""
+    return rank_all([(entry.name, entry.row.finals) for entry in group.black_box if entry.row.reached.runs >= MIN_RUNS])
+
+
+def ranks_panel(axes: Axes, group: Group, ranking: Ranking) -> None:
+    """Draw the average ranks of the searches of a group."""
+    plot_ranks(axes, ranking, {entry.name: entry.style for entry in group.black_box})
+    p = "" if math.isnan(ranking.p) else f", Friedman's test p {'< 0.001' if ranking.p < 0.001 else f'= {ranking.p:.3f}'}"
+    axes.set_title(group.title + p, loc="left")
 
 
 def correlation_figure(table: Table, look: Look = USUAL) -> Figure:

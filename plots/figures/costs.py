@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -55,11 +56,7 @@ def fronts_figure(group: Group) -> Figure:
         report.table, title, len(report.metrics), COLUMNS, (3.3, 2.9), 1.4, shown=group.experiments, look=group.look
     )
     for number, (axes, metric) in enumerate(zip(panels, report.metrics, strict=True)):
-        costs, label = _axis(group, metric)
-        plot_space(axes, costs, report.accuracies.reported, _front(group, metric), log=True)
-        for entry in group.entries:
-            plot_chosen(axes, costs, entry.row.chosen, entry.row.finals, entry.style, _most(group))
-        axes.set_xlabel(label)
+        costs_panel(axes, group, metric)
         if number % COLUMNS == 0:
             axes.set_ylabel(f"{report.measure.accuracy} [%]")
     handles = _space_handles(group) | {
@@ -67,6 +64,15 @@ def fronts_figure(group: Group) -> Figure:
     }
     legend_below(figure, handles, "markers: chosen (larger: by more runs)")
     return figure
+
+
+def costs_panel(axes: Axes, group: Group, metric: str) -> None:
+    """Draw the space against a metric, and the architectures that each search of a group chose."""
+    costs, label = _axis(group, metric)
+    plot_space(axes, costs, group.report.accuracies.reported, _front(group, metric), log=True)
+    for entry in group.entries:
+        plot_chosen(axes, costs, entry.row.chosen, entry.row.finals, entry.style, _most(group))
+    axes.set_xlabel(label)
 
 
 def _most(group: Group) -> int:

@@ -29,6 +29,7 @@ RC: dict[Any, Any] = {
     "xtick.labelsize": 8.5,
     "ytick.labelsize": 8.5,
     "lines.linewidth": 1.4,
+    "text.parse_math": False,  # names and notices are no formulas
     "pdf.fonttype": 42,  # TrueType: text stays text in the PDF
     "savefig.dpi": 200,
 }
@@ -156,7 +157,7 @@ def style_of(algorithm: str, variant: int = 0, highlight: Collection[str] = ()) 
 def _place_of(algorithm: str) -> tuple[bool, int]:
     """Whether a search is not of this project, and its place."""
     kind, position, _ = legend_order(algorithm)
-    if kind < 2 and algorithm not in _own_searches():
+    if kind < 2 and not _is_own(algorithm):
         return False, _FIRST_PLACES["one-shot" if kind else "black-box"] + position
     places: dict[str, int] = {}
     for name in (*_own_searches(), algorithm):
@@ -167,12 +168,22 @@ def _place_of(algorithm: str) -> tuple[bool, int]:
     return True, _FIRST_PLACES["own"] + places[algorithm]
 
 
+def _is_own(name: str) -> bool:
+    """Whether a registered search is not of this project."""
+    if name in BLACK_BOX:
+        module = BLACK_BOX[name].__module__
+    else:
+        from algorithms.one_shot import ONE_SHOT
+
+        module = ONE_SHOT[name].__module__
+    return module.partition(".")[0] != "algorithms"
+
+
 def _own_searches() -> list[str]:
     """Names of the registered searches that are not of this project."""
     from algorithms.one_shot import ONE_SHOT  # PyTorch takes seconds to import
 
-    searches: list[tuple[str, Any]] = [*BLACK_BOX.items(), *ONE_SHOT.items()]
-    return [name for name, search in searches if search.__module__.partition(".")[0] != "algorithms"]
+    return [name for name in (*BLACK_BOX, *ONE_SHOT) if _is_own(name)]
 
 
 def legend_order(algorithm: str) -> tuple[int, int, str]:

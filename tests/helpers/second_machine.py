@@ -38,9 +38,10 @@ def finals(name: str, seeds: Sequence[int]) -> FloatArray:
         for _ in range(config.epochs):
             stack.train_epoch()
     last = [search.metrics[-1] for search in searches]
-    accuracy = table.mean_accuracy("digits", table.report_schedule, "x-test")  # [architecture]
-    derived = accuracy[[table.space.index(epoch.architecture) for epoch in last]]
-    return np.column_stack([[epoch.train_loss for epoch in last], [epoch.valid_accuracy for epoch in last], derived])
+    accuracy = table.mean_accuracy("digits", table.report_schedule, "x-test")[
+        [table.space.index(epoch.architecture) for epoch in last]
+    ]
+    return np.column_stack([[epoch.train_loss for epoch in last], [epoch.valid_accuracy for epoch in last], accuracy])
 
 
 if __name__ == "__main__":

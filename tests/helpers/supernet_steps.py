@@ -116,6 +116,13 @@ def on_random_images(
         task = Task(TopologySpace(), data, Skeleton(10, 3, channels, cells))
     else:  # as wide as the last stage
         task = Task(SizeSpace([max(1, channels // 2) * multiple for multiple in range(1, 9)]), data, Skeleton(10, 3))
-    wanted: dict[str, Any] = {"epochs": epochs, "batch": batch, "candidates": 1, "updates": 1, "samples": 1}
+    wanted: dict[str, Any] = {
+        "epochs": epochs,
+        "batch": batch,
+        "candidates": 1,
+        "updates": 1,
+        "samples": 1,
+        "parts": min(4, channels),
+    }
     settings = {field.name: wanted[field.name] for field in fields(search.Config) if field.name in wanted}
     return search(task, search.Config(**settings), execution=Execution(device=device))

@@ -2,9 +2,9 @@
 
 Rasmussen & Williams, Gaussian Processes for Machine Learning, 2006, algorithm 2.1 and section 5.4.1.
 
-scikit-learn's `GaussianProcessRegressor` factors the covariance from scratch at each fit and predicts each point anew. A search
-adds a few points at a time and asks for the same thousands of points again: here a fit appends rows to the factor, and a
-prediction reuses those of earlier ones. docs/performance.md has the times of both.
+scikit-learn's `GaussianProcessRegressor` factors the covariance anew at each fit. A search adds a few points at a time: here a
+fit appends rows to the factor, and a prediction at the same points as before (a whole space) appends rows to theirs.
+docs/performance.md has the times of both.
 """
 
 from __future__ import annotations

@@ -105,10 +105,9 @@ def evaluates(supernet: TopologySupernet, size: tuple[int, int]) -> bool:
 
 
 def _candidates(supernet: TopologySupernet, images: Tensor) -> Callable[[Architecture], Tensor] | None:
-    """Return the evaluation of unweighted paths on some images, if the cells mix operations in the usual way and it is faster."""
-    cells = {type(block) for block in supernet.blocks if not isinstance(block, ReductionBlock)}
+    """Return the evaluation of unweighted paths on some images, if `PathEvaluator` is for the supernet."""
     height, width = images.shape[2:]
-    if supernet.training or cells != {MixedCell} or not evaluates(supernet, (height, width)):
+    if supernet.training or not evaluates(supernet, (height, width)):
         return None
     return PathEvaluator(supernet, (height, width)).candidates(images)
 

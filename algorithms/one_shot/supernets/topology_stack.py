@@ -89,7 +89,7 @@ class StackedTopology(StackedSupernet):
 
 
 class StackedCell:
-    """`MixedCell` of every row. A subclass that combines operations in another way overrides `mix`."""
+    """`MixedCell` of every row. The counterpart of a cell that combines operations in another way overrides `mix`."""
 
     def __init__(self, cell: Any, network: StackedSupernet) -> None:
         self.nodes = [StackedNode([cell.edges[edge] for edge in outgoing], outgoing, network) for outgoing in OUTGOING[:-1]]

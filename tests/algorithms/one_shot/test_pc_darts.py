@@ -163,6 +163,19 @@ def test_an_architecture_keeps_the_weights_of_edges_and_the_channels_of_none() -
     assert not torch.equal(logits[0], logits[1])  # an image passes by
 
 
+def test_a_decided_edge_keeps_its_weight_and_its_gradient() -> None:
+    """Of a selection that makes decisions one by one."""
+    search = made(wide=True, parts=4)
+    mixed = search._mode("architecture")
+    decided = search.supernet.decide(mixed, {1: 3, 5: NONE})
+    expected = mixed.weights.detach().clone()
+    expected[[1, 5], :-1] = torch.nn.functional.one_hot(torch.tensor([3, NONE]), 5).float()
+    torch.testing.assert_close(decided.weights.detach(), expected)
+    of_alpha, of_beta = torch.autograd.grad(decided.weights.square().sum(), [search.alpha, search.beta[2]])
+    assert (of_alpha[[1, 5]] == 0).all()
+    assert of_beta.abs().max() > 0
+
+
 def test_parts_that_do_not_divide_are_refused() -> None:
     with pytest.raises(ValueError, match="parts must divide the 2 channels of the first stage, got 4"):
         made(parts=4)

@@ -187,6 +187,16 @@ def test_after_all_decisions_every_mode_computes_the_architecture(task: Any) -> 
         torch.testing.assert_close(search.supernet(images, some), expected)
 
 
+def test_decided_edges_keep_the_weights_of_edges() -> None:
+    search = tiny.make("pc-darts", parts=2)
+    search.decided |= {0: 3, 1: 0, 2: 1, 3: 4, 4: 2, 5: 3}
+    images = tiny.TASK.dataset.batch("train", slice(0, 8))[0]
+    expected = search.supernet(images, search.supernet.along((3, 0, 1, 4, 2, 3)))
+    torch.testing.assert_close(search.logits(images, search._weight_mode()), expected)
+    edges = search.supernet.decide(search._weight_mode(), {2: 1}).weights[:, -1]
+    assert torch.equal(edges, search.edge_weights())
+
+
 def test_a_supernet_without_decisions_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     search, supernet = make("fbnetv2"), type(make("fbnetv2").supernet)
     monkeypatch.delattr(supernet, "decide")

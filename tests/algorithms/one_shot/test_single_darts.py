@@ -106,7 +106,7 @@ def test_validation_images_are_not_drawn() -> None:
 
 
 def test_all_images() -> None:
-    search, half = made(data="all"), made()
+    search, half = made(images="all"), made()
     splits = tiny.TASK.dataset.splits
     train = search.task.dataset.split("train")
     assert torch.equal(train.images, torch.cat([splits["train"].images, splits["x-valid"].images]))
@@ -117,7 +117,7 @@ def test_all_images() -> None:
     assert metrics.train_accuracy * 104 / 100 == pytest.approx(round(metrics.train_accuracy * 104 / 100))
 
 
-@pytest.mark.parametrize("changes", [{"relaxation": "sigmoid"}, {"data": "all"}, {"arch_update": "exponentiated"}])
+@pytest.mark.parametrize("changes", [{"relaxation": "sigmoid"}, {"images": "all"}, {"arch_update": "exponentiated"}])
 def test_options_in_a_stack(changes: dict[str, Any]) -> None:
     searches, others = ([tiny.make("single-darts", seed, **changes) for seed in (3, 4)] for _ in range(2))
     SearchStack(searches).train_epoch()

@@ -50,7 +50,7 @@ def test_runs_are_resampled_within_their_data_set() -> None:
 
 
 def test_intervals_have_the_width_of_the_normal_approximation(monkeypatch: pytest.MonkeyPatch) -> None:
-    value, low, high = estimate(lambda scores: float(scores.mean()), SCORES)
+    value, low, high = estimate(lambda scores: scores.mean(axis=(-2, -1)), SCORES)
     assert value == SCORES.mean()
     standard_error = np.sqrt(SCORES.var(axis=1).sum() / SCORES.shape[1]) / len(SCORES)
     assert (high - low) / (2 * 1.96 * standard_error) == pytest.approx(1.0, abs=0.06)

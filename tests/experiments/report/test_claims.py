@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import ttest_ind
 
+from algorithms.one_shot import ONE_SHOT
 from algorithms.one_shot.task import Execution
 from benchmark_api.tables.table import Table
 from experiments import store
-from experiments.analysis.statistics import bootstrap_mean_interval, welch_interval
+from experiments.analysis.statistics import bootstrap_mean_interval, difference_of_means, welch_interval
 from experiments.report import claims, make_report
 from experiments.report.claims import Claim, Side, verdicts
 from experiments.report.numbers import DatasetReport
@@ -62,9 +64,9 @@ def test_runs_of_other_seeds_are_not_paired(topology_table: Table, tmp_path: Pat
     (verdict,) = verdicts(dataset)
     first, second = (next(row for row in dataset.rows if row.label == name) for name in ("gdas", "darts-v1"))
     assert (verdict.paired, verdict.runs, verdict.wins) == (False, (5, 5), None)
-    interval = ttest_ind(first.finals, second.finals, equal_var=False).confidence_interval()
-    assert (verdict.low, verdict.high) == pytest.approx((interval.low, interval.high))
-    assert verdict.held == ("held" if interval.low > 0 else "the opposite held" if interval.high < 0 else "undecided")
+    assert (verdict.effect, verdict.low, verdict.high) == difference_of_means(first.finals, second.finals)
+    assert verdict.held == ("held" if verdict.low > 0 else "the opposite held" if verdict.high < 0 else "undecided")
+    assert "n = 5 and 5, unpaired" in verdict.result
 
 
 def test_only_rows_with_the_same_other_settings_are_compared(
@@ -94,6 +96,13 @@ def test_equality_is_not_proven_but_bounded(topology_table: Table, tmp_path: Pat
     bound = max(-equal.low, equal.high)
     assert equal.held == f"not contradicted: differences beyond {bound:.2f} points are excluded"
     assert different.held == "did not hold"
+
+
+def test_claims_are_about_registered_searches() -> None:
+    for claim in claims.CLAIMS:
+        for side in (claim.first, claim.second):
+            names = {field.name for field in dataclasses.fields(ONE_SHOT.find(side.algorithm).Config)}
+            assert side.hyperparameters.keys() <= names
 
 
 def test_welch_interval_is_that_of_scipy() -> None:

@@ -195,7 +195,7 @@ def test_a_checkpoint_is_continued_not_repeated(
         return train_epoch(self)
 
     monkeypatch.setattr(search, "train_epoch", fails_after_two)
-    command = run_rsps(digits_table, tmp_path, "--seeds", 1, epochs=4)
+    command = run_rsps(digits_table, tmp_path, "--seeds", 1, "--stack", 1, epochs=4)
     status, _, error = experiments(*command)
     assert status == 1
     assert "RuntimeError: out of luck" in error
@@ -277,7 +277,9 @@ def test_a_search_gets_no_test_images(digits_table: Table) -> None:
 def test_defaults_are_smaller_on_digits_alone() -> None:
     for search in ONE_SHOT.values():
         assert search.default_config("cifar10") == search.Config()
-        assert search.default_config("digits").epochs <= 24
+        smaller = search.default_config("digits")
+        assert smaller != search.Config()
+        assert smaller.epochs <= 24 or search.name == "mdenas-one-shot"  # which trains a single path in each epoch
     assert trial_seeds(4) == (777, 888, 999, 1110)
 
 
@@ -299,7 +301,8 @@ def test_every_search_has_a_subcommand_with_its_hyperparameters(name: str, exper
     for field in (*ONE_SHOT[name].Config.__dataclass_fields__, *Execution.__dataclass_fields__):
         assert "--" + field.replace("_", "-") in out
     said = " ".join(out.replace("│", " ").split())
-    assert f"(default: 100; on digits: {ONE_SHOT[name].digits['epochs']}" in said
+    epochs = ONE_SHOT[name].digits["epochs"]
+    assert (f"(default: 100; on digits: {epochs}" if epochs != 100 else "(default: 100") in said
 
 
 def test_list_names_every_search(experiments: Command) -> None:

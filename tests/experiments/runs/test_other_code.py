@@ -41,7 +41,7 @@ def test_runs_of_other_code_are_said_and_made_anew(
     what = f"30 stored runs of random (budget=500.0) on cifar10 are of other code ({OLD}, now {NEW})"
     with pytest.warns(OtherCodeWarning, match=f"^{re.escape(what)}; --again makes them anew$"):
         assert experiments(*run, 30)[1].startswith("0 new runs ")
-    note = f"Made by other code than this, in part or all; `--again` of `run` makes them anew: random (budget=500.0) ({OLD})."
+    note = f"Made by other code than this, in part or all (--again makes them anew): random (budget=500.0) ({OLD})."
     assert note in experiments("table", "--results", tmp_path)[1]
     assert experiments(*run, 5, "--again")[1].startswith("30 new runs ")  # all that were stored
     (experiment,) = store.load(tmp_path)

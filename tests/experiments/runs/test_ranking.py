@@ -86,7 +86,7 @@ def test_correlations_are_averaged_over_supernets(digits_table: Table, tmp_path:
     architectures = [10, 20, 30, 40]
     test = digits_table.accuracy(np.array(architectures), "digits", "3", "x-test")
     store_ranking(tmp_path, digits_table, of, architectures, test)
-    store_ranking(tmp_path, digits_table, of, architectures, -test, seed=888)
+    store_ranking(tmp_path, digits_table, of, architectures, 100 - test, seed=888)
     text = ranking_tables(digits_table, store.load(tmp_path, store.RANKINGS))
     line = next(line for line in text.splitlines() if line.startswith("| digits"))
     assert "| gdas " in line

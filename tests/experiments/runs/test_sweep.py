@@ -18,7 +18,7 @@ import pytest
 
 from algorithms.black_box import BLACK_BOX, BlackBoxSearch, Evaluation, Query
 from benchmark_api.jobs import run_jobs as driver
-from benchmark_api.jobs.job import Event, Failed, Finished, Progress
+from benchmark_api.jobs.job import Event, Failed, Finished, Progress, SharedFailure
 from benchmark_api.jobs.run_jobs import run_jobs
 from benchmark_api.tables.table import Table
 from experiments import store
@@ -158,7 +158,7 @@ def test_a_worker_that_dies_takes_only_its_piece(failing: type[Failing], topolog
 def test_a_changed_table_is_refused(topology_table: Table, size_table: Table, tmp_path: Path) -> None:
     (piece,) = pieces_of(condition_of("random", topology_table), topology_table, tmp_path, range(2))
     other = replace(piece, table_path=size_table.path)
-    with pytest.raises(ValueError, match="has changed"):
+    with pytest.raises(SharedFailure, match="has changed"):
         list(other.run())
 
 

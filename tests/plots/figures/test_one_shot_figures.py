@@ -141,7 +141,7 @@ def test_one_shot_runs_have_a_row_among_the_final_ones(digits_table: Table, grou
 
 def test_draw_saves_them(digits_table: Table, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plots.__main__, "save", lambda figure, stem: [stem])  # drawing is slow, and tested above
-    monkeypatch.setattr(plots.__main__, "picture", lambda figure, png: None)
+    monkeypatch.setattr(plots.__main__, "pictures", lambda files: dict.fromkeys(files))
     monkeypatch.setattr(plots.__main__, "write_page", lambda path, *_: path)  # has tests of its own
     page, *paths = draw(results, tmp_path)
     assert page == results / "report.html"
@@ -154,7 +154,7 @@ def test_draw_saves_them(digits_table: Table, results: Path, tmp_path: Path, mon
 def test_one_shot_runs_alone_are_drawn(digits_table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store_runs(tmp_path, digits_table, condition(digits_table, "digits", "gdas"), [[1, LARGEST]])
     monkeypatch.setattr(plots.__main__, "save", lambda figure, stem: [stem])
-    monkeypatch.setattr(plots.__main__, "picture", lambda figure, png: None)
+    monkeypatch.setattr(plots.__main__, "pictures", lambda files: dict.fromkeys(files))
     monkeypatch.setattr(plots.__main__, "write_page", lambda path, *_: path)
     files = [path.name for path in draw(tmp_path, tmp_path)]
     assert files[:3] == ["report.html", "digits-final", "digits-digits-flops"]

@@ -206,3 +206,12 @@ def test_long_times_are_in_thousands_of_seconds(axes: Axes) -> None:
     plot_anytime(axes, times, [series(np.tile([60.0, 70.0, 80.0, 85.0, 90.0], (MIN_RUNS, 1)))])
     assert axes.get_xlabel() == "simulated time [1,000 s]"
     assert axes.xaxis.get_major_formatter()(1e6, 0) == "1,000"
+
+
+def test_one_poor_search_does_not_stretch_the_accuracy_axis(axes: Axes) -> None:
+    times = np.linspace(1.0, 101.0, 101)
+    good = [series(np.tile(91.0 + shift + times / 100.0, (MIN_RUNS, 1)), name) for shift, name in ((0.0, "rea"), (0.2, "random"))]
+    poor = series(np.tile(np.where(times < 40.0, 91.0, 70.0), (MIN_RUNS, 1)), "autoshrink")
+    plot_anytime(axes, times, [*good, poor], optimum=93.0)
+    assert 88.0 < axes.get_ylim()[0] < 91.0
+    assert texts(axes) == ["optimum 93.00", "autoshrink 70.00 ▾"]
