@@ -16,6 +16,7 @@ from benchmark_api.jobs.job import Failed, events_of
 from benchmark_api.tables.table import Table
 from experiments import store
 from experiments.report import tables_of
+from experiments.runs.other_code import other_versions, version_of
 from experiments.store import AnyExperiment
 
 
@@ -57,6 +58,8 @@ def verify(
     for opened, group in tables_of([experiment for experiment in experiments if experiment.kind.runs], table):
         for experiment in group:
             again = sample if experiment.kind.simulated or one_shot else 0
+            if getattr(experiment, "charge_model_time", False):  # the clock has measured times
+                again = 0
             chosen = np.sort(draw.permutation(experiment.seeds)[:again]).tolist()
             yield from _check(experiment, opened, chosen, data)
 
@@ -72,10 +75,8 @@ def _check(experiment: AnyExperiment, table: Table, seeds: Sequence[int], data: 
     except ValueError as error:
         yield Finding(name, str(error))
         return
-    ours = _job(experiment, int(experiment.seeds[0]), table, Path(), data).code_version
-    others = sorted({*experiment.code_versions} - {ours})
-    if others:
-        yield Finding(name, f"made by other code than this ({ours}): {', '.join(others)}")
+    if others := other_versions(experiment, table.space):
+        yield Finding(name, f"made by other code than this ({version_of(experiment, table.space)}): {', '.join(others)}")
     different = [seed for seed in seeds if not _repeats(experiment, seed, table, data)]
     problems = [f"repeated runs differ, seeds {different}"] if different else []
     missing = set(range(experiment.seeds[-1])) - set(experiment.seeds.tolist()) if experiment.kind.simulated else ()

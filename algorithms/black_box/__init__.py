@@ -18,7 +18,10 @@ from algorithms.black_box.hyperband import Hyperband, SuccessiveHalving
 from algorithms.black_box.bohb import BOHB
 from algorithms.black_box.bohb_reference import BOHBReference
 from algorithms.black_box.asha import ASHA
+from algorithms.black_box.bananas import BANANAS
+from algorithms.black_box.nasbowl import NASBOWL
 from algorithms.black_box.autoshrink import AutoShrink
+from algorithms.black_box.mdenas import MdeNas
 from algorithms.black_box.early_stopping import EarlyStopping, RandomSRM, ReinforceSRM
 from algorithms.black_box.f_hyperband import FHyperband
 from algorithms.black_box.nsga2 import NSGA2
@@ -27,8 +30,10 @@ from algorithms.black_box.mo_local_search import ParetoLocalSearch
 
 __all__ = [
     "ASHA",
+    "BANANAS",
     "BLACK_BOX",
     "BOHB",
+    "NASBOWL",
     "NSGA2",
     "AutoShrink",
     "BOHBReference",
@@ -38,6 +43,7 @@ __all__ = [
     "FHyperband",
     "Hyperband",
     "LocalSearch",
+    "MdeNas",
     "MultiObjectiveEvolution",
     "NoConfig",
     "ParetoLocalSearch",

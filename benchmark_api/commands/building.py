@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
@@ -26,6 +26,8 @@ class Build:
 
     With more trials than an existing table has, only the missing trials are trained.
     """
+
+    examples: ClassVar = ("build --space size --widths 4 8 --epochs 2 --trials 2 --out small.safetensors",)
 
     out: OutPath
     """Table file to write, e.g. digits-topology.safetensors."""
@@ -81,7 +83,7 @@ class Build:
                 device=self.device,
                 jobs=self.jobs,
                 engine=self.parallel.make_engine(),
-                progress=sys.stderr.isatty(),
+                progress=not self.parallel.quiet,
                 notice=self.notice,
             )
         except BuildFailed as error:

@@ -53,6 +53,13 @@ Jobs = Annotated[
 ]
 Several = tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]]
 """An option with several texts, which may be given several times."""
+
+
+def flat(given: Several) -> list[str]:
+    """Return all texts of an option that has several and may be given several times, each once."""
+    return list(dict.fromkeys(text for texts in given for text in texts))
+
+
 Pairs = Annotated[Several, tyro.conf.arg(metavar="NAME=VALUE ...")]
 
 

@@ -99,13 +99,21 @@ class Failed:
     Attributes:
         reason: traceback, or message of a `JobError`.
         unwritable: whether the results folder cannot be written, so that other jobs would fail for the same reason.
+        died: whether its process ended without an error of its own.
         shared: whether other jobs would fail for the same reason.
     """
 
     job: Job
     reason: str
     unwritable: bool = False
+    died: bool = False
     shared: bool = False
+
+    @property
+    def cause(self) -> str:
+        """What failures of one cause have in common: type of the error and lines that raised it, or a message of one line."""
+        trace, _, last = self.reason.rstrip().rpartition("\n")
+        return f"{trace}\n{last.partition(':')[0]}" if trace else last
 
     def __str__(self) -> str:
         return f"{self.job.path} failed:\n{self.reason}"

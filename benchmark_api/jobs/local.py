@@ -111,7 +111,7 @@ def _death(job: Job, status: int) -> Failed:
     if status == -getattr(signal, "SIGBUS", 0):
         source = "" if job.source is None else f", {job.source.path},"
         return Failed(job, f"a mapped file{source} was truncated or rewritten in place; make it again\n", shared=True)
-    return Failed(job, f"the process died with exit code {status}\n")
+    return Failed(job, f"the process died with exit code {status}\n", died=True)
 
 
 def _serve_in_new_process(connection: Connection) -> None:

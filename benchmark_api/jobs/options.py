@@ -23,6 +23,8 @@ class ParallelOptions:
     """With ray: the cluster, "auto" for the one that this machine belongs to; by default Ray is started here."""
     gpus: Annotated[float, between(0, MAX_JOBS)] = 0.0
     """With ray: graphics cards for each run or stack, also a fraction of one."""
+    quiet: bool = False
+    """Show no progress."""
 
     def make_engine(self) -> Engine | None:
         """Return the engine for `run_jobs`; None for its default.

@@ -157,7 +157,7 @@ class _Driver:
         if (deaths := self._deaths[job.path]) <= self._retries:
             self._start(job)
         else:
-            yield Failed(job, f"its worker died {deaths} times, the last time so: {error}\n")
+            yield Failed(job, f"its worker died {deaths} times, the last time so: {error}\n", died=True)
 
     def _receive(self, stream: Any, job: Job, message: _Message) -> Iterator[Event]:
         match message:

@@ -36,6 +36,7 @@ class SearchSpace(ABC):
 
     Attributes:
         name: unique name in specs, tables and results, e.g. "topology".
+        registry: the registry of all spaces.
         cardinalities: number of choices of each decision.
         ordinal: whether neighbouring choices of a decision are similar (widths are, operations are not).
         skeleton_defaults: default width `channels` of the first stage and number `cells` per stage, if the architectures of the
@@ -45,6 +46,7 @@ class SearchSpace(ABC):
     """
 
     name: ClassVar[str]
+    registry: ClassVar[Registry[Any]]
     ordinal: ClassVar[bool]
     skeleton_defaults: ClassVar[Mapping[str, int]] = {}
     operation_colors: ClassVar[Mapping[str, str]] = {}
@@ -213,6 +215,8 @@ class SearchSpace(ABC):
 
 SPACES: Registry[type[SearchSpace]] = Registry("search space")
 """All search spaces by name."""
+
+SearchSpace.registry = SPACES
 
 
 def space_from_spec(spec: Mapping[str, Any]) -> SearchSpace:

@@ -76,6 +76,16 @@ class Accounting(Bounded):
     workers: Annotated[int, between(1, 256)] = 1
     """Simulated workers, each with one query at a time. The budget is time on the clock that they share."""
 
+    charge_model_time: bool = False
+    """Charge the processor time that a search takes itself, of one worker. Such runs differ from machine to machine."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.charge_model_time and self.workers > 1:
+            raise ValueError(
+                f"charge_model_time is for one worker, whose trainings wait for the model; workers is {self.workers}"
+            )
+
     @property
     def same_trial(self) -> bool:
         """Whether one trial of an architecture answers all its queries in a run."""

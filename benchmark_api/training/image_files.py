@@ -116,6 +116,14 @@ OFFICIAL_SPLITS = {
     "cifar100": ("train", "x-valid", "x-test", "ori-test"),
     "ImageNet16-120": ("train", "x-valid", "x-test", "ori-test"),
 }
+
+
+def official_shape(key: str) -> tuple[int, tuple[int, int, int]]:
+    """Return the number of classes of an official data set, and channels, height and width of its images."""
+    source = _SOURCES[key.removesuffix("-valid")]
+    return source.classes, (3, source.size, source.size)
+
+
 _TEST_HALVES = {"x-valid": "xvalid", "x-test": "xtest"}
 _HALVES = {  # split files of NATS-Bench: name, MD5, and name of the list of each split
     "cifar10-valid": ("cifar-split.txt", "2da7627956f17981dc0b841ab8385f37", {"train": "train", "x-valid": "valid"}),

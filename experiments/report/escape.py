@@ -6,8 +6,10 @@ Figures need none but for characters that their font lacks: they are drawn with 
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from benchmark_api.text import shown
 
@@ -71,3 +73,8 @@ _LATEX: Mapping[str, str] = {
     "\u00a0": "~",
 }
 _LATEX_TABLE = str.maketrans(dict(_LATEX))
+
+
+def script_json(value: Any) -> str:
+    """Write a value as JSON for an HTML script element: no text in it can end the element or begin a comment."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c").replace(">", "\\u003e")

@@ -15,6 +15,8 @@ LookedUp = TypeVar("LookedUp", bound=AnyExperiment)
 def tables_of(experiments: Sequence[LookedUp], table: Path | None) -> list[tuple[Table, list[LookedUp]]]:
     """Open the tables that experiments were run on, each with its experiments.
 
+    The notice of a table includes the caution of the results folder, so that all titles repeat it.
+
     Args:
         experiments: loaded experiments.
         table: use this file and leave out experiments of other tables; None: every table, at its path at run time.
@@ -30,13 +32,20 @@ def tables_of(experiments: Sequence[LookedUp], table: Path | None) -> list[tuple
         opened = Table(table)
         if opened.fingerprint not in groups:
             raise ValueError(f"no stored run was made on {table}")
-        found = [(opened, groups[opened.fingerprint])]
+        found = [(_cautioned(opened, experiments), groups[opened.fingerprint])]
     else:
-        found = [(_table_of(group[-1]), group) for group in groups.values()]
+        found = [(_cautioned(_table_of(group[-1]), group), group) for group in groups.values()]
     for opened, group in found:
         for experiment in group:
             _check_belongs(opened, experiment)
     return found
+
+
+def _cautioned(table: Table, experiments: Sequence[AnyExperiment]) -> Table:
+    """Return a table with the cautions of its experiments' folders in its notice."""
+    cautions = dict.fromkeys(experiment.folder_caution for experiment in experiments)  # an ordered set
+    table.notice = "; ".join(filter(None, (table.notice, *cautions)))
+    return table
 
 
 def _check_belongs(table: Table, experiment: AnyExperiment) -> None:

@@ -21,6 +21,7 @@ from benchmark_api.tables.evaluator import BudgetedEvaluator, BudgetExhausted, s
 from benchmark_api.tables.metrics import Limits
 from benchmark_api.tables.view import ValidationView
 from benchmark_api.tables.workers import Workers
+from experiments.runs.model_time import ChargedSearch
 from experiments.settings import RunSettings
 
 
@@ -44,6 +45,7 @@ class Run:
             all its queries (`Accounting.same_trial`).
         started: [evaluation], float64, simulated clock when the evaluation began; None for one worker, whose evaluations begin
             where the previous one ended.
+        model_seconds: [evaluation], float64, processor time of the search, part of `seconds`; None where it is not charged.
     """
 
     seed: int
@@ -58,6 +60,7 @@ class Run:
     incumbent: npt.NDArray[np.int32] | None = None
     trial: npt.NDArray[np.int16] | None = None
     started: npt.NDArray[np.float64] | None = None
+    model_seconds: npt.NDArray[np.float64] | None = None
 
 
 def run(
@@ -98,7 +101,7 @@ def run(
     started = time.perf_counter()
     search_seed, trial_seed = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(2))
     facts: dict[str, Any] = {"max_epochs": view.schedule_epochs, "task": task, "directions": view.directions}
-    search: BlackBoxSearch | ConstrainedSearch
+    search: BlackBoxSearch | ConstrainedSearch | ChargedSearch
     search = unconstrained = search_class(view.space, config, seed=search_seed, **facts)
     if limits:
         allowed, index = view.allowed(limits).tolist(), view.space.index
@@ -107,6 +110,8 @@ def run(
         view, settings, seed=trial_seed, needs=search_class.needs, ignores_budget=search_class.ignores_budget
     )
     workers = Workers(evaluator, settings.workers) if settings.workers > 1 else None
+    charged = ChargedSearch(search, evaluator) if settings.charge_model_time else None
+    search = charged or search
     keeps_details = search_class.incumbent_rule == "own" or bool(search_class.needs & {"curves", "costs"}) or settings.same_trial
     queries, seconds, accuracies = [], [], []
     details: list[tuple[Evaluation, int | None]] = []
@@ -126,6 +131,7 @@ def run(
         accuracy=np.array(accuracies, dtype=np.float64),
         wall_seconds=time.perf_counter() - started,
         started=np.array(workers.starts, dtype=np.float64) if workers else None,
+        model_seconds=np.array(charged.seconds, dtype=np.float64) if charged else None,
         **_details(search_class, view, settings, details),
     )
 
@@ -138,7 +144,9 @@ def check_workers(search_class: type[BlackBoxSearch], workers: int) -> None:
         raise ValueError(f"{search_class.name} {which}: workers must be at most {most}, got {workers}")
 
 
-def _in_turn(search: BlackBoxSearch | ConstrainedSearch, evaluator: BudgetedEvaluator) -> Iterator[tuple[Query, Evaluation]]:
+def _in_turn(
+    search: BlackBoxSearch | ConstrainedSearch | ChargedSearch, evaluator: BudgetedEvaluator
+) -> Iterator[tuple[Query, Evaluation]]:
     """Yield the queries of one worker with their results."""
     ask, evaluate = search.ask, evaluator.evaluate
     with suppress(BudgetExhausted, SearchFinished):
@@ -147,7 +155,9 @@ def _in_turn(search: BlackBoxSearch | ConstrainedSearch, evaluator: BudgetedEval
             yield query, evaluate(query)
 
 
-def _side_by_side(search: BlackBoxSearch | ConstrainedSearch, workers: Workers) -> Iterator[tuple[Query, Evaluation]]:
+def _side_by_side(
+    search: BlackBoxSearch | ConstrainedSearch | ChargedSearch, workers: Workers
+) -> Iterator[tuple[Query, Evaluation]]:
     """Yield the queries of several workers with their results, as they end; the search must be told each before the next."""
     ask, start, finish = search.ask, workers.start, workers.finish
     asking = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.black_box import BLACK_BOX
-from benchmark_api.bounds import stored_values
 from benchmark_api.tables.evaluator import Accounting
 from benchmark_api.tables.table import Table
 from experiments.settings import BUDGETS, RunSettings, default_noise
@@ -33,7 +32,7 @@ class Condition(AnyCondition, RunSettings):
     """
 
     kind_name: ClassVar[str] = "black-box"
-    later_fields: ClassVar[Mapping[str, Any]] = {"workers": 1}
+    later_fields: ClassVar[Mapping[str, Any]] = {"workers": 1, "charge_model_time": False}
     run_options = frozenset({"at_most", "at_least"})
 
     incumbent_rule: str
@@ -42,7 +41,8 @@ class Condition(AnyCondition, RunSettings):
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         noise = row["noise"]  # a trial's seed is stored as text, as the other values are
         is_seed = isinstance(noise, str) and noise.isascii() and noise.isdigit() and len(noise) < 20
-        return super().from_row({**row, "noise": int(noise) if is_seed else noise})
+        charged = {"charge_model_time": True} if "charge_model_time" in row else {}  # text; only stored where it is true
+        return super().from_row({**row, "noise": int(noise) if is_seed else noise, **charged})
 
     def search_class(self) -> type[Any] | None:
         return BLACK_BOX.get(self.algorithm)
@@ -92,6 +92,9 @@ class Experiment(Condition, AnyExperiment):
     )
     started = Column[FloatArray | None](
         np.float64, "s", "simulated clock when the evaluation began, of runs with several workers", optional=True
+    )
+    model_seconds = Column[FloatArray | None](
+        np.float64, "s", "processor time of the search itself, where it is charged", optional=True, measured=True
     )
 
     @classmethod
@@ -167,10 +170,17 @@ class OneShotCondition(AnyCondition):
         return self.execution_values() | {f"trained on {name}": value for name, value in setting.items()}
 
     def deviations(self, table: Table | None) -> dict[str, Any]:
+        from algorithms.one_shot.stack import chosen_stack
         from algorithms.one_shot.task import Execution
+        from benchmark_api.training.setting import Setting
 
         images = {"images": "unofficial"} if self.unofficial else {}
-        return super().deviations(table) | images | differences(self.execution_values(), stored_values(Execution()))
+        values = {"stack": 1, **self.execution_values()}
+        usual = asdict(Execution(stack=values["stack"]))
+        if table is not None:
+            automatic = replace(Execution(**values), stack=None)
+            usual["stack"] = chosen_stack(automatic, table.space, Setting.from_json(self.setting))
+        return super().deviations(table) | images | differences(values, usual)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -205,14 +215,21 @@ class RankingCondition(OneShotCondition):
         sample_seed: seed of the sample.
         images: number of images of x-valid that each architecture was evaluated on; None for all.
         device: PyTorch's name of the device.
+        drawn_from: what the sample is drawn from: all "architectures", or "classes", one architecture of each isomorphism class.
+        batch_norm: statistics of the batch normalisations (`algorithms.one_shot.inherited.Normalization`).
+        epoch: number of epochs after which the supernet was kept; None for the last.
     """
 
     kind_name: ClassVar[str] = "ranking"
+    later_fields: ClassVar[Mapping[str, Any]] = {"drawn_from": "architectures", "batch_norm": "search", "epoch": None}
 
     architectures: int
     sample_seed: int
     images: int | None
     device: str
+    drawn_from: str = "architectures"
+    batch_norm: str = "search"
+    epoch: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmark_api.jobs.files import regular
+from experiments.store.caution import read_caution
 from experiments.store.checks import MAX_VALUES, check_column, check_cost, parquet_files, read_manifest
 from experiments.store.kinds import BLACK_BOX_RUNS, Experiment
 from experiments.store.schema import KINDS, RUN_COLUMNS, AnyCondition, Column, ExperimentT, Kind
@@ -67,25 +68,42 @@ def load(results: str | os.PathLike[str], kind: Kind[Any] = BLACK_BOX_RUNS, /, *
     if unknown := filters.keys() - kind.fields.keys():
         raise ValueError(f"unknown filters {sorted(unknown)}; expected some of {', '.join(kind.fields)}")
     kept: Kept = OrderedDict()
+    caution = read_caution(root)
     experiments = []
     for _, paths in groupby(parquet_files(root), key=lambda path: path.parent):
         headers = [(path, *_header(path)) for path in paths]
         pieces = [_Piece(root, path, kind, names) for path, found, names in headers if found is kind]
         wanted = [piece for piece in pieces if all(getattr(piece.condition, name) == value for name, value in filters.items())]
         if wanted:
-            experiments.append(_experiment(kind, wanted, kept))
+            experiments.append(_experiment(kind, wanted, kept, caution))
     return experiments
 
 
-def stored_seeds(results: str | os.PathLike[str], condition: AnyCondition) -> set[int]:
-    """Return the seeds of a condition that are stored.
+class StoredPiece(NamedTuple):
+    """A results file of a condition: its path, the consecutive seeds of its runs, and the versions of the code that made them."""
+
+    path: Path
+    seeds: range
+    code_versions: frozenset[str]
+
+
+def stored_pieces(results: str | os.PathLike[str], condition: AnyCondition) -> list[StoredPiece]:
+    """Return the files of a condition, in the order of their seeds.
 
     Raises:
         StoreError: as for `load`.
     """
     root = Path(results)
     pieces = [_Piece(root, path, *_header(path)) for path in sorted((root / condition.folder()).glob("*.parquet"))]
-    return {int(seed) for piece in _in_order(condition, pieces) for seed in piece.seeds}
+    return [
+        StoredPiece(piece.path, range(int(piece.seeds[0]), int(piece.seeds[-1]) + 1), frozenset(_single(piece.code_versions)))
+        for piece in _in_order(condition, pieces)
+    ]
+
+
+def _single(noted: Iterable[str]) -> set[str]:
+    """Return the single versions in notes, of which that of a run that was continued has several."""
+    return {version for note in noted for version in note.split(", ")}
 
 
 def failures(results: Path) -> list[Path]:
@@ -105,10 +123,10 @@ def _in_order(condition: AnyCondition, pieces: Sequence[_Piece]) -> list[_Piece]
     return ordered
 
 
-def _experiment(kind: Kind[ExperimentT], pieces: Sequence[_Piece], kept: Kept) -> ExperimentT:
+def _experiment(kind: Kind[ExperimentT], pieces: Sequence[_Piece], kept: Kept, caution: str) -> ExperimentT:
     condition = pieces[0].condition
     pieces = _in_order(condition, pieces)
-    versions = sorted({version for piece in pieces for noted in piece.code_versions for version in noted.split(", ")})
+    versions = sorted({version for piece in pieces for version in _single(piece.code_versions)})
     if len(versions) > 1:
         text = f"{condition.folder()} mixes runs of code versions {', '.join(versions)}"
         warnings.warn(text, MixedCodeWarning, stacklevel=3)
@@ -122,6 +140,7 @@ def _experiment(kind: Kind[ExperimentT], pieces: Sequence[_Piece], kept: Kept) -
         machines=tuple(sorted({piece.machine for piece in pieces})),
         table_path=pieces[-1].table_path,
         columns=columns,
+        folder_caution=caution,
     )
 
 

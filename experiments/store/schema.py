@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_type_hints
@@ -234,6 +234,7 @@ class AnyExperiment(AnyCondition):
         machines: interpreter, platform, processor and libraries that the runs were made with, each as sorted pairs.
         table_path: path of the table when the last file was written.
         columns: arrays [entry] or [entry, second axis] by column name.
+        folder_caution: caution of the results folder, for titles; empty for none.
     """
 
     seeds: npt.NDArray[np.int64]
@@ -243,6 +244,7 @@ class AnyExperiment(AnyCondition):
     machines: tuple[tuple[tuple[str, str], ...], ...]
     table_path: str
     columns: Mapping[str, npt.NDArray[Any]] = field(repr=False)
+    folder_caution: str = ""
 
     architecture = Column[npt.NDArray[np.int32]](np.int32, "", "official index of an architecture")
 
@@ -258,6 +260,21 @@ class AnyExperiment(AnyCondition):
         Raises:
             ValueError: they do not.
         """
+
+    def of_seeds(self, seeds: Iterable[int]) -> Self:
+        """Return the runs of some seeds; those that are not stored are left out."""
+        runs = np.flatnonzero(np.isin(self.seeds, [*seeds]))
+        if len(runs) == len(self.seeds):
+            return self
+        lengths = np.diff(self.offsets)[runs]
+        entries = np.concatenate([np.arange(self.offsets[run], self.offsets[run + 1]) for run in runs])
+        return replace(
+            self,
+            seeds=self.seeds[runs],
+            offsets=np.concatenate([[0], np.cumsum(lengths)]),
+            wall_seconds=self.wall_seconds[runs],
+            columns={name: values[entries] for name, values in self.columns.items()},
+        )
 
     @property
     def condition(self) -> Any:

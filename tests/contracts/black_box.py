@@ -93,6 +93,7 @@ class BlackBoxContract:
         other_values: values to compare with the default, by hyperparameter, where those chosen from type and bounds do not suit.
         defaults: values to use instead of the default in that comparison, by hyperparameter.
         shared: values in all of these comparisons, by hyperparameter; a search takes those that it has.
+        quick: values in all tests that keep a slow search fast, by hyperparameter; a search takes those that it has.
         without_effect: hyperparameters that do not change the queries.
         is_random: whether runs with different seeds differ.
         task: images and skeleton for searches that need a task.
@@ -101,6 +102,7 @@ class BlackBoxContract:
     other_values: ClassVar[Mapping[str, Sequence[Any]]] = {}
     defaults: ClassVar[Mapping[str, Any]] = {}
     shared: ClassVar[Mapping[str, Any]] = {}
+    quick: ClassVar[Mapping[str, Any]] = {}
     without_effect: ClassVar[Collection[str]] = ()
     is_random: ClassVar[bool] = True
     task: ClassVar[Any] = None
@@ -114,7 +116,14 @@ class BlackBoxContract:
         seed: Any = 0,
         max_epochs: int = MAX_EPOCHS,
     ) -> BlackBoxSearch:
+        config = self.config(search_class) if config is None else config
         return search_class(space, config, seed=seed, max_epochs=max_epochs, task=self.task)
+
+    def config(self, search_class: Search, **values: Any) -> Any:
+        """Return the default configuration but for `quick` and other values, of those hyperparameters that the search has."""
+        default = search_class.Config()
+        known = {field.name for field in dataclasses.fields(default)}
+        return dataclasses.replace(default, **{name: value for name, value in {**self.quick, **values}.items() if name in known})
 
     # -- determinism -------------------------------------------------------------------------------------------------------
 
@@ -128,10 +137,11 @@ class BlackBoxContract:
     def test_another_process_makes_the_same_runs(self, search_class: Search) -> None:
         if self.task is not None:
             pytest.skip("the task is only in this process")
+        quick = {name: value for name, value in vars(self.config(search_class)).items() if name in self.quick}
         program = (
             f"from {search_class.__module__} import {search_class.__qualname__} as search_class\n"
             f"from {BlackBoxContract.__module__} import SPACES, run\n"
-            "print([run(search_class(space, seed=5), 80) for space in SPACES])"
+            f"print([run(search_class(space, search_class.Config(**{quick}), seed=5), 80) for space in SPACES])"
         )
         environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
@@ -171,7 +181,7 @@ class BlackBoxContract:
 
     @every_space
     def test_trainings_are_of_the_lengths_that_are_declared(self, search_class: Search, space: SearchSpace) -> None:
-        config = search_class.Config()
+        config = self.config(search_class)
         asked = {epochs or MAX_EPOCHS for _, epochs in run(self.make(search_class, space, config), 200)}
         assert asked <= set(search_class.training_epochs(config, MAX_EPOCHS)) <= set(range(1, MAX_EPOCHS + 1))
 
@@ -180,7 +190,7 @@ class BlackBoxContract:
         if changes is None:
             assert "fidelities" in search_class.needs
             return
-        config = dataclasses.replace(search_class.Config(), **changes)
+        config = self.config(search_class, **changes)
         assert set(search_class.training_epochs(config, MAX_EPOCHS)) == {MAX_EPOCHS}
         trajectory = run(self.make(search_class, SPACES[0], config), 100)
         assert {epochs or MAX_EPOCHS for _, epochs in trajectory} == {MAX_EPOCHS}
@@ -350,13 +360,11 @@ class BlackBoxContract:
     # -- hyperparameters ---------------------------------------------------------------------------------------------------
 
     def test_every_hyperparameter_changes_the_run(self, search_class: Search) -> None:
-        fields = dataclasses.fields(search_class.Config)
-        shared = {field.name: self.shared[field.name] for field in fields if field.name in self.shared}
-        for field in fields:
+        for field in dataclasses.fields(search_class.Config):
             if field.name in self.without_effect:
                 continue
             own = {name: value for name, value in self.defaults.items() if name == field.name}
-            default = dataclasses.replace(search_class.Config(), **shared, **own)
+            default = self.config(search_class, **self.shared, **own)
             runs = [run(self.make(search_class, SPACES[1], default, seed=seed), 150) for seed in (0, 1)]
             assert any(
                 [run(self.make(search_class, SPACES[1], config, seed=seed), 150) for seed in (0, 1)] != runs

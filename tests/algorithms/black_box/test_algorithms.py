@@ -26,8 +26,11 @@ class TestBlackBoxSearches(BlackBoxContract):
         "candidates": [2],
         "stop_margin": [90.0],
         "stop_rank": [500],
+        "max_noise": [1e-4],
+        "encoding": ["one-hot"],
     }
     shared: ClassVar[dict[str, Any]] = {"burn_in": 10, "svr_draws": 2}
+    quick: ClassVar[dict[str, Any]] = {"fit_epochs": 2, "pool": "mutations", "pool_size": 30}
     # Their own tests cover these: the contract's curves are cut short as no training's are, so that forecasts do not depend on
     # the draws, and in its size space all children of a step have the same FLOPs.
     without_effect: ClassVar[set[str]] = {"svr_draws", "cost_weight"} | (
@@ -90,7 +93,7 @@ def test_beats_random_search(name: str, topology_table: Table, random_results: l
     With other seeds it would fail in less than one case of a hundred (resampled from 150 runs of each); a search that is as
     good as random search would pass in one of a hundred.
     """
-    seeds = {"reinforce": 100, "hyperband": 80}.get(name, 40)  # the slower it learns, the more
+    seeds = {"reinforce": 100, "hyperband": 80, "bananas": 12, "nasbowl": 12}.get(name, 40)  # the slower it learns, the more
     results = [final_accuracy(name, topology_table, seed, 20_000) for seed in range(seeds)]
     assert stats.mannwhitneyu(results, random_results, alternative="greater").pvalue < 0.01
 

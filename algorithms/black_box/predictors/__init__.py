@@ -1,0 +1,1 @@
+"""Parts of predictor-guided searches: encodings of architectures, and models that predict accuracies from them."""
