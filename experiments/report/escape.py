@@ -37,6 +37,11 @@ def latex_row(cells: Sequence[str]) -> str:
     return ("{}" if row.startswith(("[", "*")) else "") + row + r" \\"
 
 
+def script_json(value: Any) -> str:
+    """Write a value as JSON for an HTML script element: no text in it can end the element or begin a comment."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c").replace(">", "\\u003e")
+
+
 def csv_cell(value: str) -> str:
     """Return a cell of CSV in one line; one that a spreadsheet would compute begins with an apostrophe."""
     text = shown(value)
@@ -69,12 +74,7 @@ _LATEX: Mapping[str, str] = {
     "<": "$<$",
     ">": "$>$",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': "''",
     "\u00a0": "~",
 }
 _LATEX_TABLE = str.maketrans(dict(_LATEX))
-
-
-def script_json(value: Any) -> str:
-    """Write a value as JSON for an HTML script element: no text in it can end the element or begin a comment."""
-    return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c").replace(">", "\\u003e")
