@@ -28,13 +28,13 @@ def markdown_text(text: str) -> str:
 def latex_text(text: str) -> str:
     """Return a text for LaTeX. What no font of pdfLaTeX has by default is shown as its number in Unicode."""
     known = "".join(c if ord(c) < 0x180 or c in _LATEX else f"[U+{ord(c):04X}]" for c in shown(text))
-    return known.translate(_LATEX_TABLE)
+    protected = "{}" if known.startswith(("[", "*")) else ""  # else an argument of the end of the row before
+    return protected + known.translate(_LATEX_TABLE)
 
 
 def latex_row(cells: Sequence[str]) -> str:
-    r"""Return a row of a table in LaTeX; after the `\\` of the row before, `[` and `*` would be its arguments."""
-    row = " & ".join(map(latex_text, cells))
-    return ("{}" if row.startswith(("[", "*")) else "") + row + r" \\"
+    """Return a row of a table in LaTeX."""
+    return " & ".join(map(latex_text, cells)) + r" \\"
 
 
 def script_json(value: Any) -> str:
