@@ -22,6 +22,10 @@ LARGEST = {int: 10**6, float: 1e9}
 """Largest number, by type, where a bound has no upper end: no hyperparameter is larger, and a count that is ends in no time."""
 
 
+SMALLEST = 1e-12
+"""Smallest number that counts as positive: what is divided by a smaller one is no number any more."""
+
+
 @dataclass(frozen=True)
 class Bound:
     """An interval of numbers; an open end is not in it. It may only have an infinite number that its declaration names."""
@@ -37,6 +41,7 @@ class Bound:
         if value == math.inf:
             return self.infinite
         above = value > self.low if self.low_open else value >= self.low
+        above &= not (self.low_open and self.low == 0 and value < SMALLEST)
         below = value < self.high if self.high_open else value <= self.high
         return above and below
 
@@ -103,6 +108,8 @@ class Limit(NamedTuple):
     def refusal(self, value: Any) -> str:
         """Return what a value that is not allowed must be."""
         values = value if self.each else (value,)
+        if self.bound and any(0 < item < SMALLEST for item in values):
+            return f"{self} and at least {SMALLEST:g}"
         return f"{self} and at most {self.largest:g}" if any(map(self._too_large, values)) else str(self)
 
     def _too_large(self, value: Any) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -311,6 +311,17 @@ def _train_together(jobs: Sequence[OneShotJob]) -> Iterator[int]:
             job.write(OneShotRun.of(search.seed, search.metrics, search.task.space), of_run, search.device)
 
 
+@contextmanager
+def _divergence_told() -> Iterator[None]:
+    """Turn the error of a draw from probabilities that are no numbers any more into one line."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "probability tensor" not in str(error):
+            raise
+        raise JobError("the search has diverged: its probabilities are no numbers any more; take lower rates") from error
+
+
 def _resume(search: OneShotSearch, checkpoint: Path) -> None:
     try:
         search.load(checkpoint)
@@ -318,6 +329,7 @@ def _resume(search: OneShotSearch, checkpoint: Path) -> None:
         raise JobError(f"{error}; move it elsewhere to start again") from error
 
 
+@_divergence_told()
 def _train_epoch(searches: Sequence[OneShotSearch]) -> None:
     """Train an epoch of searches, as their execution says: alone or as a stack."""
     if searches[0].execution.stack == 1:

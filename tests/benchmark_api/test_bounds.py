@@ -31,6 +31,7 @@ class Settings(Bounded):
         ("count", 10**20, r"count must be at least 1 and at most 1e\+06, got 100000000000000000000"),
         ("scale", 0.0, "scale must be positive, got 0.0"),
         ("scale", math.inf, r"scale must be positive and at most 1e\+09, got inf"),
+        ("scale", 1e-300, "scale must be positive and at least 1e-12, got 1e-300"),
         ("scale", 1e308, r"scale must be positive and at most 1e\+09, got 1e\+308"),
         ("decays", (0.5, 1.0), r"decays must be in \[0, 1\), got \(0.5, 1.0\)"),
         ("kind", "none", "kind must be one of 'own', 'other', got 'none'"),

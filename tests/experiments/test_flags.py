@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmark_api.__main__ import main as benchmark_main
 from experiments import store
@@ -119,3 +120,16 @@ def test_a_seed_that_is_named_twice_is_run_once(tmp_path: Path, capsys: pytest.C
     assert capsys.readouterr().out.startswith("2 new runs")
     (experiment,) = store.load(tmp_path, store.ONE_SHOT_RUNS)
     assert experiment.seeds.tolist() == [777, 778]
+
+
+def test_a_search_that_diverges_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverge(_: object) -> None:
+        torch.multinomial(torch.full((2,), torch.nan), 1)
+
+    monkeypatch.setattr("algorithms.one_shot.search.OneShotSearch.train_epoch", diverge)
+    assert experiments_main([*search("--epochs", "1", "--batch", "450", "--seeds", "1"), "--results", str(tmp_path)]) == 1
+    errors = capsys.readouterr().err
+    assert "the search has diverged" in errors
+    assert "Traceback" not in errors

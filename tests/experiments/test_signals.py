@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -182,3 +183,17 @@ def test_a_failure_of_all_jobs_stops_at_the_first_ones(tmp_path: Path, topology_
     assert errors.startswith("error: stopped, as the first jobs all failed alike: ZeroDivisionError: always; see ")
     assert errors.count("\n") == 1
     assert len(store.failures(tmp_path / "r")) == 2
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs unshare")
+def test_little_shared_memory_is_enough_or_one_line(tmp_path: Path) -> None:
+    archive = official.write_archive(tmp_path / "archive", SizeSpace((8, 16), 2), range(4), ["12"])
+    small = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=4k tmpfs /dev/shm && exec "$@"', "sh"]
+    if subprocess.run([*small, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no file system may be mounted here")
+    command = [sys.executable, "-m", "benchmark_api", "import", str(archive), str(tmp_path / "t"), "--jobs", "2"]
+    done = subprocess.run([*small, *command], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stderr.count("\n") == (done.returncode != 0), done.stderr
+    command = [sys.executable, "-m", "experiments", *sweep(tmp_path / "r", 50, "--jobs", "2")]
+    done = subprocess.run([*small, *command], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
