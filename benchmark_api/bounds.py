@@ -129,7 +129,8 @@ def limits(config: type) -> dict[str, Limit]:
 def _limits_of(hint: Any, each: bool = False) -> Iterator[Limit]:
     arguments = get_args(hint)
     if get_origin(hint) is Annotated:
-        largest = LARGEST.get(arguments[0], math.inf)
+        kinds = get_args(arguments[0]) or arguments[:1]  # of `int | None`, or of `int`
+        largest = min((LARGEST[kind] for kind in kinds if kind in LARGEST), default=math.inf)
         yield from (Limit(item, (), each, largest) for item in arguments[1:] if isinstance(item, Bound))
         yield from _limits_of(arguments[0], each)
     elif get_origin(hint) is Literal:
