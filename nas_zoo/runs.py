@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from benchmark_api.plugins import known_to_workers, load_plugins, register_class
 from experiments import store
 from experiments.runs import black_box
 from experiments.runs.job import RunsJob
-from experiments.settings import RunSettings, default_config, default_dataset
+from experiments.settings import RunSettings, configured, default_dataset
 from experiments.store import AnyCondition, Kind
 from nas_zoo.architectures import AnyTable, open_table
 from nas_zoo.results import Results
@@ -96,6 +95,7 @@ def train_one_shot(
     table: AnyTable = "digits-topology",
     dataset: str | None = None,
     seeds: int | Iterable[int] = 3,
+    preset: str | None = None,
     select: str | None = None,
     data: Path | str | None = None,
     unofficial_images: bool = False,
@@ -116,10 +116,11 @@ def train_one_shot(
         table: table in which the derived architectures are looked up; supernets are trained on its dataset and skeleton.
         dataset: as for `sweep`.
         seeds: number of runs, whose seeds are 777, 888, 999, ..., or their seeds.
+        preset: set of hyperparameters in place of the defaults, e.g. "paper" of gaea.
         select: name of the selection that derives the architecture; by default the search's.
         data: folder of the data set's files; digits need none.
         unofficial_images: accept files in the official format with other images; every title says so.
-        execution: device, precision and other choices that are no hyperparameters.
+        execution: device, precision and other choices that are no hyperparameters; by default as the command line does.
         results: results folder, which the command line shares.
         jobs: number of processes; by default one per processor, or one on another device than the CPU.
         again: as for `sweep`.
@@ -134,7 +135,7 @@ def train_one_shot(
     from experiments.runs import one_shot
 
     opened, folder, files = open_table(table), Path(results), None if data is None else Path(data)
-    dataset, execution = dataset or default_dataset(opened), execution or Execution()
+    dataset, execution = dataset or default_dataset(opened), execution or Execution(stack=None)
     wanted = [*trial_seeds(seeds)] if isinstance(seeds, int) else [*seeds]
     setting = Setting.of(opened, dataset)
     if unofficial_images:
@@ -142,7 +143,7 @@ def train_one_shot(
     load_plugins()
     conditions, planned = [], []
     for search, hyperparameters in [_search(search, ONE_SHOT) for search in searches]:
-        config = replace(default_config(search, dataset), **hyperparameters)
+        config = configured(search, dataset, hyperparameters, preset)
         conditions.append(one_shot.condition_of(search, config, opened, dataset, execution, select, setting))
     for condition in conditions:
         planned += one_shot.plan(condition, opened, folder, wanted, files, again=again)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,7 +17,7 @@ from benchmark_api.tables.table import Table
 from experiments.commands.fields import FieldOptions
 from experiments.commands.options import LAST_SEED, AgainOptions, JobOptions, SeedCount
 from experiments.runs import black_box
-from experiments.settings import RunSettings, default_config, default_dataset
+from experiments.settings import RunSettings, configured, default_config, default_dataset
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,8 @@ class Search:
         return cls(search_class, FieldOptions(search_class.Config, defaults))
 
     def config(self, dataset: str, preset: str | None = None) -> Any:
-        """Return the search's configuration on a dataset; what is given replaces a preset, and this the defaults.
-
-        Raises:
-            ValueError: a hyperparameter is out of range, or there is no such preset.
-        """
-        presets = getattr(self.search_class, "presets", {})
-        if preset is not None and preset not in presets:
-            raise ValueError(f"preset must be one of {self.search_class.name}'s ({', '.join(presets) or 'none'}), got {preset!r}")
-        values = {**presets.get(preset, {}), **self.hyperparameters.given}
-        return replace(default_config(self.search_class, dataset), **values)
+        """Return the search's configuration on a dataset, as `configured` does."""
+        return configured(self.search_class, dataset, self.hyperparameters.given, preset)
 
 
 ACCOUNTING = FieldOptions(

@@ -20,7 +20,7 @@ from experiments import store
 from experiments.provenance import code_version, environment
 from experiments.runs.job import ResultsJob
 from experiments.runs.run import check_workers, run
-from experiments.settings import RunSettings, default_config
+from experiments.settings import RunSettings, configured
 from experiments.store import Condition
 
 
@@ -130,7 +130,7 @@ def condition_on(
         FullTrainingsWarning: the table has only full trainings for a search that lives on shorter ones.
     """
     view = table.search_view(settings.dataset, settings.schedule)
-    config = replace(default_config(search_class, settings.dataset), **hyperparameters)
+    config = configured(search_class, settings.dataset, hyperparameters)
     config = fit_config(search_class, config, view, hyperparameters)
     condition = condition_of(search_class, config, table, settings, data, **limits)
     full = view.schedule_epochs

@@ -5,12 +5,16 @@ from __future__ import annotations
 import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties, findfont
 from matplotlib.font_manager import fontManager as font_manager
+from matplotlib.ft2font import FT2Font
 
 from algorithms.black_box import BLACK_BOX
+from benchmark_api.text import shown
 from experiments.analysis.statistics import Distribution
 
 RC: dict[Any, Any] = {
@@ -52,6 +56,19 @@ def settings_with(font: str, size: float) -> dict[Any, Any]:
 
 
 _GENERIC = ("serif", "sans-serif", "monospace")
+
+
+@cache
+def _letters() -> frozenset[int]:
+    """Characters of the font, in Unicode."""
+    return frozenset(FT2Font(findfont(FontProperties(family=RC["font.family"]))).get_charmap())
+
+
+def drawable(text: str) -> str:
+    """Return a text as a figure can show it: what the font lacks, or does not print, as an escape of Python."""
+    printable = shown(text)
+    return "".join(c if ord(c) in _letters() else c.encode("unicode_escape").decode() for c in printable)
+
 
 REFERENCE_COLOR = "#222222"
 """Colour of the optimum and the Pareto front."""
