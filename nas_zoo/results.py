@@ -108,8 +108,8 @@ class Results:
         """Return a frame with a row for each search with one objective.
 
         Its columns are those of `table --format csv`, then title, best_index and best_architecture. Among them are mean, interval
-        and regret of the reported accuracy (`test_…`, or `held_out_…` where a table has no test accuracies). Columns that are empty
-        for all rows are left out.
+        and regret of the reported accuracy (`test_…`, or `held_out_…` where a table has no test accuracies). Columns that
+        are empty for all rows are left out.
         """
         import pandas as pd
 
