@@ -72,7 +72,7 @@ def _verdicts(dataset: DatasetReport) -> list[str]:
             f"{side}: {', '.join(labels)}" for side, labels in (("above", above), ("not above", below)) if labels
         ):
             about = f"{dataset.dataset}, mean {dataset.measure.accuracy} against {name} ({accuracy:.2f})"
-            verdicts.append(f"{about}, without a test: {text}.")
+            verdicts.append(f"{about}, by the means alone: {text}.")
     return verdicts
 
 
