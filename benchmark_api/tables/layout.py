@@ -9,8 +9,11 @@ from benchmark_api.tables.safetensors import FormatError
 from benchmark_api.tables.schema import check_epochs, check_name
 from benchmark_api.types import AnyArray
 
+Splits = Mapping[tuple[str, str], tuple[str, ...]]
+"""Splits by dataset key and schedule."""
 
-def splits_of(tensors: Iterable[str]) -> dict[tuple[str, str], tuple[str, ...]]:
+
+def splits_of(tensors: Iterable[str]) -> Splits:
     """Return the splits of each (dataset key, schedule), in the order in which they are listed and shown."""
     found: dict[tuple[str, str], list[str]] = {}
     for name in tensors:
@@ -42,14 +45,14 @@ def check_dtypes(tensors: Mapping[str, AnyArray]) -> None:
             raise FormatError(f"{name} has the type {array.dtype}, expected {_KINDS[kinds]}")
 
 
-def check_shapes(tensors: Mapping[str, AnyArray], architectures: int) -> None:
-    """Check that the tensors of a table of so many architectures fit together.
+def check_shapes(tensors: Mapping[str, AnyArray], splits_of_all: Splits, architectures: int) -> None:
+    """Check that the tensors of a table of so many architectures, with its splits, fit together.
 
     Raises:
         FormatError: a tensor is missing, or has another shape than expected.
         ValueError: the epochs of a split are none.
     """
-    for (key, schedule), splits in splits_of(tensors).items():
+    for (key, schedule), splits in splits_of_all.items():
         stem = f"{key}/{schedule}"
         try:
             seeds = tensors[f"{stem}/seeds"].shape

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -70,6 +71,7 @@ def read_metadata(text: str) -> dict[str, Any]:
     return metadata
 
 
+@lru_cache(maxsize=4096)
 def check_name(tensor: str) -> None:
     """Check the name of a tensor: KEY/SCHEDULE/SPLIT/QUANTITY, KEY/SCHEDULE/QUANTITY, KEY/metrics/NAME or metrics/NAME.
 
@@ -92,8 +94,9 @@ def check_epochs(name: str, epochs: AnyArray) -> None:
     length = int(name.split("/")[1])
     if epochs.ndim != 1 or not len(epochs):
         raise ValueError(f"{name} has shape {epochs.shape}, expected one axis of one epoch or more")
-    if epochs[0] < 0 or epochs[-1] >= length or (epochs[1:] <= epochs[:-1]).any():
-        raise ValueError(f"{name} must be ascending epochs from 0 to {length - 1}, got {epochs[0]} to {epochs[-1]}")
+    first, last = epochs.item(0), epochs.item(-1)
+    if first < 0 or last >= length or (len(epochs) > 1 and (epochs[1:] <= epochs[:-1]).any()):
+        raise ValueError(f"{name} must be ascending epochs from 0 to {length - 1}, got {first} to {last}")
 
 
 def check_numbers(name: str, values: FloatArray) -> None:

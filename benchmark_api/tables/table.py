@@ -82,13 +82,13 @@ class Table:
             self.search_schedule: str = self.metadata["search_schedule"]
             self.report_schedule: str = self.metadata["report_schedule"]
             check_dtypes(self._tensors)
-            check_shapes(self._tensors, len(self))
+            self._splits = splits_of(self._tensors)
+            check_shapes(self._tensors, self._splits, len(self))
         except FormatError as error:
             raise TableError(f"{self.path}: not a table: {error}") from error
         except ValueError as error:
             raise TableError(f"{self.path}: {error}") from error
         self._means: dict[str, FloatArray] = {}
-        self._splits = splits_of(self._tensors)
 
     def __repr__(self) -> str:
         return f"Table({str(self.path)!r}, {self.title!r}, {len(self.space):,} architectures)"
