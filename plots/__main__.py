@@ -181,7 +181,7 @@ class DrawingOptions:
 class PlotsCommand(DrawingOptions):
     """Draw the figures of a results folder as PNG and PDF, and write its report page."""
 
-    examples: ClassVar = ("plots", "plots --only rea bohb --no-title --width 3.3 --font serif --out figures")
+    examples: ClassVar[tuple[str, ...]] = ("plots", "plots --only rea bohb --no-title --width 3.3 --font serif --out figures")
 
     out: Path = Path("plots/figures")
     """Folder of the figures."""
@@ -195,7 +195,7 @@ class PlotsCommand(DrawingOptions):
 class ReportCommand(DrawingOptions):
     """Write the report page of a results folder: report.html, one file with all tables and figures."""
 
-    examples: ClassVar = ("report",)
+    examples: ClassVar[tuple[str, ...]] = ("report",)
 
     def __call__(self) -> None:
         with TemporaryDirectory(prefix="nas-zoo-") as folder:

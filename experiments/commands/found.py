@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # imported by the command: `--help` starts without it
 class FoundCommand(StoredTableOptions):
     """Print what each search found: the architecture of its best run by validation accuracy, with accuracies and costs."""
 
-    examples: ClassVar = ("found", "found --only rea bohb --draw cells", "found --format csv > found.csv")
+    examples: ClassVar[tuple[str, ...]] = ("found", "found --only rea bohb --draw cells", "found --format csv > found.csv")
 
     dataset: str | None = None
     """Only this dataset."""

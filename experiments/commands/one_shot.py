@@ -47,7 +47,7 @@ class RunOneShot(AgainOptions):
     parallel: JobOptions = field(default_factory=JobOptions)
 
     def __call__(self) -> int:
-        return self.parallel.run(self.plan(), self.results, self.execution.device)
+        return self.parallel.run(self.plan(), self.results, self.execution.device, hint=True)
 
     def plan(self) -> list[RunsJob]:
         """Return the jobs of the runs that are not stored."""

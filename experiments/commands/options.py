@@ -56,8 +56,8 @@ class JobOptions(ParallelOptions):
     jobs: Annotated[int, at_most(MAX_JOBS)] | None = None
     """Number of processes; by default one per processor, or one for one-shot searches on another device than the CPU."""
 
-    def run(self, jobs: Sequence[RunsJob], results: Path, device: str = "cpu") -> int:
-        """Run jobs that write to a results folder and print a summary; return the exit status."""
+    def run(self, jobs: Sequence[RunsJob], results: Path, device: str = "cpu", *, hint: bool = False) -> int:
+        """Run jobs that write to a results folder, print a summary and, with `hint`, what comes next; return the exit status."""
         started = time.perf_counter()
         # Several processes on one graphics card would share its memory.
         processes = self.jobs if self.jobs is not None else available_processors() if device == "cpu" else 1
@@ -76,6 +76,8 @@ class JobOptions(ParallelOptions):
             print(f"error: {failed} of {runs} runs failed; the same command tries them again", file=sys.stderr)
         if not self.quiet:
             print(f"{runs - failed} new runs in {results} ({time.perf_counter() - started:.1f} s)")
+            if hint and not failures:
+                print(f"next: nas-zoo table --results {results}, nas-zoo plots --results {results}")
         return 1 if failures else 0
 
 

@@ -26,7 +26,7 @@ class RankingCommand(StoredTableOptions, AgainOptions):
     """Print how supernets rank architectures: rank correlations of inherited-weight accuracy with accuracy after full training,
     what is found of the best and of the worst architectures, and how much supernets of several seeds or epochs agree."""
 
-    examples: ClassVar = ("ranking --table digits-topology",)
+    examples: ClassVar[tuple[str, ...]] = ("ranking --table digits-topology",)
 
     dataset: str | None = None
     """Only this dataset."""
@@ -98,7 +98,10 @@ QUICK: Mapping[str, Any] = {
 class ReproduceCommand(AgainOptions):
     """Run every search on every dataset of some tables and print the results; `python -m plots` draws their figures."""
 
-    examples: ClassVar = ("reproduce", "reproduce --table tss.safetensors --dataset cifar10 --seeds 100 --one-shot-seeds 0")
+    examples: ClassVar[tuple[str, ...]] = (
+        "reproduce",
+        "reproduce --table tss.safetensors --dataset cifar10 --seeds 100 --one-shot-seeds 0",
+    )
 
     table: tuple[Path, ...] = tuple(map(Path, EMBEDDED))
     """Table files; by default the embedded tables."""

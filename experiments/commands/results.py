@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class ListCommand:
     """List the searches with their papers and default hyperparameters."""
 
-    examples: ClassVar = ("list", "list --names black-box")
+    examples: ClassVar[tuple[str, ...]] = ("list", "list --names black-box")
 
     names: str | None = None
     """Print only the names of `black-box` or `one-shot` searches, of black-box searches that can do with full trainings
@@ -58,7 +58,7 @@ class ListCommand:
 class TableCommand(StoredTableOptions):
     """Print the stored results next to the published table, with intervals and significance; or a table for a paper."""
 
-    examples: ClassVar = ("table", "table --layout paper --against mine --format latex --out table.tex")
+    examples: ClassVar[tuple[str, ...]] = ("table", "table --layout paper --against mine --format latex --out table.tex")
 
     space: str | None = None
     """Only this search space (topology, size)."""
@@ -116,7 +116,7 @@ class TableCommand(StoredTableOptions):
 class FrontsCommand(StoredTableOptions):
     """Print how far the fronts that black-box searches found are from the exact front of accuracy against metrics."""
 
-    examples: ClassVar = ("fronts --objectives params",)
+    examples: ClassVar[tuple[str, ...]] = ("fronts --objectives params",)
 
     space: str | None = None
     """Only this search space (topology, size)."""
@@ -145,7 +145,7 @@ class FrontsCommand(StoredTableOptions):
 class SpeedupCommand(StoredTableOptions):
     """Print how much less simulated time a search takes than another one to reach the mean accuracy that the latter ends with."""
 
-    examples: ClassVar = ("speedup --algorithm bohb --baseline random",)
+    examples: ClassVar[tuple[str, ...]] = ("speedup --algorithm bohb --baseline random",)
 
     algorithm: str
     """The search."""
@@ -179,7 +179,7 @@ class SpeedupCommand(StoredTableOptions):
 class StatusCommand(ResultsOptions):
     """Show the stored, missing and failed seeds of each experiment."""
 
-    examples: ClassVar = ("status --seeds 100",)
+    examples: ClassVar[tuple[str, ...]] = ("status --seeds 100",)
 
     seeds: SeedCount = 500
     """Number of seeds wanted; they count from 0."""
@@ -206,7 +206,7 @@ class StatusCommand(ResultsOptions):
 class VerifyCommand(StoredTableOptions):
     """Check a results folder: read every file, repeat a sample of the runs, and compare bit for bit."""
 
-    examples: ClassVar = ("verify --sample 5",)
+    examples: ClassVar[tuple[str, ...]] = ("verify --sample 5",)
 
     sample: Annotated[int, between(0, MAX_SEEDS)] = 2
     """Number of runs of each experiment to repeat."""
@@ -220,10 +220,12 @@ class VerifyCommand(StoredTableOptions):
     def __call__(self) -> int:
         from experiments.verify import verify
 
-        problems = 0
+        problems, findings = 0, 0
         for finding in verify(self.results, self.sample, self.one_shot, self.seed, self.table, self.data):
-            problems += bool(finding.problem)
+            problems, findings = problems + bool(finding.problem), findings + 1
             print(f"{finding.what}: {finding.problem or 'ok'}{f' ({finding.checked})' if finding.checked else ''}")
         if problems:
             print(f"error: {problems} problems in {self.results}", file=sys.stderr)
+        if not findings:
+            raise ValueError(f"{self.results} holds no run to verify")
         return 1 if problems else 0

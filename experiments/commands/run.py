@@ -82,7 +82,7 @@ class RunBlackBox(AgainOptions):
     parallel: JobOptions = field(default_factory=JobOptions)
 
     def __call__(self) -> int:
-        return self.parallel.run(self.plan(), self.results)
+        return self.parallel.run(self.plan(), self.results, hint=True)
 
     def plan(self) -> list[black_box.BlackBoxJob]:
         """Return the jobs of the runs that are not stored."""
