@@ -32,12 +32,13 @@ nb_execution_mode = "off"  # a test runs the notebook; the site shows its stored
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
+napoleon_use_ivar = True
 copybutton_exclude = ".linenos, .gp"
 suppress_warnings = ["misc.highlighting_failure"]
 
 NAVIGATION = {
-    "Start": ["/README", "tutorial", "faq", "comparison"],
-    "How to": ["how-to/*"],
+    "Start": ["/README", "python", "tutorial", "command-line", "faq", "comparison"],
+    "How to": ["how-to/*", "report"],
     "Results": ["embedded", "bohb", "weight-sharing", "objectives", "workers"],
     "Tables": ["tables", "import", "drop-in"],
     "Reference": ["api"],

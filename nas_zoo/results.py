@@ -20,7 +20,7 @@ from experiments.report import FRONT_FORMATS, DatasetReport, Report, Row, front_
 from experiments.report.columns import COLUMNS
 from experiments.report.found import Found, found
 from experiments.report.names import full_title
-from experiments.report.paper import baseline_of, only
+from experiments.report.paper import baseline_of, check_baseline, only
 from experiments.store import AnyExperiment, Experiment
 
 if TYPE_CHECKING:
@@ -108,8 +108,8 @@ class Results:
         """Return a frame with a row for each search with one objective.
 
         Its columns are those of `table --format csv`, then title, best_index and best_architecture. Among them are mean, interval
-        and regret of the reported accuracy (test_…, or held_out_… where a table has no test accuracies). Columns that are empty
-        for all rows are left out.
+        and regret of the reported accuracy (`test_…`, or `held_out_…` where a table has no test accuracies). Columns that
+        are empty for all rows are left out.
         """
         import pandas as pd
 
@@ -147,14 +147,17 @@ class Results:
             against: the baseline, e.g. "mine" or "mine (temperature=2.0)".
 
         Raises:
-            ValueError: there is no such search, or it has several rows on a dataset.
+            ValueError: there is no such search on any dataset, or it has several rows on one.
         """
         import pandas as pd
 
+        check_baseline(self.reports, against)
         rows = []
         for report in self.reports:
             for dataset in report.datasets:
                 base = baseline_of(dataset, against)
+                if base is None:
+                    continue
                 others = [row for row in dataset.rows if row is not base]
                 tests = compare_against((base.label, base.finals), [(row.label, row.finals) for row in others])
                 for row, test in zip(others, tests, strict=True):

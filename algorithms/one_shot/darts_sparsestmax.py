@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from torch import Tensor
 
@@ -21,7 +21,6 @@ class DartsSparsestmax(AlphaSearch):
     title = "DARTS (sparsestmax)"
     paper = "Shao et al., SSN: Learning Sparse Switchable Normalization via SparsestMax, CVPR 2019, arXiv 1903.03793"
     space = "topology"
-    digits: ClassVar = {"epochs": 12, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
 
     @dataclass(frozen=True)
     class Config(AlphaConfig):

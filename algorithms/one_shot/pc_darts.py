@@ -91,7 +91,7 @@ class PcDarts(DartsFirstOrder):
     paper = (
         "Xu et al., PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search, ICLR 2020, arXiv 1907.05737"
     )
-    digits: ClassVar = {"epochs": 12, "batch": 32, "rate": 0.1, "arch_rate": 0.01, "parts": 2}  # of two channels
+    digits: ClassVar = {**DartsFirstOrder.digits, "parts": 2}  # of two channels
     cell: ClassVar[type[PartialCell]] = PartialCell
 
     @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -21,7 +21,6 @@ class SingleDarts(DartsFirstOrder):
     name = "single-darts"
     title = "Single-DARTS"
     paper = "Hou et al., Single-DARTS: Towards Stable Architecture Search, ICCV Workshops 2021, arXiv 2108.08128"
-    digits: ClassVar = {"epochs": 12, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
 
     @dataclass(frozen=True)
     class Config(DartsFirstOrder.Config):

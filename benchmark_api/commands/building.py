@@ -89,9 +89,9 @@ class Build:
         except BuildFailed as error:
             print("".join(f"\n{failure}" for failure in error.failures), file=sys.stderr, end="")
             raise
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             print(f"interrupted; finished stacks are in {self.out}.build: the same command continues", file=sys.stderr)
-            sys.exit(130)
+            sys.exit(getattr(error, "status", 130))
         print(f"{self.out}: {table.title}, {megabytes(self.out)}, fingerprint {table.fingerprint[:12]}")
 
     def plan(self) -> Plan:

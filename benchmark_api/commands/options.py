@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from benchmark_api.bounds import at_most
 from benchmark_api.jobs.options import MAX_JOBS
+
+NumberT = TypeVar("NumberT", int, float)
 
 OPTIONS = ConstructorRegistry()
 """Rules by which tyro makes options of types."""
@@ -21,17 +24,11 @@ def decimal_number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | N
     if info.type not in (int, float):
         return None
     kind: Any = info.type
-
-    def read(texts: list[str]) -> Any:
-        if not texts[0].isascii() or "_" in texts[0]:
-            raise ValueError(f"{texts[0]} is no number")
-        return kind(texts[0])
-
     kinds = (int,) if kind is int else (int, float)
     return PrimitiveConstructorSpec(
         nargs=1,
         metavar=kind.__name__.upper(),
-        instance_from_str=read,
+        instance_from_str=lambda texts: _number(texts[0], kind),
         is_instance=lambda value: isinstance(value, kinds) and not isinstance(value, bool),
         str_from_instance=lambda value: [str(value)],
     )
@@ -89,11 +86,17 @@ def numbers_of(given: Several, option: str) -> dict[str, float]:
     Raises:
         ValueError: a text is of another form, or a name is there twice.
     """
-    return {name: _number(text, f"{option} {name}") for name, text in pairs_of(given, option).items()}
+    return {name: _named_number(text, f"{option} {name}") for name, text in pairs_of(given, option).items()}
 
 
-def _number(text: str, option: str) -> float:
+def _named_number(text: str, option: str) -> float:
     try:
-        return float(text)
+        return _number(text, float)
     except ValueError:
         raise ValueError(f"{option}={text}; expected a number after '='") from None
+
+
+def _number(text: str, kind: Callable[[str], NumberT]) -> NumberT:
+    if not text.isascii() or "_" in text:
+        raise ValueError(f"{text} is no number")
+    return kind(text)

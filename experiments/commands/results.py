@@ -100,8 +100,10 @@ class TableCommand(StoredTableOptions):
 
     def _text(self, reports: Sequence[Report]) -> str:
         """The table in its layout and format."""
-        from experiments.report import AGGREGATE_FORMATS, FORMATS, PAPER_FORMATS, aggregate_table, paper_table
+        from experiments.report import AGGREGATE_FORMATS, FORMATS, PAPER_FORMATS, aggregate_table, check_baseline, paper_table
 
+        if self.against is not None:
+            check_baseline(reports, self.against)
         columns, order = flat(self.columns), flat(self.only)
         if self.layout == "paper":
             return PAPER_FORMATS[self.format]([paper_table(report, self.against, columns, order) for report in reports])

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from benchmark_api.types import FloatArray
 from experiments.analysis.aggregate import (
@@ -56,7 +56,8 @@ class Aggregate:
         return estimate(probability_of_improvement, self.scores, other.scores)
 
 
-def aggregates(report: Report) -> list[Aggregate]:
+@lru_cache(maxsize=4)  # figure, table and summary of a report need the same estimates, which take seconds
+def aggregates(report: Report) -> tuple[Aggregate, ...]:
     """Aggregate the methods of a report that have at least `MIN_RUNS` runs on each of its data sets, the best first."""
     hidden = same_for_all(report)
     found: dict[tuple[str, str], dict[str, Row]] = {}
@@ -72,7 +73,7 @@ def aggregates(report: Report) -> list[Aggregate]:
         for (_, title), rows in found.items()
         if len(rows) == len(report.datasets)
     ]
-    return sorted(every, key=lambda of: -of.iqm.value)
+    return tuple(sorted(every, key=lambda of: -of.iqm.value))
 
 
 def aggregate_table(report: Report, baseline: str | None = None) -> TextTable:
@@ -83,7 +84,7 @@ def aggregate_table(report: Report, baseline: str | None = None) -> TextTable:
         baseline: search, or label of a configuration, that the others' probability of improvement is over; None: without it.
 
     Raises:
-        ValueError: no method has enough runs on every data set, or the baseline is not one of them.
+        ValueError: no method has enough runs on every data set, or the baseline has too few on one.
     """
     every = aggregates(report)
     if not every:
@@ -113,8 +114,11 @@ def _sets(report: Report) -> str:
     return ", ".join(dataset_title(dataset.dataset) for dataset in report.datasets)
 
 
-def _reference(report: Report, every: Sequence[Aggregate], baseline: str) -> Aggregate:
+def _reference(report: Report, every: Sequence[Aggregate], baseline: str) -> Aggregate | None:
+    """Aggregate of a baseline; None without a row of it."""
     row = baseline_of(report.datasets[0], baseline)
+    if row is None:
+        return None
     found = [one for one in every if one.rows[0] is row]
     if not found:
         few = f"{baseline!r} has fewer than {MIN_RUNS} runs on a data set of {report.table.title}"

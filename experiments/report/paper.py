@@ -113,26 +113,38 @@ def _names(experiment: AnyExperiment) -> tuple[str, str]:
     return experiment.algorithm, experiment.label(None)
 
 
-def baseline_of(dataset: DatasetReport, name: str) -> Row:
-    """Return the row of a baseline on a data set, given the name of its search or the label of its configuration.
+def check_baseline(reports: Sequence[Report], name: str) -> None:
+    """Check that a baseline has a row on some data set of some reports; tables have no tests on the others.
 
     Raises:
-        ValueError: no row or several rows have the name.
+        ValueError: it has none, or several on one data set.
+    """
+    datasets = [dataset for report in reports for dataset in report.datasets]
+    rows = [baseline_of(dataset, name) for dataset in datasets]  # of all: one may have several
+    if not any(rows):
+        labels = dict.fromkeys(row.label for dataset in datasets for row in dataset.rows)
+        raise ValueError(f"no row is named {name!r}; expected one of {', '.join(map(repr, labels))}")
+
+
+def baseline_of(dataset: DatasetReport, name: str) -> Row | None:
+    """Return the row of a baseline on a data set, given the name of its search or the label of its configuration; None without.
+
+    Raises:
+        ValueError: several rows have the name.
     """
     found = [row for row in dataset.rows if row.label == name] or [
         row for row in dataset.rows if name in (row.experiment.algorithm, *_names(row.experiment))
     ]
-    if len(found) != 1:
-        rows = ", ".join(repr(row.label) for row in (found or dataset.rows))
-        raise ValueError(f"{'several rows' if found else 'no row'} of {dataset.dataset} named {name!r}; expected one of {rows}")
-    return found[0]
+    if len(found) > 1:
+        rows = ", ".join(repr(row.label) for row in found)
+        raise ValueError(f"several rows of {dataset.dataset} are named {name!r}; expected one of {rows}")
+    return found[0] if found else None
 
 
-def against(dataset: DatasetReport, name: str) -> tuple[Row, dict[str, Comparison]]:
-    """Compare a baseline with every other row of a data set: its row, and the comparisons by the other rows' labels."""
-    baseline = baseline_of(dataset, name)
+def against(dataset: DatasetReport, baseline: Row) -> dict[str, Comparison]:
+    """Compare a baseline, the first of each comparison, with every other row of a data set, by the other rows' labels."""
     others = [(row.label, row.finals) for row in dataset.rows if row is not baseline]
-    return baseline, {found.second: found for found in compare_against((baseline.label, baseline.finals), others)}
+    return {found.second: found for found in compare_against((baseline.label, baseline.finals), others)}
 
 
 def paper_table(
@@ -147,7 +159,7 @@ def paper_table(
         order: searches in the order of the rows; by default that of the report.
 
     Raises:
-        ValueError: no such column or baseline.
+        ValueError: there is no such column, or several rows of a data set have the baseline's name.
     """
     hidden = same_for_all(report)
     rows: dict[tuple[str, str], list[Cell]] = {}
@@ -156,7 +168,8 @@ def paper_table(
     ends: tuple[list[Cell], list[Cell]] = [], []
     for dataset in report.datasets:
         shown = [COLUMNS.find(name) for name in columns or [f"{dataset.measure.prefix}_mean"]]
-        tests = against(dataset, baseline)[1] if baseline else {}
+        reference = baseline_of(dataset, baseline) if baseline else None
+        tests = against(dataset, reference) if reference else {}
         before = [Cell("")] * len(ends[0])
         for row, cells in zip(dataset.rows, _cells(dataset, shown, tests), strict=True):
             key = row.experiment.kind.name, full_title(row.experiment, report.table, hidden)
@@ -255,8 +268,9 @@ def _caption(report: Report, runs: str, baseline: str | None, columns: bool, sev
     if all(len(found) == 1 for found in budgets.values()):
         text += f"Simulated budget: {', '.join(f'{next(iter(found)):,.0f} s ({name})' for name, found in budgets.items())}. "
     text += f"Bold: best{' of its kind of method' if several_kinds else ''}."
-    if baseline:
-        title = full_title(baseline_of(report.datasets[0], baseline).experiment, report.table, same_for_all(report))
+    rows = [row for dataset in report.datasets if baseline and (row := baseline_of(dataset, baseline))]
+    if rows:
+        title = full_title(rows[0].experiment, report.table, same_for_all(report))
         text += (
             f" +/−: significantly better/worse than {title} (Mann–Whitney U, two-sided, Holm's correction over the other "
             f"methods on a data set, p < {LEVEL}, at least {MIN_RUNS} runs)."

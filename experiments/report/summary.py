@@ -72,12 +72,16 @@ def _certainty(best: Row, others: Sequence[Row], comparisons: Sequence[Compariso
     tested = [(row, test) for row, test in found if not np.isnan(test.p)]
     if not tested:
         return [f"No test: fewer than {MIN_RUNS} runs of it or of all others."]
-    worse = [titles[row] for row, test in tested if test.p < LEVEL]
+    wins = {row: test.improvement if test.first == best.label else 1 - test.improvement for row, test in tested}
+    different = [row for row, test in tested if test.p < LEVEL]
+    worse = [titles[row] for row in different if wins[row] > 0.5]
     alike = {titles[row]: test.p for row, test in tested if test.p >= LEVEL}
     sentences = []
     if worse:
-        every = len(worse) == len(found)
-        sentences.append(f"Significantly better than {'all others' if every else f'{len(worse)} others: ' + ', '.join(worse)}.")
+        which = "all others" if len(worse) == len(found) > 1 else ", ".join(worse)
+        sentences.append(f"Significantly better than {which}.")
+    if by_runs := [titles[row] for row in different if wins[row] < 0.5]:
+        sentences.append(f"Run against run, however, significantly worse than {', '.join(by_runs)}: some runs are far off.")
     if alike:
         which = "any other" if len(alike) == len(found) > 3 else ", ".join(alike)
         sentences.append(f"No significant difference to {which} (p {_span(alike.values())}).")

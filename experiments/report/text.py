@@ -18,7 +18,7 @@ from experiments.report.comparison import HEADER, comparison_lines, missing_data
 from experiments.report.escape import csv_cell, latex_row, latex_text, markdown_text
 from experiments.report.notes import conventions, findings
 from experiments.report.numbers import DatasetReport, Report, Row, notice_of
-from experiments.report.paper import against
+from experiments.report.paper import against, baseline_of
 from experiments.store import AnyExperiment
 
 
@@ -41,13 +41,13 @@ def text_tables(report: Report, baseline: str | None = None, columns: Sequence[s
         columns: names of the columns of the first two tables; by default all with a title.
 
     Raises:
-        ValueError: no such column or baseline.
+        ValueError: there is no such column, or several rows of a dataset have the baseline's name.
     """
     about = title_of(report.table, report.experiments)
     compared = [dataset for dataset in report.datasets if len(dataset.rows) > 1]
     return [
         *column_tables(report, columns),
-        *(_against(dataset, baseline, about) if baseline else _comparisons(dataset, about) for dataset in compared),
+        *(_against(dataset, baseline, about) or _comparisons(dataset, about) for dataset in compared),
         *literature_tables(report),
     ]
 
@@ -121,10 +121,12 @@ def _chosen(names: Sequence[str]) -> list[Column]:
     return [COLUMNS.find(name) for name in names] or list(COLUMNS.values())
 
 
-def _against(dataset: DatasetReport, name: str, about: str) -> TextTable:
-    """A baseline compared with every other row of a dataset."""
-    baseline, tests = against(dataset, name)
-    rows = []
+def _against(dataset: DatasetReport, name: str | None, about: str) -> TextTable | None:
+    """A baseline compared with every other row of a dataset; None without a row of this name."""
+    baseline = baseline_of(dataset, name) if name else None
+    if baseline is None:
+        return None
+    tests, rows = against(dataset, baseline), []
     for row in dataset.rows:
         if row is not baseline:
             difference, low, high = difference_of_means(baseline.finals, row.finals)
@@ -191,23 +193,24 @@ def to_csv(reports: Sequence[Report], baseline: str | None = None, columns: Sequ
     return buffer.getvalue()
 
 
-def _columns_against(baseline: str) -> list[Column]:
-    """Columns of the comparison of each row with a baseline."""
+def _columns_against(name: str) -> list[Column]:
+    """Columns of the comparison of each row with a baseline; empty on data sets without it."""
 
-    def comparison(dataset: DatasetReport, row: Row) -> Comparison | None:
-        return against(dataset, baseline)[1].get(row.label)
+    def label(dataset: DatasetReport, _: Row) -> Value:
+        return baseline.label if (baseline := baseline_of(dataset, name)) else ""
+
+    def compared(dataset: DatasetReport, row: Row) -> Comparison | None:
+        baseline = baseline_of(dataset, name)
+        return against(dataset, baseline).get(row.label) if baseline else None
 
     def p(dataset: DatasetReport, row: Row) -> Value:
-        return found.p if (found := comparison(dataset, row)) else ""
+        return found.p if (found := compared(dataset, row)) else ""
 
     def better(dataset: DatasetReport, row: Row) -> Value:
-        return 1 - found.improvement if (found := comparison(dataset, row)) else ""
+        return 1 - found.improvement if (found := compared(dataset, row)) else ""
 
-    return [
-        Column(name="against", value=lambda dataset, _: against(dataset, baseline)[0].label),
-        Column(name="against_p", value=p),
-        Column(name="against_better", value=better),
-    ]
+    columns = {"against": label, "against_p": p, "against_better": better}
+    return [Column(name=header, value=value) for header, value in columns.items()]
 
 
 def markdown(table: TextTable) -> str:

@@ -12,7 +12,7 @@ from experiments.report.names import full_title, settings_of
 from experiments.settings import dataset_title
 from experiments.store import AnyExperiment
 from plots.figures.layout import USUAL, Look
-from plots.panels.style import AlgorithmStyle, legend_order, style_of
+from plots.panels.style import AlgorithmStyle, drawable, legend_order, style_of
 
 APART = ("budget", "schedule")
 """Settings that distinguish groups."""
@@ -80,7 +80,7 @@ def groups_of(report: Report, look: Look = USUAL) -> list[Group]:
         settings = sorted({(entry.experiment.schedule, entry.experiment.budget) for entry in searched}) or [("", 0.0)]
         for schedule, budget in settings:
             black_box = [e for e in searched if (e.experiment.schedule, e.experiment.budget) == (schedule, budget)]
-            title, slug = dataset_title(dataset.dataset), dataset.dataset
+            title, slug = drawable(dataset_title(dataset.dataset)), dataset.dataset
             if len(settings) > 1:
                 title, slug = f"{title}, {schedule} epochs, {budget:,.0f} s", f"{slug}-{schedule}-{budget:.0f}"
             groups.append(Group(dataset, title, slug, black_box, one_shot, look))
@@ -92,7 +92,8 @@ def _entry(row: Row, table: Table, configurations: Collection[str], look: Look) 
     own, name = settings_of(row.experiment, table, APART), full_title(row.experiment, table, APART)
     usual = {"", _without_fidelities(row.experiment)}
     variants = ["", *sorted(set(configurations) - usual)]
-    return Entry(row, name, style_of(row.experiment.algorithm, 0 if own in usual else variants.index(own), look.highlight))
+    style = style_of(row.experiment.algorithm, 0 if own in usual else variants.index(own), look.highlight)
+    return Entry(row, drawable(name), style)
 
 
 def _without_fidelities(experiment: AnyExperiment) -> str:

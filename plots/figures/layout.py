@@ -15,7 +15,7 @@ from benchmark_api.tables.table import Table
 from experiments.analysis.statistics import MIN_RUNS
 from experiments.report import notice_of
 from experiments.store import AnyExperiment
-from plots.panels.style import MUTED_COLOR
+from plots.panels.style import MUTED_COLOR, drawable
 
 COLUMNS = 3
 """Panels side by side."""
@@ -92,6 +92,7 @@ def new_figure(
     width = look.width or max(size[0] * columns, MIN_WIDTH)
     notice = notice_of(table, shown)
     lines = [*f"{table.space.name.capitalize()} space: {title}".split("\n"), *([notice] if notice else [])]
+    lines = [drawable(line) for line in lines]
     heading = "\n".join(wrapped(line, width / 1.2) for line in lines)  # larger letters than elsewhere
     height = size[1] * min(1.0, width / (size[0] * columns)) * rows + extra
     if look.title:

@@ -111,9 +111,10 @@ def agreement_figure(group: Group, found: Shown) -> Figure:
     pairs = np.concatenate([measures.pairs_of(one.agreement) for _, one in found])
     limits = min(0.0, float(pairs.min())), 1.0
     for axes, (entry, one) in zip(panels, found, strict=True):
-        plot_agreement(axes, one.agreement, list(map(str, one.ranking.seeds)), limits)
+        image = plot_agreement(axes, one.agreement, list(map(str, one.ranking.seeds)), limits)
         mean = float(measures.pairs_of(one.agreement).mean())
         axes.set_title(wrapped(f"{entry.name}, mean {mean:.2f}", 2.8))
+    figure.colorbar(image, ax=panels, label="Kendall's τ", shrink=0.8, aspect=30)
     name_axes(figure, "seed", "seed", f"Kendall's τ between two rankings of {_about(found)}")
     return figure
 

@@ -20,21 +20,22 @@ def plot_correlations(axes: Axes, correlations: FloatArray, labels: Sequence[str
     _plot_heat_map(axes, correlations, (min(0.0, float(np.nanmin(correlations))), 1.0), 3, labels, labels, "equal")
 
 
-def plot_agreement(axes: Axes, correlations: FloatArray, labels: Sequence[str], limits: tuple[float, float]) -> None:
+def plot_agreement(axes: Axes, correlations: FloatArray, labels: Sequence[str], limits: tuple[float, float]) -> AxesImage:
     """Draw a symmetric matrix of correlations [run, run], NaN on its diagonal, as colours between two limits.
 
-    Few runs are labelled and have their numbers; of many, only the first, the middle and the last are labelled.
+    Few runs are labelled and have their numbers; of many, only the first, the middle and the last are labelled. Returns the
+    image, for a bar.
     """
     count = len(labels)
     if count <= MOST_NUMBERS:
-        _plot_heat_map(axes, correlations, limits, 2, labels, labels, "equal")
-        return
-    axes.imshow(correlations, cmap="Blues", vmin=limits[0], vmax=limits[1], aspect="equal")
+        return _plot_heat_map(axes, correlations, limits, 2, labels, labels, "equal")
+    image = axes.imshow(correlations, cmap="Blues", vmin=limits[0], vmax=limits[1], aspect="equal")
     ticks = [0, count // 2, count - 1]
     axes.set_xticks(ticks, [labels[tick] for tick in ticks])
     axes.set_yticks(ticks, [labels[tick] for tick in ticks])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
+    return image
 
 
 def plot_weights(

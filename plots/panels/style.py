@@ -5,12 +5,16 @@ from __future__ import annotations
 import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties, findfont
 from matplotlib.font_manager import fontManager as font_manager
+from matplotlib.ft2font import FT2Font
 
 from algorithms.black_box import BLACK_BOX
+from benchmark_api.text import shown
 from experiments.analysis.statistics import Distribution
 
 RC: dict[Any, Any] = {
@@ -53,6 +57,19 @@ def settings_with(font: str, size: float) -> dict[Any, Any]:
 
 _GENERIC = ("serif", "sans-serif", "monospace")
 
+
+@cache
+def _letters() -> frozenset[int]:
+    """Characters of the font, in Unicode."""
+    return frozenset(FT2Font(findfont(FontProperties(family=RC["font.family"]))).get_charmap())
+
+
+def drawable(text: str) -> str:
+    """Return a text as a figure can show it: what the font lacks, or does not print, as an escape of Python."""
+    printable = shown(text)
+    return "".join(c if ord(c) in _letters() else c.encode("unicode_escape").decode() for c in printable)
+
+
 REFERENCE_COLOR = "#222222"
 """Colour of the optimum and the Pareto front."""
 
@@ -62,13 +79,14 @@ MUTED_COLOR = "#6e6e6e"
 DOTTED, DASHED = (0, (1, 2)), (0, (5, 3))
 """Line styles of the optimum and of the space mean."""
 
+# In the order of places: searches of one colour, eight places apart, have dashes that are easily told apart.
 _DASHES: Mapping[str, Any] = {
     "solid": "-",
-    "dashed": (0, (5, 1.8)),
-    "dotted": (0, (1.2, 1.4)),
     "dashdot": (0, (6, 1.6, 1.2, 1.6)),
-    "long": (0, (9, 2.5)),
-    "dashdotdot": (0, (5, 1.4, 1.2, 1.4, 1.2, 1.4)),
+    "dashed": (0, (5, 1.8)),
+    "long": (0, (10, 2.5)),
+    "dotted": (0, (1.2, 1.4)),
+    "sparse": (0, (1.8, 2.8)),
 }
 
 # The colours of Okabe & Ito (2008), chosen for colour-blind readers, without yellow (too light for a line), with grey in place of

@@ -67,9 +67,15 @@ CASES: list[tuple[Main, Callable[..., list[str]], str, tuple[str, ...]]] = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("main", "command", "flag", "values"), CASES, ids=lambda value: getattr(value, "__name__", str(value)[:20])
-)
+def status_of(main: Main, command: Sequence[str]) -> tuple[int, bool]:
+    """Return the exit status, and whether the parser of the command line took the arguments."""
+    try:
+        return main(command), True
+    except SystemExit as end:  # the parser's, with its own explanation
+        return int(end.code or 0), False
+
+
+@pytest.mark.parametrize(("main", "command", "flag", "values"), CASES, ids=[f"{case[1].__name__}{case[2]}" for case in CASES])
 def test_numbers_out_of_range_are_refused(
     main: Main,
     command: Callable[..., list[str]],
@@ -91,6 +97,7 @@ def test_numbers_out_of_range_are_refused(
         assert errors.startswith("error: ")
 
     for value in values:
+        capsys.readouterr()
         tries.expect((flag, value), lambda value=value: run(value))  # type: ignore[misc]
         assert not list(out.rglob("*.parquet"))
 
@@ -98,6 +105,7 @@ def test_numbers_out_of_range_are_refused(
 @pytest.mark.parametrize("flag", ["--images", "--architectures", "--sample-seed"])
 def test_options_of_rankings(flag: str, tmp_path: Path, tries: Tries, capsys: pytest.CaptureFixture[str]) -> None:
     for value in ("-1", *HUGE, "1_000", "x", *(("0",) if flag != "--sample-seed" else ())):
+        capsys.readouterr()
         status, parsed = status_of(experiments_main, ["ranking", "--results", str(tmp_path), flag, value])
         assert status == 2
         if parsed:

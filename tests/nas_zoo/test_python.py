@@ -95,7 +95,7 @@ def test_a_comparison_is_of_one_search_with_each_other(results: nas_zoo.Results)
     assert compared["difference"].tolist() == pytest.approx([means["Mine"] - means[name] for name in means.index[1:]])
     assert ((compared["low"] < compared["difference"]) & (compared["difference"] < compared["high"])).all()
     assert compared["p"].between(0, 1).all()
-    with pytest.raises(ValueError, match="no row of cifar100 named 'bohb'"):
+    with pytest.raises(ValueError, match="no row is named 'bohb'"):
         results.compare("bohb")
 
 

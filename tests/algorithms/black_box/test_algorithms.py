@@ -93,7 +93,7 @@ def test_beats_random_search(name: str, topology_table: Table, random_results: l
     With other seeds it would fail in less than one case of a hundred (resampled from 150 runs of each); a search that is as
     good as random search would pass in one of a hundred.
     """
-    seeds = {"reinforce": 100, "hyperband": 80}.get(name, 40)  # the slower it learns, the more
+    seeds = {"reinforce": 100, "hyperband": 80, "bananas": 12, "nasbowl": 12}.get(name, 40)  # the slower it learns, the more
     results = [final_accuracy(name, topology_table, seed, 20_000) for seed in range(seeds)]
     assert stats.mannwhitneyu(results, random_results, alternative="greater").pvalue < 0.01
 

@@ -16,7 +16,7 @@ import pytest
 from benchmark_api.spaces import SizeSpace
 from benchmark_api.tables.table import Table
 from experiments.analysis.statistics import compare_against, difference_of_means, holm, mann_whitney
-from experiments.report import PAPER_FORMATS, Report, make_report, only, paper_table
+from experiments.report import PAPER_FORMATS, Report, check_baseline, make_report, only, paper_table
 from experiments.report.text import FORMATS
 from experiments.store import Experiment
 from tests.golden import make
@@ -96,8 +96,12 @@ def test_names_that_are_not_there_are_refused(report: Report) -> None:
     assert [one.algorithm for one in only(report.experiments, ["random", "rea"])] == ["random", "rea"]
     with pytest.raises(ValueError, match="no stored run is of 'bohb'; there are runs of"):
         only(report.experiments, ["bohb"])
-    with pytest.raises(ValueError, match="no row of cifar10 named 'mine'; expected one of '"):
-        paper_table(report, "mine")
+    with pytest.raises(ValueError, match="no row is named 'mine'; expected one of '"):
+        check_baseline([report], "mine")
+    check_baseline([report], "rea")
+    assert not any(cell.against for row in paper_table(report, "mine").rows for cell in row.cells)
+    assert "significantly" not in paper_table(report, "mine").caption
+    assert "probability that a run of the row beats one of the column" in FORMATS["markdown"]([report], "mine")
 
 
 def test_every_format_has_the_same_cells(report: Report) -> None:
@@ -109,7 +113,7 @@ def test_every_format_has_the_same_cells(report: Report) -> None:
     ]
     text = PAPER_FORMATS["latex"](tables)
     assert r"78.75$_{\pm 2.31}^{+}$ \\" in text
-    assert r"\textbf{80.00}$_{\pm 0.00}$" in text
+    assert r"\textbf{80.00}$_{\pm 0.00}^{\phantom{-}}$" in text
     assert r"a\&b\_$<$c$>$\$\textasciitilde{}\textasciicircum{}" in text
     assert r"\label{tab:my-table}" in text
 

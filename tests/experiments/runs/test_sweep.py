@@ -160,6 +160,11 @@ def test_a_changed_table_is_refused(topology_table: Table, size_table: Table, tm
     other = replace(piece, table_path=size_table.path)
     with pytest.raises(SharedFailure, match="has changed"):
         list(other.run())
+    with pytest.raises(SharedFailure, match="has changed"):
+        run_jobs([other, other], processes=1)
+    gone = replace(piece, table_path=tmp_path / "gone")
+    with pytest.raises(SharedFailure, match="gone"):
+        run_jobs([gone, gone], processes=1)
 
 
 def test_any_engine_will_do(topology_table: Table, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What all command lines have in common: whatever ends a command, it says so in one line, and nothing is left half done.
+"""How a command ends: whatever ends it, it says so in one line, and nothing is left half done.
 
 Signals that end a process (SIGINT, SIGTERM, SIGHUP) interrupt a command once; it then cleans up undisturbed. A process whose
 mapped file was truncated by another program gets SIGBUS, and would end without a word.
@@ -34,10 +34,13 @@ class Interrupted(KeyboardInterrupt):
 
 
 def expect_interrupts() -> None:
-    """Answer a signal with one line from now on. For a program, before the imports that take a second."""
+    """Answer a signal with one line from now on. For a program, before the imports that take a second.
+
+    The process ends at once: an exception in the middle of an import comes out of it as another one, if at all.
+    """
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` ignores SIGHUP
-            signal.signal(number, _interrupt)
+            signal.signal(number, _end_before_work)
     sys.excepthook = _tell_uncaught
 
 
@@ -84,16 +87,23 @@ def tell(line: str) -> None:
             return
 
 
+def _end_before_work(number: int, frame: FrameType | None) -> NoReturn:
+    tell("interrupted before any work")
+    os._exit(INTERRUPTED + number)
+
+
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     for other in _SIGNALS:
-        signal.signal(other, signal.SIG_IGN)  # a second one would disturb what the first one cleans up
+        if signal.getsignal(other) is not signal.SIG_IGN:
+            signal.signal(other, _ignore)  # a second one would disturb what the first one cleans up
     raise Interrupted(number)
 
 
+def _ignore(number: int, frame: FrameType | None) -> None:
+    """Do nothing. To ignore a signal by SIG_IGN while one is on its way makes Python complain."""
+
+
 def _tell_uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    if issubclass(kind, KeyboardInterrupt):
-        tell("interrupted before any work")
-        os._exit(getattr(error, "status", INTERRUPTED + signal.SIGINT))
     if issubclass(kind, MemoryError | ImportError | OSError):
         tell(f"error: {str(error) or 'not enough memory'}")
         os._exit(FAILED)
@@ -106,11 +116,11 @@ def _interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    found = {number: signal.getsignal(number) for number in _SIGNALS}
+    before = {number: handler for number, handler in found.items() if handler not in (signal.SIG_IGN, None)}
     try:
-        for number, handler in before.items():
-            if handler is not signal.SIG_IGN:
-                signal.signal(number, _interrupt)
+        for number in before:
+            signal.signal(number, _interrupt)
         yield
     finally:
         for number, handler in before.items():
