@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 from benchmark_api.bounds import at_most
+from benchmark_api.commands.options import Option
 from benchmark_api.jobs.job import Failed
 from benchmark_api.jobs.options import MAX_JOBS, ParallelOptions, available_processors
 from benchmark_api.jobs.run_jobs import AllFail, run_jobs
@@ -45,7 +46,7 @@ class AgainOptions(ResultsOptions):
 class StoredTableOptions(ResultsOptions):
     """Stored runs and their table."""
 
-    table: Path | None = None
+    table: Option[Path] = None
     """Table of the runs; by default the path that is stored with them."""
 
 
@@ -53,7 +54,7 @@ class StoredTableOptions(ResultsOptions):
 class JobOptions(ParallelOptions):
     """Where jobs run."""
 
-    jobs: Annotated[int, at_most(MAX_JOBS)] | None = None
+    jobs: Option[Annotated[int, at_most(MAX_JOBS)]] = None
     """Number of processes; by default one per processor, or one for one-shot searches on another device than the CPU."""
 
     def run(self, jobs: Sequence[RunsJob], results: Path, device: str = "cpu", *, hint: bool = False) -> int:

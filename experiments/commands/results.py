@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from algorithms.black_box import BLACK_BOX
 from benchmark_api.bounds import between
-from benchmark_api.commands.options import Several, flat
+from benchmark_api.commands.options import Option, Several, flat
 from benchmark_api.jobs.files import whole_file
 from experiments import store
 from experiments.analysis.trajectories import Readout
@@ -27,7 +27,7 @@ class ListCommand:
 
     examples: ClassVar[tuple[str, ...]] = ("list", "list --names black-box")
 
-    names: str | None = None
+    names: Option[str] = None
     """Print only the names of `black-box` or `one-shot` searches, of black-box searches that can do with full trainings
     (`full-training`), or of the one-shot searches of a space (topology, size)."""
 
@@ -60,11 +60,11 @@ class TableCommand(StoredTableOptions):
 
     examples: ClassVar[tuple[str, ...]] = ("table", "table --layout paper --against mine --format latex --out table.tex")
 
-    space: str | None = None
+    space: Option[str] = None
     """Only this search space (topology, size)."""
-    dataset: str | None = None
+    dataset: Option[str] = None
     """Only this dataset."""
-    report_on: str | None = None
+    report_on: Option[str] = None
     """Datasets, joined by commas, on which architectures found on others are reported as well (transfer)."""
     format: Literal["markdown", "latex", "csv"] = "markdown"
     """Output format."""
@@ -73,11 +73,11 @@ class TableCommand(StoredTableOptions):
     stratified bootstrap intervals (`aggregate`)."""
     only: Several = ()
     """Only these searches, e.g. rea, or configurations, e.g. "rea (population_size=20)"; a paper's rows have this order."""
-    against: str | None = None
+    against: Option[str] = None
     """Test every other row against this search, with Holm's correction over these tests alone."""
     columns: Several = ()
     """Only these columns, by their names in CSV, e.g. test_mean test_regret."""
-    out: Path | None = None
+    out: Option[Path] = None
     """File to write instead of printing."""
     protocol: Readout = "step"
     """Final value of a run: the incumbent at the budget (`step`), or the value read by the paper's script (`reference`)."""
@@ -120,9 +120,9 @@ class FrontsCommand(StoredTableOptions):
 
     examples: ClassVar[tuple[str, ...]] = ("fronts --objectives params",)
 
-    space: str | None = None
+    space: Option[str] = None
     """Only this search space (topology, size)."""
-    dataset: str | None = None
+    dataset: Option[str] = None
     """Only this dataset."""
     objectives: Several = ()
     """Metrics that are the objectives besides accuracy, e.g. latency@pixel3, or several of them; by default those of the stored
@@ -153,7 +153,7 @@ class SpeedupCommand(StoredTableOptions):
     """The search."""
     baseline: str
     """The other search; its mean final accuracy is the target."""
-    dataset: str | None = None
+    dataset: Option[str] = None
     """Only this dataset."""
 
     def __call__(self) -> int:
@@ -216,7 +216,7 @@ class VerifyCommand(StoredTableOptions):
     """Also repeat runs of one-shot searches, which trains supernets."""
     seed: Annotated[int, between(0, LAST_SEED)] = 0
     """Seed of the sample."""
-    data: Path | None = None
+    data: Option[Path] = None
     """Folder with the dataset's files, for one-shot searches; digits need none."""
 
     def __call__(self) -> int:
