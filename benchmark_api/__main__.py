@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 
-from benchmark_api.command_line import expect_interrupts
+from benchmark_api.ending import expect_interrupts
 
 if __name__ == "__main__":
     expect_interrupts()  # before the imports that take a second

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import or_
 
-from benchmark_api.command_line import expect_interrupts
+from benchmark_api.ending import expect_interrupts
 
 if __name__ == "__main__":
     expect_interrupts()  # before the imports that take a second

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
-from benchmark_api.command_line import expect_interrupts
+from benchmark_api.ending import expect_interrupts
 
 if __name__ == "__main__":
     expect_interrupts()  # before the imports that take a second

@@ -17,7 +17,7 @@ import tyro
 from tyro.constructors import ConstructorRegistry
 
 from benchmark_api.bounds import check_fields
-from benchmark_api.command_line import WRONG, answer
+from benchmark_api.ending import WRONG, answer
 from benchmark_api.plugins import add_plugin, load_plugins
 from benchmark_api.registry import unknown
 from benchmark_api.text import shown

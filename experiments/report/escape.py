@@ -28,13 +28,18 @@ def markdown_text(text: str) -> str:
 def latex_text(text: str) -> str:
     """Return a text for LaTeX. What no font of pdfLaTeX has by default is shown as its number in Unicode."""
     known = "".join(c if ord(c) < 0x180 or c in _LATEX else f"[U+{ord(c):04X}]" for c in shown(text))
-    return known.translate(_LATEX_TABLE)
+    protected = "{}" if known.startswith(("[", "*")) else ""  # else an argument of the end of the row before
+    return protected + known.translate(_LATEX_TABLE)
 
 
 def latex_row(cells: Sequence[str]) -> str:
-    r"""Return a row of a table in LaTeX; after the `\\` of the row before, `[` and `*` would be its arguments."""
-    row = " & ".join(map(latex_text, cells))
-    return ("{}" if row.startswith(("[", "*")) else "") + row + r" \\"
+    """Return a row of a table in LaTeX."""
+    return " & ".join(map(latex_text, cells)) + r" \\"
+
+
+def script_json(value: Any) -> str:
+    """Write a value as JSON for an HTML script element: no text in it can end the element or begin a comment."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def csv_cell(value: str) -> str:
@@ -69,12 +74,7 @@ _LATEX: Mapping[str, str] = {
     "<": "$<$",
     ">": "$>$",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': "''",
     "\u00a0": "~",
 }
 _LATEX_TABLE = str.maketrans(dict(_LATEX))
-
-
-def script_json(value: Any) -> str:
-    """Write a value as JSON for an HTML script element: no text in it can end the element or begin a comment."""
-    return json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c").replace(">", "\\u003e")

@@ -120,17 +120,17 @@ def test_a_sweep_needs_few_descriptors(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("locale", ["C", "POSIX", "tr_TR.UTF-8", "en_US.ISO-8859-1"])
 def test_any_locale_gives_the_same(locale: str, tmp_path: Path) -> None:
-    process = start(
-        "experiments", *sweep(tmp_path / "there", 25, "--jobs", "1"), LC_ALL=locale, PYTHONUTF8="0", PYTHONCOERCECLOCALE="0"
-    )
+    environment = {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    here, there = tmp_path / "here", tmp_path / "there"
+    process = start("experiments", *sweep(there, 25, "--jobs", "1"), **environment)
     out, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (0, ""), out
-    process = start("benchmark_api", "info", "digits-size", LC_ALL=locale, PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    process = start("benchmark_api", "info", "digits-size", **environment)
     out, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (0, ""), out
     assert "digits size" in out
-    main(sweep(tmp_path / "here", 25, "--jobs", "1"))
-    ours, theirs = store.load(tmp_path / "here")[0], store.load(tmp_path / "there")[0]
+    main(sweep(here, 25, "--jobs", "1"))
+    (ours,), (theirs,) = store.load(here), store.load(there)
     assert ours.folder() == theirs.folder()
     assert np.array_equal(ours.accuracy, theirs.accuracy)
 

@@ -242,7 +242,8 @@ def help_texts(program: str) -> str:
 def _help_texts(program: str, *words: str) -> Iterator[str]:
     text = output(program, *words, "--help")
     yield f"$ {' '.join(('python -m', program, *words))} --help\n{text}"
-    for subcommand in re.findall(r"^│   • (\S+)", text, re.MULTILINE):
+    own = [] if words else import_module(f"{program}.__main__").COMMAND_LINE.names
+    for subcommand in own or re.findall(r"^│   • (\S+)", text, re.MULTILINE):
         yield from _help_texts(program, *words, subcommand)
 
 

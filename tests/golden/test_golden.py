@@ -88,7 +88,7 @@ def test_commands_accept_the_same(program: str) -> None:
     """Options, arguments, defaults, choices and subcommands; the wording of the texts may change."""
     found, expected = make.options(make.help_texts(program)), make.options(make.read(f"help-{program}.txt"))
     assert sorted(found) == sorted(expected)
-    assert all(found.values())
+    assert all(accepted for command, accepted in found.items() if command != f"python -m {program} --help")
     for command, accepted in expected.items():
         assert found[command] == accepted, command
 

@@ -1,4 +1,4 @@
-"""What all command lines have in common: whatever ends a command, it says so in one line, and nothing is left half done.
+"""How a command ends: whatever ends it, it says so in one line, and nothing is left half done.
 
 Signals that end a process (SIGINT, SIGTERM, SIGHUP) interrupt a command once; it then cleans up undisturbed. A process whose
 mapped file was truncated by another program gets SIGBUS, and would end without a word.
