@@ -20,6 +20,9 @@ from experiments.runs.black_box import BlackBoxJob, MissingEpochs
 from experiments.runs.job import RunsJob
 from experiments.store import RankingCondition
 
+MAX_RANKED = 10_000_000
+"""Most architectures of a ranking: a table of more would not fit into memory either."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RankingCommand(StoredTableOptions, AgainOptions):
@@ -32,7 +35,7 @@ class RankingCommand(StoredTableOptions, AgainOptions):
     """Only this dataset."""
     algorithm: Option[str] = None
     """Only this search."""
-    architectures: Annotated[int, at_least(2)] | Literal["all"] = 200
+    architectures: int | Literal["all"] = 200
     """Number of architectures to rank, drawn from the table."""
     classes: bool = False
     """Draw isomorphism classes, one architecture of each, instead of architectures."""
@@ -55,6 +58,8 @@ class RankingCommand(StoredTableOptions, AgainOptions):
         from experiments.report import ranking_tables, tables_of
         from experiments.runs.ranking import plan_ranking, ranking_conditions
 
+        if self.architectures != "all" and not 2 <= self.architectures <= MAX_RANKED:
+            raise ValueError(f"architectures must be all, or 2 to {MAX_RANKED:,} of them, got {self.architectures!r:.100}")
         filters = given(dataset=self.dataset, algorithm=self.algorithm)
         tables = tables_of(store.load(self.results, store.ONE_SHOT_RUNS, **filters), self.table)
         if not tables:
