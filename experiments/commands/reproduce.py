@@ -94,7 +94,7 @@ QUICK: Mapping[str, Any] = {
     "searches": ("random", "rea", "local-search", "bohb"),
     "seeds": 20,
     "one_shot_searches": ("darts-v1", "gdas", "tas", "tunas"),
-    "one_shot_seeds": 3,
+    "one_shot_seeds": 5,
 }
 """Options of the quick version where they are not given."""
 

@@ -497,7 +497,7 @@ def test_a_quick_version_says_so_in_every_title(experiments: Command, digits_tab
     assert out.startswith(f"{caution}\n20 new runs ")
     assert f"{digits_table.title} ({digits_table.notice}; {caution})" in out
     assert experiments("reproduce", "--quick", *few, "--one-shot-seeds", 0)[1].startswith(f"{caution}\n0 new runs ")
-    for form in ("markdown", "latex"):
+    for form in ("markdown", "latex", "csv"):
         assert caution in experiments("table", "--results", tmp_path / "quick", "--format", form)[1]
     ((opened, _),) = tables_of(store.load(tmp_path / "quick"), None)
     assert opened.notice.endswith(f"; {caution}")  # which figures and the page repeat
