@@ -19,8 +19,9 @@ DEVICE  ?=
 JOBS    ?=
 SEARCHES ?= random rea reinforce local-search bohb nsga2 mo-rea mo-local-search
 OBJECTIVES ?=
-RESULTS ?= results
-FIGURES ?= plots/figures
+QUICK   ?=
+RESULTS ?= results$(if $(QUICK),-quick)
+FIGURES ?= $(if $(QUICK),$(RESULTS)/figures,plots/figures)
 ARGS    ?=
 
 # Flags that are passed on only where the variable is set.
@@ -39,7 +40,7 @@ on-nats    = $(and $(filter topology,$(SPACE)),$(call of-kind,$(1),full-training
 dataset-of = $(or $(DATASET),$(if $(TABLE),$(if $(filter digits-%,$(TABLE)),digits),$(if $(call on-nats,$(1)),cifar10,digits)))
 table-of   = $(or $(TABLE),$(if $(filter digits,$(call dataset-of,$(1))),digits,nats)-$(call space-of,$(1)))
 
-.PHONY: help install dev hpbandster import reproduce fronts $(ALGORITHMS) ranking table plots bench bench-check test quick lint format clean
+.PHONY: help install dev hpbandster import reproduce fronts $(ALGORITHMS) ranking table plots docs docs-results gpu-check bench bench-check test quick lint format clean
 
 help: ## List the targets and the variables
 	@echo 'Targets:'
@@ -49,7 +50,7 @@ help: ## List the targets and the variables
 	@echo '           DATASET=cifar10|cifar100|ImageNet16-120|digits (by default cifar10; digits for sizes and for searches that need'
 	@echo '           images or shorter trainings)'
 	@echo '           SPACE=topology|size  SEEDS=number of runs  JOBS=processes'
-	@echo '           RESULTS=results  FIGURES=plots/figures  PYTHON=python3'
+	@echo '           RESULTS=results  FIGURES=plots/figures  PYTHON=python3  QUICK=1 (few seeds of few searches, in RESULTS=results-quick)'
 	@echo '           black-box searches: BUDGET=simulated seconds'
 	@echo '           fronts: OBJECTIVES=metrics, each an objective besides accuracy (params)  SEARCHES=names of black-box searches'
 	@echo '           one-shot methods: EPOCHS=epochs of the search  DEVICE=cpu|cuda  DATA=folder of the data set (digits need none)'
@@ -77,8 +78,8 @@ import: $(VENV)/.installed ## Import an official archive: make import ARCHIVE=fo
 	@test -n '$(ARCHIVE)' || { echo 'error: no archive: make import ARCHIVE=path/to/NATS-tss-v1_0-3ffb9-simple'; exit 2; }
 	$(RUN) -m benchmark_api import '$(ARCHIVE)' '$(or $(TABLE),tables/$(notdir $(ARCHIVE:/=)).safetensors)' $(call flag,JOBS,jobs) $(ARGS)
 
-reproduce: $(VENV)/.installed ## All algorithms, then tables and figures: on the embedded tables, or: make reproduce TABLE=file DATA=folder
-	$(RUN) -m experiments reproduce $(call flag,TABLE,table) $(call given,DATASET,dataset) $(call flag,DATA,data) $(call flag,DEVICE,device) --results '$(RESULTS)' $(call flag,SEEDS,seeds) $(call flag,BUDGET,budget) $(call flag,JOBS,jobs) $(ARGS)
+reproduce: $(VENV)/.installed ## All algorithms, then tables and figures: on the embedded tables, or: make reproduce TABLE=file DATA=folder; QUICK=1: in minutes
+	$(RUN) -m experiments reproduce $(call flag,TABLE,table) $(call given,DATASET,dataset) $(call flag,DATA,data) $(call flag,DEVICE,device) --results '$(RESULTS)' $(call flag,SEEDS,seeds) $(call flag,BUDGET,budget) $(call flag,JOBS,jobs) $(if $(QUICK),--quick) $(ARGS)
 	$(RUN) -m plots --results '$(RESULTS)' --out '$(FIGURES)' $(call flag,TABLE,table)
 
 fronts: $(VENV)/.installed ## Search for fronts of accuracy against metrics, then tables and figures: make fronts TABLE=file OBJECTIVES='params latency@pixel3'
@@ -96,6 +97,15 @@ table: $(VENV)/.installed ## Print the results in RESULTS and the published ones
 
 plots: $(VENV)/.installed ## Draw the figures of what is in RESULTS as PNG and PDF
 	$(RUN) -m plots --results '$(RESULTS)' --out '$(FIGURES)' $(call flag,TABLE,table) $(ARGS)
+
+gpu-check: $(VENV)/.installed ## Check one-shot methods on an accelerator: correctness, speed, memory; goes on where it stopped (DEVICE=cuda)
+	$(RUN) -m experiments.gpu_check --device '$(or $(DEVICE),cuda)' --out '$(RESULTS)/gpu-check' $(ARGS)
+
+docs: $(VENV)/.installed-dev ## Write the documentation as a site to site/; open site/index.html
+	$(VENV)/bin/sphinx-build -q -W --keep-going -b html -c docs -d site/.doctrees . site
+
+docs-results: $(VENV)/.installed ## Write the results in RESULTS into the pages of docs/algorithms, with a curve each
+	$(RUN) -m plots.pages --results '$(RESULTS)' $(ARGS)
 
 SPEED = $(RUN) -m pytest tests/speed $(call flag,TABLE,table) $(call flag,ARCHIVE,archive) --benchmark-storage='file://$(RESULTS)/bench' \
 	--benchmark-columns=min,median,iqr,rounds --benchmark-sort=name

@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
-import tyro
+from benchmark_api.ending import expect_interrupts
+
+if __name__ == "__main__":
+    expect_interrupts()  # before the imports that take a second
 
 from benchmark_api.commands.building import Build
 from benchmark_api.commands.changing import Attach, Merge
+from benchmark_api.commands.command_line import Command, CommandLine
 from benchmark_api.commands.importing import Export, Import
 from benchmark_api.commands.inspecting import Best, Front, Info, Query
-from benchmark_api.plugins import load_plugins
+from benchmark_api.commands.networks import Draw, Network
+from benchmark_api.commands.options import OPTIONS
+
+COMMANDS = (Info, Query, Best, Front, Network, Draw, Import, Build, Export, Attach, Merge)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return the exit status: 0, 1 for a failed job, 2 for wrong input, 130 after Ctrl-C."""
-    try:
-        load_plugins()
-        command: Callable[[], None] = tyro.cli(
-            Import | Build | Export | Attach | Merge | Info | Query | Best | Front,
-            prog="python -m benchmark_api",
-            description="Tables of measured architectures: import, build, export, change and inspect them.",
-            args=arguments,
-        )
-        command()
-    except BrokenPipeError:  # the reader, such as `head`, has left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
-        return 130
-    except (ImportError, OSError, RuntimeError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1 if isinstance(error, RuntimeError) else 2
-    return 0
+def commands(words: Sequence[str]) -> Mapping[str, Command]:
+    """Return all commands by name."""
+    return {command.__name__.lower(): Command.of(command) for command in COMMANDS}
 
+
+COMMAND_LINE = CommandLine(
+    prog="python -m benchmark_api",
+    about="Tables of measured architectures: import, build, export, change and inspect them.",
+    groups={
+        "Look into a table": ("info", "query", "best", "front"),
+        "Take an architecture along": ("network", "draw"),
+        "Make and change tables": ("import", "build", "export", "attach", "merge"),
+    },
+    commands=commands,
+    examples=("info nats-topology", "query nats-topology 1462 --dataset cifar10-valid", "best digits-topology --dataset digits"),
+    interrupted="interrupted; nothing was written",
+    failures=(RuntimeError,),
+    registry=OPTIONS,
+)
+main = COMMAND_LINE.main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -14,44 +14,63 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+LARGEST = {int: 10**6, float: 1e9}
+"""Largest number, by type, where a bound has no upper end: no hyperparameter is larger, and a count that is ends in no time."""
 
 
 @dataclass(frozen=True)
 class Bound:
-    """An interval of numbers; an open end is not in it."""
+    """An interval of numbers; an open end is not in it. It may only have an infinite number that its declaration names."""
 
     low: float = -math.inf
     high: float = math.inf
     low_open: bool = False
     high_open: bool = False
+    infinite: bool = False
 
     def allows(self, value: float) -> bool:
         """Whether a number lies in the interval; NaN does not."""
+        if value == math.inf:
+            return self.infinite
         above = value > self.low if self.low_open else value >= self.low
         below = value < self.high if self.high_open else value <= self.high
         return above and below
 
     def __str__(self) -> str:
+        if self.low == -math.inf:
+            return f"at most {self.high:g}"
         if self.high == math.inf:
-            return "positive" if self == positive else f"{'above' if self.low_open else 'at least'} {self.low:g}"
+            return (
+                "positive"
+                if (self.low, self.low_open) == (0, True)
+                else f"{'above' if self.low_open else 'at least'} {self.low:g}"
+            )
         return f"in {'(' if self.low_open else '['}{self.low:g}, {self.high:g}{')' if self.high_open else ']'}"
 
     def refused(self) -> list[float]:
         """Return numbers just outside the interval, for tests."""
         below = self.low if self.low_open else self.low - 1
         above = self.high if self.high_open else self.high + 1
-        return [value for value in (math.nan, below, above) if not math.isinf(value)]
+        ends = [value for value in (math.nan, below, above) if not math.isinf(value)]
+        return ends if self.infinite else [*ends, math.inf]
 
 
 positive = Bound(low=0, low_open=True)
+positive_or_infinite = Bound(low=0, low_open=True, infinite=True)
 
 
 def at_least(low: float) -> Bound:
     """Return the interval from `low` on."""
     return Bound(low=low)
+
+
+def at_most(high: float) -> Bound:
+    """Return the interval up to `high`."""
+    return Bound(high=high)
 
 
 def between(low: float, high: float, ends: Literal["[]", "[)", "(]", "()"] = "[]") -> Bound:
@@ -66,6 +85,8 @@ class Limit(NamedTuple):
     choices: tuple[Any, ...]
     each: bool
     """Whether the field is a tuple whose elements are restricted."""
+    largest: float = math.inf
+    """Largest number where the interval has no upper end."""
 
     def __str__(self) -> str:
         return str(self.bound) if self.bound else "one of " + ", ".join(map(repr, self.choices))
@@ -75,7 +96,19 @@ class Limit(NamedTuple):
         if value is None:
             return True
         values = value if self.each else (value,)
-        return all(self.bound.allows(item) if self.bound else item in self.choices for item in values)
+        if not self.bound:
+            return all(item in self.choices for item in values)
+        return all(self.bound.allows(item) and not self._too_large(item) for item in values)
+
+    def refusal(self, value: Any) -> str:
+        """Return what a value that is not allowed must be."""
+        values = value if self.each else (value,)
+        return f"{self} and at most {self.largest:g}" if any(map(self._too_large, values)) else str(self)
+
+    def _too_large(self, value: Any) -> bool:
+        """Whether a number is beyond the largest of its type, where the interval has no upper end."""
+        capped = self.bound is not None and self.bound.high == math.inf and not self.bound.infinite
+        return capped and bool(value > self.largest)
 
 
 @cache
@@ -89,7 +122,8 @@ def limits(config: type) -> dict[str, Limit]:
 def _limits_of(hint: Any, each: bool = False) -> Iterator[Limit]:
     arguments = get_args(hint)
     if get_origin(hint) is Annotated:
-        yield from (Limit(item, (), each) for item in arguments[1:] if isinstance(item, Bound))
+        largest = LARGEST.get(arguments[0], math.inf)
+        yield from (Limit(item, (), each, largest) for item in arguments[1:] if isinstance(item, Bound))
         yield from _limits_of(arguments[0], each)
     elif get_origin(hint) is Literal:
         yield Limit(None, arguments, each)
@@ -130,7 +164,19 @@ class Bounded:
     """
 
     def __post_init__(self) -> None:
-        for name, limit in limits(type(self)).items():  # type: ignore[arg-type]
-            value = getattr(self, name)
-            if not limit.allows(value):
-                raise ValueError(f"{name} must be {limit}, got {value!r}")
+        check_fields(self)
+
+
+def check_fields(values: Any) -> None:
+    """Check the fields of a dataclass, and of dataclasses in its fields, against their declared bounds and choices.
+
+    Raises:
+        ValueError: as `Bounded` does.
+    """
+    for name, limit in limits(type(values)).items():  # type: ignore[arg-type]
+        if not limit.allows(value := getattr(values, name)):
+            shown = repr(value)
+            raise ValueError(f"{name} must be {limit.refusal(value)}, got {shown if len(shown) < 100 else f'{shown[:100]}...'}")
+    for field in fields(values):
+        if is_dataclass(value := getattr(values, field.name)) and not isinstance(value, type):
+            check_fields(value)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from benchmark_api.jobs.files import regular
+
 HEAD = 512
 """Bytes that `kind_of` needs: those of the header of a tar archive."""
 
@@ -27,13 +29,13 @@ _BEGINNINGS = {
 
 def kind_of_file(path: str | os.PathLike[str]) -> str | None:
     """Return what a file is, as `kind_of` does. Raises OSError where it cannot be read."""
-    with open(path, "rb") as file:
+    with open(regular(path), "rb") as file:
         return kind_of(file.read(HEAD), Path(path).name)
 
 
 def is_safetensors(path: str | os.PathLike[str]) -> bool:
     """Whether a file begins as safetensors files do: eight bytes, then JSON. Raises OSError where it cannot be read."""
-    with open(path, "rb") as file:
+    with open(regular(path), "rb") as file:
         return file.read(9)[8:] == b"{"
 
 

@@ -1,25 +1,130 @@
-"""Modules of a user that add searches, spaces, importers or report columns by being imported."""
+"""Plugins: a user's modules and classes that add searches, spaces, importers or report columns, wherever they lie.
+
+A plugin is named by a module on the Python path (`my_search`) or by a file (`folder/my_search.py`). Either may be followed by a
+class that the module does not register itself (`my_search.py:MySearch`).
+"""
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import entry_points
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 VARIABLE = "NAS_ZOO_PLUGINS"
-"""Environment variable with the names of modules to import, separated by commas. Worker processes inherit it."""
+"""Environment variable with the names of plugins, separated by commas. Worker processes inherit it."""
 
-GROUP = "nas_zoo.plugins"
-"""Entry-point group with which an installed package adds its modules."""
+GROUP = "nas_zoo.searches"
+"""Entry-point group with which an installed package adds its modules or classes."""
 
 
 def load_plugins() -> None:
-    """Import the modules named in the environment variable and in installed packages' entry points; a repetition costs nothing.
+    """Load the plugins named in the environment variable and those of installed packages; a repetition costs nothing.
 
     Raises:
+        FileNotFoundError: a named file does not exist.
         ModuleNotFoundError: a named module is not on the Python path.
+        ValueError: as for `add_plugin`.
     """
-    for name in filter(None, map(str.strip, os.environ.get(VARIABLE, "").split(","))):
-        import_module(name)
+    for name in _named():
+        _load(name)
     for entry in entry_points(group=GROUP):
-        entry.load()
+        found = entry.load()
+        if isinstance(found, type):
+            register_class(found)
+
+
+def add_plugin(name: str) -> None:
+    """Load a plugin in this process and in all worker processes that it starts from now on.
+
+    Raises:
+        FileNotFoundError: the file does not exist.
+        ModuleNotFoundError: the module is not on the Python path.
+        ValueError: the name has a comma, the file has the name of another module, or its class cannot be registered.
+    """
+    if "," in name:
+        raise ValueError(f"module {name!r}: expected a module or a file without a comma in its name")
+    path, colon, attribute = name.partition(":")
+    if path.endswith(".py"):
+        name = f"{Path(path).absolute()}{colon}{attribute}"
+    _load(name)
+    os.environ[VARIABLE] = ",".join(dict.fromkeys((*_named(), name)))
+
+
+@contextmanager
+def known_to_workers(entries: Iterable[type]) -> Iterator[bool]:
+    """Name registered classes for the worker processes that are started while the context lasts.
+
+    The value is whether these processes can import all of them. They can import neither a class that is defined inside of a
+    function, nor one of a notebook.
+    """
+    modules = {entry: sys.modules.get(entry.__module__) for entry in entries}
+    importable = all(
+        hasattr(module, "__file__") and getattr(module, entry.__name__, None) is entry for entry, module in modules.items()
+    )
+    names = [f"{entry.__module__}:{entry.__name__}" for entry in modules] if importable else []
+    former = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = ",".join(dict.fromkeys((*_named(), *names)))
+    try:
+        yield importable
+    finally:
+        if former is None:
+            del os.environ[VARIABLE]
+        else:
+            os.environ[VARIABLE] = former
+
+
+def register_class(entry: type) -> None:
+    """Add a class to the registry that its base class names; one that is registered already stays.
+
+    Raises:
+        ValueError: its base class names no registry, or another class there has its name.
+    """
+    registry: Any = getattr(entry, "registry", None)
+    if registry is None:
+        raise ValueError(f"{entry.__qualname__} is no search, selection or space: expected a subclass of such a base class")
+    registry.register(entry)
+
+
+def _named() -> list[str]:
+    return [name for name in map(str.strip, os.environ.get(VARIABLE, "").split(",")) if name]
+
+
+def _load(name: str) -> None:
+    path, _, attribute = name.partition(":")
+    module = _module_of_file(Path(path)) if path.endswith(".py") else import_module(path)
+    if attribute:
+        if not isinstance(found := getattr(module, attribute, None), type):
+            raise ValueError(f"{path} has no class {attribute!r}")
+        register_class(found)
+
+
+def _module_of_file(path: Path) -> ModuleType:
+    """Import a file as the module of its name; the modules in its folder can be imported from it."""
+    path, name = path.absolute(), path.stem
+    spec = find_spec(name)
+    if spec is not None and Path(spec.origin or "") != path:
+        raise ValueError(f"{path} has the name of another module ({spec.origin}): rename the file")
+    if name in sys.modules:
+        return sys.modules[name]
+    if not path.is_file():
+        raise FileNotFoundError(f"no module file {path}")
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # last: it hides no other module
+    spec = spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from typing import TypeVar
 
 NamedT = TypeVar("NamedT")
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return the message for a name that is not among those known, with the one that is probably meant."""
+    near = get_close_matches(name, known, n=1)
+    meant = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"unknown {kind} {name!r}; expected one of {', '.join(known)}{meant}"
 
 
 class Registry(Mapping[str, NamedT]):
@@ -23,12 +31,16 @@ class Registry(Mapping[str, NamedT]):
     def register(self, entry: NamedT) -> NamedT:
         """Add an entry under its `name`; usable as a class decorator.
 
+        A class that is defined again, as in a notebook's cell that is run again, takes the place of the former one.
+
         Raises:
             ValueError: another entry has the same name.
         """
         name: str = entry.name  # type: ignore[attr-defined]
-        if self._entries.setdefault(name, entry) is not entry:
-            raise ValueError(f"two entries of the registry of {self.kind}s are named {name!r}: {self._entries[name]} and {entry}")
+        former = self._entries.get(name, entry)
+        if former is not entry and _definition(former) != _definition(entry):
+            raise ValueError(f"two entries are named as the {self.kind} {name!r}: {former} and {entry}")
+        self._entries[name] = entry
         return entry
 
     def derive(self, suffix: str, make: Callable[[NamedT], NamedT]) -> None:
@@ -39,10 +51,10 @@ class Registry(Mapping[str, NamedT]):
         """Return the entry with a name.
 
         Raises:
-            ValueError: no entry has it; the message lists those that exist.
+            ValueError: no entry has it; the message names the nearest one and lists those that exist.
         """
         if name not in self:
-            raise ValueError(f"unknown {self.kind} {name!r}; expected one of {', '.join(self._entries)}")
+            raise ValueError(unknown(self.kind, name, self._entries))
         return self[name]
 
     def __getitem__(self, name: str) -> NamedT:
@@ -57,3 +69,8 @@ class Registry(Mapping[str, NamedT]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+def _definition(entry: object) -> object:
+    """Return where a class is defined; for anything else, the thing itself."""
+    return (entry.__module__, entry.__qualname__) if isinstance(entry, type) else entry

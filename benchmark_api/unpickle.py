@@ -30,6 +30,7 @@ from typing import Any, ClassVar, Literal, NoReturn, Protocol, TypeVar
 
 import numpy as np
 
+from benchmark_api.jobs.files import regular
 from benchmark_api.kind_of_file import HEAD, kind_of
 from benchmark_api.types import AnyArray
 
@@ -223,7 +224,7 @@ def load(path: str | os.PathLike[str]) -> Any:
         UnsafePickleError: the pickle asks for a name that is not in the table above, or calls one in another way.
         ValueError: the file is truncated, corrupt, too large, or takes too much memory; the message names the file.
     """
-    with open(path, "rb") as file:
+    with open(regular(path), "rb") as file:
         return loads(unpack_whole(file, str(path)), str(path))
 
 
@@ -241,7 +242,7 @@ def load_stream(path: str | os.PathLike[str], size_limit: int) -> Iterator[Any]:
         ValueError: as `load` does, or the file has more than `size_limit` bytes.
     """
     name = os.fspath(path)
-    with open(path, "rb") as file:
+    with open(regular(path), "rb") as file:
         if (size := os.fstat(file.fileno()).st_size) > size_limit:
             raise ValueError(f"{name}: {size:,} bytes of pickles, expected at most {size_limit:,}")
         while True:

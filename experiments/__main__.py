@@ -2,79 +2,91 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import or_
-from typing import Annotated, Any
+
+from benchmark_api.ending import expect_interrupts
+
+if __name__ == "__main__":
+    expect_interrupts()  # before the imports that take a second
 
 import tyro
 
 from algorithms.black_box import BLACK_BOX
-from benchmark_api.plugins import load_plugins
-from experiments.commands.fields import OPTIONS
+from benchmark_api.commands.command_line import Command, CommandLine
+from benchmark_api.commands.options import OPTIONS
+from benchmark_api.jobs.job import JobError
+from benchmark_api.registry import unknown
+from experiments.commands.found import FoundCommand
 from experiments.commands.reproduce import RankingCommand, ReproduceCommand
 from experiments.commands.results import FrontsCommand, ListCommand, SpeedupCommand, StatusCommand, TableCommand, VerifyCommand
 from experiments.commands.run import RunBlackBox, subcommands
 
 COMMANDS = {
+    "reproduce": ReproduceCommand,
+    "list": ListCommand,
     "table": TableCommand,
+    "found": FoundCommand,
     "fronts": FrontsCommand,
     "speedup": SpeedupCommand,
     "ranking": RankingCommand,
-    "list": ListCommand,
     "status": StatusCommand,
     "verify": VerifyCommand,
-    "reproduce": ReproduceCommand,
 }
 
 
-def commands(asked: Sequence[str], one_shot: bool) -> Any:
-    """Return the union of all commands for tyro, `run` with its subcommands first.
+def commands(words: Sequence[str]) -> Mapping[str, Command]:
+    """Return all commands by name, for the words after the program's name."""
+    return {"run": _run(words), **{name: Command.of(command) for name, command in COMMANDS.items()}}
 
-    Args:
-        asked: name of the search to run, if any; it may be a derived one, such as `rea+srm`.
-        one_shot: whether `run` has the one-shot searches, whose import loads PyTorch.
+
+def _run(words: Sequence[str]) -> Command:
+    """Return the command `run` with a subcommand for each search.
+
+    The one-shot searches, whose import loads PyTorch, are among them where `run` is not asked for a black-box search, which may
+    be a derived one, such as `rea+srm`.
+
+    Raises:
+        ValueError: no search has the name.
     """
+    asked = [*words[1:2]] if words[:1] == ["run"] else []
     searches = subcommands(RunBlackBox, {**BLACK_BOX, **{name: BLACK_BOX[name] for name in asked if name in BLACK_BOX}})
-    if one_shot:
+    if words[:1] == ["run"] and not any(name in BLACK_BOX for name in asked):
         from algorithms.one_shot import ONE_SHOT
         from experiments.commands.one_shot import RunOneShot
 
+        for name in asked:
+            if not name.startswith("-") and name not in ONE_SHOT:
+                raise ValueError(unknown("search", name, [*BLACK_BOX, *ONE_SHOT]))
         searches += subcommands(RunOneShot, ONE_SHOT)
-    run = tyro.conf.subcommand("run", description="Run one search with many seeds. Stored runs are skipped.")
-    others = (Annotated[command, tyro.conf.subcommand(name)] for name, command in COMMANDS.items())
-    return reduce(or_, (Annotated[reduce(or_, searches), run], *others))
+    about = "Run one search with many seeds. Stored runs are skipped. `run NAME --help` has the options of a search."
+    examples = (
+        "run rea --table nats-topology --dataset cifar10 --seeds 100",
+        "run rea --table nats-topology --dataset cifar10 --population-size 20",
+        "run mine --module my_search.py --table digits-topology --seeds 100",
+        "run gdas --table digits-topology",
+    )
+    return Command(reduce(or_, searches), about, examples)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    warnings.formatwarning = lambda message, *_args, **_kwargs: f"warning: {message}\n"
-    try:
-        load_plugins()
-        one_shot = arguments[:1] == ["run"] and not set(arguments[1:2]) & BLACK_BOX.keys()
-        command: Callable[[], int] = tyro.cli(
-            commands(arguments[1:2], one_shot),
-            args=arguments,
-            prog="python -m experiments",
-            description=__doc__,
-            config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
-            registry=OPTIONS,
-        )
-        return command()
-    except KeyboardInterrupt:
-        print("interrupted: finished jobs are stored; the same command continues", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader, such as `head`, has left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except (ImportError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-
+COMMAND_LINE = CommandLine(
+    prog="python -m experiments",
+    about="Run searches, and print their results next to the published ones.",
+    groups={
+        "Run searches": ("run", "reproduce", "list"),
+        "See results": ("table", "found", "fronts", "speedup", "ranking"),
+        "Check results": ("status", "verify"),
+    },
+    commands=commands,
+    examples=("run rea --table nats-topology --dataset cifar10 --seeds 100", "table"),
+    interrupted="interrupted: finished jobs are stored; the same command continues",
+    failures=(JobError,),
+    config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
+    registry=OPTIONS,
+)
+main = COMMAND_LINE.main
 
 if __name__ == "__main__":
     sys.exit(main())

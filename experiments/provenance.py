@@ -6,7 +6,9 @@ import ast
 import hashlib
 import inspect
 import platform
+import sys
 import sysconfig
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec, resolve_name
@@ -30,6 +32,9 @@ def code_version(*parts: Any) -> str:
     is imported from a package stands for the module that defines it: a new file changes no version of others, though the
     package's `__init__` lists it. Modules of libraries do not count; `environment` records their versions.
 
+    Of a script or a notebook, the compiled definitions of the parts count, and of what they use there: its other lines change no
+    version.
+
     Args:
         *parts: classes and functions that determine the run: the search, the space, the loop that runs them, ...
     """
@@ -39,7 +44,38 @@ def code_version(*parts: Any) -> str:
     for module, path in sorted(sources.closure(modules).items()):
         text = path.read_bytes()
         digest.update(f"{module} {len(text)}\n".encode() + text)
+    for name, definition in sorted(_definitions_in_main(parts).items()):
+        digest.update(f"{name} {definition}\n".encode())
     return f"{_version('nas-zoo')}+{digest.hexdigest()[:8]}"
+
+
+def _definitions_in_main(parts: Iterable[Any]) -> dict[str, str]:
+    """Return what the parts that are defined in the main module consist of, and the definitions there that they use, by name."""
+    found: dict[str, str] = {}
+    pending = [base for part in parts for base in (inspect.getmro(part) if inspect.isclass(part) else (part,))]
+    while pending:
+        part = pending.pop()
+        if getattr(part, "__module__", "") != "__main__" or part.__qualname__ in found:
+            continue
+        members = vars(part).items() if inspect.isclass(part) else [("", part)]
+        found[part.__qualname__] = repr(
+            [(name, _constant(member)) for name, member in sorted(members) if name != "__firstlineno__"]
+        )
+        for _, member in members:
+            code = getattr(inspect.unwrap(getattr(member, "__func__", member)), "__code__", None)
+            pending += [member] if inspect.isclass(member) else []
+            pending += [vars(sys.modules["__main__"]).get(name) for name in (code.co_names if code else ())]
+    return found
+
+
+def _constant(member: Any) -> Any:
+    """Return what is equal in every process for the same definition: of functions their code, of others only constants."""
+    code = member if inspect.iscode(member) else getattr(getattr(member, "__func__", member), "__code__", None)
+    if code is not None:
+        return code.co_code.hex(), code.co_names, [_constant(constant) for constant in code.co_consts]
+    if isinstance(member, tuple | list):
+        return [_constant(one) for one in member]
+    return member if isinstance(member, str | bytes | int | float | None) else type(member).__qualname__
 
 
 class _Sources:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmark_api.tables.evaluator import Accounting, Noise
@@ -33,10 +34,34 @@ def dataset_title(dataset: str) -> str:
     return TITLES.get(dataset, dataset)
 
 
+def default_dataset(table: Table) -> str:
+    """Return the dataset of runs on a table where none is given: its only one, or cifar10.
+
+    Raises:
+        ValueError: the table has several others.
+    """
+    if len(table.datasets) != 1 and "cifar10" not in table.datasets:
+        raise ValueError(f"{table.path.name} has several datasets: name one of {', '.join(table.datasets)} (--dataset)")
+    return table.datasets[0] if len(table.datasets) == 1 else "cifar10"
+
+
 def default_config(search_class: Any, dataset: str) -> Any:
     """Return the default hyperparameters of a search, which depend on the dataset if it is a one-shot search."""
     by_dataset = getattr(search_class, "default_config", None)
     return by_dataset(dataset) if by_dataset else search_class.Config()
+
+
+def configured(search_class: Any, dataset: str, given: Mapping[str, Any], preset: str | None = None) -> Any:
+    """Return the hyperparameters of a search on a dataset: what is given replaces a preset, and this the defaults.
+
+    Raises:
+        TypeError: what is given is no hyperparameter.
+        ValueError: a hyperparameter is out of range, or there is no such preset.
+    """
+    presets = getattr(search_class, "presets", {})
+    if preset is not None and preset not in presets:
+        raise ValueError(f"preset must be one of {search_class.name}'s ({', '.join(presets) or 'none'}), got {preset!r}")
+    return replace(default_config(search_class, dataset), **{**presets.get(preset, {}), **given})
 
 
 def default_noise(table: Table, dataset: str) -> Noise:

@@ -16,6 +16,7 @@ from benchmark_api.jobs.job import Failed, events_of
 from benchmark_api.tables.table import Table
 from experiments import store
 from experiments.report import tables_of
+from experiments.runs.other_code import other_versions, version_of
 from experiments.store import AnyExperiment
 
 
@@ -69,10 +70,13 @@ def _check(experiment: AnyExperiment, table: Table, seeds: Sequence[int], data: 
     if experiment.search_class() is None:
         yield Finding(name, f"{experiment.algorithm} is not registered here, so its runs cannot be repeated")
         return
-    ours = _job(experiment, int(experiment.seeds[0]), table, Path(), data).code_version
-    others = sorted({*experiment.code_versions} - {ours})
-    if others:
-        yield Finding(name, f"made by other code than this ({ours}): {', '.join(others)}")
+    try:
+        experiment.condition.config()
+    except ValueError as error:
+        yield Finding(name, str(error))
+        return
+    if others := other_versions(experiment, table.space):
+        yield Finding(name, f"made by other code than this ({version_of(experiment, table.space)}): {', '.join(others)}")
     different = [seed for seed in seeds if not _repeats(experiment, seed, table, data)]
     problems = [f"repeated runs differ, seeds {different}"] if different else []
     missing = set(range(experiment.seeds[-1])) - set(experiment.seeds.tolist()) if experiment.kind.simulated else ()

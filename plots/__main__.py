@@ -5,106 +5,209 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
+
+from benchmark_api.ending import expect_interrupts
+
+if __name__ == "__main__":
+    expect_interrupts()  # before the imports that take a second
 
 import matplotlib
-import tyro
 from matplotlib.figure import Figure
 
-from benchmark_api.plugins import load_plugins
+from benchmark_api.commands.command_line import Command, CommandLine
+from benchmark_api.commands.options import Several, flat
 from benchmark_api.tables.table import Table
-from experiments.report import FrontReport, Report, front_reports, make_report, tables_of
-from experiments.report.html import Fronts, Picture, write_page
+from experiments.report import FrontReport, Report, Row, aggregates, front_reports, make_report, only, tables_of
+from experiments.report.html import Drawn, Fronts, Picture, write_page
+from experiments.report.interactive import Swatch, best_of
 from experiments.store import ONE_SHOT_RUNS, RANKINGS, AnyExperiment, Experiment, load
 from plots.figures.black_box import anytime_figure, correlation_figure, final_figure, rankable, ranks_figure
-from plots.figures.costs import cost_figure, fronts_figure
+from plots.figures.costs import cost_figure, distinct_metrics, fronts_figure
 from plots.figures.fronts import attainment_figure, hypervolume_figure
 from plots.figures.groups import groups_of
+from plots.figures.layout import USUAL, Look, check_width
 from plots.figures.one_shot import one_shot_figures
-from plots.files import picture, save
-from plots.panels.style import RC
+from plots.figures.profiles import profiles_figure
+from plots.files import cell_picture, pictures, save
+from plots.panels.style import RC, settings_with
 
 
-def draw(results_dir: str | os.PathLike[str], out_dir: str | os.PathLike[str], table: Path | None = None) -> list[Path]:
+def draw(
+    results_dir: str | os.PathLike[str],
+    out_dir: str | os.PathLike[str],
+    table: Path | None = None,
+    searches: Sequence[str] = (),
+    look: Look = USUAL,
+    settings: dict[Any, Any] = RC,
+) -> list[Path]:
     """Draw all figures of the experiments in a results folder, and write the page with all of them, `report.html`, there.
 
     Args:
         results_dir: the results folder.
         out_dir: folder of the figures; made if it is missing.
         table: as for `tables_of`.
+        searches: names as for `experiments.report.only`; by default all searches.
+        look: how the figures look.
+        settings: matplotlib's settings.
 
     Returns:
         The files: the page, then a PNG and a PDF for each figure; these are named after the table.
 
     Raises:
         FileNotFoundError: there is no such folder, or a table is no longer at its path.
-        ValueError: nothing is stored for the table, or a file is damaged.
+        ValueError: nothing is stored for the table or a search, no search to highlight is there, or a file is damaged.
     """
     experiments: list[AnyExperiment] = [*load(results_dir), *load(results_dir, ONE_SHOT_RUNS)]
     if not experiments:
         raise ValueError(f"nothing to draw: {results_dir} holds no run")
+    experiments = only(experiments, searches)
+    only(experiments, list(look.highlight))
+    reports: list[tuple[Report, Saved]] = []
+    fronts: list[tuple[list[FrontReport], Saved]] = []
     files: list[Path] = []
-    reports, pictures, fronts = [], {}, []
 
-    def drawn(opened: Table, figures: Mapping[str, Figure]) -> dict[str, Picture]:
-        for what, figure in figures.items():
-            files.extend(save(figure, Path(out_dir, f"{opened.path.stem}-{what}")))
-        return {what: picture(figure) for what, figure in figures.items()}
+    def saved(opened: Table, figures: Mapping[str, Figure]) -> Saved:
+        found = {what: save(figure, Path(out_dir, f"{opened.path.stem}-{what}")) for what, figure in figures.items()}
+        files.extend(file for of_figure in found.values() for file in of_figure)
+        return found
 
-    with matplotlib.rc_context(RC):
+    with matplotlib.rc_context(settings):
         for opened, group in tables_of(experiments, table):
             if single := [experiment for experiment in group if not experiment.finds_fronts]:
-                reports.append(make_report(opened, single))
-                pictures[opened.fingerprint] = drawn(opened, figures_of(reports[-1], results_dir))
+                report = make_report(opened, single)
+                reports.append((report, saved(opened, figures_of(report, results_dir, look))))
             if found := front_reports(opened, [experiment for experiment in group if isinstance(experiment, Experiment)]):
-                fronts.append(Fronts(found, drawn(opened, front_figures(found))))
-    return [write_page(Path(results_dir, "report.html"), reports, pictures, fronts), *files]
+                fronts.append((found, saved(opened, front_figures(found, look))))
+        return [_write_page(Path(results_dir, "report.html"), reports, fronts), *files]
 
 
-def front_figures(reports: Sequence[FrontReport]) -> dict[str, Figure]:
+Saved = dict[str, list[Path]]
+"""Files of figures by what they show, the PNG first."""
+
+
+def _write_page(
+    path: Path, reports: Sequence[tuple[Report, Saved]], fronts: Sequence[tuple[Sequence[FrontReport], Saved]]
+) -> Path:
+    """Write the page of reports and their figures."""
+    every = [saved for _, saved in (*reports, *fronts)]
+    shown = pictures([png for saved in every for png, *_ in saved.values()])
+    drawn = {
+        report.table.fingerprint: Drawn(_shown(saved, shown), cells_of(report), swatches_of(report)) for report, saved in reports
+    }
+    on_fronts = [Fronts(found, _shown(saved, shown)) for found, saved in fronts]
+    return write_page(path, [report for report, _ in reports], drawn, on_fronts)
+
+
+def _shown(saved: Saved, shown: Mapping[Path, Picture]) -> dict[str, Picture]:
+    return {what: shown[png] for what, (png, *_) in saved.items()}
+
+
+def cells_of(report: Report) -> dict[int, Picture]:
+    """Drawings of the best architecture that each row of a report found, by official index; none where the space has none."""
+    space = report.table.space
+    chosen = sorted({best_of(row) for row in report.rows}) if space.drawable else []
+    return {index: cell_picture(space, index) for index in chosen}
+
+
+def swatches_of(report: Report) -> dict[Row, Swatch]:
+    """Looks of the rows of a report on its page, which are those in its figures."""
+    entries = [entry for group in groups_of(report) for entry in group.entries]
+    return {entry.row: Swatch(entry.style.color, entry.style.dashes, entry.style.marker) for entry in entries}
+
+
+def front_figures(reports: Sequence[FrontReport], look: Look = USUAL) -> dict[str, Figure]:
     """All figures of the reports of fronts on one table, by what they show."""
-    figures = {"hypervolume": hypervolume_figure(reports)}
+    figures = {"hypervolume": hypervolume_figure(reports, look)}
     if of_one_metric := [report for report in reports if len(report.landscape.objectives) == 1]:
-        figures["attainment"] = attainment_figure(of_one_metric)
+        figures["attainment"] = attainment_figure(of_one_metric, look)
     return figures
 
 
-def figures_of(report: Report, results_dir: str | os.PathLike[str]) -> dict[str, Figure]:
+def figures_of(report: Report, results_dir: str | os.PathLike[str], look: Look = USUAL) -> dict[str, Figure]:
     """All figures of a report, by what they show; the results folder has the rankings by supernets."""
-    groups = groups_of(report)
+    groups = groups_of(report, look)
     searched = [group for group in groups if group.black_box]
     figures = {"anytime": anytime_figure(searched)} if searched else {}
     figures["final"] = final_figure(groups)
     if ranked := [group for group in searched if rankable(group)]:
         figures["ranks"] = ranks_figure(ranked)
+    if profiled := aggregates(report):
+        figures["profiles"] = profiles_figure(report, groups, profiled)
     for group in groups:
-        metrics = group.report.metrics
-        figures |= {f"{group.slug}-{name}": cost_figure(group, name) for name in ("flops", "params") if name in metrics}
-        if metrics:
+        for name in distinct_metrics(group.report, ("flops", "params")):
+            figures[f"{group.slug}-{name}"] = cost_figure(group, name)
+        if group.report.metrics:
             figures[f"{group.slug}-fronts"] = fronts_figure(group)
-    figures["correlation"] = correlation_figure(report.table)
+    figures["correlation"] = correlation_figure(report.table, look)
     for dataset, group in {group.report.dataset: group for group in reversed(groups) if group.one_shot}.items():
         rankings = load(results_dir, RANKINGS, dataset=dataset, table_fingerprint=report.table.fingerprint)
         figures |= {f"{dataset}-{what}": figure for what, figure in one_shot_figures(group, rankings).items()}
     return figures
 
 
-def main(results: Path = Path("results"), out: Path = Path("plots/figures"), table: Path | None = None) -> None:
-    """Draw the figures of a results folder as PNG and PDF, and write its report page.
+@dataclass(frozen=True, kw_only=True)
+class DrawingOptions:
+    """What both commands draw."""
 
-    Args:
-        results: the results folder.
-        out: folder of the figures.
-        table: the table that the runs were made on; by default at its path at run time.
-    """
-    try:
-        load_plugins()
-        files = draw(results, out, table)
-    except (ImportError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    print(*files, sep="\n")
+    results: Path = Path("results")
+    """Results folder."""
+    table: Path | None = None
+    """Table that the runs were made on; by default at its path at run time."""
+    only: Several = ()
+    """Only these searches, e.g. rea, or configurations, e.g. "rea (population_size=20)"."""
+    highlight: Several = ()
+    """Searches that stand out; the others are pale."""
+    title: bool = True
+    """Give figures a title; a paper has a caption instead."""
+    width: float | None = None
+    """Width of every figure in inches, e.g. that of a paper's column; by default what the panels need."""
+    font: str = RC["font.family"]
+    """Family of fonts, e.g. serif or "Times New Roman"."""
+    font_size: float = RC["font.size"]
+    """Size of the text in points."""
+
+    def draw_in(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Draw the figures in a folder, and write the page; return its path and those of the figures."""
+        settings = settings_with(self.font, self.font_size)
+        look = Look(self.title, check_width(self.width), tuple(flat(self.highlight)))
+        return draw(self.results, folder, self.table, flat(self.only), look, settings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlotsCommand(DrawingOptions):
+    """Draw the figures of a results folder as PNG and PDF, and write its report page."""
+
+    examples: ClassVar = ("plots", "plots --only rea bohb --no-title --width 3.3 --font serif --out figures")
+
+    out: Path = Path("plots/figures")
+    """Folder of the figures."""
+
+    def __call__(self) -> None:
+        page, *figures = self.draw_in(self.out)
+        print(*figures, page, sep="\n")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportCommand(DrawingOptions):
+    """Write the report page of a results folder: report.html, one file with all tables and figures."""
+
+    examples: ClassVar = ("report",)
+
+    def __call__(self) -> None:
+        with TemporaryDirectory(prefix="nas-zoo-") as folder:
+            print(self.draw_in(folder)[0])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Draw the figures; return the exit status."""
+    words = [*(sys.argv[1:] if arguments is None else arguments)]
+    line = CommandLine("python -m", "", {"Draw results": ("plots",)}, lambda _: {"plots": Command.of(PlotsCommand)})
+    return line.main(["plots", *words])
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    sys.exit(main())

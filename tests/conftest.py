@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ import pytest
 from benchmark_api.spaces import EDGES, OPERATIONS, SearchSpace, SizeSpace, TopologySpace
 from benchmark_api.tables import Table, TableWriter
 from experiments.__main__ import main
+from tests.helpers.hostile import Tries
 
 os.environ["OMP_NUM_THREADS"] = "1"  # in this process, where PyTorch is imported later, and in those that tests start
 RAY = ("test_ray_engine.py", "test_readme.py")
@@ -24,6 +26,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of a module, which share fixtures, in one process of pytest-xdist."""
     for item in items:
         item.add_marker(pytest.mark.xdist_group("ray" if item.path.name in RAY else item.path.stem))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print how many hostile inputs were tried."""
+    reports = [report for of_kind in terminalreporter.stats.values() for report in of_kind]
+    ended = [report for report in reports if getattr(report, "when", "") == "teardown"]
+    inputs = sum(number for report in ended for name, number in report.user_properties if name == "inputs")
+    if inputs:
+        terminalreporter.write_line(f"{inputs:,} hostile inputs tried")
+
+
+@pytest.fixture
+def tries(request: pytest.FixtureRequest) -> Iterator[Tries]:
+    """Counts hostile inputs; the test fails at its end if one of them did harm."""
+    found = Tries()
+    yield found
+    request.node.user_properties.append(("inputs", found.inputs))
+    assert not found.faults, f"{len(found.faults)} of {found.inputs}:\n" + "\n".join(found.faults[:40])
 
 
 SPLITS = {

@@ -21,6 +21,7 @@ from algorithms.black_box.asha import ASHA
 from algorithms.black_box.bananas import BANANAS
 from algorithms.black_box.nasbowl import NASBOWL
 from algorithms.black_box.autoshrink import AutoShrink
+from algorithms.black_box.mdenas import MdeNas
 from algorithms.black_box.early_stopping import EarlyStopping, RandomSRM, ReinforceSRM
 from algorithms.black_box.f_hyperband import FHyperband
 from algorithms.black_box.nsga2 import NSGA2
@@ -42,6 +43,7 @@ __all__ = [
     "FHyperband",
     "Hyperband",
     "LocalSearch",
+    "MdeNas",
     "MultiObjectiveEvolution",
     "NoConfig",
     "ParetoLocalSearch",

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
-from scipy.special import ndtr
 
 from benchmark_api.types import FloatArray
 
@@ -22,6 +21,8 @@ def independent_thompson(mean: FloatArray, deviation: FloatArray, best: float, r
 
 def expected_improvement(mean: FloatArray, deviation: FloatArray, best: float, rng: np.random.Generator) -> FloatArray:
     """Return E[max(f - best, 0)] for a normal f (Jones et al., Journal of Global Optimization 13, 1998, eq. 15)."""
+    from scipy.special import ndtr  # SciPy is imported where it is used: command lines would start more slowly
+
     certain = deviation <= 0.0
     z = (mean - best) / np.where(certain, 1.0, deviation)
     density = np.exp(-0.5 * np.square(z)) / np.sqrt(2.0 * np.pi)

@@ -68,6 +68,8 @@ class BlackBoxSearch(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     paper: ClassVar[str]
+    registry: ClassVar[Registry[Any]]
+    """The registry of all black-box searches."""
     Config: ClassVar[type] = NoConfig
     needs: ClassVar[frozenset[Need]] = frozenset()
     """What the search needs besides the accuracy of a full training."""
@@ -226,4 +228,5 @@ def _plain(number: Any) -> float:
 BLACK_BOX: Registry[type[BlackBoxSearch]] = Registry("black-box search")
 """Registered black-box searches by name."""
 
+BlackBoxSearch.registry = BLACK_BOX
 register = BLACK_BOX.register

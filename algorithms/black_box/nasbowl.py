@@ -13,7 +13,6 @@ from algorithms.black_box.base import register
 from algorithms.black_box.predictor_guided import PredictorGuidedConfig, PredictorGuidedSearch
 from algorithms.black_box.predictors.base import Predictor
 from algorithms.black_box.predictors.encodings import Encoding, OneHot, Ordinal
-from algorithms.black_box.predictors.gaussian_process import GaussianProcess
 from algorithms.black_box.predictors.weisfeiler_lehman import WeisfeilerLehman
 from benchmark_api.bounds import at_least, between, positive
 
@@ -57,4 +56,6 @@ class NASBOWL(PredictorGuidedSearch):
         return OneHot(self.space) if self.config.kernel == "hamming" else Ordinal(self.space)
 
     def make_predictor(self) -> Predictor:
+        from algorithms.black_box.predictors.gaussian_process import GaussianProcess  # it imports SciPy
+
         return GaussianProcess(self.config.max_noise)

@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import reduce
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from algorithms.one_shot.exponentiated import ExponentiatedGradient
+from algorithms.one_shot.relaxations import rising, sparsemax, sparsestmax
 from algorithms.one_shot.search import OneShotConfig, OneShotSearch
 from algorithms.one_shot.supernets.base import ForwardMode
-from algorithms.one_shot.task import Batch
-from benchmark_api.bounds import at_least, between, positive
+from algorithms.one_shot.task import VALIDATION, Batch
+from benchmark_api.bounds import at_least, between, positive, unstored_default
 from benchmark_api.spaces import Architecture
 from benchmark_api.types import FloatArray
 
 
 @dataclass(frozen=True)
-class AlphaConfig(OneShotConfig):
+class ArchitectureConfig(OneShotConfig, ABC):
+    """Hyperparameters of searches with a matrix of architecture parameters, alpha [decision, choice]."""
+
+    @property
+    def on_simplex(self) -> bool:
+        """Whether alpha is the weights of the choices themselves, whose rows sum to one."""
+        return False
+
+    @abstractmethod
+    def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """Return the optimizer of the architecture parameters."""
+
+    def relaxed(self, alpha: Tensor, epoch: int) -> Tensor:
+        """Return the weights of the choices [decision, choice] in an epoch, counted from 0."""
+        return alpha if self.on_simplex else alpha.softmax(dim=1)
+
+
+@dataclass(frozen=True)
+class AlphaConfig(ArchitectureConfig):
     """Hyperparameters of searches whose architecture parameters are trained by Adam."""
 
     arch_rate: Annotated[float, positive] = 3e-4
@@ -35,13 +56,66 @@ class AlphaConfig(OneShotConfig):
     arch_eps: Annotated[float, positive] = 1e-8
     """Added by Adam to the root of the squared gradients."""
 
-    def adam(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Adam:
+    def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Return the optimizer of the architecture parameters; the decay is part of its gradient."""
         return torch.optim.Adam(parameters, self.arch_rate, self.arch_betas, self.arch_eps, self.arch_decay)
 
 
 @dataclass(frozen=True)
-class TemperedConfig(AlphaConfig):
+class UpdatedConfig(AlphaConfig):
+    """Hyperparameters of searches whose choices have the probabilities softmax(alpha), with a choice of the update."""
+
+    arch_update: Annotated[Literal["adam", "exponentiated"], unstored_default] = "adam"
+    """Update of the architecture: Adam's, or GAEA's exponentiated gradient of step size `arch_rate` (GAEA: 0.1)."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if self.on_simplex and field.name in ("arch_betas", "arch_decay", "arch_eps") and value != field.default:
+                raise ValueError(
+                    f"{field.name} is for the update by Adam: expected {field.default} with exponentiated, got {value}"
+                )
+
+    @property
+    def on_simplex(self) -> bool:
+        return self.arch_update == "exponentiated"
+
+    def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        return ExponentiatedGradient(parameters, self.arch_rate) if self.on_simplex else super().optimizer(parameters)
+
+
+@dataclass(frozen=True)
+class RelaxedConfig(UpdatedConfig):
+    """Hyperparameters of searches that mix all choices, with a choice of the relaxation."""
+
+    relaxation: Annotated[Literal["softmax", "sigmoid", "sparsemax", "sparsestmax"], unstored_default] = "softmax"
+    """How the weights of choices are computed from alpha; sigmoid: each by itself."""
+
+    radius: Annotated[float, between(0, 1), unstored_default] = 0.9
+    """Radius of sparsestmax in the last epoch; it rises linearly from 0. Five choices are one-hot from 0.894 on."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        usual = {field.name: field.default for field in fields(RelaxedConfig)}
+        if self.radius != usual["radius"] and self.relaxation != "sparsestmax":
+            raise ValueError(f"radius is for the relaxation sparsestmax, got {self.radius} with {self.relaxation}")
+        if self.on_simplex and self.relaxation != "softmax":
+            raise ValueError(f"exponentiated updates train the weights themselves: expected softmax, got {self.relaxation}")
+
+    def relaxed(self, alpha: Tensor, epoch: int) -> Tensor:
+        match self.relaxation:
+            case "sigmoid":
+                return alpha.sigmoid()
+            case "sparsemax":
+                return sparsemax(alpha)
+            case "sparsestmax":
+                return sparsestmax(alpha, rising(self.radius, epoch, self.epochs))
+        return super().relaxed(alpha, epoch)
+
+
+@dataclass(frozen=True)
+class TemperedConfig(UpdatedConfig):
     """Hyperparameters of searches whose softmax has a falling temperature."""
 
     tau_max: Annotated[float, positive] = 10.0
@@ -56,8 +130,8 @@ class TemperedConfig(AlphaConfig):
             raise ValueError(f"tau_min must be at most tau_max, got {self.tau_min} and {self.tau_max}")
 
     def tau(self, epoch: int) -> float:
-        """Return the temperature of an epoch, counted from 0."""
-        return self.tau_max - (self.tau_max - self.tau_min) * epoch / max(self.epochs - 1, 1)
+        """Return the temperature of an epoch, counted from 0; that of the last one after it."""
+        return self.tau_max - (self.tau_max - self.tau_min) * min(epoch, self.epochs - 1) / max(self.epochs - 1, 1)
 
 
 class AlphaSearch(OneShotSearch):
@@ -71,20 +145,37 @@ class AlphaSearch(OneShotSearch):
     """
 
     space = "any"
-    config: AlphaConfig
+    digits: ClassVar = {"epochs": 12, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
+
+    config: ArchitectureConfig
 
     def _start(self) -> None:
         decisions, choices = len(self.task.space.cardinalities), max(self.task.space.cardinalities)
         if min(self.task.space.cardinalities) < choices:
             raise ValueError(f"{self.name} needs as many choices for every decision, got {self.task.space.cardinalities}")
-        drawn = torch.randn(decisions, choices, generator=self.draws["weights"])  # [decision, choice]
-        self.alpha = nn.Parameter((1e-3 * drawn).to(self.device))
-        self.adam = self.config.adam([self.alpha])
-        self._parts |= {"alpha": nn.ParameterList([self.alpha]), "adam": self.adam}
+        self.alpha = nn.Parameter(self._initial(decisions, choices).to(self.device))  # [decision, choice]
+        self.arch_optimizer = self.config.optimizer([self.alpha])
+        self._parts |= {"alpha": nn.ParameterList([self.alpha]), "adam": self.arch_optimizer}
+
+    def _initial(self, *shape: int) -> Tensor:
+        """Return architecture parameters of a shape at the start: equal weights, but for small random numbers off the simplex."""
+        if self.config.on_simplex:
+            return torch.full(shape, 1 / shape[-1])
+        return 1e-3 * torch.randn(shape, generator=self.draws["weights"])
 
     def relax(self, alpha: Tensor) -> Tensor:
-        """Return the weights of the choices [decision, choice] for alpha; a softmax by default."""
-        return alpha.softmax(dim=1)
+        """Return the weights of the choices [decision, choice] for alpha; by default as the configuration says, a softmax."""
+        return self.config.relaxed(alpha, self.epoch)
+
+    @property
+    def log_odds(self) -> Tensor:
+        """Numbers whose softmax is the probabilities of the choices [decision, choice]; for searches that sample choices."""
+        return self.alpha.log() if self.config.on_simplex else self.alpha
+
+    @property
+    def architecture_split(self) -> str:
+        """Split whose images alpha is trained on."""
+        return VALIDATION
 
     def _mode(self, purpose: str) -> ForwardMode:
         """Forward mode of the next pass; its random numbers, if any, are drawn from `draws[purpose]`."""
@@ -108,8 +199,9 @@ class AlphaSearch(OneShotSearch):
         return torch.autograd.grad(loss, self.alpha)[0]
 
     def _architecture_step(self, training: Batch) -> None:
-        self.alpha.grad = self._architecture_gradient(training, self.validation_batch(len(training[1])))
-        self.adam.step()
+        batch = self.validation_batch(len(training[1]), self.architecture_split)
+        self.alpha.grad = self._architecture_gradient(training, batch)
+        self.arch_optimizer.step()
 
     def architecture_weights(self) -> FloatArray:
         weights: FloatArray = self.relax(self.alpha.detach().double()).cpu().numpy()

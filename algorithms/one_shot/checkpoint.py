@@ -5,20 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from benchmark_api.jobs.files import whole_file
+from benchmark_api.schema import checked, parse_json
 from benchmark_api.tables.safetensors import FormatError, Layout, fingerprint, map_safetensors
 from benchmark_api.types import AnyArray
 
 Part = nn.Module | torch.optim.Optimizer
 FORMAT = 1
+MAX_EPOCHS = 1_000_000
 
 
 def state(draws: Mapping[str, torch.Generator], parts: Mapping[str, Part]) -> dict[str, AnyArray]:
@@ -53,6 +57,28 @@ def _nested(optimizer: torch.optim.Optimizer, flat: Mapping[str, Tensor]) -> dic
         number, name = key.split("/")
         values_of.setdefault(int(number), {})[name] = value
     return {"state": values_of, "param_groups": optimizer.state_dict()["param_groups"]}
+
+
+class Facts(msgspec.Struct):
+    """Schema of the facts of a checkpoint. Those that tell searches apart are compared as they are (`require_same`)."""
+
+    format: int
+    method: str
+    config: dict[str, Any]
+    seed: int
+    epoch: Annotated[int, msgspec.Meta(ge=0, le=MAX_EPOCHS)]
+    metrics: Annotated[list[dict[str, Any]], msgspec.Meta(max_length=MAX_EPOCHS)] | None = None
+    figures: Annotated[list[dict[str, Any]], msgspec.Meta(max_length=MAX_EPOCHS)] | None = None  # of the first version
+
+
+@contextmanager
+def refusing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn what arrays and metrics that do not fit a search raise into a ValueError that names the checkpoint."""
+    try:
+        yield
+    except (AttributeError, LookupError, OverflowError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"{path} does not fit this search, or is damaged: {reason:.300}") from error
 
 
 def require_same(path: str | os.PathLike[str], theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
@@ -96,7 +122,12 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, AnyArray], dict[str, A
         raise ValueError(f"{path} is not the checkpoint of a search, or a damaged one: {error}") from error
     if sha256 != _digest(text, arrays):
         raise ValueError(f"{path} is damaged: its content does not match its SHA-256; use an older checkpoint, or start again")
-    return arrays, json.loads(text)
+    try:
+        facts: dict[str, Any] = parse_json(text)
+        checked(facts, Facts, "its facts")
+    except ValueError as error:
+        raise ValueError(f"{path} is not the checkpoint of a search: {error}") from error
+    return arrays, facts
 
 
 def _digest(text: str, arrays: Mapping[str, AnyArray]) -> str:

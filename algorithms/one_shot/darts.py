@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 import torch
 from torch import Tensor, nn
 
-from algorithms.one_shot.alpha import AlphaConfig, AlphaSearch
+from algorithms.one_shot.alpha import AlphaSearch, RelaxedConfig
 from algorithms.one_shot.search import register_one_shot
 from algorithms.one_shot.task import Batch
 from benchmark_api.bounds import positive
@@ -32,7 +32,7 @@ class DartsFirstOrder(AlphaSearch):
     digits: ClassVar = {"epochs": 12, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
 
     @dataclass(frozen=True)
-    class Config(AlphaConfig):
+    class Config(RelaxedConfig):
         """Hyperparameters of first-order DARTS."""
 
         choose_none: bool = True

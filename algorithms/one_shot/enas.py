@@ -83,7 +83,7 @@ class Enas(OneShotSearch):
     def _start(self) -> None:
         config = self.config
         self.controller = Controller(config.hidden, config.temperature, config.tanh_scale, self.draws["weights"])
-        self.adam = config.adam(self.controller.parameters())
+        self.adam = config.optimizer(self.controller.parameters())
         self._parts |= {"controller": self.controller, "adam": self.adam}
 
     def _weight_mode(self) -> Paths:

@@ -20,7 +20,7 @@ class FBNetV2(TemperedSizeSearch):
     digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
 
     def _sample(self, purpose: str) -> WidthMasks:
-        rows = self.alpha[self.supernet.decisions]  # [module, width]
+        rows = self.log_odds[self.supernet.decisions]  # [module, width]
         noise = gumbel_noise(rows.shape, self.draws[purpose]).to(rows)
         g = ((rows + noise) / self.config.tau(self.epoch)).softmax(dim=1)  # Gumbel softmax of section 3.1: [module, width]
         return WidthMasks(g @ self.supernet.candidates.to(g))  # sum of g_i times mask i: [module, channel]

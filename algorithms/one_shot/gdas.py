@@ -31,7 +31,7 @@ class Gdas(AlphaSearch):
     def _mode(self, purpose: str) -> Paths:
         """Sample h, a one-hot vector per edge, with the gradient of the softmax p at temperature tau."""
         gumbel = gumbel_noise(self.alpha.shape, self.draws[purpose]).to(self.alpha)  # [edge, operation]
-        p = ((self.alpha.log_softmax(dim=1) + gumbel) / self.config.tau(self.epoch)).softmax(dim=1)  # [edge, operation]
+        p = ((self.log_odds.log_softmax(dim=1) + gumbel) / self.config.tau(self.epoch)).softmax(dim=1)  # [edge, operation]
         chosen = p.argmax(dim=1)  # Gumbel-max trick of section 3.2: [edge]
         h = nn.functional.one_hot(chosen, p.shape[1]) - p.detach() + p  # straight-through: value one-hot, gradient of p
         return Paths([tuple(chosen.tolist())] * self.supernet.cells, weights=h)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -137,7 +137,7 @@ class Member(Supernet):
         numbers = self.network.numbers(mode)
         if not torch.is_grad_enabled():
             gradients = False, False
-            logits = None if self.training else self._evaluated(images, mode)
+            logits = None if self.training or numbers is not None else self._evaluated(images, mode)
             if logits is not None:
                 return logits
         else:
@@ -150,7 +150,7 @@ class Member(Supernet):
         return row.logits
 
     def _evaluated(self, images: Tensor, mode: ForwardMode) -> Tensor | None:
-        """Return the logits by the evaluator of the current weights; None if there is no evaluator."""
+        """Return the logits under a mode without numbers by the evaluator of the current weights; None if there is none."""
         if self.weights is not self.__dict__["own_weights"]:  # others, for one pass
             return None
         version = self.weights._version, self.statistics._version
@@ -168,6 +168,11 @@ class Member(Supernet):
         """Return the mode that computes all choices, weighted and summed."""
         mode: ForwardMode = self.__dict__["original"].mixture(weights)
         return mode
+
+    def decide(self, mode: ForwardMode, choices: Mapping[int, int]) -> ForwardMode:
+        """Return the mode with some decisions made."""
+        decided: ForwardMode = self.__dict__["original"].decide(mode, choices)
+        return decided
 
 
 @contextmanager

@@ -61,10 +61,18 @@ class EpochMetrics:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> EpochMetrics:
-        """Return the metrics that `to_json` wrote; the first version called `train_seconds` "seconds"."""
+        """Return the metrics that `to_json` wrote; the first version called `train_seconds` "seconds".
+
+        Raises:
+            KeyError, TypeError, ValueError: they are others.
+        """
         plain = {"train_seconds" if name == "seconds" else name: value for name, value in values.items()}
         arrays = {"arch_weights": np.array(plain["arch_weights"], dtype=np.float64)}
-        return cls(**{**plain, **arrays, "architecture": tuple(plain["architecture"])})
+        metrics = cls(**{**plain, **arrays, "architecture": tuple(plain["architecture"])})
+        for name, value in plain.items():
+            if name not in ("arch_weights", "architecture") and (isinstance(value, bool) or not isinstance(value, int | float)):
+                raise TypeError(f"{name} of an epoch is {value!r:.80}, expected a number")
+        return metrics
 
 
 EPOCH_METRICS = tuple(

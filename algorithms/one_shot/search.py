@@ -15,13 +15,12 @@ import json
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -71,6 +70,11 @@ class OneShotConfig(Bounded):
     batch_norm: Literal["batch", "running"] = "batch"
     """Batch-norm statistics of cells at evaluation: of the batch, or running ones. Strongly affects results."""
 
+    @property
+    def horizon(self) -> int:
+        """Length of the cosine schedule, epochs."""
+        return self.epochs
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.rate_min > self.rate:
@@ -93,6 +97,7 @@ class OneShotSearch(ABC):
     Attributes:
         epoch: number of finished epochs.
         metrics: metrics of every finished epoch.
+        decided: choice of each decision that a running selection has made; passes compute no other choice of it.
         clock: returns wall time in seconds.
 
     Raises:
@@ -106,13 +111,18 @@ class OneShotSearch(ABC):
     space: ClassVar[str]
     """Name of the space that the method searches, or "any" if it needs no more than the interface of `Supernet`."""
     Config: ClassVar[type[OneShotConfig]]
-    digits: ClassVar[Mapping[str, Any]] = {}
-    """Hyperparameters with other defaults on digits, where three seeds take minutes on two processors.
+    registry: ClassVar[Registry[Any]]
+    """The registry of all one-shot searches."""
+    digits: ClassVar[Mapping[str, Any]] = {"epochs": 18, "batch": 32, "rate": 0.1}
+    """Hyperparameters with other defaults on digits, where three seeds take minutes on two processors. A method that sets
+    none has those of its base class.
 
     With the reference's batch and learning rate a supernet hardly learns in so few steps, so most methods train it as the
     embedded table's candidates were trained. Adam moves an architecture parameter by about its step size in each step:
     39,000 steps of the reference's 0.0003 move it as far as 1,200 of 0.01.
     """
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    """Other sets of hyperparameters by name, e.g. those of the paper; `--preset NAME` puts one in place of the defaults."""
     cell: ClassVar[type[nn.Module] | None] = None
     """Class of the supernet's cells, for spaces whose supernet has cells; None for the space's default."""
     default_selection: ClassVar[type[Selection]] = Argmax
@@ -144,6 +154,7 @@ class OneShotSearch(ABC):
             raise ValueError(f"the images must be on {self.device}, got them on {task.dataset.mean.device}")
         self.epoch = 0
         self.metrics: list[EpochMetrics] = []
+        self.decided: dict[int, int] = {}
         self._interrupted = False
         self.draws = {purpose: generator(seed, number) for number, purpose in enumerate(PURPOSES)}
         self._augment = self.draws["augment"] if task.dataset.flip or task.dataset.padding else None
@@ -225,6 +236,10 @@ class OneShotSearch(ABC):
         """Return the scores that selections use [decision, choice]; zero for choices that the method excludes."""
         return self.architecture_weights()
 
+    def selectable(self, decision: int) -> list[int]:
+        """Return the choices of a decision that the method allows, given the decisions that a selection has made."""
+        return [choice for choice, score in enumerate(self.selectable_weights()[decision]) if score > 0]
+
     def most_likely(self) -> Architecture:
         """Return the architecture with the highest scores, of those that the method allows."""
         return tuple(self.selectable_weights().argmax(axis=1).tolist())
@@ -257,8 +272,8 @@ class OneShotSearch(ABC):
             architecture = self.derive() if last or self.selection.every_epoch else self.most_likely()
             derived = self.clock()
             valid_loss, valid_accuracy = self._validate(architecture)
-        self.epoch += 1
         weights = self.architecture_weights()
+        self.epoch += 1
         metrics = EpochMetrics(
             epoch=self.epoch,
             architecture=architecture,
@@ -279,7 +294,7 @@ class OneShotSearch(ABC):
     def _train(self) -> tuple[float, float]:
         """Train weights and architecture for an epoch; return mean loss in nats and accuracy in percent."""
         config, data = self.config, self.task.dataset
-        cosine = math.cos(math.pi * self.epoch / config.epochs)
+        cosine = math.cos(math.pi * self.epoch / config.horizon)
         for group in self.optimizer.param_groups:
             group["lr"] = config.rate_min + (config.rate - config.rate_min) / 2 * (1 + cosine)  # constant within an epoch
         self.supernet.train()
@@ -322,36 +337,10 @@ class OneShotSearch(ABC):
         try:
             return self.task.space.check(self.selection.select(self))
         finally:
+            self.decided.clear()
             if before is not None:  # all but the draws for evaluation, which go on
                 draws = {purpose: draw for purpose, draw in self.draws.items() if purpose != "evaluation"}
                 checkpoint.restore(before, draws, self._parts)
-
-    @torch.no_grad()
-    def inherited_accuracy(self, architectures: Iterable[Architecture], images: int | None = None) -> FloatArray:
-        """Return the accuracy of candidates with the weights of the supernet [architecture], percent.
-
-        Args:
-            architectures: the candidates.
-            images: number of validation images to evaluate on, the first ones; None for all.
-
-        Raises:
-            ValueError: an architecture is not of the space, or there are fewer images.
-        """
-        data, size = self.task.dataset, self.config.eval_batch
-        available = len(data.split(VALIDATION))
-        count = available if images is None else images
-        if not 1 <= count <= available:
-            raise ValueError(f"{VALIDATION} has {available} images, expected 1 to {available} of them, got {images}")
-        self.supernet.eval()
-        accuracies = []
-        for architecture in architectures:
-            mode = self.supernet.along(self.task.space.check(architecture))
-            correct = torch.zeros((), device=self.device)
-            for begin in range(0, count, size):
-                batch, labels = data.batch(VALIDATION, slice(begin, min(begin + size, count)))
-                correct += _correct(self.logits(batch, mode), labels)
-            accuracies.append(100.0 * float(correct) / count)
-        return np.array(accuracies)
 
     # -- for methods and selections --------------------------------------------------------------------------------------------
 
@@ -365,6 +354,7 @@ class OneShotSearch(ABC):
         """
         if self.execution.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
+        mode = self.supernet.decide(mode, self.decided) if self.decided else mode
         half = self.execution.precision == "bfloat16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             if state is None:
@@ -373,11 +363,11 @@ class OneShotSearch(ABC):
                 logits = torch.func.functional_call(self.supernet, dict(state), (images, mode))
         return logits.float() if half else logits
 
-    def validation_batch(self, size: int) -> Batch:
-        """Return validation images for an architecture step: drawn with replacement, augmented like training images."""
-        count = len(self.task.dataset.split(VALIDATION))
+    def validation_batch(self, size: int, split: str = VALIDATION) -> Batch:
+        """Return images for an architecture step, of validation by default: drawn with replacement, augmented like training's."""
+        count = len(self.task.dataset.split(split))
         indices = torch.randint(count, (size,), generator=self.draws["validation"])
-        return self.task.dataset.batch(VALIDATION, indices, self._augment)
+        return self.task.dataset.batch(split, indices, self._augment)
 
     def evaluation_batches(self) -> Iterator[Batch]:
         """Yield batches of validation images without augmentation, in endless passes of random order."""
@@ -415,8 +405,12 @@ class OneShotSearch(ABC):
         epoch = facts.pop("epoch")
         metrics = facts.pop("metrics", None) or facts.pop("figures", [])  # the first version called them figures
         checkpoint.require_same(path, facts, self.identity())
-        checkpoint.restore(arrays, self.draws, self._parts)
-        self.epoch, self.metrics = epoch, [EpochMetrics.from_json(values) for values in metrics]
+        with checkpoint.refusing(path):
+            of_epochs = [EpochMetrics.from_json(values) for values in metrics]
+            if not len(of_epochs) == epoch <= self.config.epochs:
+                raise ValueError(f"epoch {epoch} of {self.config.epochs} with the metrics of {len(of_epochs)}")
+            checkpoint.restore(arrays, self.draws, self._parts)
+        self.epoch, self.metrics = epoch, of_epochs
         self._interrupted = False
 
     def identity(self) -> dict[str, Any]:
@@ -439,4 +433,5 @@ def _correct(logits: Tensor, labels: Tensor) -> Tensor:
 ONE_SHOT: Registry[type[OneShotSearch]] = Registry("one-shot search")
 """Every registered one-shot search by its name, in the order of tables, legends and help."""
 
+OneShotSearch.registry = ONE_SHOT
 register_one_shot = ONE_SHOT.register

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmark_api.registry import Registry
 from benchmark_api.spaces import Architecture
@@ -16,6 +16,8 @@ class Selection(ABC):
     """A rule that derives an architecture from a search's supernet, scores and task."""
 
     name: ClassVar[str]
+    registry: ClassVar[Registry[Any]]
+    """The registry of all selections."""
 
     every_epoch: ClassVar[bool] = True
     """Whether it runs after every epoch. False: after the last; earlier epochs log the choices with the highest scores."""
@@ -34,6 +36,8 @@ class Selection(ABC):
 
 SELECTIONS: Registry[type[Selection]] = Registry("selection")
 """Every selection by its name."""
+
+Selection.registry = SELECTIONS
 
 
 @SELECTIONS.register

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 import torch
 
-from algorithms.one_shot.alpha import AlphaConfig, AlphaSearch, outer_sum, unravel
+from algorithms.one_shot.alpha import AlphaSearch, RelaxedConfig, outer_sum, unravel
 from algorithms.one_shot.search import register_one_shot
 from algorithms.one_shot.selection import BestOfN
 from algorithms.one_shot.supernets import Paths, TopologySupernet
@@ -30,7 +30,7 @@ class Setn(AlphaSearch):
     digits: ClassVar = {"epochs": 10, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
 
     @dataclass(frozen=True)
-    class Config(AlphaConfig):
+    class Config(RelaxedConfig):
         """Hyperparameters of SETN."""
 
         candidates: Annotated[int, at_least(1)] = 100
@@ -50,8 +50,12 @@ class Setn(AlphaSearch):
         return self.most_probable(self.config.candidates)
 
     def most_probable(self, count: int) -> list[Architecture]:
-        """Return the `count` architectures with the highest log p = sum of log softmax(alpha), the highest first."""
-        log_p = self.alpha.detach().double().log_softmax(dim=1).cpu()  # [edge, operation]
-        total = outer_sum(log_p)  # one axis for each edge
+        """Return the `count` architectures with the highest log p = sum of log softmax(alpha), the highest first.
+
+        With another relaxation than softmax its weights replace the probabilities.
+        """
+        log_odds = self.log_odds.detach().double()
+        log_p = log_odds.log_softmax(dim=1) if self.config.relaxation == "softmax" else self.relax(log_odds).log()
+        total = outer_sum(log_p.cpu())  # [edge, operation] summed, one axis for each edge
         order = total.flatten().argsort(descending=True, stable=True)[:count]
         return [unravel(code, total.shape) for code in order]

@@ -9,7 +9,7 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from algorithms.one_shot.alpha import AlphaConfig, AlphaSearch, TemperedConfig, outer_sum, unravel
+from algorithms.one_shot.alpha import AlphaSearch, TemperedConfig, UpdatedConfig, outer_sum, unravel
 from algorithms.one_shot.supernets import ForwardMode, SizeSupernet, WidthMasks
 from algorithms.one_shot.task import Batch
 from algorithms.one_shot.validation_pass import ValidationPassConfig, validation_pass
@@ -19,7 +19,7 @@ from benchmark_api.training.costs import space_costs
 
 
 @dataclass(frozen=True)
-class SizeConfig(AlphaConfig):
+class SizeConfig(UpdatedConfig):
     """Hyperparameters of searches of the size space."""
 
     warmup: Annotated[float, between(0, 1)] = 0.0
@@ -95,7 +95,7 @@ class SizeSearch(AlphaSearch):
     def _distance(self, cost: Tensor) -> Tensor:
         """Return the weighted distance of the expected FLOPs from the target, |FLOPs / target - 1|."""
         expected = cost.to(self.alpha)
-        for row in self.alpha.softmax(dim=1):  # decisions are independent: average over one axis after the other
+        for row in self.log_odds.softmax(dim=1):  # decisions are independent: average over one axis after the other
             expected = torch.tensordot(row, expected, dims=1)  # one axis less
         return self.config.cost_weight * (expected - 1).abs()
 
@@ -103,9 +103,17 @@ class SizeSearch(AlphaSearch):
         """Return the most probable architecture, of those within the target if there is one."""
         if self.cost is None:
             return super().most_likely()
-        log_p = self.alpha.detach().log_softmax(dim=1)  # [layer, width]
+        log_p = self.log_odds.detach().log_softmax(dim=1)  # [layer, width]
         total = torch.where(self.cost <= 1, outer_sum(log_p), -torch.inf)  # one axis for each decision
         return unravel(total.argmax(), total.shape)
+
+    def selectable(self, decision: int) -> list[int]:
+        """Return the widths of a layer with which an architecture within the target of FLOPs exists, given those decided."""
+        choices = super().selectable(decision)
+        if self.cost is None:
+            return choices
+        made = [self.decided.get(number, slice(None)) for number in range(self.cost.dim())]
+        return [choice for choice in choices if (self.cost[(*made[:decision], choice, *made[decision + 1 :])] <= 1).any()]
 
     def candidates(self) -> list[Architecture]:
         """Return samples within the target of FLOPs, or the most probable architecture if none is."""

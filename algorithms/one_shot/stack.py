@@ -25,12 +25,44 @@ from torch import Tensor
 from algorithms.one_shot.member import Backward, Clock, Forward, Member, Request, Row, membership
 from algorithms.one_shot.metrics import EpochMetrics
 from algorithms.one_shot.search import OneShotSearch
-from algorithms.one_shot.supernets.stacked import StackedSupernet, Values, stacked
-from algorithms.one_shot.task import wall_clock
+from algorithms.one_shot.supernets.base import build_supernet
+from algorithms.one_shot.supernets.stacked import STACKED, StackedSupernet, Values, stacked
+from algorithms.one_shot.task import Execution, wall_clock
 from algorithms.one_shot.turns import Ask, take_turns
+from benchmark_api.spaces import SearchSpace
+from benchmark_api.training.setting import Setting
 
 IMAGES = 1024
 """Most images of a joint pass, unless a single row has more: larger feature maps do not stay in the processor's cache."""
+
+SEEDS = 20
+"""Most searches of a stack where no number is asked for.
+
+Five take 12 to 49 % more time for each search, ten 2 to 19 % (`gdas`, `tas` and `darts-v1` on digits).
+"""
+
+SMALL = 1024
+"""Most features after the stem, channels times pixels, of networks that are stacked where no number is asked for.
+
+Up to there a stack took at most 0.6 of the time of its searches alone on a CPU (`gdas`, `darts-v1` and `tunas`, images of 8 to 32
+pixels); at four times as many, `tunas` took longer than alone.
+"""
+
+DIGITS = 8 * 8
+"""Pixels of the images of digits. All others count as 32 x 32, as large as CIFAR's."""
+
+
+def chosen_stack(execution: Execution, space: SearchSpace, setting: Setting) -> int:
+    """Return how many searches are trained together: what an execution says or, if it does not, several small networks on a CPU.
+
+    Other devices were not measured, and train each search alone.
+    """
+    if execution.stack is not None:
+        return execution.stack
+    if execution.device != "cpu" or not execution.plain or build_supernet.dispatch(type(space)) not in STACKED:
+        return 1
+    widest = space.block_widths(space.architecture(len(space) - 1), setting.channels, setting.cells)[0]
+    return SEEDS if widest * (DIGITS if setting.dataset == "digits" else 32 * 32) <= SMALL else 1
 
 
 class SearchStack:

@@ -25,7 +25,7 @@ class Tas(TemperedSizeSearch):
     digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
 
     def _sample(self, purpose: str) -> WidthPairs:
-        rows = self.alpha.log_softmax(dim=1)[self.supernet.decisions]  # [module, width]
+        rows = self.log_odds.log_softmax(dim=1)[self.supernet.decisions]  # [module, width]
         noise = gumbel_noise(rows.shape, self.draws[purpose]).to(rows)
         logits = (rows + noise) / self.config.tau(self.epoch)  # eq. 3, without its softmax: [module, width]
         p = logits.detach().softmax(dim=1).cpu()

@@ -85,13 +85,19 @@ class Execution(Bounded):
     compile: bool = False
     """Compile the parts of the network that compute the same at every step, with `torch.compile`."""
 
-    stack: Annotated[int, at_least(1), unstored_default] = 1
-    """Searches that are trained together, each with its own seed: on a CPU, tiny networks take a fraction of the time."""
+    stack: Annotated[int | None, at_least(1), unstored_default] = 1
+    """Searches that are trained together, each with its own seed: on a CPU, tiny networks take a fraction of the time. None:
+    chosen by device and size of the network."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.stack > 1 and (self.precision, self.channels_last, self.compile) != ("float32", False, False):
+        if (self.stack or 1) > 1 and not self.plain:
             raise ValueError(f"a stack of {self.stack} has float32 precision, no channels_last and no compile, got {self}")
+
+    @property
+    def plain(self) -> bool:
+        """Whether it has the precision and the layout that a stack has."""
+        return (self.precision, self.channels_last, self.compile) == ("float32", False, False)
 
 
 def wall_clock(device: torch.device) -> float:

@@ -50,7 +50,7 @@ class TuNas(SizeSearch):
 
     def _draw(self, purpose: str) -> Tensor:
         """Sample a choice for each module [module, 1]."""
-        p = self.alpha.detach().softmax(dim=1)[self.supernet.decisions].cpu()  # [module, width]
+        p = self.log_odds.detach().softmax(dim=1)[self.supernet.decisions].cpu()  # [module, width]
         return torch.multinomial(p, 1, generator=self.draws[purpose])
 
     def _sample(self, purpose: str) -> WidthMasks:
@@ -66,7 +66,7 @@ class TuNas(SizeSearch):
         drawn = self._draw("architecture")
         mode = WidthMasks(self.supernet.candidates[drawn[:, 0]])  # [module, channel]
         advantage = self._advantage(validation, mode, self._distance_of(drawn[:, 0].tolist()))
-        log_p = self.alpha.log_softmax(dim=1)[self.supernet.decisions].gather(1, drawn.to(self.device)).sum()
+        log_p = self.log_odds.log_softmax(dim=1)[self.supernet.decisions].gather(1, drawn.to(self.device)).sum()
         return -advantage * log_p  # REINFORCE
 
     def _advantage(self, batch: Batch, mode: ForwardMode, distance: float) -> float:

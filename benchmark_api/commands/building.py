@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
+from benchmark_api.bounds import at_least, between, positive
 from benchmark_api.commands.options import Jobs, OutPath, default
 from benchmark_api.commands.printing import megabytes
 from benchmark_api.jobs.options import ParallelOptions
 from benchmark_api.spaces import SPACES
+from benchmark_api.spaces.size import MAX_WIDTH
 
 if TYPE_CHECKING:  # imported by the command: `--help` starts without NumPy and PyTorch
     from benchmark_api.training.plan import Plan
@@ -25,11 +27,13 @@ class Build:
     With more trials than an existing table has, only the missing trials are trained.
     """
 
+    examples: ClassVar = ("build --space size --widths 4 8 --epochs 2 --trials 2 --out small.safetensors",)
+
     out: OutPath
     """Table file to write, e.g. digits-topology.safetensors."""
     space: Annotated[str, tyro.conf.arg(metavar="NAME")]
     """Search space: topology, size, or the name of a plugin's space."""
-    epochs: int
+    epochs: Annotated[int, between(1, 10_000)]
     """Length of the schedule."""
     dataset: Annotated[str, tyro.conf.arg(metavar="KEY")] = "digits"
     """Dataset key, e.g. digits or cifar10-valid."""
@@ -37,27 +41,27 @@ class Build:
     """Folder with the files of the data set."""
     unofficial_images: bool = False
     """Accept files in the official format with other images; the table's notice says so."""
-    trials: int = 3
+    trials: Annotated[int, between(1, 100)] = 3
     """Trainings of each candidate, with seeds 777, 888, 999, ..."""
-    channels: Annotated[int | None, default("16", "INT")] = None
+    channels: Annotated[Annotated[int, between(1, MAX_WIDTH)] | None, default("16", "INT")] = None
     """Topology: width of the first stage."""
-    cells: Annotated[int | None, default("5", "INT")] = None
+    cells: Annotated[Annotated[int, between(0, 100)] | None, default("5", "INT")] = None
     """Topology: cells per stage."""
     widths: Annotated[tuple[int, ...] | None, default("8 16 24 32 40 48 56 64", "INT [INT ...]")] = None
     """Size: candidate widths."""
     layers: Annotated[int | None, default("5", "INT")] = None
     """Size: number of layers, 3N + 2."""
-    batch: int = 256
+    batch: Annotated[int, at_least(1)] = 256
     """Images per batch."""
-    learning_rate: Annotated[float, tyro.conf.arg(aliases=["--rate"])] = 0.1
+    learning_rate: Annotated[float, positive, tyro.conf.arg(aliases=["--rate"])] = 0.1
     """Initial learning rate."""
-    copies: int = 0
+    copies: Annotated[int, between(0, 1000)] = 0
     """Digits: distorted copies of each image; 0 for the original digits."""
-    noise: float = 0.1
+    noise: Annotated[float, at_least(0)] = 0.1
     """Digits: standard deviation of the noise in distorted copies."""
-    sample: Annotated[int | None, default("all", "INT")] = None
+    sample: Annotated[Annotated[int, at_least(1)] | None, default("all", "INT")] = None
     """Number of random candidates to train."""
-    stack: int = 128
+    stack: Annotated[int, at_least(1)] = 128
     """Largest number of channels of the first block that are trained together."""
     half: bool = False
     """Store accuracies and losses in half precision."""
@@ -79,15 +83,15 @@ class Build:
                 device=self.device,
                 jobs=self.jobs,
                 engine=self.parallel.make_engine(),
-                progress=sys.stderr.isatty(),
+                progress=not self.parallel.quiet,
                 notice=self.notice,
             )
         except BuildFailed as error:
             print("".join(f"\n{failure}" for failure in error.failures), file=sys.stderr, end="")
             raise
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             print(f"interrupted; finished stacks are in {self.out}.build: the same command continues", file=sys.stderr)
-            sys.exit(130)
+            sys.exit(getattr(error, "status", 130))
         print(f"{self.out}: {table.title}, {megabytes(self.out)}, fingerprint {table.fingerprint[:12]}")
 
     def plan(self) -> Plan:

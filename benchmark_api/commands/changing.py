@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import tyro
 
@@ -18,6 +18,8 @@ class Attach:
 
     Its column `index` (official index) or `arch` (official string) names the architecture.
     """
+
+    examples: ClassVar = ("attach nats-topology costs.csv",)
 
     table: TablePath
     costs: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="COSTS")]]
@@ -70,6 +72,8 @@ class Merge:
 
     A part that several tables have is taken from the first of them.
     """
+
+    examples: ClassVar = ("merge accuracies.safetensors latencies.safetensors both.safetensors",)
 
     tables: tyro.conf.Positional[
         Annotated[tuple[Path, ...], tyro.conf.arg(metavar="TABLE TABLE [TABLE ...]", help_behavior_hint="(required)")]

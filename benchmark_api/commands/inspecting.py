@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import tyro
 
 from benchmark_api.commands.options import CheckName, Pairs, TablePath, default, numbers_of
-from benchmark_api.commands.printing import megabytes, open_table, print_check, print_rows
+from benchmark_api.commands.printing import architecture_index, megabytes, open_table, print_check, print_rows
 
 if TYPE_CHECKING:  # imported by the commands that need it: `--help` starts without NumPy
     from benchmark_api.tables.metrics import Metric
@@ -24,6 +24,8 @@ Schedule = Annotated[str | None, default("the longest", "EPOCHS"), tyro.conf.arg
 @dataclass(frozen=True)
 class Info:
     """Describe a table: datasets, schedules, trials, splits, best and worst architectures, and its reliability."""
+
+    examples: ClassVar = ("info nats-topology",)
 
     table: TablePath
     verify: bool = False
@@ -67,6 +69,8 @@ class Info:
 class Query:
     """Print all metrics of one architecture."""
 
+    examples: ClassVar = ("query nats-topology 1462 --dataset cifar100",)
+
     table: TablePath
     architecture: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="ARCHITECTURE")]]
     """Official index, or string (in quotes)."""
@@ -79,8 +83,8 @@ class Query:
 
     def __call__(self) -> None:
         table = open_table(self.table)
-        space, text = table.space, self.architecture
-        index = int(text) if text.isdecimal() else space.index(space.from_string(text))
+        space = table.space
+        index = architecture_index(space, self.architecture)
         architecture = space.architecture(index)
         print(f"architecture {index}: {space.to_string(architecture)}")
         canonical = space.index(space.canonical(architecture))
@@ -101,6 +105,8 @@ class Query:
 @dataclass(frozen=True)
 class Best:
     """Print the best architecture on a dataset, optionally within limits of its metrics."""
+
+    examples: ClassVar = ("best digits-topology --dataset digits --max-params 0.005",)
 
     table: TablePath
     dataset: Annotated[str, tyro.conf.arg(metavar="KEY")] = field(kw_only=True)
@@ -133,6 +139,8 @@ class Best:
 @dataclass(frozen=True, kw_only=True)
 class Front:
     """Print the Pareto front of accuracy against a metric: the architectures that no other one dominates."""
+
+    examples: ClassVar = ("front digits-topology --dataset digits --metric params",)
 
     table: TablePath
     dataset: Annotated[str, tyro.conf.arg(metavar="KEY")]

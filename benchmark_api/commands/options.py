@@ -2,10 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from benchmark_api.bounds import at_most
+from benchmark_api.jobs.options import MAX_JOBS
+
+NumberT = TypeVar("NumberT", int, float)
+
+OPTIONS = ConstructorRegistry()
+"""Rules by which tyro makes options of types."""
+
+
+@OPTIONS.primitive_rule
+def decimal_number(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """Return how numbers are read: as decimal ones in ASCII. Python also takes 1_000, and digits of other scripts."""
+    if info.type not in (int, float):
+        return None
+    kind: Any = info.type
+    kinds = (int,) if kind is int else (int, float)
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar=kind.__name__.upper(),
+        instance_from_str=lambda texts: _number(texts[0], kind),
+        is_instance=lambda value: isinstance(value, kinds) and not isinstance(value, bool),
+        str_from_instance=lambda value: [str(value)],
+    )
+
 
 TablePath = tyro.conf.Positional[
     Annotated[Path, tyro.conf.arg(metavar="TABLE", help="Table file, or nats-topology, digits-topology, digits-size.")]
@@ -21,9 +48,18 @@ def default(text: str, metavar: str) -> Any:
 CheckName = Annotated[
     str | None, default("none", "NAME"), tyro.conf.arg(help="Benchmark whose statistics to compare: nats-size.")
 ]
-Jobs = Annotated[int | None, default("one per core", "INT"), tyro.conf.arg(help="Number of processes.")]
+Jobs = Annotated[
+    Annotated[int, at_most(MAX_JOBS)] | None, default("one per core", "INT"), tyro.conf.arg(help="Number of processes.")
+]
 Several = tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]]
 """An option with several texts, which may be given several times."""
+
+
+def flat(given: Several) -> list[str]:
+    """Return all texts of an option that has several and may be given several times, each once."""
+    return list(dict.fromkeys(text for texts in given for text in texts))
+
+
 Pairs = Annotated[Several, tyro.conf.arg(metavar="NAME=VALUE ...")]
 
 
@@ -50,11 +86,17 @@ def numbers_of(given: Several, option: str) -> dict[str, float]:
     Raises:
         ValueError: a text is of another form, or a name is there twice.
     """
-    return {name: _number(text, f"{option} {name}") for name, text in pairs_of(given, option).items()}
+    return {name: _named_number(text, f"{option} {name}") for name, text in pairs_of(given, option).items()}
 
 
-def _number(text: str, option: str) -> float:
+def _named_number(text: str, option: str) -> float:
     try:
-        return float(text)
+        return _number(text, float)
     except ValueError:
         raise ValueError(f"{option}={text}; expected a number after '='") from None
+
+
+def _number(text: str, kind: Callable[[str], NumberT]) -> NumberT:
+    if not text.isascii() or "_" in text:
+        raise ValueError(f"{text} is no number")
+    return kind(text)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # imported by the commands that need it: `--help` starts without NumPy
+    from benchmark_api.spaces import SearchSpace
     from benchmark_api.tables.checks import Check
     from benchmark_api.tables.table import Table
 
@@ -16,6 +17,15 @@ def open_table(path: Path) -> Table:
     from benchmark_api.tables.table import Table
 
     return Table(path)
+
+
+def architecture_index(space: SearchSpace, text: str) -> int:
+    """Return the official index that a text stands for: an index, or a string.
+
+    Raises:
+        ValueError: it is neither an index of the space nor a string of an architecture.
+    """
+    return space.index(space.architecture(int(text)) if text.isdecimal() else space.from_string(text))
 
 
 def megabytes(path: Path, digits: int = 1) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from typing import ClassVar
 from tqdm import tqdm
 
 from benchmark_api.importers.measurements import Spool, layout_of, write_part
-from benchmark_api.jobs.files import DISK_ERRORS, writing_in
+from benchmark_api.jobs.files import DISK_ERRORS, check_replaceable, scratch_folder, writing_in
 from benchmark_api.kind_of_file import kind_of_file
 from benchmark_api.registry import Registry
 from benchmark_api.spaces import SearchSpace
@@ -125,15 +124,16 @@ def import_table(
         raise FileNotFoundError(f"no archive at {source}")
     if out.is_dir():
         raise ValueError(f"{out} is a folder; expected the name of the table file to write")
+    check_replaceable(out)
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
     importer = importer or _importer_of(source)
     spool_home = next(folder for folder in out.absolute().parents if folder.is_dir())
     with (
         writing_in(spool_home, *DISK_ERRORS),
-        tempfile.TemporaryDirectory(prefix=f".{out.name}.", suffix=".spool", dir=spool_home) as folder,
+        scratch_folder(spool_home, out.name, ".spool") as folder,
     ):
-        spool = Spool(Path(folder), curves, partial=partial, only_measured=importer.only_measured)
+        spool = Spool(folder, curves, partial=partial, only_measured=importer.only_measured)
         description = importer.read(source, spool, jobs=jobs, progress=progress)
         spool.flush()
         if not any(part.shapes for part in spool.parts):

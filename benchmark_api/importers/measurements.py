@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -16,6 +17,15 @@ from benchmark_api.types import AnyArray, FloatArray
 
 BLOCK = 125
 """Architectures converted at a time, by one process: the work that is lost when an import is interrupted."""
+
+BLOCK_NUMBERS = 4_000_000
+"""Numbers of curves after which a block ends early; 125 architectures of official archives have fewer."""
+
+DENSE_NUMBERS = 64_000_000
+"""Largest number of numbers in the tensors of a block, which take 512 MB."""
+
+TABLE_BYTES = 64 << 30
+"""Largest size of an imported table; NATS-Bench with all curves has 4 GB."""
 
 TensorLayout = dict[str, tuple[str, tuple[int, ...]]]
 """Tensor name -> dtype and shape."""
@@ -98,6 +108,12 @@ def _tensors(trials_of_row: Mapping[int, list[Trial]], rows: int, epochs: int, c
     return tensors | {f"{name}/seconds": of_split for name, of_split in seconds.items()}
 
 
+def _dense(trials_of_row: Mapping[int, list[Trial]], rows: int, epochs: int) -> int:
+    """Return the number of numbers in the tensors that `_tensors` makes."""
+    splits = {name for trials in trials_of_row.values() for trial in trials for name in trial.curves}
+    return 2 * len(splits) * rows * max(map(len, trials_of_row.values())) * epochs
+
+
 def tensors_of(block: Mapping[int, Trials], curves: bool, only_measured: bool = False) -> dict[str, AnyArray]:
     """Return the tensors of some architectures, [row, ...], by their names in a table, and the stored epochs of every split.
 
@@ -107,6 +123,8 @@ def tensors_of(block: Mapping[int, Trials], curves: bool, only_measured: bool = 
     for row, trials in enumerate(block.values()):
         for group, of_group in trials.items():
             groups.setdefault(group, {})[row] = of_group
+    if (dense := sum(_dense(of_row, len(block), int(schedule)) for (_, schedule), of_row in groups.items())) > DENSE_NUMBERS:
+        raise ValueError(f"the trainings of {len(block)} architectures differ so much that their tensors have {dense:,} numbers")
     return {
         f"{key}/{schedule}/{name}": tensor
         for (key, schedule), trials_of_row in groups.items()
@@ -148,6 +166,7 @@ class Spool:
         self.parts: list[Part] = []
         self._prefix = prefix
         self._block: dict[int, Trials] = {}
+        self._numbers = 0  # in the block
 
     def check_complete(self, source: Path, measured: int, space: SearchSpace) -> None:
         """Refuse a source with some architectures of its space only, unless those are wanted.
@@ -167,7 +186,8 @@ class Spool:
     def add(self, index: int, trials: Trials) -> None:
         """Add an architecture."""
         self._block[index] = trials
-        if len(self._block) == BLOCK:
+        self._numbers += sum(curve.size for of_group in trials.values() for trial in of_group for curve in trial.curves.values())
+        if len(self._block) == BLOCK or self._numbers > BLOCK_NUMBERS:
             self.flush()
 
     def flush(self) -> None:
@@ -180,7 +200,7 @@ class Spool:
         shapes = {name: tensor.shape for name, tensor in tensors.items()}
         epochs = {name: tensor.tolist() for name, tensor in tensors.items() if name.endswith("/epochs")}
         self.parts.append(Part(path, list(self._block), shapes, epochs))
-        self._block = {}
+        self._block, self._numbers = {}, 0
 
 
 def layout_of(
@@ -213,7 +233,10 @@ def layout_of(
     for name in measured:
         if name.endswith("/seconds"):
             layout[name] = (number, (architectures, trials[name.rsplit("/", 2)[0]]))
-    return {name: place for name, place in layout.items() if name in measured}, epochs
+    layout = {name: place for name, place in layout.items() if name in measured}
+    if (size := sum(np.dtype(dtype).itemsize * math.prod(shape) for dtype, shape in layout.values())) > TABLE_BYTES:
+        raise ValueError(f"the table would have {size >> 30:,} GiB, expected at most {TABLE_BYTES >> 30}")
+    return layout, epochs
 
 
 def write_part(writer: TableWriter, part: Part, layout: TensorLayout, epochs: Mapping[str, list[int]]) -> None:

@@ -19,6 +19,10 @@ class JobError(RuntimeError):
     """Expected failure of a job. The message is one line that says what to do; it is reported without a traceback."""
 
 
+class SharedFailure(JobError):
+    """Failure of a job that all other jobs would meet as well; no other one is tried."""
+
+
 class Source(NamedTuple):
     """Large input file of a job: its path where the job was planned, and a hash of its content."""
 
@@ -95,11 +99,21 @@ class Failed:
     Attributes:
         reason: traceback, or message of a `JobError`.
         unwritable: whether the results folder cannot be written, so that other jobs would fail for the same reason.
+        died: whether its process ended without an error of its own.
+        shared: whether other jobs would fail for the same reason.
     """
 
     job: Job
     reason: str
     unwritable: bool = False
+    died: bool = False
+    shared: bool = False
+
+    @property
+    def cause(self) -> str:
+        """What failures of one cause have in common: type of the error and lines that raised it, or a message of one line."""
+        trace, _, last = self.reason.rstrip().rpartition("\n")
+        return f"{trace}\n{last.partition(':')[0]}" if trace else last
 
     def __str__(self) -> str:
         return f"{self.job.path} failed:\n{self.reason}"
@@ -118,7 +132,7 @@ def events_of(job: Job) -> Iterator[Event]:
     except WriteError as error:
         yield Failed(job, str(error), unwritable=True)
     except JobError as error:
-        yield Failed(job, f"{error}\n")
+        yield Failed(job, f"{error}\n", shared=isinstance(error, SharedFailure))
     except Exception:
         yield Failed(job, traceback.format_exc())
     else:

@@ -60,8 +60,9 @@ class _Pool:
         """Start a process with a job."""
         ours, theirs = self._context.Pipe()
         worker = self._context.Process(target=self._main, args=(theirs,), daemon=True)
-        # Ctrl-C reaches the whole group, and the parent decides: a worker inherits that it is blocked, from its first moment.
-        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        # Ctrl-C reaches the whole group, as does the end of a terminal, and the parent decides: a worker inherits that these are
+        # blocked, from its first moment.
+        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
         try:
             worker.start()
             self._workers.append(worker)
@@ -86,7 +87,7 @@ class _Pool:
             if event is None:
                 worker.join()
                 job.discard_parts()
-            yield event or Failed(job, f"the process died with exit code {worker.exitcode}\n")
+            yield event or _death(job, worker.exitcode)
             if isinstance(event, Progress):
                 continue
             del self.running[connection]
@@ -106,6 +107,13 @@ class _Pool:
             job.discard_parts()
 
 
+def _death(job: Job, status: int) -> Failed:
+    if status == -getattr(signal, "SIGBUS", 0):
+        source = "" if job.source is None else f", {job.source.path},"
+        return Failed(job, f"a mapped file{source} was truncated or rewritten in place; make it again\n", shared=True)
+    return Failed(job, f"the process died with exit code {status}\n", died=True)
+
+
 def _serve_in_new_process(connection: Connection) -> None:
     load_plugins()
     _serve(connection)
@@ -115,6 +123,8 @@ def _serve(connection: Connection) -> None:
     """Run the jobs that arrive, until the connection or the parent process ends."""
     parent = multiprocessing.parent_process()
     assert parent is not None
+    if hasattr(signal, "SIGBUS"):
+        signal.signal(signal.SIGBUS, signal.SIG_DFL)  # the process ends by it, and the parent tells why
     try:
         while parent.sentinel not in wait([connection, parent.sentinel]):
             for event in events_of(connection.recv()):

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
+from benchmark_api.bounds import between
 from benchmark_api.jobs.job import Engine
+
+MAX_JOBS = 1024
+"""Largest number of processes of a command."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,8 +21,10 @@ class ParallelOptions:
     """Processes of this machine, or Ray (an extra: pip install -e '.[ray]')."""
     address: str | None = None
     """With ray: the cluster, "auto" for the one that this machine belongs to; by default Ray is started here."""
-    gpus: float = 0.0
+    gpus: Annotated[float, between(0, MAX_JOBS)] = 0.0
     """With ray: graphics cards for each run or stack, also a fraction of one."""
+    quiet: bool = False
+    """Show no progress."""
 
     def make_engine(self) -> Engine | None:
         """Return the engine for `run_jobs`; None for its default.

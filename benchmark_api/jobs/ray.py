@@ -92,7 +92,9 @@ class RayEngine:
 
     def _connect(self, processes: int, attempts: int = 3) -> None:
         """Connect to the cluster, or start Ray here, which on a busy machine may take several attempts."""
-        own = {"num_cpus": processes, "include_dashboard": False} if self.address is None else {}
+        own: dict[str, Any] = {}
+        if self.address is None:  # listens on the loopback interface only
+            own = {"num_cpus": processes, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
         try:
             ray.init(self.address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
         except Exception as error:  # Ray's are of many types, the type Exception among them
@@ -155,7 +157,7 @@ class _Driver:
         if (deaths := self._deaths[job.path]) <= self._retries:
             self._start(job)
         else:
-            yield Failed(job, f"its worker died {deaths} times, the last time so: {error}\n")
+            yield Failed(job, f"its worker died {deaths} times, the last time so: {error}\n", died=True)
 
     def _receive(self, stream: Any, job: Job, message: _Message) -> Iterator[Event]:
         match message:

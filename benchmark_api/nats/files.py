@@ -8,6 +8,7 @@ import pickle
 from typing import Any
 
 from benchmark_api.importers.official.single_file import load_records
+from benchmark_api.jobs.files import regular
 
 PICKLE_EXT = "pickle.pbz2"
 
@@ -26,7 +27,7 @@ def pickle_load(file_path: str | os.PathLike[str], ext: str = ".pbz2") -> Any:
     path = os.fspath(file_path)
     path = path if os.path.isfile(path) else path + ext
     records: dict[int, Any] = {}
-    with open(path, "rb") as file:
+    with open(regular(path), "rb") as file:
         content = load_records(file, path, records.__setitem__)
     if records:
         content["arch2infos"] = records

@@ -23,6 +23,11 @@ if TYPE_CHECKING:  # annotations only: a command line that lists the spaces star
 
 Architecture = tuple[int, ...]
 
+MAX_SIZE = 2**31 - 1
+"""Largest number of architectures: official indices are stored as 32-bit integers."""
+MAX_DECISIONS = 64
+"""Largest number of decisions of a space whose parameters say how many."""
+
 
 class SearchSpace(ABC):
     """A finite product of categorical or ordinal decisions.
@@ -31,6 +36,7 @@ class SearchSpace(ABC):
 
     Attributes:
         name: unique name in specs, tables and results, e.g. "topology".
+        registry: the registry of all spaces.
         cardinalities: number of choices of each decision.
         ordinal: whether neighbouring choices of a decision are similar (widths are, operations are not).
         skeleton_defaults: default width `channels` of the first stage and number `cells` per stage, if the architectures of the
@@ -40,6 +46,7 @@ class SearchSpace(ABC):
     """
 
     name: ClassVar[str]
+    registry: ClassVar[Registry[Any]]
     ordinal: ClassVar[bool]
     skeleton_defaults: ClassVar[Mapping[str, int]] = {}
     operation_colors: ClassVar[Mapping[str, str]] = {}
@@ -47,6 +54,8 @@ class SearchSpace(ABC):
     def __init__(self, cardinalities: Sequence[int]) -> None:
         self.cardinalities: tuple[int, ...] = tuple(int(c) for c in cardinalities)
         self._size = prod(self.cardinalities)
+        if self._size > MAX_SIZE:
+            raise ValueError(f"a space of {len(self.cardinalities)} decisions has more than {MAX_SIZE:,} architectures")
 
     def __len__(self) -> int:
         return self._size
@@ -206,6 +215,8 @@ class SearchSpace(ABC):
 
 SPACES: Registry[type[SearchSpace]] = Registry("search space")
 """All search spaces by name."""
+
+SearchSpace.registry = SPACES
 
 
 def space_from_spec(spec: Mapping[str, Any]) -> SearchSpace:

@@ -9,13 +9,16 @@ import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from benchmark_api.spaces.base import SPACES, Architecture, SearchSpace, below
+from benchmark_api.spaces.base import MAX_DECISIONS, SPACES, Architecture, SearchSpace, below
 
 if TYPE_CHECKING:
     import numpy as np
 
 NATS_WIDTHS = (8, 16, 24, 32, 40, 48, 56, 64)
 """The eight candidate widths of the NATS-Bench size space, in channels."""
+
+MAX_WIDTH = 10_000
+"""Largest candidate width, in channels."""
 
 SIZE_CELL: Architecture = (3, 3, 3, 1, 3, 3)
 """Cell of all networks of the size space: topology 9930, 3x3 convolutions and a skip from the input to the output."""
@@ -32,8 +35,8 @@ class SizeSpace(SearchSpace):
         layers: number of layers.
 
     Raises:
-        ValueError: widths are not positive and strictly increasing, or there is no layer.
-        TypeError: a width is not an integer.
+        ValueError: widths are not strictly increasing, or widths or layers are out of range.
+        TypeError: a width or the number of layers is not an integer.
     """
 
     name = "size"
@@ -41,10 +44,11 @@ class SizeSpace(SearchSpace):
 
     def __init__(self, widths: Sequence[int] = NATS_WIDTHS, layers: int = 5) -> None:
         self.widths: tuple[int, ...] = tuple(operator.index(width) for width in widths)
-        if not self.widths or self.widths[0] < 1 or any(a >= b for a, b in zip(self.widths, self.widths[1:], strict=False)):
-            raise ValueError(f"widths must be positive and strictly increasing, got {self.widths}")
-        if layers < 1:
-            raise ValueError(f"layers must be at least 1, got {layers}")
+        increasing = all(a < b for a, b in zip(self.widths, self.widths[1:], strict=False))
+        if not (self.widths and increasing and self.widths[0] >= 1 and self.widths[-1] <= MAX_WIDTH):
+            raise ValueError(f"widths must be strictly increasing, in [1, {MAX_WIDTH}], got {self.widths}")
+        if not 1 <= operator.index(layers) <= MAX_DECISIONS:
+            raise ValueError(f"layers must be in [1, {MAX_DECISIONS}], got {layers}")
         super().__init__([len(self.widths)] * layers)
 
     def spec(self) -> dict[str, Any]:

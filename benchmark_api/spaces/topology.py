@@ -142,25 +142,42 @@ class TopologySpace(SearchSpace):
         return (c,) * n + (2 * c,) * (1 + n) + (4 * c,) * (1 + n)  # a reduction block precedes stages 2 and 3
 
     def draw(self, axes: Axes, architecture: Architecture) -> None:
-        """Draw the four nodes, and each edge in the colour of its operation with a label; `none` is a dotted line."""
+        """Draw the four nodes, and each edge in the colour of its operation with a label; `none` is a dotted line.
+
+        An edge on no path from the input to the output is pale, whatever its operation: it computes nothing that counts.
+        """
+        live = self._live_edges(architecture)
         for (target, source), choice in zip(EDGES, architecture, strict=True):
             (x0, y0), (x1, y1), name = _NODES[source], _NODES[target], OPERATIONS[choice]
             line = {"arrowstyle": "-|>", "linewidth": 1.8}
             if name == "none":
                 line = {"arrowstyle": "-", "linestyle": (0, (1, 2.5)), "linewidth": 0.9}
-            arrow = {"color": self.operation_colors[name], "shrinkA": 8, "shrinkB": 8, **line}
+            counts = name == "none" or (target, source) in live
+            arrow = {"color": self.operation_colors[name], "shrinkA": 8, "shrinkB": 8, "alpha": 1.0 if counts else 0.25, **line}
             axes.annotate("", (x1, y1), (x0, y0), arrowprops=arrow)
             at = _LABEL_AT.get((target, source), 0.5)
             if _LABELS[choice]:
                 axes.text(
                     x0 + at * (x1 - x0), y0 + at * (y1 - y0), _LABELS[choice], ha="center", va="center", fontsize="small",
-                    color="#222222", bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
+                    color="#222222" if counts else "#9a9a9a", bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
                 )  # fmt: skip
         for (x, y), name in zip(_NODES, ("in", "1", "2", "out"), strict=True):
             axes.plot(x, y, "o", markersize=15, color="white", markeredgecolor="#6e6e6e")
             axes.text(x, y, name, ha="center", va="center", fontsize="x-small")
         axes.set(xlim=(-0.4, 3.4), ylim=(-1.4, 1.4))
         axes.set_axis_off()
+
+    def _live_edges(self, architecture: Architecture) -> set[tuple[int, int]]:
+        """Edges (target, source) on a path from the input to the output without `none`."""
+        edges = [edge for edge, choice in zip(EDGES, architecture, strict=True) if OPERATIONS[choice] != "none"]
+        reached, reaching = {0}, {len(_NODES) - 1}
+        for target, source in sorted(edges):  # targets in ascending order: sources are known before
+            if source in reached:
+                reached.add(target)
+        for target, source in sorted(edges, key=lambda edge: -edge[0]):
+            if target in reaching:
+                reaching.add(source)
+        return {(target, source) for target, source in edges if source in reached and target in reaching}
 
 
 def isomorphism_string(nodes: Iterable[Iterable[tuple[str, int]]], zero_aware: bool | None = True) -> str:

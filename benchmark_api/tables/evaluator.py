@@ -22,7 +22,7 @@ from typing import Annotated, Literal, Protocol, get_args
 
 import numpy as np
 
-from benchmark_api.bounds import Bounded, at_least, between, positive
+from benchmark_api.bounds import Bounded, between, positive_or_infinite
 from benchmark_api.spaces import Architecture
 from benchmark_api.tables.evaluation import Evaluation, Need, Query
 from benchmark_api.tables.trials import nanmean
@@ -36,6 +36,9 @@ Trial = int | None
 Training = tuple[Trial, int]
 """Trial of a training, and the epochs charged so far."""
 
+
+MAX_QUERIES = 10_000_000
+"""Largest number of charged queries of a run: their trajectory takes some hundred MB."""
 
 MAX_FREE_REPEATS = 10_000
 """Free repeats in a row after which a run counts as stalled: a converged search would otherwise never spend its budget."""
@@ -53,7 +56,7 @@ class MissingValidation(ValueError):
 class Accounting(Bounded):
     """Budget and cost accounting of a run; the defaults are those of the reference."""
 
-    budget: Annotated[float, positive] = float("inf")
+    budget: Annotated[float, positive_or_infinite] = float("inf")
     """Simulated seconds. A query is answered while less has been spent; the last one may overshoot."""
 
     charge: Charge = "scratch"
@@ -67,7 +70,7 @@ class Accounting(Bounded):
     """Trial that answers a query: drawn uniformly for each training (`random`) or once for each architecture in a run (`once`),
     the mean over all (`mean`), or that of a seed."""
 
-    max_queries: Annotated[int, at_least(1)] | None = None
+    max_queries: Annotated[int, between(1, MAX_QUERIES)] | None = None
     """Largest number of charged queries per run; None for no limit."""
 
     workers: Annotated[int, between(1, 256)] = 1

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from benchmark_api.tables.metrics import BUILT_IN, is_attached
 from benchmark_api.tables.safetensors import FormatError
+from benchmark_api.tables.schema import check_epochs, check_name
 from benchmark_api.types import AnyArray
 
 
@@ -32,8 +33,10 @@ def check_dtypes(tensors: Mapping[str, AnyArray]) -> None:
 
     Raises:
         FormatError: a tensor has another type; the message names it.
+        ValueError: a tensor has a name of another form.
     """
     for name, array in tensors.items():
+        check_name(name)
         kinds = "f" if is_attached(name) else _EXPECTED.get(name.rpartition("/")[2], array.dtype.kind)
         if array.dtype.kind not in kinds:
             raise FormatError(f"{name} has the type {array.dtype}, expected {_KINDS[kinds]}")
@@ -44,13 +47,17 @@ def check_shapes(tensors: Mapping[str, AnyArray], architectures: int) -> None:
 
     Raises:
         FormatError: a tensor is missing, or has another shape than expected.
+        ValueError: the epochs of a split are none.
     """
     for (key, schedule), splits in splits_of(tensors).items():
         stem = f"{key}/{schedule}"
         try:
             seeds = tensors[f"{stem}/seeds"].shape
+            if not seeds[1]:
+                raise FormatError(f"{stem}/seeds has shape {seeds}, expected one trial or more")
             expected: dict[str, tuple[int, ...]] = dict.fromkeys(("seeds", "train/seconds"), (architectures, seeds[1]))
             for split in splits:
+                check_epochs(f"{stem}/{split}/epochs", tensors[f"{stem}/{split}/epochs"])
                 shape = (architectures, seeds[1], len(tensors[f"{stem}/{split}/epochs"]))
                 expected |= {f"{split}/accuracy": shape, f"{split}/loss": shape, f"{split}/seconds": shape[:2]}
         except (KeyError, IndexError) as error:

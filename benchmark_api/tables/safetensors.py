@@ -11,7 +11,6 @@ import json
 import math
 import mmap
 import os
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,9 +18,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from benchmark_api.jobs.files import regular
 from benchmark_api.kind_of_file import HEAD, kind_of
+from benchmark_api.schema import parse_json
 
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "U16": "<u2", "U8": "|u1"}
+HEADER_LIMIT = 16 << 20
+"""Largest header, in bytes: parsed, JSON takes up to 50 times as much memory. Headers of tables have some thousand bytes."""
+
 _DTYPE_NAMES = {np.dtype(text): name for name, text in _DTYPES.items()}
 
 
@@ -64,13 +68,13 @@ def map_safetensors(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, 
         FileNotFoundError: no such file.
         FormatError: not a well-formed safetensors file.
     """
-    with open(path, "rb") as file:
+    with open(regular(path), "rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size < 8:
             raise FormatError(f"{size} bytes, shorter than any safetensors file")
         head = file.read(HEAD)
         length = int.from_bytes(head[:8], "little")
-        if not 2 <= length <= min(size - 8, 100_000_000):
+        if not 2 <= length <= min(size - 8, HEADER_LIMIT):
             what = None if head[8:9] == b"{" else kind_of(head, path.name)
             what = what or f"no safetensors header (expected its length in the first 8 bytes, got {length} of {size})"
             raise FormatError(what)
@@ -85,26 +89,15 @@ def map_safetensors(path: Path) -> tuple[dict[str, npt.NDArray[Any]], dict[str, 
 def _header(text: bytes) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the entries of the tensors by name, and the metadata."""
     try:
-        header = json.loads(text, object_pairs_hook=_once)
-    except FormatError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"its header is not JSON ({error})") from error
+        header = parse_json(text)
+    except ValueError as error:
+        raise FormatError(f"its header is {error}") from error
     if not isinstance(header, dict):
         raise FormatError("its header is not a JSON object")
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise FormatError("its metadata are not strings by name")
     return header, metadata
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object; a FormatError if it has a name twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-        raise FormatError(f"its header has {twice!r} twice")
-    return found
 
 
 class _Place(NamedTuple):

@@ -22,7 +22,6 @@ schedules, the metrics, and the fingerprint (SHA-256) of all tensors.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from functools import cached_property
@@ -37,10 +36,9 @@ from benchmark_api.spaces import SearchSpace, space_from_spec
 from benchmark_api.tables.layout import check_dtypes, check_shapes, splits_of
 from benchmark_api.tables.metrics import Limits, Metric, metrics_of, within
 from benchmark_api.tables.safetensors import FormatError, fingerprint, map_safetensors
-from benchmark_api.tables.sources import check_facts
+from benchmark_api.tables.schema import check_numbers, read_metadata
 from benchmark_api.tables.trials import mean_of_others, nanmean
 from benchmark_api.tables.view import ValidationView
-from benchmark_api.tables.writer import FORMAT_VERSION
 from benchmark_api.types import AnyArray, FloatArray, IntArray
 
 EMBEDDED = {
@@ -74,31 +72,23 @@ class Table:
             )
         try:
             self._tensors, metadata = map_safetensors(self.path)
-            check_dtypes(self._tensors)
-        except FormatError as error:
-            raise TableError(f"{self.path}: not a table: {error}") from error
-        try:
-            self.metadata: dict[str, Any] = json.loads(metadata["table"])
-            version = self.metadata["format"]
-            if version > FORMAT_VERSION:
-                raise TableError(f"{self.path}: table format {version}; this program reads up to {FORMAT_VERSION}: update it")
+            if "table" not in metadata:
+                raise FormatError("a safetensors file, but not a table of this project")
+            self.metadata: dict[str, Any] = read_metadata(metadata["table"])
             self.space: SearchSpace = space_from_spec(self.metadata["space"])
             self.title: str = self.metadata["title"]
             self.notice: str = self.metadata["notice"]
             self.fingerprint: str = self.metadata["fingerprint"]
             self.search_schedule: str = self.metadata["search_schedule"]
             self.report_schedule: str = self.metadata["report_schedule"]
-            check_facts(self.metadata)
-        except TableError:
-            raise
-        except (KeyError, TypeError, ValueError) as error:
-            raise TableError(f"{self.path}: a safetensors file, but not a table of this project ({error!r})") from error
-        self._means: dict[str, FloatArray] = {}
-        self._splits = splits_of(self._tensors)
-        try:
+            check_dtypes(self._tensors)
             check_shapes(self._tensors, len(self))
         except FormatError as error:
+            raise TableError(f"{self.path}: not a table: {error}") from error
+        except ValueError as error:
             raise TableError(f"{self.path}: {error}") from error
+        self._means: dict[str, FloatArray] = {}
+        self._splits = splits_of(self._tensors)
 
     def __repr__(self) -> str:
         return f"Table({str(self.path)!r}, {self.title!r}, {len(self.space):,} architectures)"
@@ -112,13 +102,23 @@ class Table:
         return type(self), (self.path.stem if embedded else str(self.path.absolute()),)
 
     def verify(self) -> None:
-        """Recompute the fingerprint of all tensors.
+        """Recompute the fingerprint of all tensors, and check the range of all numbers.
 
         Raises:
-            TableError: a measurement has changed since the table was written.
+            TableError: a measurement has changed since the table was written, or cannot be one.
         """
+        for name, values in self._tensors.items():
+            if values.dtype.kind == "f":
+                self._check_range(name, values)
         if fingerprint(self._tensors) != self.fingerprint:
             raise TableError(f"{self.path}: the content does not match its fingerprint; the file is damaged, make it again")
+
+    def _check_range(self, name: str, values: FloatArray) -> None:
+        """Check the range of a tensor's numbers, or of some. Opening a table does not: that would read the whole file."""
+        try:
+            check_numbers(name, values)
+        except ValueError as error:
+            raise TableError(f"{self.path}: {error}") from error
 
     @cached_property
     def keys(self) -> tuple[str, ...]:
@@ -342,9 +342,16 @@ class Table:
         return self.tensor(f"{key}/{schedule or self.report_schedule}/latency")
 
     def mean_accuracy(self, key: str, schedule: str, split: str) -> FloatArray:
-        """Return last-epoch accuracy [architecture], mean over trials, percent; NaN without a trial. Computed once."""
+        """Return last-epoch accuracy [architecture], mean over trials, percent; NaN without a trial. Computed once.
+
+        Raises:
+            ValueError: unknown key, schedule or split.
+            TableError: an accuracy is none.
+        """
         if (name := f"{key}/{schedule}/{split}/accuracy") not in self._means:
-            self._means[name] = nanmean(self.tensor(name)[:, :, -1])
+            last = self.tensor(name)[:, :, -1]  # [architecture, trial]
+            self._check_range(name, last)
+            self._means[name] = nanmean(last)
             self._means[name].flags.writeable = False
         return self._means[name]
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.tables.metrics import Direction, Limits, within
+from benchmark_api.tables.schema import check_numbers
 from benchmark_api.types import BoolArray, FloatArray, IntArray
 
 MAX_LISTED = 12
@@ -64,6 +65,27 @@ class ValidationView:
         """Number of trials [architecture]."""
         counts: list[int] = (self.seeds >= 0).sum(axis=1).tolist()
         return counts
+
+    def check(self) -> None:
+        """Check all numbers that a search may see. A run trusts them: this is for those who plan runs, once.
+
+        Raises:
+            ValueError: an accuracy is none, a time is not positive, or no training has a time.
+        """
+        stem = f"{self.key}/{self.schedule}"
+        check_numbers(f"{stem}/x-valid/accuracy", self.accuracy)
+        check_numbers(f"{stem}/train/seconds", self.train_seconds)
+        check_numbers(f"{stem}/x-valid/seconds", self.validation_seconds)
+        if np.isnan(self.train_seconds).all():
+            raise ValueError(f"{stem} has no training times (train/seconds), so that no clock would move")
+        gone = self.seeds < 0
+        if (gone[:, :-1] & ~gone[:, 1:]).any():
+            raise ValueError(f"{stem}/seeds has a trial after one that does not exist (-1); expected those at the end")
+
+    @property
+    def shortest_query(self) -> float:
+        """Seconds of the shortest training that any query can ask for."""
+        return float(self.lengths[0] * np.nanmin(self.train_seconds) + np.nanmin(self.validation_seconds))
 
     def allowed(self, limits: Limits) -> BoolArray:
         """Whether the metrics of each architecture [architecture] are within limits; one that is not measured is not.

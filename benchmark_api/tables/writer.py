@@ -16,9 +16,8 @@ import numpy.typing as npt
 
 from benchmark_api.jobs.files import whole_file
 from benchmark_api.tables.safetensors import Layout, fingerprint, map_safetensors
+from benchmark_api.tables.schema import FORMAT_VERSION
 from benchmark_api.types import AnyArray
-
-FORMAT_VERSION = 1
 
 _NO_FINGERPRINT = "0" * 64
 

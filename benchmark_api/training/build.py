@@ -25,11 +25,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from benchmark_api.jobs.files import whole_file, writing_in
+from benchmark_api.jobs.files import check_replaceable, regular, whole_file, writing_in
 from benchmark_api.jobs.job import Engine, Failed, Job
 from benchmark_api.jobs.options import available_processors
 from benchmark_api.jobs.run_jobs import run_jobs
 from benchmark_api.machine import processor_name
+from benchmark_api.schema import checked, is_plain_name, parse_json
 from benchmark_api.tables.metrics import is_attached
 from benchmark_api.tables.table import Table
 from benchmark_api.tables.writer import write_table
@@ -188,6 +189,9 @@ def build(
     out = Path(out)
     if out.is_dir():
         raise ValueError(f"{out} is a folder; expected the name of the table file to write")
+    check_replaceable(out)
+    if not is_plain_name(plan.dataset):
+        raise ValueError(f"dataset {plan.dataset!r:.80} cannot be the name of a file and of a table's part")
     jobs = available_processors() if jobs is None else jobs
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
@@ -202,6 +206,8 @@ def build(
         StackJob(trainer, number, tuple(indices), kept, results=folder)
         for number, indices in enumerate(plan.stacks(trainer.skeleton))
     ]
+    # Before any work: whether there are such networks.
+    build_network(plan.space, plan.space.architecture(0), trainer.skeleton, torch.Generator(), "meta")
     _open_folder(folder, plan, device, kept)
     todo = [stack for stack in stacks if not stack.path.is_file()]
     candidates, missing = (sum(stack.units for stack in some) for some in (stacks, todo))
@@ -217,7 +223,8 @@ def _earlier(out: Path, plan: Plan) -> Table | None:
     if not out.exists():
         return None
     table = Table(out)
-    there = json.loads(table.metadata.get("source", {}).get("settings", "{}"))
+    settings = table.metadata.get("source", {}).get("settings", "{}")
+    there = checked(parse_json(settings), dict[str, Any], f"{out}: the settings of its trainings")
     asked = json.loads(json.dumps(plan.describe()))
     more = there.get("trials", 0) < plan.trials
     differing = [
@@ -242,7 +249,7 @@ def _open_folder(folder: Path, plan: Plan, device: str, kept: int) -> None:
     if not note.exists():
         with whole_file(note) as file:
             file.write(text.encode())
-    elif note.read_text() != text:
+    elif regular(note).read_text() != text:
         raise ValueError(f"{folder} has finished stacks of another build, see {note.name}; remove it, or take the same settings")
 
 
@@ -253,7 +260,7 @@ def _write(trainer: Trainer, stacks: Sequence[StackJob], out: Path, notice: str,
     """Write the table of all finished stacks; the trials of an earlier table come first."""
     metrics: dict[str, Array] = {}  # as `Trainer.train` returns them, of all architectures; NaN for those without training
     for stack in stacks:
-        with np.load(stack.path) as arrays:
+        with np.load(regular(stack.path)) as arrays:
             for name in arrays.files[1:]:  # the first is "indices"
                 values = arrays[name]
                 of_all = metrics.setdefault(name, np.full((len(trainer.plan.space), *values.shape[1:]), np.nan))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmark_api.spaces import EDGES, OPERATIONS, SearchSpace
+from benchmark_api.spaces import EDGES, OPERATIONS, Architecture, SearchSpace
 from benchmark_api.training.networks import Skeleton, reduction_blocks
 
 IntArray = npt.NDArray[np.int64]
@@ -16,7 +17,7 @@ IntArray = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Costs:
-    """Costs of all architectures of a space, in the official order.
+    """Costs of architectures: of a space in the official order, or of some in the order in which they are given.
 
     Attributes:
         params: trainable parameters [architecture].
@@ -28,14 +29,18 @@ class Costs:
 
 
 def space_costs(space: SearchSpace, skeleton: Skeleton, image_size: int) -> Costs:
-    """Return the costs of every architecture of a space, for images of `image_size` pixels a side.
+    """Return the costs of every architecture of a space; arguments and errors are those of `costs_of`."""
+    return costs_of(space, [space.architecture(index) for index in range(len(space))], skeleton, image_size)
+
+
+def costs_of(space: SearchSpace, architectures: Sequence[Architecture], skeleton: Skeleton, image_size: int) -> Costs:
+    """Return the costs of some architectures of a space, for images of `image_size` pixels a side.
 
     Raises:
         ValueError: images are smaller than 8 pixels, or skeleton and space do not fit.
     """
     if image_size < 8:
         raise ValueError(f"images must have at least 8 pixels a side, got {image_size}")
-    architectures = [space.architecture(index) for index in range(len(space))]
     widths = np.array([skeleton.widths(space, a) for a in architectures], dtype=np.int64).T  # [block, architecture]
     reductions = reduction_blocks(len(widths))
     cells = np.array([space.cell(a) for a in architectures])  # [architecture, edge]
@@ -45,7 +50,7 @@ def space_costs(space: SearchSpace, skeleton: Skeleton, image_size: int) -> Cost
         for edges in (from_input, ~from_input)
     )
     resized = first["skip_connect"] + first["avg_pool_3x3"]  # these edges have a 1x1 convolution if the width changes
-    params = flops = np.zeros(len(space), dtype=np.int64)
+    params = flops = np.zeros(len(architectures), dtype=np.int64)
     pixels = image_size**2
 
     def add(count: IntArray | int, kernel_size: int, c_in: IntArray | int, c_out: IntArray, normalized: bool = True) -> None:

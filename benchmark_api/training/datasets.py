@@ -5,7 +5,7 @@
     cifar100         train (50,000), ori-test (10,000), x-valid and x-test (5,000 each: the halves of ori-test)
     ImageNet16-120   train (151,700), ori-test (6,000), x-valid and x-test (3,000 each: the halves of ori-test)
     digits           train (899), x-valid (449), x-test (449), multiplied by the number of distorted copies; needs no files
-    any other        train, x-valid, x-test, from a NumPy file KEY.npz (see `benchmark_api.training.image_files`)
+    any other        train, x-valid, x-test, from a NumPy file KEY.npz (see `benchmark_api.training.numpy_files`)
 
 Keys and splits are the official ones of NATS-Bench.
 """
@@ -19,12 +19,26 @@ from pathlib import Path
 import torch
 
 from benchmark_api.training.digits import Distortion, load_digits
-from benchmark_api.training.image_files import OFFICIAL_SPLITS, load_numpy_file, load_official_files
+from benchmark_api.training.image_files import OFFICIAL_SPLITS, load_official_files, official_shape
 from benchmark_api.training.images import SEARCHED_SPLITS, Dataset, DatasetError, Split, flip_and_crop
+from benchmark_api.training.numpy_files import load_numpy_file
 
-__all__ = ["KEYS", "Dataset", "DatasetError", "Distortion", "Split", "flip_and_crop", "load_dataset"]
+__all__ = ["KEYS", "Dataset", "DatasetError", "Distortion", "Split", "flip_and_crop", "load_dataset", "shape_of"]
 
 KEYS = ("digits", *OFFICIAL_SPLITS)
+
+
+def shape_of(key: str, root: str | os.PathLike[str] | None = None) -> tuple[int, tuple[int, int, int]]:
+    """Return the number of classes of a data set, and channels, height and width of its images; files are read for a NumPy file.
+
+    Raises:
+        FileNotFoundError: the NumPy file is missing.
+        ValueError: as for `load_dataset`.
+    """
+    if key in OFFICIAL_SPLITS:
+        return official_shape(key)
+    dataset = load_dataset(key, root)
+    return dataset.classes, dataset.image_shape
 
 
 def load_dataset(

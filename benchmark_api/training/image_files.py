@@ -1,8 +1,6 @@
-"""Data sets in local files: CIFAR-10, CIFAR-100 and ImageNet16 in their original formats, and NumPy files of other images.
+"""Data sets in local files: CIFAR-10, CIFAR-100 and ImageNet16 in their original formats.
 
-The files are read as data; no code in them is run. A NumPy file KEY.npz has the arrays "SPLIT/images" [image, channel, height,
-width], uint8 or float32, and "SPLIT/labels" [image], integers from 0, for each of the splits train, x-valid and x-test; and
-optionally "flip" (true if training images may be mirrored) and "padding" (pixels by which training images may be shifted).
+The files are read as data; no code in them is run.
 
 Sources: NATS-Bench (Dong et al., TPAMI 2021, arXiv 2009.00437), sections 3.3 and 4; Krizhevsky, Learning Multiple Layers of
 Features from Tiny Images, 2009; Chrabaszcz et al., A Downsampled Variant of ImageNet, 2017, arXiv 1707.08819.
@@ -13,28 +11,24 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from benchmark_api import unpickle
-from benchmark_api.training.images import SEARCHED_SPLITS, Dataset, DatasetError, split_of
+from benchmark_api.jobs.files import regular
+from benchmark_api.training.images import Dataset, DatasetError, split_of
 
 FILE_LIMIT = 256 << 20
 """Largest size of an official file, in bytes; the largest one has 155 million."""
 
 UNOFFICIAL_FLAG = "--unofficial-images accepts other images in the same format, and every result says so"
 """Remedy for files that are readable and not official."""
-
-NUMPY_LIMIT = 16 << 30
-"""Largest size of all arrays of a NumPy file, in bytes."""
 
 
 # -- official files ----------------------------------------------------------------------------------------------------------
@@ -122,6 +116,14 @@ OFFICIAL_SPLITS = {
     "cifar100": ("train", "x-valid", "x-test", "ori-test"),
     "ImageNet16-120": ("train", "x-valid", "x-test", "ori-test"),
 }
+
+
+def official_shape(key: str) -> tuple[int, tuple[int, int, int]]:
+    """Return the number of classes of an official data set, and channels, height and width of its images."""
+    source = _SOURCES[key.removesuffix("-valid")]
+    return source.classes, (3, source.size, source.size)
+
+
 _TEST_HALVES = {"x-valid": "xvalid", "x-test": "xtest"}
 _HALVES = {  # split files of NATS-Bench: name, MD5, and name of the list of each split
     "cifar10-valid": ("cifar-split.txt", "2da7627956f17981dc0b841ab8385f37", {"train": "train", "x-valid": "valid"}),
@@ -260,7 +262,7 @@ def _read_images(root: Path, source: _Source, files: Mapping[str, str], verify: 
 def _read_file(path: Path, hint: str, md5: str | None = None) -> bytes:
     """Return the content of a file; with an MD5, only if it has that."""
     try:
-        with open(path, "rb") as file:
+        with open(regular(path), "rb") as file:
             content = file.read(FILE_LIMIT + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(f"{path} is missing: {hint}") from None
@@ -273,63 +275,3 @@ def _read_file(path: Path, hint: str, md5: str | None = None) -> bytes:
 
 def _md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
-
-
-# -- NumPy files -------------------------------------------------------------------------------------------------------------
-
-
-def load_numpy_file(key: str, root: Path, wanted: Sequence[str], device: torch.device) -> Dataset:
-    """Return splits of the data set in a file KEY.npz on a device.
-
-    Raises:
-        FileNotFoundError: the file is missing.
-        DatasetError: the file has other content than described above.
-    """
-    path = root / f"{key}.npz"
-    needed = ", ".join(f"{split}/{part}" for split in SEARCHED_SPLITS for part in ("images", "labels"))
-    hint = f"expected a NumPy file, as np.savez writes it, with {needed}"
-    try:
-        with np.load(path) as file:  # NumPy refuses pickles by default
-            if (size := sum(member.file_size for member in file.zip.infolist())) > NUMPY_LIMIT:
-                raise ValueError(f"{size >> 30} GiB of arrays, more than {NUMPY_LIMIT >> 30}; a whole data set is kept in memory")
-            arrays = {name: _checked_split(file[f"{name}/images"], file[f"{name}/labels"]) for name in {*wanted, "train"}}
-            flip, padding = bool(file.get("flip", False)), int(file.get("padding", 0))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path} is missing: {hint}") from None
-    except (ValueError, TypeError, LookupError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        raise DatasetError(f"{path}: {error}: {hint}") from error
-    images, labels = arrays["train"]
-    classes = int(labels.max()) + 1
-    for name, (of_split, its_labels) in arrays.items():
-        if of_split.shape[1:] != images.shape[1:] or its_labels.max() >= classes or padding < 0:
-            raise DatasetError(
-                f"{path}: {name} has images {of_split.shape[1:]} and labels up to {its_labels.max()}, train {images.shape[1:]} "
-                f"and up to {classes - 1}, padding is {padding}; expected equal shapes, no other labels, and padding of 0 or more"
-            )
-    mean, std = (getattr(images, name)(axis=(0, 2, 3), dtype=np.float64).reshape(-1, 1, 1) for name in ("mean", "std"))
-    return Dataset(
-        key=key,
-        classes=classes,
-        mean=torch.tensor(mean, dtype=torch.float32, device=device),
-        std=torch.tensor(np.where(std > 0, std, 1.0), dtype=torch.float32, device=device),
-        flip=flip,
-        padding=padding,
-        splits={name: split_of(*arrays[name], device) for name in wanted},
-    )
-
-
-def _checked_split(images: npt.NDArray[Any], labels: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    """Return the arrays of a split; raise ValueError if they are not images and their labels."""
-    if images.ndim != 4 or images.dtype not in (np.uint8, np.float32) or min(images.shape) < 1 or min(images.shape[2:]) < 8:
-        raise ValueError(
-            f"images must be [image, channel, height, width], uint8 or float32, 8 pixels and more, got {_kind(images)}"
-        )
-    if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu" or labels.min() < 0:
-        raise ValueError(f"labels must be integers from 0, one for each of {len(images)} images, got {_kind(labels)}")
-    if not np.isfinite(images).all():
-        raise ValueError("an image has a pixel that is not a finite number")
-    return images, labels.astype(np.int64)
-
-
-def _kind(array: npt.NDArray[Any]) -> str:
-    return f"{array.dtype} {list(array.shape)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import torch
 
 from benchmark_api.bounds import stored_values, unstored_default
+from benchmark_api.schema import checked, is_plain_name, parse_json
 from benchmark_api.tables.sources import source_of
 from benchmark_api.tables.table import Table
 from benchmark_api.training.datasets import Dataset, DatasetError, Distortion, load_dataset
@@ -60,10 +60,15 @@ class Setting:
 
     @classmethod
     def from_json(cls, text: str) -> Setting:
-        """Return the setting in a JSON object, which may have more entries, e.g. all settings of a table (`Plan`)."""
-        facts = json.loads(text)
-        distortion = facts["distortion"] and Distortion(**facts["distortion"])
-        return cls(facts["dataset"], distortion, facts["channels"], facts["cells"], facts.get("unofficial_images"))
+        """Return the setting in a JSON object, which may have more entries, e.g. all settings of a table (`Plan`).
+
+        Raises:
+            ValueError: the text is another one.
+        """
+        setting = checked(parse_json(text), cls, "its settings")
+        if not is_plain_name(setting.dataset):
+            raise ValueError(f"its settings: the dataset is {setting.dataset!r:.80}, which cannot name a file")
+        return setting
 
     def describe(self) -> dict[str, Any]:
         """Return the setting in JSON types, which `from_json` reads."""

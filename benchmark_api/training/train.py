@@ -50,8 +50,17 @@ class Recipe(Bounded):
 
     def settings(self) -> dict[str, Any]:
         """Return the hyperparameters under the names that tables store."""
-        names = {"learning_rate": "rate", "weight_decay": "decay"}
-        return {names.get(name, name): value for name, value in asdict(self).items()}
+        return {_STORED.get(name, name): value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> Recipe:
+        """Return the recipe that `settings` described."""
+        fields = {stored: name for name, stored in _STORED.items()}
+        return cls(**{fields.get(name, name): value for name, value in settings.items()})
+
+
+_STORED = {"learning_rate": "rate", "weight_decay": "decay"}
+"""Names of hyperparameters in tables, where they are others."""
 
 
 @dataclass(frozen=True)

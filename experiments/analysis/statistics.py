@@ -115,16 +115,37 @@ def interquartile_mean(values: npt.ArrayLike) -> float:
 
     Where a quarter of the runs is not a whole number, the runs at the borders count in part.
     """
-    ordered = np.sort(np.asarray(values, dtype=np.float64))
-    runs = len(ordered)
+    return float(interquartile_means(values))
+
+
+def interquartile_means(values: npt.ArrayLike) -> FloatArray:
+    """Return the `interquartile_mean` [...] of values [..., run]."""
+    ordered = np.sort(np.asarray(values, dtype=np.float64), axis=-1)
+    runs = ordered.shape[-1]
     ends = np.clip(np.arange(runs + 1), runs / 4, 3 * runs / 4)
-    return float(np.diff(ends) @ ordered / (runs / 2))
+    return np.asarray(ordered @ np.diff(ends) / (runs / 2))
 
 
 def standard_errors_apart(mean: float, std: float, runs: int, other_mean: float, other_std: float, other_runs: int) -> float:
     """Difference of two means in units of its standard error; NaN where both spreads are zero or unknown."""
     error = float(np.hypot(std / np.sqrt(runs), other_std / np.sqrt(other_runs)))
     return (mean - other_mean) / error if error > 0 else float("nan")
+
+
+def welch_interval(first: tuple[float, float, int], second: tuple[float, float, int], level: float = 0.95) -> tuple[float, float]:
+    """Interval of the difference of two means, each given as mean, standard deviation (ddof 1) and number of runs (2 or more).
+
+    Welch (Biometrika 34, 1947), with Satterthwaite's degrees of freedom. Without any spread both ends are the difference.
+    """
+    from scipy.stats import t  # takes more than a second to import
+
+    variances = [std**2 / runs for _, std, runs in (first, second)]
+    difference, error = first[0] - second[0], float(np.sqrt(sum(variances)))
+    if error == 0:
+        return difference, difference
+    freedom = error**4 / sum(variance**2 / (runs - 1) for variance, (_, _, runs) in zip(variances, (first, second), strict=True))
+    reach = float(t.ppf((1 + level) / 2, freedom)) * error
+    return difference - reach, difference + reach
 
 
 # -- comparisons -----------------------------------------------------------------------------------------------------------
@@ -157,6 +178,33 @@ def compare_all(samples: Sequence[tuple[str, npt.ArrayLike]]) -> list[Comparison
         Comparison(first, second, float(improvement), float(corrected))
         for ((first, _), (second, _)), improvement, corrected in zip(pairs, improvements, p, strict=True)
     ]
+
+
+def compare_against(baseline: tuple[str, npt.ArrayLike], others: Sequence[tuple[str, npt.ArrayLike]]) -> list[Comparison]:
+    """Compare a baseline, the first of each comparison, with every other sample; Holm's correction is over these tests only."""
+    label, values = baseline[0], np.asarray(baseline[1], dtype=np.float64)
+    arrays = [np.asarray(other, dtype=np.float64) for _, other in others]
+    improvements, p = np.array([mann_whitney(values, other) for other in arrays]).reshape(-1, 2).T
+    tested = np.array([min(len(values), len(other)) >= MIN_RUNS for other in arrays], dtype=bool)
+    p[tested], p[~tested] = holm(p[tested]), np.nan
+    return [
+        Comparison(label, other, float(improvement), float(corrected))
+        for (other, _), improvement, corrected in zip(others, improvements, p, strict=True)
+    ]
+
+
+def difference_of_means(first: npt.ArrayLike, second: npt.ArrayLike, resamples: int = 2000) -> tuple[float, float, float]:
+    """Mean of the first sample [run] minus that of the second, and its 95 % percentile bootstrap interval.
+
+    Both samples are resampled independently of each other; the interval is NaN where one has fewer than `MIN_RUNS` runs.
+    """
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    difference = float(a.mean() - b.mean())
+    if min(len(a), len(b)) < MIN_RUNS:
+        return difference, float("nan"), float("nan")
+    resampled = _resampled(len(a), resamples, 0) @ a / len(a) - _resampled(len(b), resamples, 1) @ b / len(b)
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return difference, float(low), float(high)
 
 
 def mann_whitney(first: npt.ArrayLike, second: npt.ArrayLike) -> tuple[float, float]:

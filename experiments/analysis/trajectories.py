@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal, get_args
 
@@ -10,6 +12,9 @@ import numpy.typing as npt
 
 from benchmark_api.types import FloatArray, IntArray
 from experiments.store import AnyExperiment
+
+TIME_SPAN = 50
+"""Curves cover the budget down to one part in this many."""
 
 Readout = Literal["step", "reference"]
 """How the final value of a run is read off its trajectory, see `final_values`."""
@@ -84,6 +89,13 @@ def anytime(experiment: AnyExperiment, times: npt.ArrayLike, values: npt.ArrayLi
         known = (ended > 0) & (grid <= seconds[-1:].max(initial=-np.inf))
         curve[known] = of_incumbent[start + ended[known] - 1]
     return curves
+
+
+def time_grid(experiments: Sequence[AnyExperiment], points: int) -> FloatArray:
+    """Points in time [point] for curves of experiments, seconds: up to the budget, from one part of it in `TIME_SPAN`."""
+    end = max(e.budget if math.isfinite(e.budget) else float(e.clock.max()) for e in experiments)
+    first = min(float(e.clock[e.offsets[:-1]].min()) for e in experiments)  # no run has an incumbent before
+    return np.geomspace(min(max(first, end / TIME_SPAN), end / 2), end, points)
 
 
 def kept_values(experiment: AnyExperiment, times: npt.ArrayLike, values: npt.ArrayLike) -> FloatArray:

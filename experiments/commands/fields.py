@@ -10,9 +10,7 @@ import tyro
 from tyro.constructors import MISSING_NONPROP, ConstructorRegistry, StructConstructorSpec, StructFieldSpec, StructTypeInfo
 
 from benchmark_api.bounds import Limit, limits
-
-OPTIONS = ConstructorRegistry()
-"""Rules by which tyro makes options of types."""
+from benchmark_api.commands.options import OPTIONS
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,19 @@ from typing import Annotated
 import tyro
 
 from algorithms.one_shot.task import Execution
+from benchmark_api.bounds import at_least, at_most
 from benchmark_api.tables.table import Table
 from benchmark_api.training.devices import trial_seeds
 from benchmark_api.training.setting import Setting
-from experiments.commands.options import JobOptions, ResultsOptions
+from experiments.commands.options import LAST_SEED, AgainOptions, JobOptions, SeedCount
 from experiments.commands.run import Search
 from experiments.runs import one_shot
 from experiments.runs.job import RunsJob
+from experiments.settings import default_dataset
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOneShot(ResultsOptions):
+class RunOneShot(AgainOptions):
     """Runs of a one-shot search."""
 
     table: Path
@@ -30,14 +32,18 @@ class RunOneShot(ResultsOptions):
     """Folder with the dataset's files; digits need none."""
     unofficial_images: bool = False
     """Accept files in the official format with other images; the runs are an experiment of their own, and every title says so."""
-    seeds: int = 3
+    seeds: SeedCount = 3
     """Number of runs; their seeds are 777, 888, 999, 1110, ..."""
-    seed_list: tuple[int, ...] = ()
+    seed_list: tuple[Annotated[int, at_most(LAST_SEED)], ...] = ()
     """Seeds to run instead."""
     select: str | None = None
-    """Selection that derives the architecture (argmax, best-of-n, or a plugin's); by default the search's."""
+    """Selection that derives the architecture (argmax, best-of-n, perturbation, or a plugin's); by default the search's."""
+    preset: str | None = None
+    """Set of hyperparameters in place of the defaults, e.g. gaea's paper; those given as options replace its values."""
+    keep_epochs: Annotated[int, at_least(1)] = 1
+    """Number of last epochs whose supernets are kept, for `ranking --epochs`."""
     search: Annotated[Search, tyro.conf.arg(name="")]
-    execution: Execution = field(default_factory=Execution)
+    execution: Execution = field(default_factory=lambda: Execution(stack=None))
     parallel: JobOptions = field(default_factory=JobOptions)
 
     def __call__(self) -> int:
@@ -46,12 +52,13 @@ class RunOneShot(ResultsOptions):
     def plan(self) -> list[RunsJob]:
         """Return the jobs of the runs that are not stored."""
         table = Table(self.table)
-        dataset = self.dataset or (table.datasets[0] if len(table.datasets) == 1 else "cifar10")
-        search_class, config = self.search.search_class, self.search.config(dataset)
+        dataset = self.dataset or default_dataset(table)
+        search_class, config = self.search.search_class, self.search.config(dataset, self.preset)
         setting = Setting.of(table, dataset)
         if self.unofficial_images:
             setting = setting.on_images_in(self.data)
         condition = one_shot.condition_of(search_class, config, table, dataset, self.execution, self.select, setting)
         if self.seeds < 1 or min(self.seed_list, default=0) < 0:
             raise ValueError(f"seeds must be at least 1, each of seed-list at least 0, got {self.seeds} and {self.seed_list}")
-        return one_shot.plan(condition, table, self.results, self.seed_list or trial_seeds(self.seeds), self.data)
+        seeds = dict.fromkeys(self.seed_list or trial_seeds(self.seeds))
+        return one_shot.plan(condition, table, self.results, seeds, self.data, self.keep_epochs, again=self.again)

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from benchmark_api.jobs.options import ParallelOptions, available_processors
-from benchmark_api.jobs.run_jobs import run_jobs
-from experiments.runs.job import RunsJob
+from benchmark_api.bounds import at_most
+from benchmark_api.jobs.job import Failed
+from benchmark_api.jobs.options import MAX_JOBS, ParallelOptions, available_processors
+from benchmark_api.jobs.run_jobs import AllFail, run_jobs
+from experiments.runs.job import OtherCodeWarning, RunsJob
+
+MAX_SEEDS = 1_000_000
+"""Largest number of runs of a command."""
+LAST_SEED = 2**62
+"""Largest seed: seeds are stored, and claimed, as 64-bit integers."""
+
+SeedCount = Annotated[int, at_most(MAX_SEEDS)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +31,14 @@ class ResultsOptions:
 
     results: Path = Path("results")
     """Results folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgainOptions(ResultsOptions):
+    """Where results are stored, and which of them are made anew."""
+
+    again: bool = False
+    """Make stored runs of other code anew; they are removed first. Without it they stay, and a warning says so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +53,7 @@ class StoredTableOptions(ResultsOptions):
 class JobOptions(ParallelOptions):
     """Where jobs run."""
 
-    jobs: int | None = None
+    jobs: Annotated[int, at_most(MAX_JOBS)] | None = None
     """Number of processes; by default one per processor, or one for one-shot searches on another device than the CPU."""
 
     def run(self, jobs: Sequence[RunsJob], results: Path, device: str = "cpu") -> int:
@@ -41,16 +61,45 @@ class JobOptions(ParallelOptions):
         started = time.perf_counter()
         # Several processes on one graphics card would share its memory.
         processes = self.jobs if self.jobs is not None else available_processors() if device == "cpu" else 1
-        failures = run_jobs(jobs, processes, self.make_engine())
         runs = sum(job.runs for job in jobs)
+        try:
+            failures = run_jobs(jobs, processes, self.make_engine(), progress=not self.quiet)
+        except AllFail as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
         unfinished = {failure.job.path for failure in failures}
         failed = sum(job.runs for job in jobs if job.path in unfinished)
-        for failure in failures:
-            print(f"\n{failure}", file=sys.stderr, end="")
+        for alike in _by_cause(failures):
+            others = f"({len(alike) - 1} more jobs failed from this cause)\n" if len(alike) > 1 else ""
+            print(f"\n{alike[0]}{others}", file=sys.stderr, end="")
         if failures:
             print(f"error: {failed} of {runs} runs failed; the same command tries them again", file=sys.stderr)
-        print(f"{runs - failed} new runs in {results} ({time.perf_counter() - started:.1f} s)")
+        if not self.quiet:
+            print(f"{runs - failed} new runs in {results} ({time.perf_counter() - started:.1f} s)")
         return 1 if failures else 0
+
+
+@contextmanager
+def one_warning() -> Iterator[None]:
+    """Give the warnings of many plans about runs of other code as one."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    others = [given.message for given in caught if isinstance(given.message, OtherCodeWarning)]
+    for given in caught:
+        if given.message not in others:
+            warnings.warn_explicit(given.message, given.category, given.filename, given.lineno)
+    if others:
+        text = f"{sum(warning.runs for warning in others)} stored runs of {len(others)} experiments are of other code"
+        warnings.warn(f"{text} (`table` names them); --again makes them anew", stacklevel=3)
+
+
+def _by_cause(failures: Sequence[Failed]) -> list[list[Failed]]:
+    """Return failures grouped by their cause, in the order of the first of each."""
+    groups: dict[str, list[Failed]] = {}
+    for failure in failures:
+        groups.setdefault(failure.cause, []).append(failure)
+    return [*groups.values()]
 
 
 def given(**filters: str | None) -> dict[str, str]:

@@ -2,38 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
 from algorithms.black_box import BLACK_BOX
 from algorithms.black_box.objectives import MissingMetric
+from benchmark_api.bounds import at_least, between, positive
 from benchmark_api.commands.options import Several
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
-from experiments.commands.options import JobOptions, ResultsOptions, StoredTableOptions, given
+from experiments.commands.options import LAST_SEED, AgainOptions, JobOptions, SeedCount, StoredTableOptions, given, one_warning
 from experiments.commands.results import FrontsCommand, TableCommand
 from experiments.commands.run import ACCOUNTING, RunBlackBox, Search
 from experiments.runs.black_box import BlackBoxJob, MissingEpochs
 from experiments.runs.job import RunsJob
+from experiments.store import RankingCondition
 
 
 @dataclass(frozen=True, kw_only=True)
-class RankingCommand(StoredTableOptions):
-    """Print how supernets rank architectures: rank correlations (Kendall's tau, Spearman's rho) of inherited-weight accuracy
-    with accuracy after full training."""
+class RankingCommand(StoredTableOptions, AgainOptions):
+    """Print how supernets rank architectures: rank correlations of inherited-weight accuracy with accuracy after full training,
+    what is found of the best and of the worst architectures, and how much supernets of several seeds or epochs agree."""
+
+    examples: ClassVar = ("ranking --table digits-topology",)
 
     dataset: str | None = None
     """Only this dataset."""
     algorithm: str | None = None
     """Only this search."""
-    architectures: int = 200
+    architectures: Annotated[int, at_least(2)] | Literal["all"] = 200
     """Number of architectures to rank, drawn from the table."""
-    sample_seed: int = 0
+    classes: bool = False
+    """Draw isomorphism classes, one architecture of each, instead of architectures."""
+    sample_seed: Annotated[int, between(0, LAST_SEED)] = 0
     """Seed of the sample."""
-    images: int | None = None
+    images: Annotated[int, at_least(1)] | None = None
     """Number of validation images to evaluate on; by default all."""
+    batch_norm: Literal["search", "batch", "re-estimated"] = "search"
+    """Statistics of the batch normalisations: those that the search evaluates with, of the evaluated batch in all of them, or
+    estimated anew for each architecture from training images."""
+    epochs: Annotated[int, at_least(1)] = 1
+    """Number of last epochs to rank with; all but the last need runs with --keep-epochs."""
     data: Path | None = None
     """Folder with the dataset's files; digits need none."""
     device: str = "cpu"
@@ -41,28 +52,53 @@ class RankingCommand(StoredTableOptions):
     parallel: JobOptions = field(default_factory=JobOptions)
 
     def __call__(self) -> int:
-        from experiments.report import ranking_table, tables_of
-        from experiments.runs.ranking import plan_ranking
+        from experiments.report import ranking_tables, tables_of
+        from experiments.runs.ranking import plan_ranking, ranking_conditions
 
         filters = given(dataset=self.dataset, algorithm=self.algorithm)
         tables = tables_of(store.load(self.results, store.ONE_SHOT_RUNS, **filters), self.table)
         if not tables:
             raise ValueError(f"{self.results} holds no such one-shot run")
-        sample: dict[str, Any] = {"architectures": self.architectures, "sample_seed": self.sample_seed, "images": self.images}
+        options: dict[str, Any] = {"sample_seed": self.sample_seed, "images": self.images, "device": self.device}
+        options |= {"drawn_from": "classes" if self.classes else "architectures", "batch_norm": self.batch_norm}
+        size = None if self.architectures == "all" else self.architectures
         jobs: list[RunsJob] = []
-        for table, experiments in tables:
-            for experiment in experiments:
-                jobs += plan_ranking(experiment, table, self.results, self.data, **sample, device=self.device)
+        wanted: list[RankingCondition] = []
+        with one_warning():
+            for table, experiments in tables:
+                for experiment in experiments:
+                    conditions = ranking_conditions(experiment, table, size, self.epochs, **options)
+                    wanted += conditions
+                    for condition in conditions:
+                        seeds = experiment.seeds.tolist()
+                        jobs += plan_ranking(condition, seeds, table, self.results, self.data, again=self.again)
         status = self.parallel.run(jobs, self.results, self.device)
-        rankings = store.load(self.results, store.RANKINGS, **filters, **sample)
+        rankings = [found for found in store.load(self.results, store.RANKINGS, **filters) if found.condition in wanted]
         for table, found in tables_of(rankings, self.table) if rankings else ():
-            print(ranking_table(table, found))
+            print(ranking_tables(table, found))
         return status
 
 
+STACKED_SEEDS = 20
+"""Seeds of each one-shot search where stacks make them cheap."""
+
+ALONE_SEEDS = 3
+"""Seeds of each one-shot search elsewhere, as in NATS-Bench."""
+
+QUICK: Mapping[str, Any] = {
+    "searches": ("random", "rea", "local-search", "bohb"),
+    "seeds": 20,
+    "one_shot_searches": ("darts-v1", "gdas", "tas", "tunas"),
+    "one_shot_seeds": 3,
+}
+"""Options of the quick version where they are not given."""
+
+
 @dataclass(frozen=True, kw_only=True)
-class ReproduceCommand(ResultsOptions):
+class ReproduceCommand(AgainOptions):
     """Run every search on every dataset of some tables and print the results; `python -m plots` draws their figures."""
+
+    examples: ClassVar = ("reproduce", "reproduce --table tss.safetensors --dataset cifar10 --seeds 100 --one-shot-seeds 0")
 
     table: tuple[Path, ...] = tuple(map(Path, EMBEDDED))
     """Table files; by default the embedded tables."""
@@ -73,11 +109,17 @@ class ReproduceCommand(ResultsOptions):
     objectives: Several = ()
     """Metrics that are the objectives of searches with several, besides accuracy; given several times, all of them are searched
     for. By default those of the searches."""
-    seeds: int | None = None
+    seeds: SeedCount | None = None
     """Number of runs of each black-box search on each dataset; by default 500, or fewer of a search that fits models."""
-    one_shot_seeds: int = 3
-    """Number of runs of each one-shot search on each dataset; 0 for none."""
-    budget: float | None = None
+    one_shot_searches: tuple[str, ...] = ()
+    """Only these one-shot searches; by default all."""
+    one_shot_seeds: SeedCount | None = None
+    """Number of runs of each one-shot search on each dataset; 0 for none. By default 20 of networks that are small enough to be
+    trained together, as those of digits, and 3 of others, as in NATS-Bench. Their seeds are 777, 888, 999, ..."""
+    quick: bool = False
+    """A version of a few minutes: few seeds of few searches, unless they are given. Every title says so, and the results folder
+    must not hold other runs."""
+    budget: Annotated[float, positive] | None = None
     """Simulated seconds of a black-box run; by default those of the NATS-Bench paper, and those of docs/embedded.md."""
     data: Path | None = None
     """Folder with the datasets' files, for one-shot searches; digits need none, other datasets are left out without it."""
@@ -88,9 +130,18 @@ class ReproduceCommand(ResultsOptions):
     parallel: JobOptions = field(default_factory=JobOptions)
 
     def __call__(self) -> int:
+        return (self._cut() if self.quick else self)._reproduce()
+
+    def _reproduce(self) -> int:
         pairs = self._pairs()
-        trained, one_shot = self._plan_one_shot(pairs)  # refuses now, not after the black-box runs, what cannot be trained
-        status = self.parallel.run(self._plan_black_box(pairs), self.results)
+        self._check_folder()
+        with one_warning():
+            trained, one_shot = self._plan_one_shot(pairs)  # refuses now, not after the black-box runs, what cannot be trained
+            black_box = self._plan_black_box(pairs)
+        if self.quick:
+            store.write_caution(self.results, caution := self._caution())
+            print(caution)
+        status = self.parallel.run(black_box, self.results)
         if trained:
             status = max(status, self.parallel.run(one_shot, self.results, self.device))
         shared: dict[str, Any] = {"results": self.results, "data": self.data, "device": self.device, "parallel": self.parallel}
@@ -101,19 +152,40 @@ class ReproduceCommand(ResultsOptions):
             if any(searched):
                 FrontsCommand(results=self.results, table=table.path)()
             if table in trained and store.load(self.results, store.ONE_SHOT_RUNS, table_fingerprint=table.fingerprint):
-                size = min(RankingCommand.architectures, len(table))
+                size = min(int(RankingCommand.architectures), len(table))
                 status = max(status, RankingCommand(table=table.path, architectures=size, **shared)())
         return status
+
+    def _cut(self) -> ReproduceCommand:
+        """Return the command with the options of the quick version where they are not given."""
+        return replace(self, **{name: value for name, value in QUICK.items() if getattr(self, name) in (None, ())})
+
+    def _check_folder(self) -> None:
+        """Refuse a results folder that would mix runs of a quick version with others."""
+        caution = store.read_caution(self.results)
+        if caution and not self.quick:
+            raise ValueError(f"{self.results} holds runs with a caution ({caution}): name another folder (--results)")
+        if self.quick and not caution and any(self.results.rglob("*.parquet")):
+            raise ValueError(f"{self.results} holds other runs, whose titles would say that they are cut: name another folder")
+
+    def _caution(self) -> str:
+        """Return what a quick version leaves out."""
+        parts = [f"{len(self.searches)} of {len(BLACK_BOX)} black-box searches with {self.seeds} seeds"]
+        if self.one_shot_seeds:
+            from algorithms.one_shot import ONE_SHOT
+
+            parts.append(f"{len(self.one_shot_searches)} of {len(ONE_SHOT)} one-shot searches with {self.one_shot_seeds} seeds")
+        return f"quick version: {', '.join(parts)}, too few for conclusions"
 
     def _pairs(self) -> list[tuple[Table, str]]:
         """Return the tables with their datasets; refuse options out of range."""
         if not self.table:
             remedy = "name one with --table (make reproduce TABLE=file); `python -m benchmark_api import` makes one of an archive"
             raise ValueError(f"no table: {remedy}")
-        if (self.seeds is not None and self.seeds < 1) or self.one_shot_seeds < 0:
+        if (self.seeds is not None and self.seeds < 1) or (self.one_shot_seeds is not None and self.one_shot_seeds < 0):
             counts = f"{self.seeds} and {self.one_shot_seeds}"
             raise ValueError(f"seeds must be at least 1 and one-shot-seeds at least 0, got {counts}")
-        tables = list(map(Table, self.table))
+        tables = list(map(Table, dict.fromkeys(self.table)))
         known = sorted({dataset for table in tables for dataset in table.datasets})
         if unknown := sorted(set(self.dataset) - set(known)):
             raise ValueError(f"no table has a dataset {unknown[0]!r}; there is {', '.join(known)}")
@@ -122,7 +194,7 @@ class ReproduceCommand(ResultsOptions):
     def _plan_black_box(self, pairs: Sequence[tuple[Table, str]]) -> list[RunsJob]:
         """Return the jobs of the black-box runs that are not stored."""
         accounting = replace(ACCOUNTING, given={} if self.budget is None else {"budget": self.budget})
-        options: dict[str, Any] = {"accounting": accounting, "results": self.results}
+        options: dict[str, Any] = {"accounting": accounting, "results": self.results, "again": self.again}
         jobs: list[RunsJob] = []
         left_out: dict[str, None] = {}  # an ordered set: mostly the same for all datasets of a table
         for table, dataset in pairs:
@@ -136,7 +208,7 @@ class ReproduceCommand(ResultsOptions):
 
     def _searches(self) -> Iterator[Search]:
         """Yield the black-box searches with their hyperparameters; one with several objectives for each choice of them."""
-        for name in self.searches or BLACK_BOX:
+        for name in dict.fromkeys(self.searches or BLACK_BOX):
             search = Search.of(BLACK_BOX.find(name))
             if BLACK_BOX[name].incumbent_rule != "front" or not self.objectives:
                 yield search
@@ -146,20 +218,22 @@ class ReproduceCommand(ResultsOptions):
 
     def _plan_one_shot(self, pairs: Sequence[tuple[Table, str]]) -> tuple[list[Table], list[RunsJob]]:
         """Return the tables whose datasets can be trained on, and the jobs of the one-shot runs that are not stored."""
-        if not self.one_shot_seeds:
+        if self.one_shot_seeds == 0:
             return [], []
         from algorithms.one_shot import ONE_SHOT
+        from algorithms.one_shot.stack import chosen_stack
         from algorithms.one_shot.task import Execution
         from benchmark_api.training.image_files import OFFICIAL_SPLITS
         from benchmark_api.training.setting import Setting
         from experiments.commands.one_shot import RunOneShot
 
-        keys = {(table, dataset): Setting.of(table, dataset).dataset for table, dataset in pairs}  # of their images
+        settings = {(table, dataset): Setting.of(table, dataset) for table, dataset in pairs}
+        keys = {pair: setting.dataset for pair, setting in settings.items()}  # of their images
         if self.unofficial_images and not OFFICIAL_SPLITS.keys() & set(keys.values()):
             known = ", ".join(OFFICIAL_SPLITS)
             raise ValueError(f"unofficial images are of {known}; the tables have {', '.join(sorted(set(keys.values())))}")
-        options: dict[str, Any] = {"seeds": self.one_shot_seeds, "data": self.data, "results": self.results}
-        options["execution"] = Execution(device=self.device)
+        execution = Execution(device=self.device, stack=None)
+        options: dict[str, Any] = {"execution": execution, "data": self.data, "results": self.results, "again": self.again}
         trained: list[Table] = []
         left_out: dict[str, None] = {}  # datasets, an ordered set
         jobs: list[RunsJob] = []
@@ -170,7 +244,9 @@ class ReproduceCommand(ResultsOptions):
                 continue
             trained.append(table)
             options["unofficial_images"] = self.unofficial_images and images in OFFICIAL_SPLITS
-            for search in ONE_SHOT.values():
+            small = chosen_stack(execution, table.space, settings[table, dataset]) > 1
+            options["seeds"] = self.one_shot_seeds or (STACKED_SEEDS if small else ALONE_SEEDS)
+            for search in [ONE_SHOT.find(name) for name in self.one_shot_searches] or ONE_SHOT.values():
                 if search.searches(table.space):
                     jobs += RunOneShot(search=Search.of(search), table=table.path, dataset=dataset, **options).plan()
         if left_out:

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from algorithms.black_box import BLACK_BOX
-from benchmark_api.commands.options import Several
+from benchmark_api.bounds import between
+from benchmark_api.commands.options import Several, flat
+from benchmark_api.jobs.files import whole_file
 from experiments import store
 from experiments.analysis.trajectories import Readout
-from experiments.commands.options import ResultsOptions, StoredTableOptions, given
-from experiments.store import AnyExperiment
+from experiments.commands.options import LAST_SEED, MAX_SEEDS, ResultsOptions, SeedCount, StoredTableOptions, given
+from experiments.store.checks import last_line
+
+if TYPE_CHECKING:
+    from experiments.report import Report
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListCommand:
     """List the searches with their papers and default hyperparameters."""
+
+    examples: ClassVar = ("list", "list --names black-box")
 
     names: str | None = None
     """Print only the names of `black-box` or `one-shot` searches, of black-box searches that can do with full trainings
@@ -48,39 +56,69 @@ class ListCommand:
 
 @dataclass(frozen=True, kw_only=True)
 class TableCommand(StoredTableOptions):
-    """Print the stored results next to the published table, with intervals and significance."""
+    """Print the stored results next to the published table, with intervals and significance; or a table for a paper."""
+
+    examples: ClassVar = ("table", "table --layout paper --against mine --format latex --out table.tex")
 
     space: str | None = None
     """Only this search space (topology, size)."""
     dataset: str | None = None
     """Only this dataset."""
+    report_on: str | None = None
+    """Datasets, joined by commas, on which architectures found on others are reported as well (transfer)."""
     format: Literal["markdown", "latex", "csv"] = "markdown"
     """Output format."""
+    layout: Literal["report", "paper", "aggregate"] = "report"
+    """Everything (`report`), methods x datasets with the best in bold (`paper`), or interquartile means over all datasets with
+    stratified bootstrap intervals (`aggregate`)."""
+    only: Several = ()
+    """Only these searches, e.g. rea, or configurations, e.g. "rea (population_size=20)"; a paper's rows have this order."""
+    against: str | None = None
+    """Test every other row against this search, with Holm's correction over these tests alone."""
+    columns: Several = ()
+    """Only these columns, by their names in CSV, e.g. test_mean test_regret."""
+    out: Path | None = None
+    """File to write instead of printing."""
     protocol: Readout = "step"
     """Final value of a run: the incumbent at the budget (`step`), or the value read by the paper's script (`reference`)."""
 
     def __call__(self) -> int:
-        from experiments.report import FORMATS, make_report, tables_of  # only the commands that need it wait for it
+        from experiments.report.loading import load_reports  # only the commands that need it wait for it
 
         filters = given(space=self.space, dataset=self.dataset)
-        kinds = (store.BLACK_BOX_RUNS, store.ONE_SHOT_RUNS)
-        experiments: list[AnyExperiment] = [found for kind in kinds for found in store.load(self.results, kind, **filters)]
-        if not experiments:
-            raise ValueError(f"{self.results} holds no such run")
-        left_out = dict.fromkeys(experiment.algorithm for experiment in experiments if experiment.finds_fronts)
-        experiments = [experiment for experiment in experiments if not experiment.finds_fronts]
-        if not experiments:
-            raise ValueError(f"all such runs of {self.results} are of searches with several objectives: `fronts` prints them")
-        reports = [make_report(table, group, self.protocol) for table, group in tables_of(experiments, self.table)]
-        print(FORMATS[self.format](reports), end="")
+        targets = self.report_on.split(",") if self.report_on else []
+        reports, left_out = load_reports(self.results, self.table, flat(self.only), self.protocol, filters, targets)
+        text = self._text(reports)
+        if self.out is None:
+            print(text, end="")
+        else:
+            with whole_file(self.out) as file:
+                file.write(text.encode())
         if left_out:
             print(f"left out: {', '.join(left_out)} (several objectives): `fronts` prints them", file=sys.stderr)
         return 0
+
+    def _text(self, reports: Sequence[Report]) -> str:
+        """The table in its layout and format."""
+        from experiments.report import AGGREGATE_FORMATS, FORMATS, PAPER_FORMATS, aggregate_table, check_baseline, paper_table
+
+        if self.against is not None:
+            check_baseline(reports, self.against)
+        columns, order = flat(self.columns), flat(self.only)
+        if self.layout == "paper":
+            return PAPER_FORMATS[self.format]([paper_table(report, self.against, columns, order) for report in reports])
+        if self.layout == "aggregate":
+            if columns:
+                raise ValueError(f"--columns {' '.join(columns)} with --layout aggregate; expected the layout report or paper")
+            return AGGREGATE_FORMATS[self.format]([aggregate_table(report, self.against) for report in reports])
+        return FORMATS[self.format](reports, self.against, columns)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrontsCommand(StoredTableOptions):
     """Print how far the fronts that black-box searches found are from the exact front of accuracy against metrics."""
+
+    examples: ClassVar = ("fronts --objectives params",)
 
     space: str | None = None
     """Only this search space (topology, size)."""
@@ -108,6 +146,8 @@ class FrontsCommand(StoredTableOptions):
 @dataclass(frozen=True, kw_only=True)
 class SpeedupCommand(StoredTableOptions):
     """Print how much less simulated time a search takes than another one to reach the mean accuracy that the latter ends with."""
+
+    examples: ClassVar = ("speedup --algorithm bohb --baseline random",)
 
     algorithm: str
     """The search."""
@@ -141,7 +181,9 @@ class SpeedupCommand(StoredTableOptions):
 class StatusCommand(ResultsOptions):
     """Show the stored, missing and failed seeds of each experiment."""
 
-    seeds: int = 500
+    examples: ClassVar = ("status --seeds 100",)
+
+    seeds: SeedCount = 500
     """Number of seeds wanted; they count from 0."""
 
     def __call__(self) -> int:
@@ -158,7 +200,7 @@ class StatusCommand(ResultsOptions):
             if not Path(str(path).removesuffix(store.SUPERNET_SUFFIX) + ".parquet").exists():
                 print(f"under way: {path}")
         for path in store.failures(self.results):
-            print(f"failed: {path}: {path.read_text().strip().splitlines()[-1]}")
+            print(f"failed: {path}: {last_line(path)}")
         return 0
 
 
@@ -166,11 +208,13 @@ class StatusCommand(ResultsOptions):
 class VerifyCommand(StoredTableOptions):
     """Check a results folder: read every file, repeat a sample of the runs, and compare bit for bit."""
 
-    sample: int = 2
+    examples: ClassVar = ("verify --sample 5",)
+
+    sample: Annotated[int, between(0, MAX_SEEDS)] = 2
     """Number of runs of each experiment to repeat."""
     one_shot: bool = False
     """Also repeat runs of one-shot searches, which trains supernets."""
-    seed: int = 0
+    seed: Annotated[int, between(0, LAST_SEED)] = 0
     """Seed of the sample."""
     data: Path | None = None
     """Folder with the dataset's files, for one-shot searches; digits need none."""

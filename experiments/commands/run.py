@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
 from algorithms.black_box.base import BLACK_BOX, BlackBoxSearch
+from benchmark_api.bounds import at_most
 from benchmark_api.commands.options import Pairs, numbers_of
 from benchmark_api.tables.evaluator import Accounting
 from benchmark_api.tables.table import Table
 from experiments.commands.fields import FieldOptions
-from experiments.commands.options import JobOptions, ResultsOptions
+from experiments.commands.options import LAST_SEED, AgainOptions, JobOptions, SeedCount
 from experiments.runs import black_box
-from experiments.settings import RunSettings, default_config
+from experiments.settings import RunSettings, configured, default_config, default_dataset
 
 
 @dataclass(frozen=True)
@@ -28,21 +29,19 @@ class Search:
 
     @classmethod
     def of(cls, search_class: Any) -> Search:
-        """Return a search with the default hyperparameters, which may depend on the dataset and on the table."""
+        """Return a search with the default hyperparameters, which may depend on the dataset, on the table and on a preset."""
         usual, digits = (asdict(default_config(search_class, dataset)) for dataset in ("cifar10", "digits"))
         defaults = {name: f"{usual[name]}; on digits: {value}" for name, value in digits.items() if value != usual[name]}
+        for preset, values in getattr(search_class, "presets", {}).items():
+            defaults |= {name: f"{defaults.get(name, usual[name])}; {preset}: {value}" for name, value in values.items()}
         if issubclass(search_class, BlackBoxSearch):
             changes = search_class.without_fidelities(1) or {}
             defaults |= {name: f"{usual[name]}; or for full trainings, where the table has no others" for name in changes}
         return cls(search_class, FieldOptions(search_class.Config, defaults))
 
-    def config(self, dataset: str) -> Any:
-        """Return the search's configuration on a dataset.
-
-        Raises:
-            ValueError: a hyperparameter is out of range.
-        """
-        return replace(default_config(self.search_class, dataset), **self.hyperparameters.given)
+    def config(self, dataset: str, preset: str | None = None) -> Any:
+        """Return the search's configuration on a dataset, as `configured` does."""
+        return configured(self.search_class, dataset, self.hyperparameters.given, preset)
 
 
 ACCOUNTING = FieldOptions(
@@ -55,22 +54,22 @@ ACCOUNTING = FieldOptions(
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunBlackBox(ResultsOptions):
+class RunBlackBox(AgainOptions):
     """Runs of a black-box search."""
 
     table: Path
     """Table file, or the name of an embedded table (nats-topology, digits-topology, digits-size)."""
-    dataset: str = "cifar10"
-    """Dataset to search on."""
+    dataset: str | None = None
+    """Dataset to search on; by default the table's only one, or cifar10."""
     data: Path | None = None
     """Folder with the dataset's files, for a search that needs images; digits need none."""
     schedule: str | None = None
     """Training schedule whose validation accuracy is the objective, named by its epochs; by default the table's."""
     space: str | None = None
     """Search space that the table must have (topology, size); by default any."""
-    seeds: int = 500
+    seeds: SeedCount = 500
     """Number of runs."""
-    first_seed: int = 0
+    first_seed: Annotated[int, at_most(LAST_SEED)] = 0
     """Seed of the first run; the others follow."""
     at_most: Annotated[Pairs, tyro.conf.arg(name="max")] = ()
     """Search only among architectures whose metrics are at most so large, in their units, e.g. latency@pixel3=20."""
@@ -92,23 +91,23 @@ class RunBlackBox(ResultsOptions):
             raise ValueError(f"{self.table} is a table of the {table.space.name} space, not of {self.space}")
         if self.seeds < 1 or self.first_seed < 0:
             raise ValueError(f"seeds must be at least 1 and first-seed at least 0, got {self.seeds} and {self.first_seed}")
-        settings = RunSettings.of(table, self.dataset, schedule=self.schedule, **self.accounting.given)
-        search, config = self.search.search_class, self.search.config(self.dataset)
+        dataset = self.dataset or default_dataset(table)
+        settings = RunSettings.of(table, dataset, schedule=self.schedule, **self.accounting.given)
+        search = self.search.search_class
         if self.early_stopping:
             search = BLACK_BOX.find(f"{search.name}+{self.early_stopping}")
-            config = search.Config(**asdict(config))
-        view = table.search_view(self.dataset, settings.schedule)
-        config = black_box.fit_config(search, config, view, self.search.hyperparameters.given)
         limits = {"at_most": numbers_of(self.at_most, "--max"), "at_least": numbers_of(self.at_least, "--min")}
-        condition = black_box.condition_of(search, config, table, settings, self.data, **limits)
+        condition = black_box.condition_on(table, search, self.search.hyperparameters.given, settings, self.data, **limits)
         seeds = range(self.first_seed, self.first_seed + self.seeds)
-        return black_box.plan(condition, table, self.results, seeds, self.data)
+        return black_box.plan(condition, table, self.results, seeds, self.data, again=self.again)
 
 
 def subcommands(command: type, searches: Mapping[str, Any]) -> list[Any]:
     """Return the subcommands of `run`, one for each search: a type with name, defaults and description for tyro."""
     found: list[Any] = []
     for name, search in searches.items():
+        example = f"nas-zoo run {name} --table digits-topology --seeds {3 if command is not RunBlackBox else 100}"
         default, text = command(search=Search.of(search), table=tyro.MISSING), f"{search.title}: {search.paper}"
+        text += f"\n\nexamples:\n  {example}"
         found.append(Annotated[command, tyro.conf.subcommand(name, default=default, description=text)])
     return found

@@ -1,15 +1,19 @@
 """Reports: full-training accuracies of the chosen architectures, next to the published table."""
 
+from experiments.report.aggregates import AGGREGATE_FORMATS, aggregate_table, aggregates
 from experiments.report.fronts import FrontReport, FrontRow, front_reports
 from experiments.report.fronts_text import FRONT_FORMATS
 from experiments.report.lookup import tables_of
 from experiments.report.measures import look_up
 from experiments.report.numbers import DatasetReport, Report, Row, make_report, notice_of
-from experiments.report.rankings import correlations, ranking_table
+from experiments.report.paper import PAPER_FORMATS, check_baseline, only, paper_table
+from experiments.report.rankings import Ranked, epochs_of, over_epochs, ranked, ranking_tables
 from experiments.report.speedup import speedup_text
 from experiments.report.text import FORMATS
 
 __all__ = [
-    "FORMATS", "FRONT_FORMATS", "DatasetReport", "FrontReport", "FrontRow", "Report", "Row", "correlations", "front_reports",
-    "look_up", "make_report", "notice_of", "ranking_table", "speedup_text", "tables_of",
+    "AGGREGATE_FORMATS", "FORMATS", "FRONT_FORMATS", "PAPER_FORMATS", "DatasetReport", "FrontReport", "FrontRow", "Ranked",
+    "Report", "Row", "aggregate_table", "aggregates", "check_baseline", "epochs_of", "front_reports", "look_up",
+    "make_report", "notice_of", "only", "over_epochs", "paper_table", "ranked", "ranking_tables", "speedup_text",
+    "tables_of",
 ]  # fmt: skip

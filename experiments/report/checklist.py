@@ -9,12 +9,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from experiments.analysis.statistics import MIN_RUNS
 from experiments.report.measures import TEST
 from experiments.report.numbers import Report, Row
 from experiments.store import AnyExperiment
+
+AUTHOR: Literal["author"] = "author"
+"""Mark of a practice that runs cannot prove: the author of a method has to say whether it is followed."""
+
+Followed = bool | Literal["author"] | None
 
 
 class Item(NamedTuple):
@@ -22,12 +27,13 @@ class Item(NamedTuple):
 
     Attributes:
         practice: the practice and its sources.
-        followed: whether the runs follow it; None where it holds for every run of this project.
+        followed: whether the runs follow it; None where it holds for every run of this project; `AUTHOR` where only the author of
+            a method that is not of this project can say.
         evidence: what the runs did.
     """
 
     practice: str
-    followed: bool | None
+    followed: Followed
     evidence: str
 
 
@@ -39,6 +45,14 @@ class Evidence:
         self.rows = [row for dataset in self.datasets for row in dataset.rows]
         self.black_box = [row.experiment for row in self.rows if row.experiment.kind.simulated]
         self.one_shot = [row for row in self.rows if not row.experiment.kind.simulated]
+        self.own = [row for row in self.rows if not _of_this_project(row.experiment)]
+        self.project = [row for row in self.rows if _of_this_project(row.experiment)]
+
+
+def _of_this_project(experiment: AnyExperiment) -> bool:
+    """Whether the code of a search is this project's; not so where it is unknown here."""
+    search = experiment.search_class()
+    return search is not None and search.__module__.partition(".")[0] == "algorithms"
 
 
 def checklist(reports: Sequence[Report]) -> list[Item]:
@@ -51,7 +65,7 @@ def _several_seeds(evidence: Evidence) -> tuple[bool, str]:
     runs = [row.reached.runs for row in evidence.rows]
     few = [row for row in evidence.rows if row.reached.runs < MIN_RUNS]
     return min(runs) > 1, (
-        f"{min(runs)} to {max(runs)} runs of each method, seeds {_ranges(evidence.rows)}; fewer than {MIN_RUNS} runs, so neither "
+        f"{_span(runs)} runs of each method, seeds {_ranges(evidence.rows)}; fewer than {MIN_RUNS} runs, so neither "
         f"interval nor test: {_names(few) or 'none'}"
     )
 
@@ -93,9 +107,15 @@ def _validation_only(evidence: Evidence) -> tuple[bool, str]:
     return not untested and all("x-valid" not in split for split in splits), text
 
 
-def _two_schedules(evidence: Evidence) -> tuple[None, str]:
+def _span(numbers: Sequence[int]) -> str:
+    return str(min(numbers)) if min(numbers) == max(numbers) else f"{min(numbers)} to {max(numbers)}"
+
+
+def _two_schedules(evidence: Evidence) -> tuple[bool, str]:
     schedules = {(of.dataset, of.table.search_schedule, of.table.report_schedule) for of in evidence.datasets}
-    return None, "; ".join(f"{name}: searched at {short}, reported at {long} epochs" for name, short, long in sorted(schedules))
+    return all(short != long for _, short, long in schedules), "; ".join(
+        f"{name}: searched at {short}, reported at {long} epochs" for name, short, long in sorted(schedules)
+    )
 
 
 def _random_search(evidence: Evidence) -> tuple[bool, str]:
@@ -103,20 +123,28 @@ def _random_search(evidence: Evidence) -> tuple[bool, str]:
     return all(present), f"random search on {sum(present)} of {len(present)} datasets; the space's mean is a row of every table"
 
 
-def _hyperparameters(evidence: Evidence) -> tuple[bool, str]:
+def _hyperparameters(evidence: Evidence) -> tuple[Followed, str]:
     changed = [row for of in evidence.datasets for row in of.rows if row.experiment.deviations(of.table)]
-    text = "defaults, which are the sources' and are listed in docs/algorithms"
+    text = "stored with every run"
+    if evidence.project:
+        text += "; of this project's methods the defaults, which are the sources' and are listed in docs/algorithms"
     if changed:
         text += f", except: {_names(changed)}"
     if any(row.experiment.dataset == "digits" for row in evidence.one_shot):
         text += "; one-shot searches on digits have shorter schedules, chosen on other seeds (docs/weight-sharing.md)"
-    return not changed, text
+    if evidence.own:
+        text += f"; how those of {_names(evidence.own)} were chosen is their author's to say"
+    return (AUTHOR if evidence.own and not changed else not changed), text
 
 
-def _no_special_regularisation(evidence: Evidence) -> tuple[None, str]:
-    if evidence.one_shot:
-        return None, "weight decay is the same for all weights, and there is no other regularisation"
-    return None, "no method trains a network here"
+def _no_special_regularisation(evidence: Evidence) -> tuple[Followed, str]:
+    if not evidence.one_shot:
+        return None, "no method trains a network here"
+    own = [row for row in evidence.one_shot if row in evidence.own]
+    text = "of this project's methods: weight decay is the same for all weights, and there is no other regularisation"
+    if own:
+        return AUTHOR, f"{text}; that of {_names(own)} is its author's to say"
+    return None, text
 
 
 def _looked_up(evidence: Evidence) -> tuple[None, str]:
@@ -130,17 +158,19 @@ def _cost(evidence: Evidence) -> tuple[None, str]:
 def _same_machine(evidence: Evidence) -> tuple[bool, str]:
     machines = {machine for row in evidence.rows for machine in row.experiment.machines}
     timed = {machine for row in evidence.one_shot for machine in row.experiment.machines}
-    return len(timed) <= 1, f"{len(machines)} combinations of machine and libraries, listed under environment"
+    combinations = "one combination" if len(machines) == 1 else f"{len(machines)} combinations"
+    return len(timed) <= 1, f"{combinations} of machine and libraries, listed under environment"
 
 
-def _released(evidence: Evidence) -> tuple[bool, str]:
+def _released(evidence: Evidence) -> tuple[Followed, str]:
     versions = sorted({version for row in evidence.rows for version in row.experiment.code_versions})
-    return not any("not installed" in version for version in versions), (
-        f"this project; code versions {', '.join(versions)}, stored with every run as are seed, configuration and table"
-    )
+    text = f"code versions, one for each search, seed, configuration and table are stored with every run: {', '.join(versions)}"
+    if evidence.own:
+        return AUTHOR, f"{text}; whether the code of {_names(evidence.own)} is released is its author's to say"
+    return not any("not installed" in version for version in versions), f"this project; {text}"
 
 
-PRACTICES: Mapping[str, Callable[[Evidence], tuple[bool | None, str]]] = {
+PRACTICES: Mapping[str, Callable[[Evidence], tuple[Followed, str]]] = {
     "Several runs with different seeds, and their number reported [L, N]": _several_seeds,
     "The same budget for all methods that are compared [L, Y]": _same_budget,
     "No evaluation begins after the budget is spent": _budget_kept,

@@ -44,6 +44,7 @@ class Column:
         optimum: value in the row of the best architecture of the space.
         mean: value in the row of the space mean.
         note: explanation below the text table.
+        better: which values are better; the best one is bold in a table for a paper. Empty: neither.
         csv: whether CSV has it.
         csv_last: whether it follows all others in CSV, so that columns of earlier versions keep their places.
     """
@@ -57,6 +58,7 @@ class Column:
     optimum: OfDataset = lambda dataset: ""
     mean: OfDataset = lambda dataset: ""
     note: str = ""
+    better: Literal["higher", "lower", ""] = ""
     csv: bool = True
     csv_last: bool = False
 
@@ -160,7 +162,9 @@ def _published(which: int, note: str = "") -> Column:
 
 
 _ACCURACIES = (
-    *(Column(name=name, value=_setting(name)) for name in ("space", "dataset", "algorithm")),
+    Column(name="space", value=_setting("space")),
+    Column(name="dataset", value=lambda dataset, _: dataset.dataset),
+    Column(name="algorithm", value=_setting("algorithm")),
     Column(name="seeds", title="n", table="accuracies", value=lambda _, row: str(row.reached.runs)),
     Column(
         name="valid_mean",
@@ -170,6 +174,7 @@ _ACCURACIES = (
         shown=lambda _, row: spread(row.valid),
         optimum=lambda dataset: dataset.optimum[0],
         mean=lambda dataset: dataset.average[0],
+        better="higher",
     ),
     Column(name="valid_std", value=lambda _, row: row.valid.std),
     _published(
@@ -185,6 +190,7 @@ _ACCURACIES = (
         shown=lambda _, row: spread(row.reached),
         optimum=lambda dataset: dataset.optimum[1],
         mean=lambda dataset: dataset.average[1],
+        better="higher",
     ),
     *_measured("std", lambda _, row: row.reached.std),
     Column(name="valid_low", value=lambda _, row: row.valid.low),
@@ -255,6 +261,7 @@ _MERITS = (
         optimum=lambda dataset: 0.0,
         mean=lambda dataset: dataset.optimum[1] - dataset.average[1],
         note="Regret: simple regret of the mean {measure.accuracy}, its distance to {measure.best}.",
+        better="lower",
     ),
     *_measured(
         "percentile",
@@ -262,6 +269,7 @@ _MERITS = (
         title="percentile{measure.mark}",
         optimum=lambda dataset: 100.0,
         note="Percentile: share of the space {measure.below}, mean over runs.",
+        better="higher",
     ),
     *_measured(
         "relative_improvement",
@@ -272,12 +280,14 @@ _MERITS = (
         mean=lambda dataset: 0.0,
         note="Gain over space mean: relative improvement of the mean {measure.accuracy} over the mean of the space, which is the "
         "expectation of an architecture drawn at random.",
+        better="higher",
     ),
     Column(
         name="average_rank",
         title="average rank",
         value=lambda _, row: row.rank,
         note="Average rank: among the black-box rows of the dataset; a block is one run of each; 1 is best.",
+        better="lower",
     ),
     Column(
         name="seconds_to_best_median",
@@ -286,6 +296,7 @@ _MERITS = (
         shown=_time_to_best,
         note="Time to best median: first time at which the median over runs was at least the final median of the best row of "
         "the same kind.",
+        better="lower",
     ),
     Column(
         name="mflops",
@@ -336,5 +347,6 @@ for _column in (
     *(Column(name=name, value=_setting(name)) for name in _SETTINGS),
     Column(name="workers", value=_setting("workers"), csv_last=True),
     Column(name="measure", value=lambda dataset, _: dataset.measure.name, csv_last=True),
+    Column(name="searched_on", value=_setting("dataset"), csv_last=True),
 ):
     COLUMNS.register(_column)

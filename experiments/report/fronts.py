@@ -78,7 +78,11 @@ class Landscape:
         return self._hypervolume(self.exact)
 
     def _hypervolume(self, architectures: IntArray) -> float:
-        return hypervolume(self._scaled[architectures], np.full(self.losses.shape[1], 1.0 + MARGIN))
+        return hypervolume(self._scaled[architectures], self._reference)
+
+    @cached_property
+    def _reference(self) -> FloatArray:
+        return np.full(self.losses.shape[1], 1.0 + MARGIN)
 
     @cached_property
     def _scaled(self) -> FloatArray:

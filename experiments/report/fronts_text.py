@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from experiments.report.columns import spread
+from experiments.report.escape import csv_cell
 from experiments.report.fronts import MARGIN, FrontReport, FrontRow
 from experiments.report.text import TextTable, comparison_matrix, latex, markdown, title_of
 
@@ -120,7 +121,7 @@ def _to_csv(reports: Iterable[FrontReport]) -> str:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(_CSV)
-    writer.writerows([value(report, row) for value in _CSV.values()] for report in reports for row in report.rows)
+    writer.writerows([csv_cell(str(value(report, row))) for value in _CSV.values()] for report in reports for row in report.rows)
     return buffer.getvalue()
 
 

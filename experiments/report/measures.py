@@ -91,12 +91,14 @@ class Accuracies:
     """Accuracies after full training on one dataset of a table, percent; NaN where not measured.
 
     Attributes:
+        dataset: the data set.
         measure: what is reported.
         valid: [architecture], validation accuracy of the training without the validation images (cifar10-valid for cifar10),
             mean over trials.
         reported: [architecture], by the measure, mean over trials.
     """
 
+    dataset: str
     measure: Measure
     valid: FloatArray
     reported: FloatArray
@@ -115,7 +117,7 @@ class HeldOutTrials(Accuracies):
     """Accuracies where a table has no test accuracies: of the trials of an architecture that a run did not see.
 
     Attributes:
-        schedule: schedule of the trials; runs on another schedule saw none of them, nor did one-shot searches.
+        schedule: schedule of the trials; runs on another schedule or data set saw none of them, nor did one-shot searches.
         seen: [architecture, trial], validation accuracy.
         others: [architecture, trial], mean over all other trials.
     """
@@ -141,7 +143,8 @@ class HeldOutTrials(Accuracies):
         return self.others[experiment.architecture, seen_trials(experiment)]
 
     def _sees_trials(self, experiment: AnyExperiment) -> bool:
-        return experiment.kind.simulated and experiment.schedule == self.schedule
+        facts = experiment.schedule, experiment.dataset
+        return experiment.kind.simulated and facts == (self.schedule, self.dataset)
 
 
 def seen_trials(experiment: AnyExperiment) -> IntArray:
@@ -168,6 +171,6 @@ def look_up(table: Table, dataset: str) -> Accuracies:
     key, schedule = table.search_key(dataset), table.report_schedule
     valid = table.mean_accuracy(key, schedule, "x-valid")
     if table.has_test(dataset):
-        return Accuracies(TEST, valid, table.mean_accuracy(dataset, schedule, table.test_split(dataset, schedule)))
+        return Accuracies(dataset, TEST, valid, table.mean_accuracy(dataset, schedule, table.test_split(dataset, schedule)))
     seen = table.tensor(f"{key}/{schedule}/x-valid/accuracy")[:, :, -1]
-    return HeldOutTrials(HELD_OUT, valid, valid, schedule, seen, table.held_out_accuracy(key, schedule, "x-valid"))
+    return HeldOutTrials(dataset, HELD_OUT, valid, valid, schedule, seen, table.held_out_accuracy(key, schedule, "x-valid"))

@@ -9,6 +9,7 @@ from benchmark_api.types import IntArray
 from experiments.analysis.cells import PARAMETER_FREE, operation_counts, parameter_free
 from experiments.report import published
 from experiments.report.numbers import DatasetReport, Report, Row
+from experiments.runs.other_code import other_versions
 from experiments.store import Experiment
 
 
@@ -24,7 +25,13 @@ def conventions(report: Report) -> list[str]:
     notes += [measure.explanation for measure in measures if measure.explanation]
     if report.readout == "reference":
         notes.append("Protocol of the paper's table: the line through the two times nearest to the budget, taken at the budget.")
-    trained = [dataset for dataset in report.datasets if dataset.one_shot_rows]
+    trained = [dataset for dataset in report.datasets if any(not row.transferred for row in dataset.one_shot_rows)]
+    transfers = [dataset.dataset for dataset in report.datasets if any(row.transferred for row in dataset.rows)]
+    if transfers:
+        notes.append(
+            f"Rows on {', '.join(transfers)} that name the dataset searched on (transfer): the architecture that the search "
+            "chose there, looked up here; they have no average rank."
+        )
     if trained:
         notes.append("One-shot searches: the architecture derived after the last epoch.")
     halved = dict.fromkeys(dataset.measure for dataset in trained if dataset.dataset in ("cifar100", "ImageNet16-120"))
@@ -37,8 +44,19 @@ def conventions(report: Report) -> list[str]:
 
 
 def findings(report: Report) -> list[str]:
-    """Comparisons with the references, and operations of the chosen cells, for each dataset."""
-    return [note for dataset in report.datasets for note in (*_verdicts(dataset), *_cells(dataset), *_limited(dataset))]
+    """Comparisons with the references, and operations of the chosen cells, for each dataset; runs of other code."""
+    notes = [note for dataset in report.datasets for note in (*_verdicts(dataset), *_cells(dataset), *_limited(dataset))]
+    return [*notes, *_other_code(report)]
+
+
+def _other_code(report: Report) -> list[str]:
+    """Rows with runs that other code made than that which would make them now."""
+    found: dict[str, set[str]] = {}
+    for row in report.rows:
+        if others := other_versions(row.experiment, report.table.space):
+            found.setdefault(row.label, set()).update(others)
+    rows = "; ".join(f"{label} ({', '.join(sorted(versions))})" for label, versions in found.items())
+    return [f"Made by other code than this, in part or all (--again makes them anew): {rows}."] if rows else []
 
 
 def _verdicts(dataset: DatasetReport) -> list[str]:
@@ -53,7 +71,8 @@ def _verdicts(dataset: DatasetReport) -> list[str]:
         if text := "; ".join(
             f"{side}: {', '.join(labels)}" for side, labels in (("above", above), ("not above", below)) if labels
         ):
-            verdicts.append(f"{dataset.dataset}, mean {dataset.measure.accuracy} against {name} ({accuracy:.2f}): {text}.")
+            about = f"{dataset.dataset}, mean {dataset.measure.accuracy} against {name} ({accuracy:.2f})"
+            verdicts.append(f"{about}, without a test: {text}.")
     return verdicts
 
 
@@ -68,7 +87,9 @@ def _cells(dataset: DatasetReport) -> list[str]:
     """Operations of the cells that one-shot searches chose; empty for a space whose choices are not operations."""
     if not set(PARAMETER_FREE) & set(dataset.table.space.choices(0)):
         return []
-    return [f"{dataset.dataset}, {row.label}: {_operations(dataset, row)}." for row in dataset.one_shot_rows]
+    return [
+        f"{dataset.dataset}, {row.label}: {_operations(dataset, row)}." for row in dataset.one_shot_rows if not row.transferred
+    ]
 
 
 def _operations(dataset: DatasetReport, row: Row) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -50,6 +50,7 @@ class Row:
             `seconds_to_reach`; the best row of the same kind.
         published: the paper's accuracies and number of runs, where it ran this search with these settings and measure;
             unofficial images, which the title and the label name, are compared too.
+        transferred: whether the search ran on another data set, which the label names.
     """
 
     experiment: AnyExperiment
@@ -64,6 +65,7 @@ class Row:
     rank: float
     seconds_to_best: float
     published: tuple[published.Accuracy, int] | None
+    transferred: bool
 
     @cached_property
     def optimism(self) -> Summary:
@@ -167,13 +169,21 @@ def notice_of(table: Table, experiments: Iterable[AnyExperiment]) -> str:
     return "; ".join(dict.fromkeys(filter(None, (table.notice, *(experiment.caution for experiment in experiments)))))
 
 
-def make_report(table: Table, experiments: Sequence[AnyExperiment], readout: Readout = "step") -> Report:
-    """Report experiments of one table.
+def make_report(
+    table: Table, experiments: Sequence[AnyExperiment], readout: Readout = "step", report_on: Collection[str] = ()
+) -> Report:
+    """Report experiments of one table, each on its data set, and on some others too (transfer), where the table has them.
 
     Raises:
         ValueError: the table lacks a full-training accuracy of a chosen architecture, or as for `final_values`.
     """
-    here = {dataset: sorted((e for e in experiments if e.dataset == dataset), key=reading_order) for dataset in table.datasets}
+    here = {
+        dataset: [
+            *sorted((e for e in experiments if e.dataset == dataset), key=reading_order),
+            *sorted((e for e in experiments if e.dataset != dataset and dataset in report_on), key=reading_order),
+        ]
+        for dataset in table.datasets
+    }
     datasets = [_dataset_report(table, dataset, found, readout) for dataset, found in here.items() if found]
     return Report(table, readout, tuple(datasets))
 
@@ -190,7 +200,7 @@ def _dataset_report(table: Table, dataset: str, experiments: Sequence[AnyExperim
     finals = [final_values(experiment, accuracies.reported_of(experiment), readout) for experiment in experiments]
     medians = [(experiment.kind.name, float(np.median(values))) for experiment, values in zip(experiments, finals, strict=True)]
     rows = []
-    for experiment, of_runs, rank in zip(experiments, finals, _ranks(experiments, finals), strict=True):
+    for experiment, of_runs, rank in zip(experiments, finals, _ranks(dataset, experiments, finals), strict=True):
         target = max(median for kind, median in medians if kind == experiment.kind.name)
         rows.append(_row(table, accuracies, experiment, readout, of_runs, rank, target))
     comparisons = compare_all([(row.label, row.finals) for row in rows])
@@ -209,11 +219,12 @@ def _row(
     """Row of an experiment with these final accuracies [run] and rank; `target` is the best final median of its kind."""
     reported, ddof = accuracies.reported_of(experiment), 0 if readout == "reference" else 1
     chosen, valid_finals = final_architectures(experiment), final_values(experiment, accuracies.valid_of(experiment), readout)
+    transferred = experiment.dataset != accuracies.dataset
     _check_measured(table, accuracies, experiment, chosen, finals)
     choice = accuracies.reported[_could_choose(table, experiment)]
     return Row(
         experiment=experiment,
-        label=experiment.label(table),
+        label=f"{experiment.label(table)}, searched on {experiment.dataset}" if transferred else experiment.label(table),
         chosen=chosen,
         finals=finals,
         valid_finals=valid_finals,
@@ -223,7 +234,8 @@ def _row(
         reached=summarize(finals, ddof),
         rank=rank,
         seconds_to_best=seconds_to_reach(experiment, reported, target),
-        published=_published(table, accuracies.measure, experiment),
+        published=None if transferred else _published(table, accuracies.measure, experiment),
+        transferred=transferred,
     )
 
 
@@ -249,14 +261,14 @@ def _check_measured(
     unknown = np.isnan(finals) | np.isnan(accuracies.valid[chosen])
     if unknown.any():
         raise ValueError(
-            f"{table.path}: no {accuracies.measure.missing} on {experiment.dataset} of architecture {chosen[unknown][0]}, "
+            f"{table.path}: no {accuracies.measure.missing} on {accuracies.dataset} of architecture {chosen[unknown][0]}, "
             f"chosen by {experiment.algorithm} with seed {experiment.seeds[unknown][0]}"
         )
 
 
-def _ranks(experiments: Sequence[AnyExperiment], finals: Sequence[FloatArray]) -> list[float]:
-    """Average ranks among the black-box experiments with enough runs; NaN for the others."""
-    ranked = [i for i, e in enumerate(experiments) if e.kind.simulated and len(finals[i]) >= MIN_RUNS]
+def _ranks(dataset: str, experiments: Sequence[AnyExperiment], finals: Sequence[FloatArray]) -> list[float]:
+    """Average ranks among the black-box experiments on a data set with enough runs; NaN for the others."""
+    ranked = [i for i, e in enumerate(experiments) if e.kind.simulated and e.dataset == dataset and len(finals[i]) >= MIN_RUNS]
     ranks = {}
     if len(ranked) > 1:
         ranking = rank_all([(str(i), finals[i]) for i in ranked])

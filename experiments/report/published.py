@@ -91,6 +91,66 @@ def find(space: str, dataset: str, algorithm: str, *, searched: str, reported: s
     return accuracies[DATASETS.index(dataset)], runs
 
 
+class Row(NamedTuple):
+    """A published row of a weight-sharing search on one data set.
+
+    Attributes:
+        source: where it is published.
+        accuracy: NaN for what is not published.
+        runs: number of runs; None if it is not stated.
+        protocol: how its protocol differs from the one here; empty for the same.
+    """
+
+    source: str
+    accuracy: Accuracy
+    runs: int | None
+    protocol: str
+
+
+_NAN = float("nan")
+_GAEA = "GAEA, arXiv 2004.07802"
+_DRNAS = "PC-DARTS as run for DrNAS, arXiv 2006.10355"
+_DARTS_PT = "DARTS-PT, arXiv 2108.04392, Table 4"
+
+SUCCESSORS: Mapping[str, tuple[str, int | None, str, Mapping[str, Accuracy]]] = {
+    "gaea": (
+        *(_GAEA, None, "25 of 50 epochs, 24 channels"),
+        {
+            "cifar10": Accuracy(_NAN, _NAN, 94.10, _NAN),
+            "cifar100": Accuracy(_NAN, _NAN, 73.43, _NAN),
+            "ImageNet16-120": Accuracy(_NAN, _NAN, 46.36, _NAN),
+        },
+    ),
+    "pc-darts": (
+        *(_DRNAS, 4, "other hyperparameters"),
+        {
+            "cifar10": Accuracy(89.96, 0.15, 93.41, 0.30),
+            "cifar100": Accuracy(67.12, 0.39, 67.48, 0.89),
+            "ImageNet16-120": Accuracy(40.83, 0.08, 41.31, 0.22),
+        },
+    ),
+    "darts-pt": (*(_DARTS_PT, None, "other hyperparameters"), {"cifar10": Accuracy(_NAN, _NAN, 88.11, _NAN)}),
+    "darts-pt-fixed": (*(_DARTS_PT, None, "other hyperparameters"), {"cifar10": Accuracy(_NAN, _NAN, 93.80, _NAN)}),
+}
+"""Rows of the successors of DARTS on the topology space: source, number of runs, protocol, and accuracies by data set.
+
+None was made under the protocol of NATS-Bench.
+"""
+
+
+def weight_sharing(space: str, dataset: str, algorithm: str) -> list[Row]:
+    """Return the published rows of a one-shot search on a data set; empty where there are none."""
+    if space != "topology":
+        return []
+    found = find(space, dataset, algorithm, searched="", reported=REPORT_SCHEDULE)
+    rows = [] if found is None else [Row(SOURCE, *found, "")]
+    if algorithm in SUCCESSORS:
+        source, runs, protocol, accuracies = SUCCESSORS[algorithm]
+        if dataset in accuracies:
+            rows.append(Row(source, accuracies[dataset], runs, protocol))
+    return rows
+
+
 def optimum(space: str, dataset: str, *, reported: str) -> tuple[float, float] | None:
     """Return the published best validation and best test accuracy of a space after a schedule; None where there is none."""
     return OPTIMUM.get((space, dataset)) if reported == REPORT_SCHEDULE else None

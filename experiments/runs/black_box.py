@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -12,13 +13,14 @@ from typing import Any
 from algorithms.black_box.base import BLACK_BOX, BlackBoxSearch
 from benchmark_api.bounds import stored_values
 from benchmark_api.spaces import SearchSpace
+from benchmark_api.tables.evaluator import MAX_QUERIES
 from benchmark_api.tables.table import Table
 from benchmark_api.tables.view import ValidationView, listed
 from experiments import store
 from experiments.provenance import code_version, environment
 from experiments.runs.job import ResultsJob
 from experiments.runs.run import check_workers, run
-from experiments.settings import RunSettings
+from experiments.settings import RunSettings, configured
 from experiments.store import Condition
 
 
@@ -51,7 +53,7 @@ class BlackBoxJob(ResultsJob):
         yield len(self.seeds)
 
 
-job_of, plan = BlackBoxJob.of, BlackBoxJob.plan
+job_of, plan, version_of = BlackBoxJob.of, BlackBoxJob.plan, BlackBoxJob.version
 
 
 def task_of(search_class: type[BlackBoxSearch], table: Table, dataset: str, data: Path | None) -> Any:
@@ -99,6 +101,62 @@ def fit_config(search_class: type[BlackBoxSearch], config: Any, view: Validation
     return replace(config, **changes)
 
 
+class FullTrainingsWarning(UserWarning):
+    """A search that lives on shorter trainings finds none in a table."""
+
+
+def condition_on(
+    table: Table,
+    search_class: type[BlackBoxSearch],
+    hyperparameters: Mapping[str, Any],
+    settings: RunSettings,
+    data: Path | None = None,
+    **limits: Mapping[str, float] | None,
+) -> Condition:
+    """Return the condition of runs on a table, with the default hyperparameters for it where none are given.
+
+    Args:
+        table: the table to search on.
+        search_class: the search.
+        hyperparameters: values of fields of the search's `Config`.
+        settings: budget and accounting.
+        data: folder with the dataset's files, for a search that needs images.
+        **limits: as for `condition_of`, with its errors.
+
+    Raises:
+        TypeError: a hyperparameter is no field of the search's `Config`.
+
+    Warns:
+        FullTrainingsWarning: the table has only full trainings for a search that lives on shorter ones.
+    """
+    view = table.search_view(settings.dataset, settings.schedule)
+    config = configured(search_class, settings.dataset, hyperparameters)
+    config = fit_config(search_class, config, view, hyperparameters)
+    condition = condition_of(search_class, config, table, settings, data, **limits)
+    full = view.schedule_epochs
+    if search_class.without_fidelities(full) is None and {*search_class.training_epochs(config, full)} == {full}:
+        text = (
+            f"{search_class.name} finds no shorter trainings than the {full} epochs of {table.path.name}: it makes full ones only"
+        )
+        warnings.warn(text, FullTrainingsWarning, stacklevel=2)
+    return condition
+
+
+def check_clock(view: ValidationView, settings: RunSettings) -> None:
+    """Check that the clock of runs on a view reaches their budget, in a number of queries that memory can hold.
+
+    Raises:
+        ValueError: it may not; or a number of the view cannot be a measurement.
+    """
+    view.check()
+    queries = settings.budget / view.shortest_query * settings.workers
+    if settings.max_queries is None and queries > MAX_QUERIES:
+        raise ValueError(
+            f"a budget of {settings.budget:g} simulated seconds allows {queries:.2g} queries, the shortest of which takes "
+            f"{view.shortest_query:.2g} s; expected at most {MAX_QUERIES:g}: a smaller budget, or a limit (--max-queries)"
+        )
+
+
 def condition_of(
     search_class: type[BlackBoxSearch],
     config: Any,
@@ -129,6 +187,7 @@ def condition_of(
     """
     check_workers(search_class, settings.workers)
     view = table.search_view(settings.dataset, settings.schedule)
+    check_clock(view, settings)
     if isinstance(settings.noise, int) and not (view.seeds == settings.noise).any():
         raise ValueError(f"noise is {settings.noise}, but no trial of {view.key}/{view.schedule} has that seed")
     task = task_of(search_class, table, settings.dataset, data)

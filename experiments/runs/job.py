@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from benchmark_api.jobs.job import Job, Source
+from benchmark_api.jobs.job import Job, SharedFailure, Source
 from benchmark_api.spaces import SearchSpace
-from benchmark_api.tables.table import Table
+from benchmark_api.tables.table import Table, TableError
 from experiments import store
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+class OtherCodeWarning(UserWarning):
+    """Stored runs were made by other code than this.
+
+    Attributes:
+        runs: number of these runs.
+    """
+
+    def __init__(self, what: str, runs: int, versions: Iterable[str]) -> None:
+        self.runs = runs
+        super().__init__(f"{runs} stored runs of {what} are of other code ({', '.join(versions)}); --again makes them anew")
+
+    @classmethod
+    def of(cls, condition: Any, pieces: Sequence[store.StoredPiece], version: str) -> OtherCodeWarning:
+        """Return the warning about some pieces of a condition, which this version of the code did not make."""
+        versions = sorted({version for piece in pieces for version in piece.code_versions} - {version})
+        what = f"{condition.label(None)} on {condition.dataset}"
+        return cls(what, sum(len(piece.seeds) for piece in pieces), [*versions, f"now {version}"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +76,49 @@ class ResultsJob(RunsJob):
         return cls(condition, seeds, table.path.resolve(), data and data.absolute(), version, results=results)
 
     @classmethod
-    def plan(cls, condition: Any, table: Table, results: Path, seeds: Iterable[int], data: Path | None = None) -> list[Self]:
+    def plan(
+        cls,
+        condition: Any,
+        table: Table,
+        results: Path,
+        seeds: Iterable[int],
+        data: Path | None = None,
+        *,
+        again: bool = False,
+    ) -> list[Self]:
         """Return the jobs of the runs that are not stored yet.
+
+        Args:
+            condition: everything the runs depend on besides their seeds.
+            table: the table to search on.
+            results: the results folder.
+            seeds: seeds of the runs.
+            data: folder of the data set's files, for runs that need images; digits need none.
+            again: remove the stored runs that other code made, and make them anew with the others.
 
         Raises:
             StoreError: a stored file of the experiment is damaged or out of place.
+
+        Warns:
+            OtherCodeWarning: stored runs were made by other code than this, and stay.
         """
-        missing = store.missing_pieces(store.stored_seeds(results, condition), seeds, cls.block)
+        pieces, version = store.stored_pieces(results, condition), cls.version(condition, table.space)
+        others = [piece for piece in pieces if piece.code_versions != {version}]
+        wanted = {*seeds}
+        if again:
+            cls.discard(others)
+            wanted.update(seed for piece in others for seed in piece.seeds)
+            pieces = [piece for piece in pieces if piece not in others]
+        elif others:
+            warnings.warn(OtherCodeWarning.of(condition, others, version), stacklevel=3)
+        missing = store.missing_pieces((seed for piece in pieces for seed in piece.seeds), wanted, cls.block)
         return [cls.of(condition, piece, table, results, data) for piece in missing]
+
+    @classmethod
+    def discard(cls, pieces: Iterable[store.StoredPiece]) -> None:
+        """Remove results files, and what the runs need to be continued."""
+        for piece in pieces:
+            piece.path.unlink()
 
     @classmethod
     @abstractmethod
@@ -105,12 +160,15 @@ class ResultsJob(RunsJob):
         """Return the table, opened once per process as long as its file is unchanged.
 
         Raises:
-            ValueError: its fingerprint is not that of the plan.
+            SharedFailure: there is no table any more, or its fingerprint is not that of the plan.
         """
         path = self.source_path
-        table = _open_table(path, path.stat().st_mtime_ns)
+        try:
+            table = _open_table(path, path.stat().st_mtime_ns)
+        except (FileNotFoundError, TableError) as error:
+            raise SharedFailure(str(error)) from error
         if table.fingerprint != (planned := self.condition.table_fingerprint):
-            raise ValueError(f"{self.table_path} has changed: fingerprint {table.fingerprint}, was {planned}")
+            raise SharedFailure(f"{self.table_path} has changed: fingerprint {table.fingerprint}, was {planned}")
         return table
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -24,12 +24,13 @@ from algorithms.one_shot import ONE_SHOT
 from algorithms.one_shot.metrics import EPOCH_METRICS, EpochMetrics
 from algorithms.one_shot.search import OneShotSearch
 from algorithms.one_shot.selection import SELECTIONS, Selection
-from algorithms.one_shot.stack import SearchStack
+from algorithms.one_shot.stack import SearchStack, chosen_stack
 from algorithms.one_shot.supernets import build_supernet
+from algorithms.one_shot.supernets.stacked import stacked
 from algorithms.one_shot.task import VALIDATION, Execution, Task
 from benchmark_api.bounds import stored_values
-from benchmark_api.jobs.files import whole_file
-from benchmark_api.jobs.job import Source
+from benchmark_api.jobs.files import regular, whole_file
+from benchmark_api.jobs.job import JobError, Source
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.tables.table import Table
 from benchmark_api.training.devices import enough_memory, find_device, one_thread
@@ -95,7 +96,7 @@ def condition_of(
     """Return the condition of runs on a dataset of a table, in which their architectures are looked up.
 
     The name of a selection is a hyperparameter of the condition if it is another one than the search's. Without a setting, the
-    images and the skeleton are those of the table's candidates.
+    images and the skeleton are those of the table's candidates. The size of the stack is chosen here if the execution has none.
 
     Raises:
         ValueError: the table is of another space or has no such dataset, or there is no such selection.
@@ -104,6 +105,8 @@ def condition_of(
         raise ValueError(
             f"{search_class.name} searches the {search_class.space} space; {table.path} is of the {table.space.name} space"
         )
+    setting = setting or Setting.of(table, dataset)
+    execution = replace(execution, stack=chosen_stack(execution, table.space, setting))
     other = select is not None and SELECTIONS.find(select) is not search_class.default_selection
     return OneShotCondition(
         space=table.space.name,
@@ -111,7 +114,7 @@ def condition_of(
         algorithm=search_class.name,
         hyperparameters=json.dumps(stored_values(config) | ({"select": select} if other else {}), sort_keys=True),
         execution=json.dumps(stored_values(execution), sort_keys=True),
-        setting=json.dumps((setting or Setting.of(table, dataset)).describe(), sort_keys=True),
+        setting=json.dumps(setting.describe(), sort_keys=True),
         table_fingerprint=table.fingerprint,
         table_title=table.title,
         table_notice=table.notice,
@@ -136,13 +139,18 @@ class SupernetJob(ResultsJob):
     @classmethod
     def version(cls, condition: OneShotCondition, space: SearchSpace) -> str:
         parts = ONE_SHOT.find(condition.algorithm), selection_of(condition), type(space), build_supernet.dispatch(type(space))
-        return code_version(OneShotJob, *filter(None, parts))
+        return code_version(cls, *filter(None, parts))
+
+    @property
+    def run_path(self) -> Path:
+        """Path of the run that trains the supernet."""
+        one_shot = OneShotCondition(**{name: getattr(self.condition, name) for name in store.ONE_SHOT_RUNS.fields})
+        return store.piece_path(self.results, one_shot, self.seeds)
 
     @property
     def checkpoint(self) -> Path:
-        """Path of the latest checkpoint."""
-        one_shot = OneShotCondition(**{name: getattr(self.condition, name) for name in store.ONE_SHOT_RUNS.fields})
-        return store.supernet_path(store.piece_path(self.results, one_shot, self.seeds))
+        """Path of the checkpoint, the latest one unless a subclass says otherwise."""
+        return store.supernet_path(self.run_path)
 
     def search(self, device: str | None = None, task: Task | None = None) -> OneShotSearch:
         """Return the search before its first epoch.
@@ -172,13 +180,26 @@ class SupernetJob(ResultsJob):
 
 @dataclass(frozen=True)
 class OneShotJob(SupernetJob):
-    """One run of a one-shot search."""
+    """One run of a one-shot search.
+
+    Attributes:
+        kept: number of last epochs whose checkpoints are kept, the latest one included.
+    """
 
     unit = "epoch"
 
+    kept: int = field(default=1, kw_only=True)
+
     @classmethod
     def plan(
-        cls, condition: OneShotCondition, table: Table, results: Path, seeds: Iterable[int], data: Path | None = None
+        cls,
+        condition: OneShotCondition,
+        table: Table,
+        results: Path,
+        seeds: Iterable[int],
+        data: Path | None = None,
+        *,
+        again: bool = False,
     ) -> list[Self]:
         """Return the jobs of the runs that are not stored yet, checked by making the first one's search.
 
@@ -187,10 +208,21 @@ class OneShotJob(SupernetJob):
             StoreError: a stored file of the experiment is damaged or out of place.
             ValueError: the search, the data set or the device refuses.
         """
-        jobs = super().plan(condition, table, results, seeds, data)
+        if again:
+            cls.of(condition, range(1), table, results, data).search()  # refuses before anything is removed
+        jobs = super().plan(condition, table, results, seeds, data, again=again)
         if jobs:
             jobs[0].search()
+        for job in jobs if again else ():
+            if job.former_versions() not in ((), (job.code_version,)):
+                job.checkpoint.unlink()
         return jobs
+
+    @classmethod
+    def discard(cls, pieces: Iterable[store.StoredPiece]) -> None:
+        for piece in pieces:
+            store.supernet_path(piece.path).unlink(missing_ok=True)
+            piece.path.unlink()
 
     @property
     def units(self) -> int:
@@ -200,14 +232,23 @@ class OneShotJob(SupernetJob):
     def make(self) -> Iterator[int]:
         return _train_together([self])
 
+    def save(self, search: OneShotSearch) -> None:
+        """Write the latest checkpoint; where it is to be kept, once more under the number of its epoch."""
+        search.save(self.checkpoint)
+        if self.units - self.kept < search.epoch < self.units:
+            search.save(store.kept_supernet_path(self.run_path, search.epoch))
+
     def note_version(self) -> str:
         """Return the versions of the code that contributed to the checkpoint, this one's included, and store them next to it."""
-        note = self.checkpoint.with_suffix(".versions")
-        former = note.read_text().split(", ") if self.checkpoint.exists() and note.exists() else []
-        versions = ", ".join(sorted({*former, self.code_version}))
-        with whole_file(note) as file:
+        versions = ", ".join(sorted({*self.former_versions(), self.code_version}))
+        with whole_file(self.checkpoint.with_suffix(".versions")) as file:
             file.write(versions.encode())
         return versions
+
+    def former_versions(self) -> tuple[str, ...]:
+        """Return the versions of the code that contributed to the checkpoint; none where there is no checkpoint."""
+        note = self.checkpoint.with_suffix(".versions")
+        return tuple(regular(note).read_text().split(", ")) if self.checkpoint.exists() and note.exists() else ()
 
 
 @dataclass(frozen=True)
@@ -259,34 +300,52 @@ def _train_together(jobs: Sequence[OneShotJob]) -> Iterator[int]:
         versions = [job.note_version() for job in jobs]
         for job, search in zip(jobs, searches, strict=True):
             if job.checkpoint.exists():
-                search.load(job.checkpoint)
+                _resume(search, job.checkpoint)
                 yield search.epoch
         while training := [(job, search) for job, search in zip(jobs, searches, strict=True) if search.epoch < job.units]:
             _train_epoch([search for _, search in training])
             for job, search in training:
-                search.save(job.checkpoint)
+                job.save(search)
                 yield 1
         for job, search, of_run in zip(jobs, searches, versions, strict=True):
             job.write(OneShotRun.of(search.seed, search.metrics, search.task.space), of_run, search.device)
 
 
+def _resume(search: OneShotSearch, checkpoint: Path) -> None:
+    try:
+        search.load(checkpoint)
+    except ValueError as error:
+        raise JobError(f"{error}; move it elsewhere to start again") from error
+
+
 def _train_epoch(searches: Sequence[OneShotSearch]) -> None:
     """Train an epoch of searches, as their execution says: alone or as a stack."""
-    if searches[0].execution.stack > 1:
-        SearchStack(searches).train_epoch()
-    else:
+    if searches[0].execution.stack == 1:
         for search in searches:
             search.train_epoch()
+    else:
+        SearchStack(searches).train_epoch()
 
 
 def plan(
-    condition: OneShotCondition, table: Table, results: Path, seeds: Iterable[int], data: Path | None = None
+    condition: OneShotCondition,
+    table: Table,
+    results: Path,
+    seeds: Iterable[int],
+    data: Path | None = None,
+    kept: int = 1,
+    *,
+    again: bool = False,
 ) -> list[RunsJob]:
-    """Return the jobs of the runs that are not stored yet; see `OneShotJob.plan`. Runs are stacked if the condition says so."""
-    jobs, size = OneShotJob.plan(condition, table, results, seeds, data), condition.execution_values().get("stack", 1)
-    if size == 1:
+    """Return the jobs of the runs that are not stored yet; see `OneShotJob.plan`.
+
+    Runs are stacked if the condition says so and the supernet can be. The checkpoints of the last `kept` epochs are kept.
+    """
+    jobs = [replace(job, kept=kept) for job in OneShotJob.plan(condition, table, results, seeds, data, again=again)]
+    size = condition.execution_values().get("stack", 1)
+    if size == 1 or (jobs and stacked(jobs[0].search().supernet) is None):
         return [*jobs]
     return [StackJob.of(jobs[first : first + size]) for first in range(0, len(jobs), size)]
 
 
-job_of = OneShotJob.of
+job_of, version_of = OneShotJob.of, OneShotJob.version

@@ -12,6 +12,7 @@ metadata is JSON: kind, schema version, interpreter, platform, libraries, path o
 """
 
 from benchmark_api.jobs.job import failure_path
+from experiments.store.caution import read_caution, write_caution
 from experiments.store.kinds import (
     BLACK_BOX_RUNS,
     ONE_SHOT_RUNS,
@@ -23,13 +24,22 @@ from experiments.store.kinds import (
     RankingCondition,
     SupernetRanking,
 )
-from experiments.store.read import MixedCodeWarning, StoreError, failures, load, stored_seeds
+from experiments.store.read import MixedCodeWarning, StoredPiece, StoreError, failures, load, stored_pieces
 from experiments.store.schema import KINDS, SAME_RESULT, AnyCondition, AnyExperiment, Column, Kind
-from experiments.store.write import PIECE_SEEDS, SUPERNET_SUFFIX, claim, missing_pieces, piece_path, supernet_path, write_piece
+from experiments.store.write import (
+    PIECE_SEEDS,
+    SUPERNET_SUFFIX,
+    claim,
+    kept_supernet_path,
+    missing_pieces,
+    piece_path,
+    supernet_path,
+    write_piece,
+)
 
 __all__ = [
     "BLACK_BOX_RUNS", "KINDS", "ONE_SHOT_RUNS", "PIECE_SEEDS", "RANKINGS", "SAME_RESULT", "SUPERNET_SUFFIX", "AnyCondition",
     "AnyExperiment", "Column", "Condition", "Experiment", "Kind", "MixedCodeWarning", "OneShotCondition", "OneShotExperiment",
-    "RankingCondition", "StoreError", "SupernetRanking", "claim", "failure_path", "failures", "load", "missing_pieces",
-    "piece_path", "stored_seeds", "supernet_path", "write_piece",
+    "RankingCondition", "StoreError", "StoredPiece", "SupernetRanking", "claim", "failure_path", "failures", "kept_supernet_path",
+    "load", "missing_pieces", "piece_path", "read_caution", "stored_pieces", "supernet_path", "write_caution", "write_piece",
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.black_box import BLACK_BOX
-from benchmark_api.bounds import stored_values
 from benchmark_api.tables.evaluator import Accounting
 from benchmark_api.tables.table import Table
 from experiments.settings import BUDGETS, RunSettings, default_noise
@@ -41,8 +40,9 @@ class Condition(AnyCondition, RunSettings):
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         noise = row["noise"]  # a trial's seed is stored as text, as the other values are
+        is_seed = isinstance(noise, str) and noise.isascii() and noise.isdigit() and len(noise) < 20
         charged = {"charge_model_time": True} if "charge_model_time" in row else {}  # text; only stored where it is true
-        return cls(**{**row, "noise": int(noise) if noise.isdigit() else noise, **charged})
+        return super().from_row({**row, "noise": int(noise) if is_seed else noise, **charged})
 
     def search_class(self) -> type[Any] | None:
         return BLACK_BOX.get(self.algorithm)
@@ -78,22 +78,36 @@ class Experiment(Condition, AnyExperiment):
     """All stored black-box runs of one condition; an entry is an evaluation."""
 
     seconds = Column[FloatArray](np.float64, "s", "simulated clock after the evaluation, from the start of the run")
-    epochs = Column[npt.NDArray[np.int16]](np.int16, "", "training epochs of the evaluation")
+    epochs = Column[npt.NDArray[np.int16]](np.int16, "", "training epochs of the evaluation", lowest=1)
     accuracy = Column[FloatArray](np.float64, "%", "validation accuracy")
     curve = Column[FloatArray | None](
         np.float64, "%", "validation accuracy after each stored epoch", axis="epoch", ragged=True, optional=True
     )
     incumbent = Column[npt.NDArray[np.int32] | None](
-        np.int32, "", "number in the run of the incumbent's evaluation, -1 for none", optional=True
+        np.int32, "", "number in the run of the incumbent's evaluation, -1 for none", optional=True, lowest=-1
     )
     costs = Column[FloatArray | None](np.float64, "", "value of a metric of the table", by_metric=True, optional=True)
-    trial = Column[npt.NDArray[np.int16] | None](np.int16, "", "column of the table's trial that answered", optional=True)
+    trial = Column[npt.NDArray[np.int16] | None](
+        np.int16, "", "column of the table's trial that answered, -1 for the mean", optional=True, lowest=-1
+    )
     started = Column[FloatArray | None](
         np.float64, "s", "simulated clock when the evaluation began, of runs with several workers", optional=True
     )
     model_seconds = Column[FloatArray | None](
         np.float64, "s", "processor time of the search itself, where it is charged", optional=True, measured=True
     )
+
+    @classmethod
+    def check_entries(cls, columns: Mapping[str, npt.NDArray[Any]], lengths: npt.NDArray[Any]) -> None:
+        ends, seconds = np.cumsum(lengths), columns["seconds"]
+        within_run = np.ones(len(seconds), dtype=bool)
+        within_run[ends - lengths] = False  # the first entry of each run
+        if (np.diff(seconds, prepend=0.0)[within_run] < 0).any():
+            raise ValueError("column seconds goes back within a run")
+        if "started" in columns and (columns["started"] > seconds).any():
+            raise ValueError("column started is later than seconds")
+        if "incumbent" in columns and (columns["incumbent"] >= np.repeat(lengths, lengths)).any():
+            raise ValueError("column incumbent has a number that no evaluation of the run has")
 
     @property
     def cost_names(self) -> tuple[str, ...]:
@@ -123,6 +137,7 @@ class OneShotCondition(AnyCondition):
     """
 
     kind_name: ClassVar[str] = "one-shot"
+    json_fields = ("hyperparameters", "execution", "setting")
     run_options = frozenset({"select"})
     schedule = ""
     budget = float("inf")
@@ -155,10 +170,17 @@ class OneShotCondition(AnyCondition):
         return self.execution_values() | {f"trained on {name}": value for name, value in setting.items()}
 
     def deviations(self, table: Table | None) -> dict[str, Any]:
+        from algorithms.one_shot.stack import chosen_stack
         from algorithms.one_shot.task import Execution
+        from benchmark_api.training.setting import Setting
 
         images = {"images": "unofficial"} if self.unofficial else {}
-        return super().deviations(table) | images | differences(self.execution_values(), stored_values(Execution()))
+        values = {"stack": 1, **self.execution_values()}
+        usual = asdict(Execution(stack=values["stack"]))
+        if table is not None:
+            automatic = replace(Execution(**values), stack=None)
+            usual["stack"] = chosen_stack(automatic, table.space, Setting.from_json(self.setting))
+        return super().deviations(table) | images | differences(values, usual)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -193,14 +215,21 @@ class RankingCondition(OneShotCondition):
         sample_seed: seed of the sample.
         images: number of images of x-valid that each architecture was evaluated on; None for all.
         device: PyTorch's name of the device.
+        drawn_from: what the sample is drawn from: all "architectures", or "classes", one architecture of each isomorphism class.
+        batch_norm: statistics of the batch normalisations (`algorithms.one_shot.inherited.Normalization`).
+        epoch: number of epochs after which the supernet was kept; None for the last.
     """
 
     kind_name: ClassVar[str] = "ranking"
+    later_fields: ClassVar[Mapping[str, Any]] = {"drawn_from": "architectures", "batch_norm": "search", "epoch": None}
 
     architectures: int
     sample_seed: int
     images: int | None
     device: str
+    drawn_from: str = "architectures"
+    batch_norm: str = "search"
+    epoch: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby, pairwise
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmark_api.jobs.files import regular
+from experiments.store.caution import read_caution
+from experiments.store.checks import MAX_VALUES, check_column, check_cost, parquet_files, read_manifest
 from experiments.store.kinds import BLACK_BOX_RUNS, Experiment
 from experiments.store.schema import KINDS, RUN_COLUMNS, AnyCondition, Column, ExperimentT, Kind
-from experiments.store.write import SCHEMA_VERSION, piece_path
+from experiments.store.write import piece_path
 
 KEPT_BYTES = 2**28
 """Memory for the columns of experiments loaded together; those of one experiment are kept whatever their size."""
@@ -66,25 +68,42 @@ def load(results: str | os.PathLike[str], kind: Kind[Any] = BLACK_BOX_RUNS, /, *
     if unknown := filters.keys() - kind.fields.keys():
         raise ValueError(f"unknown filters {sorted(unknown)}; expected some of {', '.join(kind.fields)}")
     kept: Kept = OrderedDict()
+    caution = read_caution(root)
     experiments = []
-    for _, paths in groupby(sorted(root.rglob("*.parquet")), key=lambda path: path.parent):
+    for _, paths in groupby(parquet_files(root), key=lambda path: path.parent):
         headers = [(path, *_header(path)) for path in paths]
         pieces = [_Piece(root, path, kind, names) for path, found, names in headers if found is kind]
         wanted = [piece for piece in pieces if all(getattr(piece.condition, name) == value for name, value in filters.items())]
         if wanted:
-            experiments.append(_experiment(kind, wanted, kept))
+            experiments.append(_experiment(kind, wanted, kept, caution))
     return experiments
 
 
-def stored_seeds(results: str | os.PathLike[str], condition: AnyCondition) -> set[int]:
-    """Return the seeds of a condition that are stored.
+class StoredPiece(NamedTuple):
+    """A results file of a condition: its path, the consecutive seeds of its runs, and the versions of the code that made them."""
+
+    path: Path
+    seeds: range
+    code_versions: frozenset[str]
+
+
+def stored_pieces(results: str | os.PathLike[str], condition: AnyCondition) -> list[StoredPiece]:
+    """Return the files of a condition, in the order of their seeds.
 
     Raises:
         StoreError: as for `load`.
     """
     root = Path(results)
     pieces = [_Piece(root, path, *_header(path)) for path in sorted((root / condition.folder()).glob("*.parquet"))]
-    return {int(seed) for piece in _in_order(condition, pieces) for seed in piece.seeds}
+    return [
+        StoredPiece(piece.path, range(int(piece.seeds[0]), int(piece.seeds[-1]) + 1), frozenset(_single(piece.code_versions)))
+        for piece in _in_order(condition, pieces)
+    ]
+
+
+def _single(noted: Iterable[str]) -> set[str]:
+    """Return the single versions in notes, of which that of a run that was continued has several."""
+    return {version for note in noted for version in note.split(", ")}
 
 
 def failures(results: Path) -> list[Path]:
@@ -104,10 +123,10 @@ def _in_order(condition: AnyCondition, pieces: Sequence[_Piece]) -> list[_Piece]
     return ordered
 
 
-def _experiment(kind: Kind[ExperimentT], pieces: Sequence[_Piece], kept: Kept) -> ExperimentT:
+def _experiment(kind: Kind[ExperimentT], pieces: Sequence[_Piece], kept: Kept, caution: str) -> ExperimentT:
     condition = pieces[0].condition
     pieces = _in_order(condition, pieces)
-    versions = sorted({version for piece in pieces for noted in piece.code_versions for version in noted.split(", ")})
+    versions = sorted({version for piece in pieces for version in _single(piece.code_versions)})
     if len(versions) > 1:
         text = f"{condition.folder()} mixes runs of code versions {', '.join(versions)}"
         warnings.warn(text, MixedCodeWarning, stacklevel=3)
@@ -121,6 +140,7 @@ def _experiment(kind: Kind[ExperimentT], pieces: Sequence[_Piece], kept: Kept) -
         machines=tuple(sorted({piece.machine for piece in pieces})),
         table_path=pieces[-1].table_path,
         columns=columns,
+        folder_caution=caution,
     )
 
 
@@ -195,9 +215,14 @@ class _Piece:
         facts = table.select(list(fields))
         if facts.group_by(facts.column_names, use_threads=False).aggregate([]).num_rows != 1:
             raise StoreError(f"{path}: mixes runs of several experiments")
-        self.condition: AnyCondition = kind.condition.from_row(facts.slice(0, 1).to_pylist()[0])
+        if empty := [name for name in RUN_COLUMNS if table[name].null_count]:
+            raise StoreError(f"{path}: a run has no {empty[0]}")
+        with self._named():
+            self.condition: AnyCondition = kind.condition.from_row(facts.slice(0, 1).to_pylist()[0])
         self.seeds = table["seed"].to_numpy()  # [run]
         self.wall_seconds = table["wall_seconds"].to_numpy()  # [run]
+        if self.seeds.min() < 0 or not (self.wall_seconds.min() >= 0 and np.isfinite(self.wall_seconds).all()):
+            raise StoreError(f"{path}: seeds and wall_seconds must be at least 0 and finite")
         self.code_versions = set(table["code_version"].to_pylist())
         consecutive = np.array_equal(self.seeds, np.arange(self.seeds[0], self.seeds[0] + len(self.seeds)))
         belongs = piece_path(root, self.condition, self.seeds.tolist())
@@ -212,21 +237,44 @@ class _Piece:
                 declared[name] = column
         table = self._read({name: column.type for name, column in declared.items()})
         columns = {name: table[name].combine_chunks() for name in declared}
+        if empty := [name for name, column in columns.items() if column.null_count or column.flatten().null_count]:
+            raise StoreError(f"{self.path}: column {empty[0]} lacks a number")
         lengths, *others = (np.diff(column.offsets.to_numpy()) for column in columns.values())
         if any(not np.array_equal(other, lengths) for other in others):
             raise StoreError(f"{self.path}: the lists of a run differ in length")
-        return lengths, {name: self._values(declared[name], column.flatten()) for name, column in columns.items()}
+        if not lengths.all():
+            raise StoreError(f"{self.path}: a run has no entry")
+        found = {name: self._values(declared[name], column.flatten()) for name, column in columns.items()}
+        with self._named():
+            self.kind.experiment.check_entries(found, lengths)
+        return lengths, found
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Name the file in the messages of ValueErrors."""
+        try:
+            yield
+        except ValueError as error:
+            raise StoreError(f"{self.path}: {error}") from error
 
     def _values(self, column: Column[Any], entries: pa.Array) -> Array:
         """Return numbers as [entry], lists of numbers as [entry, number]."""
+        numbers = entries.flatten() if column.axis else entries
+        if numbers.null_count:
+            raise StoreError(f"{self.path}: column {column.name} lacks a number")
+        values = np.asarray(numbers.to_numpy(zero_copy_only=False))
+        with self._named():
+            check_column(column, values)
         if not column.axis:
-            return np.asarray(entries.to_numpy(zero_copy_only=False))
+            return values
         lengths = np.diff(entries.offsets.to_numpy())
         if not column.ragged and len(set(lengths.tolist())) != 1:
             raise StoreError(f"{self.path}: the lists of a column differ in length")
-        values = np.full((len(entries), lengths.max(initial=0)), np.nan)
-        values[np.arange(values.shape[1]) < lengths[:, None]] = entries.flatten().to_numpy()
-        return values
+        if len(entries) * (width := int(lengths.max(initial=0))) > MAX_VALUES:
+            raise StoreError(f"{self.path}: lists of up to {width:,} numbers for {len(entries):,} entries are too large")
+        padded = np.full((len(entries), width), np.nan)
+        padded[np.arange(width) < lengths[:, None]] = values
+        return padded
 
     def _read(self, types: Mapping[str, pa.DataType]) -> pa.Table:
         with _opened(self.path) as file:
@@ -242,23 +290,27 @@ _NOT_OF_THE_MACHINE = {"kind", "schema_version", "table_path"}  # of a manifest
 @contextmanager
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with pq.ParquetFile(regular(path), page_checksum_verification=True) as file:
+            check_cost(file.metadata)
             yield file
+    except StoreError:
+        raise
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if getattr(error, "errno", None):  # the system's answer, not the file's content
             raise
-        raise StoreError(f"{path}: truncated or damaged, delete it and run again ({error})") from error
+        found = " ".join(str(error).split())
+        raise StoreError(f"{path}: truncated or damaged, delete it and run again ({found:.300})") from error
+    except ValueError as error:
+        raise StoreError(f"{path}: {error}; delete it and run again") from error
 
 
 def _manifest(path: Path, schema: pa.Schema) -> dict[str, Any]:
     try:
-        manifest: dict[str, Any] = json.loads(schema.metadata[b"manifest"])
-        known = manifest.setdefault("kind", BLACK_BOX_RUNS.name) in KINDS
-        if manifest["schema_version"] == SCHEMA_VERSION and isinstance(manifest["table_path"], str) and known:
-            return manifest
-    except (AttributeError, KeyError, TypeError, ValueError):
-        pass
-    raise StoreError(f"{path}: not a results file of version {SCHEMA_VERSION} of this project; move it elsewhere")
+        manifest = read_manifest((schema.metadata or {}).get(b"manifest", b""))
+        KINDS.find(manifest["kind"])
+    except ValueError as error:
+        raise StoreError(f"{path}: not a results file of this version of the project ({error}); move it elsewhere") from error
+    return manifest
 
 
 def _header(path: Path) -> tuple[Kind[Any], list[str]]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_type_hints
@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from benchmark_api.bounds import stored_values
 from benchmark_api.registry import Registry
+from benchmark_api.schema import checked, is_plain_name, parse_json
 from benchmark_api.tables.table import Table
 from experiments.settings import default_config
 
@@ -50,6 +51,7 @@ class Column(Generic[ValueT]):
         by_metric: a file has one column NAME:METRIC for each metric; they are read as one array [entry, metric].
         optional: runs and files may lack the column, which then reads as None.
         measured: the values differ when a run is repeated.
+        lowest: lowest integer, where the unit does not say.
     """
 
     dtype: type[np.generic]
@@ -61,6 +63,7 @@ class Column(Generic[ValueT]):
     by_metric: bool = False
     optional: bool = False
     measured: bool = False
+    lowest: int = 0
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = self.name or name
@@ -90,9 +93,10 @@ class _Rules:
         incumbent_rule: which entry counts as the incumbent: "highest-fidelity", "any-fidelity", "own", "front", or "last".
     """
 
-    schedule: str
-    budget: float
-    incumbent_rule: str
+    if TYPE_CHECKING:  # as annotations they would hide the declared bounds of the fields
+        schedule: str
+        budget: float
+        incumbent_rule: str
 
     @property
     def caution(self) -> str:
@@ -122,6 +126,8 @@ class AnyCondition(_Rules, ABC):
     kind_name: ClassVar[str]
     run_options: ClassVar[frozenset[str]] = frozenset()
     """Names of stored hyperparameters that are options of the run, not fields of the search's `Config`."""
+    json_fields: ClassVar[tuple[str, ...]] = ("hyperparameters",)
+    """Fields whose text is a JSON object."""
     later_fields: ClassVar[Mapping[str, Any]] = {}
     """Fields that files of earlier versions do not have, and the value that their runs have, which is the field's default.
 
@@ -138,8 +144,18 @@ class AnyCondition(_Rules, ABC):
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
-        """Make a condition from the columns of a stored run."""
-        return cls(**row)
+        """Make a condition from the columns of a stored run.
+
+        Raises:
+            ValueError: a field has another type than declared, or is out of range.
+        """
+        condition = checked(row, cls, "its condition")
+        for name in ("space", "dataset", "algorithm"):
+            if not is_plain_name(getattr(condition, name)):
+                raise ValueError(f"its condition: {name} is {getattr(condition, name)!r:.80}, which cannot name a folder")
+        for name in condition.json_fields:
+            checked(parse_json(getattr(condition, name)), dict[str, Any], name)
+        return condition
 
     @property
     def kind(self) -> Kind[Any]:
@@ -173,13 +189,15 @@ class AnyCondition(_Rules, ABC):
         """Return the hyperparameters as the search's `Config`.
 
         Raises:
-            ValueError: the search is not registered, or a hyperparameter is out of range.
+            ValueError: the search is not registered, or the hyperparameters are not those of this version.
         """
         search_class = self.search_class()
         if search_class is None:
             raise ValueError(f"{self.algorithm} is not registered as a {self.kind.name} search")
         values = {name: value for name, value in self.config_values().items() if name not in self.run_options}
-        return search_class.Config(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        if unknown := values.keys() - {field.name for field in fields(search_class.Config)}:
+            raise ValueError(f"{self.folder()}: made by another version: {self.algorithm} has no hyperparameter {min(unknown)}")
+        return checked(values, search_class.Config, f"{self.folder()}: made by another version: {self.algorithm}")
 
     def deviations(self, table: Table | None) -> dict[str, Any]:
         """Return the settings and hyperparameters that are not the defaults.
@@ -216,6 +234,7 @@ class AnyExperiment(AnyCondition):
         machines: interpreter, platform, processor and libraries that the runs were made with, each as sorted pairs.
         table_path: path of the table when the last file was written.
         columns: arrays [entry] or [entry, second axis] by column name.
+        folder_caution: caution of the results folder, for titles; empty for none.
     """
 
     seeds: npt.NDArray[np.int64]
@@ -225,6 +244,7 @@ class AnyExperiment(AnyCondition):
     machines: tuple[tuple[tuple[str, str], ...], ...]
     table_path: str
     columns: Mapping[str, npt.NDArray[Any]] = field(repr=False)
+    folder_caution: str = ""
 
     architecture = Column[npt.NDArray[np.int32]](np.int32, "", "official index of an architecture")
 
@@ -232,6 +252,29 @@ class AnyExperiment(AnyCondition):
     def declared_columns(cls) -> list[Column[Any]]:
         """Return the columns of a file with a value per entry."""
         return [value for base in reversed(cls.__mro__) for value in vars(base).values() if isinstance(value, Column)]
+
+    @classmethod
+    def check_entries(cls, columns: Mapping[str, npt.NDArray[Any]], lengths: npt.NDArray[Any]) -> None:
+        """Check that columns [entry] of runs with some numbers of entries [run] fit together.
+
+        Raises:
+            ValueError: they do not.
+        """
+
+    def of_seeds(self, seeds: Iterable[int]) -> Self:
+        """Return the runs of some seeds; those that are not stored are left out."""
+        runs = np.flatnonzero(np.isin(self.seeds, [*seeds]))
+        if len(runs) == len(self.seeds):
+            return self
+        lengths = np.diff(self.offsets)[runs]
+        entries = np.concatenate([np.arange(self.offsets[run], self.offsets[run + 1]) for run in runs])
+        return replace(
+            self,
+            seeds=self.seeds[runs],
+            offsets=np.concatenate([[0], np.cumsum(lengths)]),
+            wall_seconds=self.wall_seconds[runs],
+            columns={name: values[entries] for name, values in self.columns.items()},
+        )
 
     @property
     def condition(self) -> Any:

@@ -26,9 +26,9 @@ import pyarrow.parquet as pq
 from benchmark_api.jobs.files import whole_file, writing_in
 from benchmark_api.jobs.job import failure_path
 from experiments.provenance import environment
+from experiments.store.checks import SCHEMA_VERSION
 from experiments.store.schema import RUN_COLUMNS, AnyCondition, Column, Kind
 
-SCHEMA_VERSION = 1
 PIECE_SEEDS = 25
 """Seeds per file: files are the blocks [0, 25), [25, 50), ... whatever the number of processes."""
 SUPERNET_SUFFIX = ".supernet.safetensors"
@@ -44,6 +44,11 @@ def piece_path(results: str | os.PathLike[str], condition: AnyCondition, seeds: 
 def supernet_path(piece: Path) -> Path:
     """Return the checkpoint of a one-shot run, which exists during the run and afterwards."""
     return piece.with_suffix(SUPERNET_SUFFIX)
+
+
+def kept_supernet_path(piece: Path, epoch: int) -> Path:
+    """Path of the checkpoint of a run that was kept after an epoch before the last."""
+    return piece.with_suffix(f".epoch-{epoch:04d}.safetensors")
 
 
 def missing_pieces(stored: Iterable[int], seeds: Iterable[int], block: int = PIECE_SEEDS) -> list[range]:
@@ -140,10 +145,12 @@ def _entries(kind: Kind[Any], runs: Sequence[Any]) -> Iterator[tuple[str, Column
 
 
 # `pa.array` imports pandas where it is installed, half a second in every worker; columns made of buffers need no conversion.
+# Arrow's own `to_pandas_dtype` needs pandas before version 26.
+_NUMPY_TYPES = {pa.from_numpy_dtype(kind): np.dtype(kind) for kind in (*np.typecodes["AllInteger"], *"efd")}
 
 
 def _numbers(values: npt.ArrayLike, arrow: pa.DataType) -> pa.Array:
-    array = np.ascontiguousarray(values, dtype=arrow.to_pandas_dtype())
+    array = np.ascontiguousarray(values, dtype=_NUMPY_TYPES[arrow])
     return pa.Array.from_buffers(arrow, len(array), [None, pa.py_buffer(array)])
 
 

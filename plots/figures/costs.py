@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from benchmark_api.tables.fronts import pareto_front
 from benchmark_api.tables.metrics import BUILT_IN
 from benchmark_api.types import FloatArray, IntArray
+from experiments.report import DatasetReport
 from plots.figures.groups import Group, label_of
 from plots.figures.layout import COLUMNS, legend_below, new_figure, wrapped
 from plots.panels.scatter import SPACE_COLOR, count_below, plot_chosen, plot_space
@@ -17,18 +21,23 @@ from plots.panels.style import MUTED_COLOR, REFERENCE_COLOR
 NAMES = {"flops": "multiply-accumulates", "params": "parameters"}
 """Names on axes of metrics in millions."""
 
+SAME = 0.999
+"""Correlation of two metrics above which figures of both would be the same."""
+
 
 def cost_figure(group: Group, metric: str) -> Figure:
     """Accuracy against one metric over the whole space, one panel for each search of a group."""
     report = group.report
     costs, label = _axis(group, metric)
     title = f"chosen architectures, {group.title}"
-    figure, panels = new_figure(report.table, title, len(group.entries), 4, (2.5, 2.3), 1.1, share=True, shown=group.experiments)
-    front = _front(group, metric)
+    figure, panels = new_figure(
+        report.table, title, len(group.entries), 4, (2.5, 2.3), 1.1, share=True, shown=group.experiments, look=group.look
+    )
+    front, most = _front(group, metric), _most(group)
     for axes, entry in zip(panels, group.entries, strict=True):
         plot_space(axes, costs, report.accuracies.reported, front)
-        plot_chosen(axes, costs, entry.row.chosen, entry.row.finals, entry.style.color)
-        count_below(axes, entry.row.finals, entry.style.color)
+        plot_chosen(axes, costs, entry.row.chosen, entry.row.finals, entry.style, most)
+        count_below(axes, entry.row.finals)
         axes.set_title(wrapped(label_of(entry, [group]), 2.2))
         if axes.xaxis.get_tick_params()["labelbottom"]:
             axes.set_xlabel(label)
@@ -43,13 +52,11 @@ def fronts_figure(group: Group) -> Figure:
     """Accuracy against every metric of the table, with the architectures that the searches chose; one panel for each metric."""
     report = group.report
     title = f"accuracy against cost, {group.title}"
-    figure, panels = new_figure(report.table, title, len(report.metrics), COLUMNS, (3.3, 2.9), 1.4, shown=group.experiments)
+    figure, panels = new_figure(
+        report.table, title, len(report.metrics), COLUMNS, (3.3, 2.9), 1.4, shown=group.experiments, look=group.look
+    )
     for number, (axes, metric) in enumerate(zip(panels, report.metrics, strict=True)):
-        costs, label = _axis(group, metric)
-        plot_space(axes, costs, report.accuracies.reported, _front(group, metric), log=True)
-        for entry in group.entries:
-            plot_chosen(axes, costs, entry.row.chosen, entry.row.finals, entry.style.color, entry.style.marker)
-        axes.set_xlabel(label)
+        costs_panel(axes, group, metric)
         if number % COLUMNS == 0:
             axes.set_ylabel(f"{report.measure.accuracy} [%]")
     handles = _space_handles(group) | {
@@ -57,6 +64,33 @@ def fronts_figure(group: Group) -> Figure:
     }
     legend_below(figure, handles, "markers: chosen (larger: by more runs)")
     return figure
+
+
+def costs_panel(axes: Axes, group: Group, metric: str) -> None:
+    """Draw the space against a metric, and the architectures that each search of a group chose."""
+    costs, label = _axis(group, metric)
+    plot_space(axes, costs, group.report.accuracies.reported, _front(group, metric), log=True)
+    for entry in group.entries:
+        plot_chosen(axes, costs, entry.row.chosen, entry.row.finals, entry.style, _most(group))
+    axes.set_xlabel(label)
+
+
+def _most(group: Group) -> int:
+    """Largest number of runs of one search that chose the same architecture."""
+    return max(int(np.bincount(entry.row.chosen).max()) for entry in group.entries)
+
+
+def distinct_metrics(report: DatasetReport, names: Sequence[str]) -> list[str]:
+    """Return the metrics of a dataset among some names, without those whose figure would be that of an earlier one: the
+    correlation over the space exceeds `SAME`."""
+    distinct: list[str] = []
+    for name in names:
+        if name in report.metrics:
+            costs = [report.costs(other) for other in (name, *distinct)]
+            known = ~np.isnan(costs).any(axis=0)
+            if all(abs(np.corrcoef(costs[0][known], other[known])[0, 1]) <= SAME for other in costs[1:]):
+                distinct.append(name)
+    return distinct
 
 
 def _space_handles(group: Group) -> dict[str, Line2D]:

@@ -13,10 +13,11 @@ from matplotlib.lines import Line2D
 
 from experiments.analysis.fronts import attainment_surfaces
 from experiments.analysis.statistics import MIN_RUNS, Distribution
+from experiments.analysis.trajectories import time_grid
 from experiments.report import FrontReport, FrontRow
 from experiments.settings import dataset_title
-from plots.figures.black_box import times_of
-from plots.figures.layout import COLUMNS, about_curves, legend_below, new_figure
+from plots.figures.black_box import TIMES
+from plots.figures.layout import COLUMNS, USUAL, Look, about_curves, legend_below, new_figure
 from plots.panels.curves import plot_anytime
 from plots.panels.scatter import SPACE_COLOR, plot_attainment, plot_space
 from plots.panels.style import REFERENCE_COLOR, AlgorithmStyle, Series, style_of
@@ -28,14 +29,14 @@ SHARES = (0.75, 0.5, 0.25)
 """Shares of the runs whose surfaces are the lower end of the band, the line, and the upper end."""
 
 
-def hypervolume_figure(reports: Sequence[FrontReport]) -> Figure:
+def hypervolume_figure(reports: Sequence[FrontReport], look: Look = USUAL) -> Figure:
     """Hypervolume of the found fronts, relative to the exact front, against simulated time; a panel for each report."""
     table = reports[0].landscape.table
-    figure, panels = new_figure(table, "hypervolume of the found fronts", len(reports), COLUMNS, (4.2, 3.3), 1.3)
+    figure, panels = new_figure(table, "hypervolume of the found fronts", len(reports), COLUMNS, (4.2, 3.3), 1.3, look=look)
     handles: dict[str, Any] = {}
     for axes, report in zip(panels, reports, strict=True):
-        times = times_of([row.experiment for row in report.rows])
-        styles = _styles(report)
+        times = time_grid([row.experiment for row in report.rows], TIMES)
+        styles = _styles(report, look)
         series = [Series(_label(row), styles[row.label], Distribution.of(100.0 - row.regrets(times))) for row in report.rows]
         plot_anytime(axes, times, series, 100.0)
         axes.set_ylabel("hypervolume [% of the exact front's]")
@@ -46,21 +47,23 @@ def hypervolume_figure(reports: Sequence[FrontReport]) -> Figure:
     return figure
 
 
-def attainment_figure(reports: Sequence[FrontReport]) -> Figure:
+def attainment_figure(reports: Sequence[FrontReport], look: Look = USUAL) -> Figure:
     """What shares of the runs attained at most at a cost, over the space and the exact front; reports of one metric only."""
     table = reports[0].landscape.table
-    figure, panels = new_figure(table, "attainment surfaces of the found fronts", len(reports), COLUMNS, (4.2, 3.3), 1.3)
+    figure, panels = new_figure(
+        table, "attainment surfaces of the found fronts", len(reports), COLUMNS, (4.2, 3.3), 1.3, look=look
+    )
     handles: dict[str, Line2D] = {
         f"the {len(table):,} architectures": Line2D([], [], linestyle="", marker=".", color=SPACE_COLOR),
         "exact front": Line2D([], [], linewidth=0.9, color=REFERENCE_COLOR),
     }
     for axes, report in zip(panels, reports, strict=True):
-        landscape, styles = report.landscape, _styles(report)
+        landscape, styles = report.landscape, _styles(report, look)
         plot_space(axes, landscape.costs, landscape.accuracy, landscape.exact[::-1], log=True)
         for row in report.rows:
-            look = styles[row.label]
-            _plot_surface(axes, report, row, look)
-            handles[_label(row)] = Line2D([], [], color=look.color, linestyle=look.linestyle)
+            style = styles[row.label]
+            _plot_surface(axes, report, row, style)
+            handles[_label(row)] = Line2D([], [], color=style.color, linestyle=style.linestyle)
         axes.set_xlabel(_cost_label(report))
         axes.set_ylabel(f"{landscape.accuracy_name} [%]")
         axes.set_title(_title(report))
@@ -93,12 +96,12 @@ def _title(report: FrontReport) -> str:
     return ", ".join((dataset_title(report.landscape.dataset), *report.landscape.objectives))
 
 
-def _styles(report: FrontReport) -> dict[str, AlgorithmStyle]:
+def _styles(report: FrontReport, look: Look) -> dict[str, AlgorithmStyle]:
     """Styles by label: variants of one search differ."""
     variants: Counter[str] = Counter()
     styles = {}
     for row in report.rows:
         algorithm = row.experiment.algorithm
-        styles[row.label] = style_of(algorithm, variants[algorithm])
+        styles[row.label] = style_of(algorithm, variants[algorithm], look.highlight)
         variants[algorithm] += 1
     return styles

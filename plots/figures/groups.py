@@ -8,9 +8,14 @@ from dataclasses import dataclass
 
 from benchmark_api.tables.table import Table
 from experiments.report import DatasetReport, Report, Row
+from experiments.report.names import full_title, settings_of
 from experiments.settings import dataset_title
 from experiments.store import AnyExperiment
-from plots.panels.style import AlgorithmStyle, legend_order, style_of
+from plots.figures.layout import USUAL, Look
+from plots.panels.style import AlgorithmStyle, drawable, legend_order, style_of
+
+APART = ("budget", "schedule")
+"""Settings that distinguish groups."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +42,7 @@ class Group:
         slug: the same, for file names.
         black_box: black-box searches in reading order.
         one_shot: one-shot searches, which spend no simulated time: they are in all groups of their dataset.
+        look: how its figures look.
     """
 
     report: DatasetReport
@@ -44,6 +50,7 @@ class Group:
     slug: str
     black_box: Sequence[Entry]
     one_shot: Sequence[Entry]
+    look: Look = USUAL
 
     @property
     def entries(self) -> Sequence[Entry]:
@@ -56,42 +63,44 @@ class Group:
         return [entry.experiment for entry in self.entries]
 
 
-def groups_of(report: Report) -> list[Group]:
+def groups_of(report: Report, look: Look = USUAL) -> list[Group]:
     """Sort one table's experiments into groups; a configuration has the same name and style in all of them.
 
     A dataset with one-shot experiments alone is a group without black-box searches.
     """
     configurations: defaultdict[str, set[str]] = defaultdict(set)
     for row in report.rows:
-        configurations[row.experiment.algorithm].add(_configuration(row, report.table))
+        configurations[row.experiment.algorithm].add(settings_of(row.experiment, report.table, APART))
     groups = []
     for dataset in sorted(report.datasets, key=lambda dataset: (dataset.dataset.casefold(), dataset.dataset)):
-        entries = [_entry(row, report.table, configurations[row.experiment.algorithm]) for row in dataset.rows]
+        entries = [_entry(row, report.table, configurations[row.experiment.algorithm], look) for row in dataset.rows]
         entries.sort(key=lambda entry: (legend_order(entry.experiment.algorithm), entry.name))
         one_shot = [entry for entry in entries if not entry.experiment.kind.simulated]
         searched = [entry for entry in entries if entry.experiment.kind.simulated]
         settings = sorted({(entry.experiment.schedule, entry.experiment.budget) for entry in searched}) or [("", 0.0)]
         for schedule, budget in settings:
             black_box = [e for e in searched if (e.experiment.schedule, e.experiment.budget) == (schedule, budget)]
-            title, slug = dataset_title(dataset.dataset), dataset.dataset
+            title, slug = drawable(dataset_title(dataset.dataset)), dataset.dataset
             if len(settings) > 1:
                 title, slug = f"{title}, {schedule} epochs, {budget:,.0f} s", f"{slug}-{schedule}-{budget:.0f}"
-            groups.append(Group(dataset, title, slug, black_box, one_shot))
+            groups.append(Group(dataset, title, slug, black_box, one_shot, look))
     return sorted(groups, key=lambda group: not group.black_box)
 
 
-def _configuration(row: Row, table: Table) -> str:
-    """Settings that are not the defaults, without those that distinguish groups."""
-    different = row.experiment.deviations(table).items()
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in different if name not in ("budget", "schedule"))
-
-
-def _entry(row: Row, table: Table, configurations: Collection[str]) -> Entry:
+def _entry(row: Row, table: Table, configurations: Collection[str], look: Look) -> Entry:
     """Name and style of an experiment among all configurations of its search; the default one has the first style."""
-    search, own = row.experiment.search_class(), _configuration(row, table)
-    name = search.title if search else row.experiment.algorithm
-    variants = ["", *sorted(set(configurations) - {""})]
-    return Entry(row, f"{name}, {own}" if own else name, style_of(row.experiment.algorithm, variants.index(own)))
+    own, name = settings_of(row.experiment, table, APART), full_title(row.experiment, table, APART)
+    usual = {"", _without_fidelities(row.experiment)}
+    variants = ["", *sorted(set(configurations) - usual)]
+    style = style_of(row.experiment.algorithm, 0 if own in usual else variants.index(own), look.highlight)
+    return Entry(row, drawable(name), style)
+
+
+def _without_fidelities(experiment: AnyExperiment) -> str:
+    """Settings, as in names, with which a search runs by default on a table without shorter trainings; empty for none."""
+    search = experiment.search_class() if experiment.kind.simulated else None
+    changes = (search.without_fidelities(int(experiment.schedule)) if search else None) or {}
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in changes.items())
 
 
 def label_of(entry: Entry, groups: Sequence[Group]) -> str:

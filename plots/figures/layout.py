@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -14,7 +15,7 @@ from benchmark_api.tables.table import Table
 from experiments.analysis.statistics import MIN_RUNS
 from experiments.report import notice_of
 from experiments.store import AnyExperiment
-from plots.panels.style import MUTED_COLOR
+from plots.panels.style import MUTED_COLOR, drawable
 
 COLUMNS = 3
 """Panels side by side."""
@@ -26,6 +27,40 @@ CHARACTER = 0.07
 """Approximate width of a character, inches."""
 
 
+NARROWEST = 0.62
+"""Narrowest panel in a figure of a given width, as a share of its usual width."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How all figures of a report look, besides matplotlib's settings.
+
+    Attributes:
+        title: whether figures have their two lines of title; a paper has a caption instead.
+        width: of every figure, inches; None: what the panels need.
+        highlight: names of searches that stand out.
+    """
+
+    title: bool = True
+    width: float | None = None
+    highlight: Collection[str] = ()
+
+
+USUAL = Look()
+"""How figures look where nothing else is asked for."""
+
+
+def check_width(width: float | None) -> float | None:
+    """Return a width of figures in inches, or None.
+
+    Raises:
+        ValueError: it is narrower than a panel can be, or wider than a poster.
+    """
+    if width is not None and not 2.0 <= width <= 50.0:
+        raise ValueError(f"--width {width}; expected 2 to 50 inches")
+    return width
+
+
 def new_figure(
     table: Table,
     title: str,
@@ -35,6 +70,7 @@ def new_figure(
     extra: float,
     share: bool = False,
     shown: Iterable[AnyExperiment] = (),
+    look: Look = USUAL,
 ) -> tuple[Figure, list[Axes]]:
     """Make a figure whose title carries the notice of its data, and its axes.
 
@@ -47,15 +83,23 @@ def new_figure(
         extra: height of title and legend, inches.
         share: whether the panels share their axes.
         shown: experiments in the figure; black-box searches, whose notice is the table's, may be left out.
+        look: how the figure looks.
     """
     columns = min(columns, panels)
+    if look.width is not None:
+        columns = max(1, min(columns, int(look.width / (NARROWEST * size[0]))))
     rows = math.ceil(panels / columns)
-    width = max(size[0] * columns, MIN_WIDTH)
+    width = look.width or max(size[0] * columns, MIN_WIDTH)
     notice = notice_of(table, shown)
     lines = [*f"{table.space.name.capitalize()} space: {title}".split("\n"), *([notice] if notice else [])]
+    lines = [drawable(line) for line in lines]
     heading = "\n".join(wrapped(line, width / 1.2) for line in lines)  # larger letters than elsewhere
-    figure = Figure((width, size[1] * rows + extra + 0.2 * heading.count("\n")), layout="constrained")
-    figure.suptitle(heading, fontsize=10.5)
+    height = size[1] * min(1.0, width / (size[0] * columns)) * rows + extra
+    if look.title:
+        figure = Figure((width, height + 0.2 * heading.count("\n")), layout="constrained")
+        figure.suptitle(heading, fontsize=10.5)
+    else:
+        figure = Figure((width, height - 0.2), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share).ravel().tolist()
     for unused in axes[panels:]:
         unused.remove()

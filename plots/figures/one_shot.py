@@ -12,13 +12,12 @@ from matplotlib.patches import Patch
 from experiments.analysis.cells import operation_counts
 from experiments.analysis.statistics import MIN_RUNS, Distribution
 from experiments.analysis.trajectories import by_epoch
-from experiments.report import correlations
-from experiments.store import ONE_SHOT_RUNS, AnyExperiment, SupernetRanking
+from experiments.store import SupernetRanking
 from plots.figures.groups import Entry, Group
 from plots.figures.layout import COLUMNS, about_curves, explain, name_axes, name_epochs, new_figure, wrapped
+from plots.figures.rankings import ranking_figures
 from plots.panels.curves import Reference, plot_epochs, plot_operations
 from plots.panels.heat_maps import plot_weights
-from plots.panels.scatter import plot_inherited
 from plots.panels.style import DASHED, DOTTED, MUTED_COLOR, REFERENCE_COLOR, Series
 
 DRAWN_CELLS = 3
@@ -35,9 +34,7 @@ def one_shot_figures(group: Group, rankings: Sequence[SupernetRanking]) -> dict[
         figures["operations"] = operations_figure(group)
     if space.drawable:
         figures["cells"] = cells_figure(group)
-    if rankings:
-        figures["ranking"] = ranking_figure(group, rankings)
-    return figures
+    return figures | ranking_figures(group, rankings)
 
 
 def epochs_figure(group: Group) -> Figure:
@@ -54,7 +51,15 @@ def epochs_figure(group: Group) -> Figure:
     ]
     title = f"{group.title}, {report.measure.accuracy} of the architecture derived after each epoch"
     figure, panels = new_figure(
-        group.report.table, title, len(group.one_shot), COLUMNS, (3.0, 2.3), 1.0, share=True, shown=group.experiments
+        group.report.table,
+        title,
+        len(group.one_shot),
+        COLUMNS,
+        (3.0, 2.3),
+        1.0,
+        share=True,
+        shown=group.experiments,
+        look=group.look,
     )
     epochs = 0
     for axes, entry in zip(panels, group.one_shot, strict=True):
@@ -76,7 +81,9 @@ def operations_figure(group: Group) -> Figure:
     """Number of edges of the derived cell with each operation, against the epoch, one panel for each search."""
     space = group.report.table.space
     title = f"{group.title}, operations of the cell derived after each epoch"
-    figure, panels = new_figure(group.report.table, title, len(group.one_shot), COLUMNS, (3.0, 2.1), 1.2, shown=group.experiments)
+    figure, panels = new_figure(
+        group.report.table, title, len(group.one_shot), COLUMNS, (3.0, 2.1), 1.2, shown=group.experiments, look=group.look
+    )
     for axes, entry in zip(panels, group.one_shot, strict=True):
         indices = by_epoch(entry.experiment)
         counts = operation_counts([space.architecture(int(index)) for index in indices.ravel()], space.choices(0))
@@ -95,14 +102,20 @@ def weights_figure(group: Group) -> Figure:
     width = 0.9 + 0.42 * max(space.cardinalities)
     height = 1.2 + 0.3 * len(space.cardinalities)
     title = f"{group.title}, architecture weights after the last epoch"
-    figure, panels = new_figure(group.report.table, title, len(entries), COLUMNS, (width, height), 1.1, shown=group.experiments)
-    for axes, entry in zip(panels, entries, strict=True):
+    figure, panels = new_figure(
+        group.report.table, title, len(entries), COLUMNS, (width, height), 1.1, shown=group.experiments, look=group.look
+    )
+    maps = []
+    for entry in entries:
         last = entry.experiment.columns["arch_weights"][entry.experiment.offsets[1:] - 1]  # [run, choices of all decisions]
-        weights = last.mean(axis=0).reshape(len(space.cardinalities), -1)  # [decision, choice]
+        maps.append(last.mean(axis=0).reshape(len(space.cardinalities), -1))  # [decision, choice]
+    limits = min(map(np.min, maps)), max(map(np.max, maps))
+    for axes, entry, weights in zip(panels, entries, maps, strict=True):
         chosen = np.array([space.architecture(int(index)) for index in entry.row.chosen])  # [run, decision]
         runs = (chosen[:, :, None] == np.arange(weights.shape[1])).sum(axis=0)  # [decision, choice]
-        plot_weights(axes, weights, runs, space.decision_names, space.choices(0))
+        image = plot_weights(axes, weights, runs, space.decision_names, space.choices(0), limits)
         axes.set_title(_panel_title(entry, width))
+    figure.colorbar(image, ax=panels, label="mean weight", shrink=0.8, aspect=30)
     name_axes(figure, "choice", "decision", "numbers: mean weight over n runs; dots: number of runs that chose this")
     return figure
 
@@ -117,7 +130,14 @@ def cells_figure(group: Group) -> Figure:
     columns = min(DRAWN_CELLS, max(entry.row.reached.runs for entry in group.one_shot))
     title = f"{group.title}, cells found"
     figure, panels = new_figure(
-        group.report.table, title, columns * len(group.one_shot), columns, (2.5, 1.75), 1.0, shown=group.experiments
+        group.report.table,
+        title,
+        columns * len(group.one_shot),
+        columns,
+        (2.5, 1.75),
+        1.0,
+        shown=group.experiments,
+        look=group.look,
     )
     for row, entry in enumerate(group.one_shot):
         for column in range(columns):
@@ -130,29 +150,6 @@ def cells_figure(group: Group) -> Figure:
             axes.set_title(f"{entry.name}, seed {seed}\n{index}: {group.report.accuracies.reported[index]:.2f} %", fontsize=8.5)
     explain(figure, f"official index and {group.report.measure.accuracy}; dotted: none")
     return figure
-
-
-def ranking_figure(group: Group, rankings: Sequence[SupernetRanking]) -> Figure:
-    """Accuracy with the supernet's weights against the table's, a panel for each search: its supernet with the lowest seed."""
-    found = [(entry, ranking) for entry in group.one_shot for ranking in rankings if _ranked_by(entry.experiment, ranking)]
-    reported = group.report.accuracies.reported
-    title = f"{group.title}, how supernets rank architectures"
-    figure, panels = new_figure(group.report.table, title, len(found), COLUMNS, (2.8, 2.6), 1.0, shown=group.experiments)
-    for axes, (entry, ranking) in zip(panels, found, strict=True):
-        first = slice(ranking.offsets[1])
-        tau, rho = correlations(ranking, reported)[0]
-        trained = reported[ranking.architecture[first]]
-        plot_inherited(axes, ranking.accuracy[first], trained, entry.style.color, tau, rho)
-        axes.set_title(wrapped(f"{entry.name}, seed {ranking.seeds[0]}", 2.8), pad=16)
-    sizes = " or ".join(map(str, sorted({ranking.architectures for _, ranking in found})))
-    across = "accuracy with the supernet's weights on x-valid [%]"
-    name_axes(figure, across, f"{group.report.measure.accuracy} in the table [%]", f"{sizes} random architectures")
-    return figure
-
-
-def _ranked_by(experiment: AnyExperiment, ranking: SupernetRanking) -> bool:
-    """Whether a ranking is by the supernets of an experiment."""
-    return all(getattr(experiment, name) == getattr(ranking, name) for name in ONE_SHOT_RUNS.fields)
 
 
 def _panel_title(entry: Entry, width: float) -> str:

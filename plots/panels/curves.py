@@ -13,7 +13,13 @@ from benchmark_api.types import FloatArray, IntArray
 from plots.panels.style import DOTTED, REFERENCE_COLOR, Series, note
 
 SETTLED = 0.05
-"""Share of the time span after which every mean lies inside the axes; lower values before that may leave them."""
+"""Share of the time span after which means lie inside the axes, but for those of `REACH`; lower values before that may not."""
+
+REACH = 1.6
+"""Lower end of the accuracy axis: this many times the distance from the top to the lowest value of the median search."""
+
+MARKS = 6
+"""Markers on a line."""
 
 WIDE = 1_000_000
 """Simulated seconds from which a time axis has thousands of seconds, so that its labels do not meet."""
@@ -32,17 +38,20 @@ def plot_anytime(axes: Axes, times: FloatArray, series: Sequence[Series], optimu
         optimum: the best accuracy in the space, percent.
     """
     settled = times >= times[0] + SETTLED * (times[-1] - times[0])
-    lowest, highest = np.inf, -np.inf if optimum is None else optimum
-    for one in series:
-        _plot_curves(axes, times, one, "post", one.style.linestyle)
+    lowest, highest = [], -np.inf if optimum is None else optimum
+    for number, one in enumerate(series):
+        _plot_curves(axes, times, one, "post", one.style.linestyle, first_mark=number / len(series))
         drawn = one.runs.values if one.runs.interval is None else one.runs.interval
         highest = max(highest, float(np.nanmax(drawn, initial=highest)))
-        lowest = min(lowest, float(np.nanmin(one.runs.mean[settled], initial=lowest)))
+        if not np.isnan(one.runs.mean[settled]).all():
+            lowest.append(float(np.nanmin(one.runs.mean[settled])))
     if optimum is not None:
         axes.axhline(optimum, color=REFERENCE_COLOR, linewidth=0.9, linestyle=DOTTED)
         note(axes, f"optimum {optimum:.2f}", (0, optimum), ("axes fraction", "data"))
-    if np.isfinite(lowest):
-        axes.set_ylim(lowest - 0.06 * (highest - lowest), highest + 0.08 * (highest - lowest))
+    if lowest:
+        low = max(min(lowest), highest - REACH * (highest - float(np.median(lowest))))
+        axes.set_ylim(low - 0.06 * (highest - low), highest + 0.08 * (highest - low))
+        _name_those_below(axes, series)
     axes.set_xscale("log")
     axes.set_xlim(times[0], times[-1])
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
@@ -51,6 +60,16 @@ def plot_anytime(axes: Axes, times: FloatArray, series: Sequence[Series], optimu
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(f"simulated time [{name}]")
     axes.grid(True, axis="y")
+
+
+def _name_those_below(axes: Axes, series: Sequence[Series]) -> None:
+    """Name the searches whose curves end below the axes, with the mean that they end at."""
+    below = 0
+    for one in series:
+        known = one.runs.mean[~np.isnan(one.runs.mean)]
+        if len(known) and known[-1] < axes.get_ylim()[0]:
+            note(axes, f"{one.label.partition(', n =')[0]} {known[-1]:.2f} ▾", (1, 0.07 * below), align="right")
+            below += 1
 
 
 def _in_units(time: float) -> str:
@@ -66,14 +85,14 @@ class Reference(NamedTuple):
     linestyle: Any
 
 
-def plot_epochs(axes: Axes, series: Series, references: Sequence[Reference]) -> None:
-    """Draw values [run, epoch], percent, as `plot_anytime` does; references are horizontal lines. The first epoch is 1."""
-    epochs = np.arange(1, series.runs.values.shape[1] + 1)
+def plot_epochs(axes: Axes, series: Series, references: Sequence[Reference], first: int = 1) -> None:
+    """Draw values [run, epoch] as `plot_anytime` does, from the epoch `first` on; references are horizontal lines."""
+    epochs = np.arange(first, first + series.runs.values.shape[1])
     _plot_curves(axes, epochs, series, "mid", "-")
     for _, accuracy, color, linestyle in references:
         axes.axhline(accuracy, color=color, linewidth=0.9, linestyle=linestyle, zorder=1)
     axes.grid(True, axis="y")
-    _show_epochs(axes, len(epochs))
+    _show_epochs(axes, int(epochs[-1]))
 
 
 def plot_operations(axes: Axes, counts: FloatArray, colors: Mapping[str, str]) -> None:
@@ -91,15 +110,29 @@ def _show_epochs(axes: Axes, epochs: int) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 
-def _plot_curves(axes: Axes, across: FloatArray | IntArray, one: Series, step: Literal["mid", "post"], linestyle: Any) -> None:
-    """Draw the mean of one search with its interval, or each run with a marker at its end, as steps."""
-    color, interval = one.style.color, one.runs.interval
-    look = {"color": color, "linestyle": linestyle, "drawstyle": f"steps-{step}"}
+def _plot_curves(
+    axes: Axes,
+    across: FloatArray | IntArray,
+    one: Series,
+    step: Literal["mid", "post"],
+    linestyle: Any,
+    first_mark: float = 0.5,
+) -> None:
+    """Draw the mean of one search with its interval, or each run with a marker at its end, as steps.
+
+    `first_mark` is the place of the first of `MARKS` markers of the mean, as a share of the distance between two.
+    """
+    style, interval = one.style, one.runs.interval
+    color = style.color
+    look: dict[str, Any] = {"color": color, "linestyle": linestyle, "drawstyle": f"steps-{step}", "alpha": style.opacity}
+    look["zorder"] = 2 + style.emphasis
     if interval is not None:
-        axes.fill_between(across, interval[0], interval[1], step=step, color=color, alpha=0.22, linewidth=0)
-        axes.plot(across, one.runs.mean, label=one.label, **look)
+        apart = max(1, len(across) // MARKS)
+        look |= {"marker": style.marker, "markersize": 4.0, "markevery": (int(first_mark * apart), apart)}
+        axes.fill_between(across, interval[0], interval[1], step=step, color=color, alpha=0.18 * style.opacity, linewidth=0)
+        axes.plot(across, one.runs.mean, label=one.label, linewidth=style.linewidth, **look)
         return
     for run, values in enumerate(one.runs.values):
-        axes.plot(across, values, linewidth=0.9, label=one.label if run == 0 else None, **look)
+        axes.plot(across, values, linewidth=0.65 * style.linewidth, label=one.label if run == 0 else None, **look)
         end = np.flatnonzero(~np.isnan(values))[-1:]
-        axes.plot(across[end], values[end], one.style.marker, color=color, markersize=4.2, clip_on=False)
+        axes.plot(across[end], values[end], style.marker, color=color, markersize=4.2, clip_on=False)

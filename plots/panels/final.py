@@ -60,11 +60,11 @@ def _row(axes: Axes, row: int, one: Series, left: float) -> None:
     values, interval, color = one.runs.values, one.runs.interval, one.style.color
     axes.scatter(
         values, row - 0.02 - 0.42 * _pile(values, *axes.get_xlim()),
-        s=22 if interval is None else 6, color=color, alpha=0.5, linewidths=0, rasterized=True,
+        s=22 if interval is None else 6, color=color, alpha=0.5 * one.style.opacity, linewidths=0, rasterized=True,
     )  # fmt: skip
     below = int(np.sum(values < left))
     if below:
-        note(axes, f"◂ {below} below", (0, row + 0.4), ("axes fraction", "data"), color=color)
+        note(axes, f"◂ {below} below", (0, row + 0.4), ("axes fraction", "data"))
     if interval is not None:
         lower, median, upper = one.runs.quartiles
         axes.barh(row + 0.2, upper - lower, 0.2, left=lower, color=color, alpha=0.35)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -34,13 +35,15 @@ def plot_ranks(axes: Axes, ranking: Ranking, styles: Mapping[str, AlgorithmStyle
         first_half = position < left
         row = bars + 0.6 + 0.7 * (position if first_half else count - 1 - position)
         end = axes.get_xlim()[0 if first_half else 1]
-        color = styles[label].color
-        axes.plot([rank, rank, end], [0.0, row, row], color=color, linewidth=1.3, solid_joinstyle="miter")
-        axes.plot(rank, 0.0, styles[label].marker, color=color, markersize=5, clip_on=False, zorder=3)
+        style, color = styles[label], styles[label].color
+        look: dict[str, Any] = {"color": color, "linewidth": style.linewidth, "alpha": style.opacity}
+        axes.plot([rank, rank, end], [0.0, row, row], solid_joinstyle="miter", **look)
+        axes.plot(rank, 0.0, style.marker, color=color, markersize=5, clip_on=False, zorder=3)
         axes.annotate(
             f"{label}  {rank:.2f}" if first_half else f"{rank:.2f}  {label}",
             (end, row), xytext=(-4 if first_half else 4, 0), textcoords="offset points", va="center",
             ha="right" if first_half else "left", annotation_clip=False,
+            weight="bold" if style.emphasis > 1 else "normal",
         )  # fmt: skip
     for number, (first, last) in enumerate(series):
         height = 0.35 * (number + 1)

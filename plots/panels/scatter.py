@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from benchmark_api.types import FloatArray, IntArray
-from plots.panels.style import REFERENCE_COLOR, note
+from plots.panels.style import REFERENCE_COLOR, AlgorithmStyle, note
 
 LARGEST = 160.0
-"""Default area of the marker of an architecture that all runs chose, in square points."""
+"""Area of the marker of the architecture that most runs chose, in square points."""
 
 LOG_RATIO = 10.0
 """Ratio of the largest to the smallest cost from which a cost axis is logarithmic."""
@@ -56,29 +56,26 @@ def _show_costs(axes: Axes, first: float, last: float, log: bool) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def plot_chosen(
-    axes: Axes, cost: FloatArray, chosen: IntArray, accuracy: FloatArray, color: str, marker: str = "o", largest: float = LARGEST
-) -> None:
+def plot_chosen(axes: Axes, cost: FloatArray, chosen: IntArray, accuracy: FloatArray, style: AlgorithmStyle, most: int) -> None:
     """Draw the architectures that the runs of a search chose, each at the mean accuracy of these runs.
 
-    The area of a marker grows with the share of the runs that chose the architecture, from a visible minimum.
+    The area of a marker grows with the number of runs that chose the architecture, from a visible minimum.
 
     Args:
         axes: axes to draw on.
         cost: [architecture].
         chosen: [run], index of the architecture that each run chose.
         accuracy: [run], percent.
-        color: colour of the search.
-        marker: marker of the search.
-        largest: area of the marker of an architecture that all runs chose, in square points.
+        style: style of the search.
+        most: number of runs that an architecture with a marker of the area `LARGEST` has.
     """
     architectures, of_run, runs = np.unique(chosen, return_inverse=True, return_counts=True)
     means = np.bincount(of_run, accuracy) / runs
     for count in np.unique(runs):  # a file stores markers of one size once
         alike = runs == count
-        size = np.sqrt(5 + largest * count / runs.sum())
-        look = {"markersize": size, "markeredgewidth": 0, "color": color, "alpha": 0.75, "zorder": 3}
-        axes.plot(cost[architectures[alike]], means[alike], marker, **look)
+        size = np.sqrt(8 + LARGEST * count / most)
+        look = {"markersize": size, "markeredgewidth": 0, "color": style.color, "alpha": 0.75 * style.opacity, "zorder": 3}
+        axes.plot(cost[architectures[alike]], means[alike], style.marker, **look)
     low, high = axes.get_ylim()
     axes.set_ylim(low, max(high, float(means.max()) + 0.02 * (high - low)))  # held-out trials may exceed the space's best mean
 
@@ -98,10 +95,14 @@ def plot_attainment(axes: Axes, cost: FloatArray, quartiles: FloatArray, color: 
     axes.plot(cost, middle, color=color, linestyle=linestyle, linewidth=1.2, drawstyle="steps-post", zorder=3)
 
 
-def count_below(axes: Axes, accuracy: FloatArray, color: str) -> None:
-    """Write how many runs ended at an accuracy [run] below the axis."""
+def count_below(axes: Axes, accuracy: FloatArray) -> None:
+    """Write how many of the runs ended at an accuracy [run] below the axis."""
     if below := int((accuracy < axes.get_ylim()[0]).sum()):
-        note(axes, f"▾ {below} below", (0, 0), color=color)
+        text = f"▾ {below} of {len(accuracy)} runs below"
+        axes.annotate(
+            text, (0, 0), xytext=(3, 3), xycoords="axes fraction", textcoords="offset points", fontsize="small",
+            color=REFERENCE_COLOR, bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0, "alpha": 0.85}, zorder=4,
+        )  # fmt: skip
 
 
 def plot_inherited(axes: Axes, inherited: FloatArray, trained: FloatArray, color: str, tau: float, rho: float) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties, findfont
+from matplotlib.font_manager import fontManager as font_manager
+from matplotlib.ft2font import FT2Font
 
 from algorithms.black_box import BLACK_BOX
+from benchmark_api.text import shown
 from experiments.analysis.statistics import Distribution
 
 RC: dict[Any, Any] = {
@@ -27,11 +32,43 @@ RC: dict[Any, Any] = {
     "legend.fontsize": 8.5,
     "xtick.labelsize": 8.5,
     "ytick.labelsize": 8.5,
-    "lines.linewidth": 1.6,
+    "lines.linewidth": 1.4,
+    "text.parse_math": False,  # names and notices are no formulas
     "pdf.fonttype": 42,  # TrueType: text stays text in the PDF
     "savefig.dpi": 200,
 }
 """Settings to draw under: `with matplotlib.rc_context(RC): ...`."""
+
+
+def settings_with(font: str, size: float) -> dict[Any, Any]:
+    """Return `RC` with another family of fonts, and all sizes of text in proportion to a size in points.
+
+    Raises:
+        ValueError: no such font is installed, or the size is not between 4 and 40.
+    """
+    if not 4.0 <= size <= 40.0:
+        raise ValueError(f"--font-size {size}; expected 4 to 40 points")
+    known = {entry.name for entry in font_manager.ttflist}
+    if font not in known and font not in _GENERIC:
+        raise ValueError(f"no font {font!r} is installed; expected one of {', '.join(sorted({*known, *_GENERIC}))}")
+    scale = size / RC["font.size"]
+    return {name: value * scale if name.endswith("size") else value for name, value in RC.items()} | {"font.family": font}
+
+
+_GENERIC = ("serif", "sans-serif", "monospace")
+
+
+@cache
+def _letters() -> frozenset[int]:
+    """Characters of the font, in Unicode."""
+    return frozenset(FT2Font(findfont(FontProperties(family=RC["font.family"]))).get_charmap())
+
+
+def drawable(text: str) -> str:
+    """Return a text as a figure can show it: what the font lacks, or does not print, as an escape of Python."""
+    printable = shown(text)
+    return "".join(c if ord(c) in _letters() else c.encode("unicode_escape").decode() for c in printable)
+
 
 REFERENCE_COLOR = "#222222"
 """Colour of the optimum and the Pareto front."""
@@ -42,81 +79,146 @@ MUTED_COLOR = "#6e6e6e"
 DOTTED, DASHED = (0, (1, 2)), (0, (5, 3))
 """Line styles of the optimum and of the space mean."""
 
+# In the order of places: searches of one colour, eight places apart, have dashes that are easily told apart.
 _DASHES: Mapping[str, Any] = {
     "solid": "-",
-    "dashed": (0, (5, 1.8)),
-    "dotted": (0, (1.2, 1.4)),
     "dashdot": (0, (6, 1.6, 1.2, 1.6)),
+    "dashed": (0, (5, 1.8)),
+    "long": (0, (10, 2.5)),
+    "dotted": (0, (1.2, 1.4)),
+    "sparse": (0, (1.8, 2.8)),
 }
 
-# The colours of Okabe & Ito (2008), chosen for colour-blind readers, without yellow (too light for a line) and with grey in
-# place of black (kept for the optimum).
+# The colours of Okabe & Ito (2008), chosen for colour-blind readers, without yellow (too light for a line), with grey in place of
+# black (kept for the optimum), and wine of Tol (2021).
 _COLORS: Mapping[str, str] = {
     "grey": "#7f7f7f",
+    "vermillion": "#d55e00",
+    "green": "#009e73",
+    "purple": "#cc79a7",
+    "blue": "#0072b2",
     "orange": "#e69f00",
     "sky": "#56b4e9",
-    "green": "#009e73",
-    "blue": "#0072b2",
-    "vermillion": "#d55e00",
-    "purple": "#cc79a7",
+    "wine": "#882255",
 }
-_MARKERS = "osD^vPX*"
+_MARKERS = "osD^vPX*<>p"
 
-Look = tuple[str, str, str]  # colour, dashes, marker
+_OWN_COLORS = ("#000000", "#7a0177", "#6b4c00", "#003c8f")
+"""Colours of searches that are not of this project: dark, so that they stand out."""
 
-# Looks in the order of each registry. The orders are such that relatives, which are neighbours there, share a hue.
-_BLACK_BOX_LOOKS: Sequence[Look] = (
-    *(("grey", "solid", "o"), ("vermillion", "solid", "s"), ("green", "dashed", "D"), ("orange", "dashdot", "^")),
-    *(("purple", "dotted", "v"), ("purple", "solid", "P"), ("blue", "solid", "X"), ("sky", "dashed", "*")),
-    *(("blue", "dotted", "D"), ("vermillion", "dotted", "o"), ("orange", "dashed", "v")),
-)
-_ONE_SHOT_LOOKS: Sequence[Look] = (
-    *(("grey", "dashed", "o"), ("orange", "solid", "s"), ("vermillion", "dashed", "D"), ("green", "solid", "^")),
-    *(("purple", "dashed", "P"), ("blue", "dashed", "X"), ("sky", "solid", "v"), ("orange", "dotted", "*")),
-    ("green", "dashdot", "o"),
-)
-_TAKEN = {look[:2] for look in (*_BLACK_BOX_LOOKS, *_ONE_SHOT_LOOKS)}
-_FREE = [(color, dashes) for dashes in _DASHES for color in _COLORS if (color, dashes) not in _TAKEN]
+_PLACES = len(_DASHES) * len(_MARKERS)
+"""Number of pairs of dashes and marker: 66. A look is a place; 6, 8 and 11 share no factor that would repeat a pair before."""
+
+_FIRST_PLACES = {"black-box": 0, "one-shot": 24, "own": 48}
+"""Places from which searches of this project, by kind, and all other searches have theirs."""
 
 
 @dataclass(frozen=True)
 class AlgorithmStyle:
-    """Style of a search in every figure, in matplotlib's terms."""
+    """Style of a search in every figure, in matplotlib's terms.
+
+    Attributes:
+        color: of lines, markers and bands.
+        linestyle: dashes.
+        marker: of points, and on lines.
+        emphasis: 1; more for a search that is highlighted, less for the others beside it.
+    """
 
     color: str
     linestyle: Any
     marker: str
+    emphasis: float = 1.0
+
+    @property
+    def linewidth(self) -> float:
+        """Width of lines, points."""
+        return 1.4 * self.emphasis
+
+    @property
+    def dashes(self) -> tuple[float, ...]:
+        """Lengths of dashes and gaps, pixels of a page; none for a solid line."""
+        return () if self.linestyle == "-" else tuple(self.linewidth * length for length in self.linestyle[1])
+
+    @property
+    def opacity(self) -> float:
+        """Opacity of lines, in (0, 1]."""
+        return min(1.0, 0.3 + 0.7 * self.emphasis)
 
 
-def style_of(algorithm: str, variant: int = 0) -> AlgorithmStyle:
+HIGHLIGHTED, FADED = 1.8, 0.5
+"""Emphasis of the searches that are highlighted, and of the others then."""
+
+
+def style_of(algorithm: str, variant: int = 0, highlight: Collection[str] = ()) -> AlgorithmStyle:
     """Style of a search, the same in all figures and all processes.
 
-    The first searches of each registry have fixed looks by their order. Any other name gets one of the remaining pairs of colour
-    and dashes by a checksum, so that its style does not depend on which other searches are drawn. (Two such names can meet.)
+    The pair of dashes and marker tells the searches of this project apart without colour, and the colour does where they are
+    neighbours. A search of this project has its place by its position in its registry. Any other has one of the dark colours
+    and a place by a checksum of its name, the next free one where another registered search has it, so that its style does
+    not depend on which other searches are drawn.
 
-    Variant 0 is the first configuration of the search in a figure; the next ones have the same colour, other dashes and markers.
+    Args:
+        algorithm: name of the search.
+        variant: 0 for the first configuration of the search in a figure; the next ones have the same colour, other dashes
+            and markers. So has a search that is derived from another one, e.g. rea+srm.
+        highlight: names of the searches that stand out; none: all are alike.
     """
-    color, dashes, marker = _look_of(algorithm)
-    linestyle = list(_DASHES.values())[(list(_DASHES).index(dashes) + variant) % len(_DASHES)]
-    return AlgorithmStyle(_COLORS[color], linestyle, _MARKERS[(_MARKERS.index(marker) + variant) % len(_MARKERS)])
+    known, derived = _known(algorithm)
+    own, place = _place_of(known)
+    shift = variant + (len(_DASHES) // 2 if derived else 0)
+    color = _OWN_COLORS[place % len(_OWN_COLORS)] if own else list(_COLORS.values())[place % len(_COLORS)]
+    dashes = list(_DASHES.values())[(place + shift) % len(_DASHES)]
+    emphasis = (HIGHLIGHTED if algorithm in highlight else FADED) if highlight else 1.0
+    return AlgorithmStyle(color, dashes, _MARKERS[(place + shift) % len(_MARKERS)], emphasis)
 
 
-def _look_of(algorithm: str) -> Look:
+def _place_of(algorithm: str) -> tuple[bool, int]:
+    """Whether a search is not of this project, and its place."""
     kind, position, _ = legend_order(algorithm)
-    looks = (_BLACK_BOX_LOOKS, _ONE_SHOT_LOOKS, ())[kind]
-    if position < len(looks):
-        return looks[position]
-    checksum = zlib.crc32(algorithm.encode())
-    return *_FREE[checksum % len(_FREE)], _MARKERS[checksum % len(_MARKERS)]
+    if kind < 2 and not _is_own(algorithm):
+        return False, _FIRST_PLACES["one-shot" if kind else "black-box"] + position
+    places: dict[str, int] = {}
+    for name in (*_own_searches(), algorithm):
+        place = zlib.crc32(name.encode()) % (_PLACES - _FIRST_PLACES["own"])
+        while place in places.values() and len(places) < _PLACES - _FIRST_PLACES["own"]:
+            place = (place + 1) % (_PLACES - _FIRST_PLACES["own"])
+        places.setdefault(name, place)
+    return True, _FIRST_PLACES["own"] + places[algorithm]
+
+
+def _is_own(name: str) -> bool:
+    """Whether a registered search is not of this project."""
+    if name in BLACK_BOX:
+        module = BLACK_BOX[name].__module__
+    else:
+        from algorithms.one_shot import ONE_SHOT
+
+        module = ONE_SHOT[name].__module__
+    return module.partition(".")[0] != "algorithms"
+
+
+def _own_searches() -> list[str]:
+    """Names of the registered searches that are not of this project."""
+    from algorithms.one_shot import ONE_SHOT  # PyTorch takes seconds to import
+
+    return [name for name in (*BLACK_BOX, *ONE_SHOT) if _is_own(name)]
 
 
 def legend_order(algorithm: str) -> tuple[int, int, str]:
     """Sort key of searches in legends and rows: kind, position in its registry, name; unregistered names come last."""
-    if algorithm in BLACK_BOX:
-        return 0, list(BLACK_BOX).index(algorithm), algorithm
+    known, _ = _known(algorithm)
+    if known in BLACK_BOX:
+        return 0, list(BLACK_BOX).index(known), algorithm
     from algorithms.one_shot import ONE_SHOT  # PyTorch takes seconds to import
 
-    return (1, list(ONE_SHOT).index(algorithm), algorithm) if algorithm in ONE_SHOT else (2, 0, algorithm)
+    return (1, list(ONE_SHOT).index(known), algorithm) if known in ONE_SHOT else (2, 0, algorithm)
+
+
+def _known(algorithm: str) -> tuple[str, bool]:
+    """The registered name of a search, and whether the search is derived from it (its name has a suffix, as in rea+srm)."""
+    registered = list(BLACK_BOX)
+    origin = algorithm.rpartition("+")[0]
+    return (origin, True) if algorithm not in registered and origin in registered else (algorithm, False)
 
 
 @dataclass(frozen=True)

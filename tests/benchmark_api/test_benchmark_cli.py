@@ -74,7 +74,7 @@ def test_info(table: Table, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_info_of_a_damaged_table(table: Table, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = bytearray(table.path.read_bytes())
-    data[-1] ^= 1
+    data[len(data) // 2] ^= 1
     (tmp_path / "t").write_bytes(data)
     assert main(["info", str(tmp_path / "t")]) == 0
     assert main(["info", str(tmp_path / "t"), "--verify"]) == 2
@@ -285,11 +285,7 @@ def test_a_dead_worker_is_not_the_users_mistake(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_help_answers_at_once_and_names_every_command() -> None:
-    code = (
-        "import sys; from benchmark_api.__main__ import main\n"
-        "try: main(['--help'])\n"
-        "except SystemExit: print('numpy' in sys.modules)"
-    )
+    code = "import sys; from benchmark_api.__main__ import main\nmain(['--help']); print('numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     for command in ("import", "build", "export", "attach", "merge", "info", "query", "best", "front"):
         assert command in done.stdout

@@ -28,7 +28,10 @@ class Settings(Bounded):
         ("count", 0, "count must be at least 1, got 0"),
         ("count", math.nan, "count must be at least 1, got nan"),
         ("limit", 0, "limit must be at least 1, got 0"),
+        ("count", 10**20, r"count must be at least 1 and at most 1e\+06, got 100000000000000000000"),
         ("scale", 0.0, "scale must be positive, got 0.0"),
+        ("scale", math.inf, r"scale must be positive and at most 1e\+09, got inf"),
+        ("scale", 1e308, r"scale must be positive and at most 1e\+09, got 1e\+308"),
         ("decays", (0.5, 1.0), r"decays must be in \[0, 1\), got \(0.5, 1.0\)"),
         ("kind", "none", "kind must be one of 'own', 'other', got 'none'"),
     ],
@@ -39,7 +42,7 @@ def test_values_out_of_range(field: str, value: Any, message: str) -> None:
 
 
 def test_values_in_range() -> None:
-    Settings(count=1, limit=None, scale=math.inf, decays=(0.0,), kind="other", noise=777)
+    Settings(count=1, limit=None, scale=1e9, decays=(0.0,), kind="other", noise=777)
     assert set(limits(Settings)) == {"count", "limit", "scale", "decays", "kind"}  # a union of several types has none
 
 

@@ -29,3 +29,11 @@ def test_derived_entries_are_found_but_not_listed() -> None:
             registry.find(name)
         with pytest.raises(KeyError):
             registry[name]
+
+
+def test_the_probable_name_is_named() -> None:
+    registry: Registry[Entry] = Registry("search")
+    for name in ("random", "rea"):
+        registry.register(Entry(name))
+    with pytest.raises(ValueError, match=r"^unknown search 'rae'; expected one of random, rea \(did you mean 'rea'\?\)$"):
+        registry.find("rae")

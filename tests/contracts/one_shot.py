@@ -29,6 +29,7 @@ import numpy as np
 import pytest
 import torch
 
+from algorithms.one_shot.inherited import inherited_accuracy
 from algorithms.one_shot.search import OneShotSearch
 from algorithms.one_shot.selection import Selection
 from algorithms.one_shot.task import Task
@@ -115,7 +116,7 @@ class OneShotContract:
         architecture = search.task.space.architecture(len(search.task.space) - 1)
         for _ in range(search.config.epochs):
             search.derive()
-            search.inherited_accuracy([architecture], images=8)
+            inherited_accuracy(search, [architecture], images=8)
             search.train_epoch()
         expected = [epoch[2:4] for epoch in reference(type(self), search_class)]  # loss and accuracy of training
         assert [epoch[2:4] for epoch in map(tiny.plain, search.metrics)] == expected

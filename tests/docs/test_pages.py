@@ -11,7 +11,7 @@ import pytest
 
 from algorithms.black_box import BLACK_BOX
 from algorithms.one_shot import ONE_SHOT
-from algorithms.one_shot.alpha import AlphaConfig
+from algorithms.one_shot.alpha import RelaxedConfig
 from tests.helpers.documents import ROOT, read
 
 PAGES = [path.relative_to(ROOT) for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("results/*.md")]]
@@ -48,7 +48,7 @@ def test_every_algorithm_has_a_page_with_its_defaults(name: str) -> None:
     assert "## Deviations" in page
     assert "## Result" in page
     assert f"(../../{search.__module__.replace('.', '/')}.py)" in page
-    shared = set() if name in BLACK_BOX else {field.name for field in fields(AlphaConfig)}
+    shared = set() if name in BLACK_BOX else {field.name for field in fields(RelaxedConfig)}
     assert_states(page, asdict(search.Config()), shared)
 
 
@@ -57,7 +57,7 @@ def test_no_page_is_of_no_algorithm() -> None:
 
 
 def test_shared_hyperparameters_are_stated() -> None:
-    assert_states(read("docs/weight-sharing.md"), asdict(AlphaConfig()))
+    assert_states(read("docs/weight-sharing.md"), asdict(RelaxedConfig()))
 
 
 def assert_states(page: str, defaults: dict[str, object], optional: Collection[str] = ()) -> None:

@@ -1,4 +1,4 @@
-"""The README's code and commands run as printed."""
+"""Code and commands of the README and of the how-to pages run as printed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from benchmark_api.tables.table import Table
 from tests.helpers import official
 from tests.helpers.documents import PACKAGES, ROOT, blocks, commands, install, python, write_files
 
-PAGE = "README.md"
-COMMANDS = commands(PAGE)
+HOW_TO = sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("docs/how-to/*.md"))
+PAGES = ["README.md", *HOW_TO]
+COMMANDS = list(dict.fromkeys(command for page in PAGES for command in commands(page)))
+OWN = {"greedy.py": "docs/how-to/own-search.md", "gates.py": "docs/how-to/own-one-shot-method.md"}
+"""Files that pages show, and the commands of these pages use."""
 
 
 @pytest.fixture
@@ -27,18 +30,25 @@ def folder(topology_table: Table, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("block", [block for block in blocks(PAGE, "python") if not block.startswith("# ")], ids=lambda b: b[:40])
+CODE = [(page, block) for page in PAGES for block in blocks(page, "python") if not block.startswith("# ")]
+
+
+@pytest.mark.parametrize("block", [block for _, block in CODE], ids=[f"{page}-{number}" for number, (page, _) in enumerate(CODE)])
 def test_code_runs(block: str, folder: Path) -> None:
-    python(["-c", block], folder)
+    (folder / "block.py").write_text(block)
+    python(["block.py"], folder)
 
 
-def test_an_algorithm_is_one_file(folder: Path) -> None:
-    assert write_files(PAGE, folder) == ["greedy"]
-    (command,) = (command for command in COMMANDS if " run greedy " in command)
-    setting, _, *arguments = shlex.split(fewer(command))
-    variable, plugin = setting.split("=")
-    assert "2 new runs" in python([*arguments, "--jobs", "1"], folder, **{variable: plugin})
-    assert "| greedy" in python(["-m", "experiments", "table"], folder, **{variable: plugin})
+@pytest.mark.parametrize(("file", "seeds"), [("greedy.py", 2), ("gates.py", 1)])
+def test_an_algorithm_is_one_file(file: str, seeds: int, folder: Path) -> None:
+    page, name = OWN[file], file.removesuffix(".py")
+    assert write_files(page, folder) == [name]
+    own = [shlex.split(command)[1:] for command in commands(page) if f"--module {file}" in command]
+    run, table = own[0], next(words for words in own if words[0] == "table")
+    fewest = [str(seeds) if word.isdigit() else word for word in run]
+    short = [] if name == "greedy" else ["--epochs", "1", "--batch", "900"]
+    assert f"{seeds} new run" in python(["-m", "nas_zoo", *fewest, "--jobs", "1", *short], folder)
+    assert f"| {name.capitalize()}" in python(["-m", "nas_zoo", *table[:-2]], folder)
 
 
 # -- make ----------------------------------------------------------------------------------------------------------------------
@@ -51,7 +61,7 @@ def make(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/performance.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/performance.md", "docs/how-to/published-results.md"])
 def test_targets_exist(page: str, tmp_path: Path) -> None:
     lines = [command for command in commands(page) if re.match("make (?!help)", command)]
     assert lines
@@ -99,8 +109,9 @@ def test_every_command_runs(topology_table: Table, tmp_path: Path) -> None:
     copy_project(tmp_path)
     (tmp_path / "t.safetensors").symlink_to(topology_table.path)
     official.write_archive(tmp_path / "path" / "to" / "NATS-tss-v1_0-3ffb9-simple", TopologySpace(), [0, 4, 13])
-    write_files(PAGE, tmp_path)
-    (dataset,) = (block for block in blocks(PAGE, "python") if "np.savez" in block)
+    for page in PAGES:
+        write_files(page, tmp_path)
+    (dataset,) = (block for _, block in CODE if "np.savez" in block)
     python(["-c", dataset], tmp_path)
     assert "make reproduce" in COMMANDS
     for command in map(fewer, COMMANDS):
@@ -127,9 +138,11 @@ def run(command: str, folder: Path) -> None:
     """Run a command of the README; those that need images and a graphics card must fail with one line."""
     settings = {"SEEDS": "2", "EPOCHS": "1", "JOBS": "1", "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     if "make reproduce" in command:
-        settings |= {"ARGS": f"--one-shot-seeds {int('DATA=' in command)}", "RESULTS": "reproduced"}
+        settings["ARGS"] = f"--one-shot-seeds {int('DATA=' in command)} --searches random rea"
     if command.startswith("make import"):
         settings |= {"ARGS": "--partial"}
+    if re.search("nas-zoo run (gates|darts-v1) ", command):
+        command += " --epochs 1 --batch 900"
     done = subprocess.run(
         ["/bin/sh", "-c", command], cwd=folder, env={**os.environ, **settings}, capture_output=True, text=True, check=False
     )

@@ -23,10 +23,10 @@ from algorithms.black_box import BLACK_BOX
 from algorithms.one_shot import ONE_SHOT
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
-from experiments.__main__ import main
+from experiments.__main__ import COMMAND_LINE, COMMANDS, main
 from experiments.commands.reproduce import FrontsCommand, RankingCommand, ReproduceCommand, TableCommand
 from experiments.commands.run import Search
-from experiments.report import numbers, published
+from experiments.report import numbers, published, tables_of
 from experiments.runs import one_shot as one_shot_runs
 from experiments.runs.run import Run
 from experiments.settings import BUDGETS
@@ -73,6 +73,15 @@ def test_every_algorithm_has_a_subcommand_with_its_hyperparameters(name: str, ex
     assert status == 0
     for field in BLACK_BOX[name].Config.__dataclass_fields__:
         assert "--" + field.replace("_", "-") in out
+
+
+def test_the_overview_has_every_command_under_a_heading(experiments: Command) -> None:
+    status, out, _ = experiments("--help")
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines() if re.match(r"  [a-z]+  ", line)] == COMMAND_LINE.names
+    assert set(COMMAND_LINE.names) == {"run", *COMMANDS}
+    assert experiments("--version")[1].startswith("nas-zoo 0.")
+    assert experiments()[0] == 2
 
 
 def test_list_names_every_algorithm(experiments: Command) -> None:
@@ -131,7 +140,7 @@ def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 def test_commands_that_need_no_pytorch_import_none(arguments: list[str]) -> None:
     code = f"""
 import sys
-from experiments.__main__ import main
+from experiments.__main__ import COMMAND_LINE, COMMANDS, main
 try:
     main({arguments})
 finally:
@@ -185,6 +194,8 @@ def test_a_plugin_is_a_subcommand_with_its_bounds(topology_table: Table, tmp_pat
     command = ("-m", "experiments", "run", "wide", "--table", str(topology_table.path), "--results", str(tmp_path))
     refused = python(*command, "--width", "0", **environment)
     assert (refused.returncode, refused.stderr) == (2, "error: width must be at least 1, got 0\n")
+    by_file = python("-m", "experiments", "run", "wide", "--help", "--module", str(tmp_path / "wide_search.py"))
+    assert by_file.stdout == done.stdout
     missing = python("-m", "experiments", "list", NAS_ZOO_PLUGINS="no_such_module")
     assert (missing.returncode, missing.stderr) == (2, "error: No module named 'no_such_module'\n")
 
@@ -308,6 +319,9 @@ def test_the_table_can_have_moved(
         (["table", "--results", "RESULTS", "--dataset", "cifar100"], "no such run"),
         (["table", "--results", "RESULTS", "--table", "SIZE"], "no stored run"),
         (["status", "--results", "nowhere"], "no results folder nowhere"),
+        (["tabel"], "unknown command 'tabel'; expected one of run, reproduce, "),
+        (["run", "rae", "--table", "TABLE"], "(did you mean 'rea'?)"),
+        (["run", "rea", "--module"], "--module has no value"),
         (["reproduce", "--table", "nowhere"], "no table file nowhere"),
         (["reproduce", "--table"], "no table: "),
     ],
@@ -333,7 +347,8 @@ def test_an_algorithm_that_fails_fails_the_command(
     status, out, error = experiments("run", "random", "--table", topology_table.path, "--results", tmp_path, "--seeds", 30)
     assert status == 1
     assert out.startswith("0 new runs")
-    assert error.count("RuntimeError: broken algorithm") == 2  # two pieces
+    assert error.count("RuntimeError: broken algorithm") == 1
+    assert "(1 more jobs failed from this cause)" in error
     assert error.endswith("error: 30 of 30 runs failed; the same command tries them again\n")
 
 
@@ -457,6 +472,43 @@ def test_reproduce_gives_slow_searches_fewer_seeds(topology_table: Table, tmp_pa
 
     assert planned(None) == {"random": 500, "f-hyperband": 100}
     assert planned(7) == {"random": 7, "f-hyperband": 7}
+
+
+def test_a_quick_version_says_so_in_every_title(experiments: Command, digits_table: Table, tmp_path: Path) -> None:
+    few = ("--table", digits_table.path, "--searches", "random", "--budget", 20_000, "--jobs", 1, "--results", tmp_path / "quick")
+    status, out, err = experiments("reproduce", "--quick", *few, "--one-shot-seeds", 0)
+    assert status == 0, err
+    caution = f"quick version: 1 of {len(BLACK_BOX)} black-box searches with 20 seeds, too few for conclusions"
+    assert out.startswith(f"{caution}\n20 new runs ")
+    assert f"{digits_table.title} ({digits_table.notice}; {caution})" in out
+    assert experiments("reproduce", "--quick", *few, "--one-shot-seeds", 0)[1].startswith(f"{caution}\n0 new runs ")
+    for form in ("markdown", "latex"):
+        assert caution in experiments("table", "--results", tmp_path / "quick", "--format", form)[1]
+    ((opened, _),) = tables_of(store.load(tmp_path / "quick"), None)
+    assert opened.notice.endswith(f"; {caution}")  # which figures and the page repeat
+    status, _, err = experiments("reproduce", *few, "--one-shot-seeds", 0)
+    assert (status, err) == (2, f"error: {few[-1]} holds runs with a caution ({caution}): name another folder (--results)\n")
+
+
+def test_a_quick_version_is_kept_apart(experiments: Command, results: Path) -> None:
+    status, _, err = experiments("reproduce", "--quick", "--one-shot-seeds", 0, "--results", results)
+    assert status == 2
+    assert err.startswith(f"error: {results} holds other runs, whose titles would say that they are cut: name another folder")
+
+
+def test_a_caution_is_a_line_of_text(tmp_path: Path) -> None:
+    assert store.read_caution(tmp_path) == ""
+    (tmp_path / "caution.txt").write_bytes(b"a\x1b[31m\n<b>\xff" + 1000 * b"c")
+    text = store.read_caution(tmp_path)
+    assert (len(text), text[:12]) == (400, "a [31m <b>\ufffdc")
+
+
+def test_reproduce_makes_more_runs_of_small_supernets(digits_table: Table, topology_table: Table, tmp_path: Path) -> None:
+    command = ReproduceCommand(table=(digits_table.path,), results=tmp_path, one_shot_searches=("rsps", "gdas"))
+    _, jobs = command._plan_one_shot(command._pairs())
+    assert [job.runs for job in jobs] == [20, 20]
+    _, jobs = replace(command, device="meta")._plan_one_shot(command._pairs())
+    assert [job.runs for job in jobs] == 6 * [1]
 
 
 def test_reproduce_trains_supernets_where_there_are_images(

@@ -38,6 +38,7 @@ from experiments.settings import RunSettings
 from plots.__main__ import draw
 from tests.helpers import official
 from tests.helpers.processes import group_is_gone
+from tests.helpers.stored import stored_seeds
 
 ROOT = Path(__file__).resolve().parents[2]
 MEASURED = {"wall_seconds", "train_seconds", "derive_seconds", "peak_memory"}  # differ from run to run
@@ -173,7 +174,8 @@ def test_a_killed_worker_loses_its_piece_and_no_other(undisturbed: Path, topolog
     failed = store.failures(tmp_path)
     assert process.returncode == 1
     assert 1 <= len(failed) <= 3
-    assert errors.count("the process died with exit code -9\n") == len(failed)
+    assert [note.read_text() for note in failed] == ["the process died with exit code -9\n"] * len(failed)
+    assert errors.count("the process died with exit code -9\n") == 1
     assert errors.endswith(f"error: {25 * len(failed)} of {SEEDS} runs failed; the same command tries them again\n")
     assert pieces_in(tmp_path) == SEEDS / store.PIECE_SEEDS - len(failed)
     assert experiments_main(sweep_command(topology_table, tmp_path)) == 0
@@ -193,9 +195,9 @@ def test_a_worker_may_be_killed_between_two_pieces(topology_table: Table, tmp_pa
             (worker,) = multiprocessing.active_children()
             worker.kill()
             worker.join()
-    died = Failed(pieces[1], "the process died with exit code -9\n")
+    died = Failed(pieces[1], "the process died with exit code -9\n", died=True)
     assert ended == [Finished(pieces[0]), died, Finished(pieces[2])]
-    assert store.stored_seeds(tmp_path, condition) == {*range(25), *range(50, 75)}
+    assert stored_seeds(tmp_path, condition) == {*range(25), *range(50, 75)}
 
 
 def test_workers_of_a_killed_import_end(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from benchmark_api.spaces import TopologySpace
 from experiments import provenance
 from experiments.runs.one_shot import OneShotJob
 from experiments.runs.run import run
+from tests.helpers.documents import python
 
 SUPERNET = build_supernet.dispatch(TopologySpace)
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,3 +147,37 @@ def test_names_are_followed_to_their_modules(tmp_path: Path, monkeypatch: pytest
     monkeypatch.syspath_prepend(str(tmp_path))
     found = provenance._Sources({"zoo_package"}).closure({"zoo_package.search"})
     assert found.keys() == {f"zoo_package.{name}" for name in ("search", "lazy", "inner.deep", "sibling")}
+
+
+MAIN = """
+import sys
+from algorithms.black_box import RandomSearch
+from benchmark_api.spaces import TopologySpace
+from experiments.provenance import code_version
+from experiments.runs.run import run
+from tests.helpers.documents import python
+
+def helper():
+    return {number}
+
+class Own(RandomSearch):
+    name = "own"
+    rate = 0.5
+
+    def _observe(self, query, evaluation):
+        helper()
+
+{rest}
+print(code_version(run, Own, TopologySpace))
+"""
+
+
+def test_a_class_of_a_script_counts_with_the_functions_that_it_uses(tmp_path: Path) -> None:
+    def printed(**parts: object) -> str:
+        (tmp_path / "script.py").write_text(MAIN.format(**parts))
+        return python(["script.py"], tmp_path)
+
+    first = printed(number=1, rest="")
+    assert printed(number=1, rest="# a comment\nother = 3") == first  # other lines of the script change nothing
+    assert printed(number=2, rest="") != first
+    assert printed(number=1, rest="Own.rate = 0.6") != first

@@ -34,6 +34,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
+from algorithms.one_shot.inherited import inherited_accuracy
 from benchmark_api.spaces import SearchSpace, SizeSpace, TopologySpace
 from benchmark_api.tables.table import Table
 from tests.helpers import official, tiny
@@ -160,7 +161,7 @@ def one_shot(case: str) -> dict[str, Any]:
         search = tiny.make(name, seed=5, **changes)
         epochs = [_epoch(search.train_epoch()) for _ in range(search.config.epochs)]
         architectures = [tiny.some_architecture(name), tuple(epochs[-1]["architecture"])]
-        inherited = search.inherited_accuracy(architectures, images=33).tolist()
+        inherited = inherited_accuracy(search, architectures, images=33).tolist()
     finally:
         torch.set_num_threads(threads)
     weights = [tensor.detach().double() for tensor in search.supernet.state_dict().values()]
@@ -241,7 +242,8 @@ def help_texts(program: str) -> str:
 def _help_texts(program: str, *words: str) -> Iterator[str]:
     text = output(program, *words, "--help")
     yield f"$ {' '.join(('python -m', program, *words))} --help\n{text}"
-    for subcommand in re.findall(r"^│   • (\S+)", text, re.MULTILINE):
+    own = [] if words else import_module(f"{program}.__main__").COMMAND_LINE.names
+    for subcommand in own or re.findall(r"^│   • (\S+)", text, re.MULTILINE):
         yield from _help_texts(program, *words, subcommand)
 
 

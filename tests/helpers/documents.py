@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("algorithms", "benchmark_api", "experiments", "plots")
+PACKAGES = ("algorithms", "benchmark_api", "experiments", "nas_zoo", "plots")
 
 
 def read(page: str) -> str:
@@ -47,7 +47,8 @@ def python(arguments: list[str], folder: Path, **variables: str) -> str:
 def install(environment: Path) -> None:
     """Make a folder that the Makefile takes for its installed environment."""
     (environment / "bin").mkdir(parents=True)
-    (environment / "bin" / "python").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
-    (environment / "bin" / "python").chmod(0o755)
+    for name, program in {"python": "", "nas-zoo": " -m nas_zoo"}.items():
+        (environment / "bin" / name).write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)}{program} "$@"\n')
+        (environment / "bin" / name).chmod(0o755)
     for stamp in (".installed", ".installed-dev"):
         (environment / stamp).touch()

@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments import store
 from experiments.runs.run import Run
-from experiments.store import Condition
+from experiments.store import AnyCondition, Condition
 
 CONDITION = Condition(
     space="topology",
@@ -67,3 +67,8 @@ def enriched(run: Run) -> RichRun:
         "incumbent": np.maximum(entries - 1, 0).astype(np.int32),
     }
     return RichRun(**{**vars(run), **more})
+
+
+def stored_seeds(results: Path, condition: AnyCondition) -> set[int]:
+    """Return the seeds of a condition that are stored."""
+    return {seed for piece in store.stored_pieces(results, condition) for seed in piece.seeds}

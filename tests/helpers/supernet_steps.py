@@ -10,6 +10,7 @@ import torch
 
 from algorithms.one_shot.darts import DartsFirstOrder
 from algorithms.one_shot.fbnetv2 import FBNetV2
+from algorithms.one_shot.pc_darts import PartialCell
 from algorithms.one_shot.search import OneShotSearch
 from algorithms.one_shot.supernets import MixedCell, WidthMasks
 from algorithms.one_shot.task import Batch, Execution, Task
@@ -61,9 +62,33 @@ class CellByDefinition(MixedCell):
         return nodes[-1]
 
 
+class PartialCellByDefinition(PartialCell):
+    """A cell with partial channels, computed edge by edge, operation by operation, channel by channel."""
+
+    def forward(self, x: torch.Tensor, weights: torch.Tensor | None = None, path: Architecture | None = None) -> torch.Tensor:
+        """Return the last node [batch, channel, height, width]; weights [edge, operation + 1], no path."""
+        assert weights is not None
+        assert path is None
+        nodes: list[torch.Tensor] = [x]
+        size = x.shape[1] // self.parts
+        for edge, ((target, source), operations) in enumerate(zip(EDGES, self.edges, strict=True)):
+            assert isinstance(operations, torch.nn.ModuleList)
+            seen = nodes[source][:, :size]
+            terms = [weights[edge, choice] * operation(seen) for choice, operation in enumerate(operations)]
+            channels = [*reduce(torch.add, terms).unbind(dim=1), *nodes[source][:, size:].unbind(dim=1)]
+            order = [part * size + place for place in range(size) for part in range(self.parts)]
+            term = weights[edge, -1] * torch.stack([channels[channel] for channel in order], dim=1)
+            if target == len(nodes):
+                nodes.append(term)
+            else:
+                nodes[target] = nodes[target] + term
+        return nodes[-1]
+
+
 def by_definition(search: type[OneShotSearch]) -> type[OneShotSearch]:
     """Return the search with cells computed by their definition."""
-    return type(search.__name__, (search,), {"cell": CellByDefinition})
+    cell = PartialCellByDefinition if search.cell is PartialCell else CellByDefinition
+    return type(search.__name__, (search,), {"cell": cell})
 
 
 def on_random_images(
@@ -91,6 +116,13 @@ def on_random_images(
         task = Task(TopologySpace(), data, Skeleton(10, 3, channels, cells))
     else:  # as wide as the last stage
         task = Task(SizeSpace([max(1, channels // 2) * multiple for multiple in range(1, 9)]), data, Skeleton(10, 3))
-    wanted: dict[str, Any] = {"epochs": epochs, "batch": batch, "candidates": 1, "updates": 1, "samples": 1}
+    wanted: dict[str, Any] = {
+        "epochs": epochs,
+        "batch": batch,
+        "candidates": 1,
+        "updates": 1,
+        "samples": 1,
+        "parts": min(4, channels),
+    }
     settings = {field.name: wanted[field.name] for field in fields(search.Config) if field.name in wanted}
     return search(task, search.Config(**settings), execution=Execution(device=device))

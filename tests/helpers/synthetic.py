@@ -23,7 +23,7 @@ def condition(
     """The condition of default runs but for some hyperparameters."""
     search = ONE_SHOT[name]
     config = search.Config(**{**asdict(search.default_config(dataset)), **hyperparameters})
-    return condition_of(search, config, table, dataset, execution or Execution())
+    return condition_of(search, config, table, dataset, execution or Execution(stack=None))
 
 
 def store_runs(results: Path, table: Table, of: store.OneShotCondition, derived: Sequence[Sequence[int]]) -> list[OneShotRun]:

@@ -28,7 +28,9 @@ SMALL: dict[str, Any] = {
     "candidates": 5,
     "updates": 2,
     "samples": 3,
+    "tuning": 0.0,
     "flops_target": 0.015,  # of 0.003 to 0.03
+    "parts": 2,  # of two channels
 }
 
 

@@ -17,12 +17,14 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from algorithms.one_shot import ONE_SHOT
 from algorithms.one_shot.search import OneShotSearch
+from algorithms.one_shot.supernets import SizeSupernet
 from benchmark_api.training.devices import one_thread
 from tests.helpers.supernet_steps import JointStep, WidestStep, by_definition, on_random_images
 from tests.speed.subject import Workload
 
 ROUNDS = 3
 STEPS = [pytest.param(name, marks=pytest.mark.benchmark(group=f"step of {name}")) for name in ("joint", *ONE_SHOT)]
+SIZE_STEPS = [step for step in STEPS[1:] if ONE_SHOT[str(step.values[0])].space == "size"]
 
 
 def search_of(name: str, plain: bool) -> type[OneShotSearch]:
@@ -67,3 +69,14 @@ def test_step(
     benchmark.extra_info["checkpoint_MB"] = checkpoint.stat().st_size / 1e6
     if not benchmark.disabled:
         benchmark.extra_info["peak_memory_MB"] = in_new_process(name, plain, sizes) / 1e6
+
+
+@pytest.mark.parametrize("name", SIZE_STEPS)
+def test_step_of_whole_modules(benchmark: BenchmarkFixture, rounds: Callable[..., Any], workload: Workload, name: str) -> None:
+    """Measures the step on a CPU that computes all channels, also those that a mask throws away."""
+    sizes = (workload.channels, 1, workload.size, workload.batch)
+    search = on_random_images(ONE_SHOT[name], *sizes, epochs=1 + ROUNDS)
+    assert isinstance(search.supernet, SizeSupernet)
+    search.supernet.sliced = False
+    with one_thread():
+        rounds(search.train_epoch, rounds=ROUNDS)

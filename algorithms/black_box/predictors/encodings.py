@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import numpy as np
-from scipy import sparse
 
 from benchmark_api.spaces import SearchSpace, TopologySpace
 from benchmark_api.spaces.topology import OPERATIONS
 from benchmark_api.types import IntArray
 
-Features: TypeAlias = sparse.csr_array
+if TYPE_CHECKING:
+    from scipy import sparse
+
+Features: TypeAlias = "sparse.csr_array"
 """Feature vectors [architecture, feature] in compressed rows, float64."""
 
 
@@ -44,6 +46,8 @@ class Encoding(ABC):
 
     def __call__(self, architectures: IntArray) -> Features:
         """Return the feature vectors of architectures [architecture, decision]."""
+        from scipy import sparse  # here, so that command lines start without it
+
         bags = self.bags(architectures)
         present = bags >= 0
         features = bags[present]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import singledispatch
 from typing import Any, TypeVar
 
@@ -33,8 +33,26 @@ class Supernet(nn.Module, ABC):
     def mixture(self, weights: Tensor) -> ForwardMode:
         """Return the mode that computes all choices, weighted by `weights` [decision, choice] and summed."""
 
+    def decide(self, mode: Any, choices: Mapping[int, int]) -> ForwardMode:
+        """Return a forward mode that computes one choice, unweighted, for some decisions, and the others as a mode does.
+
+        Args:
+            mode: the mode.
+            choices: choice of each decision that is made.
+
+        Raises:
+            ValueError: the class of supernets does not override this.
+        """
+        raise ValueError(f"a selection that makes decisions one by one needs the method `decide` of {type(self).__name__}")
+
     def compile_parts(self) -> None:
         """Compile the parts that compute the same at every training step."""
+
+
+def one_hot_rows(weights: Tensor, choices: Mapping[int, int]) -> Tensor:
+    """Return weights [decision, choice] with one-hot rows, to which no gradient flows, for the decisions that are made."""
+    hot = torch.eye(weights.shape[1]).to(weights)
+    return torch.stack([hot[choices[number]] if number in choices else row for number, row in enumerate(weights)])
 
 
 SupernetT = TypeVar("SupernetT", bound=Supernet)

@@ -5,7 +5,7 @@ The modules are the stem and the blocks. Source: NATS-Bench (Dong et al., TPAMI 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -14,8 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from algorithms.one_shot.supernets.base import ForwardMode, Supernet, build_supernet
+from algorithms.one_shot.supernets.size_slices import module_slice, padded
 from benchmark_api.spaces import SIZE_CELL, Architecture, SizeSpace
 from benchmark_api.training.networks import Cell, ReductionBlock, Skeleton, reduction_blocks
+
+SLICED = 16
+"""Least width of a network whose modules are sliced: in narrower ones, slicing takes longer than what it saves."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,14 @@ class SizeSupernet(Supernet):
     Attributes:
         candidates: mask of each choice of a width [choice, channel], on the CPU.
         decisions: decision that gives each module its width [module].
+        sliced: whether a processor computes only the channels that a mode keeps; whole modules otherwise.
     """
 
     def __init__(self, space: SizeSpace, skeleton: Skeleton, track_running_stats: bool = False) -> None:
         super().__init__()
         skeleton.widths(space, space.architecture(0))  # refuses a skeleton with channels or cells
         self.space, self.width = space, max(space.widths)
+        self.sliced = self.width >= SLICED
         layers = len(space.cardinalities)
         self.decisions = [0, *range(layers)]
 
@@ -71,29 +77,40 @@ class SizeSupernet(Supernet):
 
     def forward(self, images: Tensor, mode: WidthMasks | WidthPairs) -> Tensor:
         """Return the logits [image, class]."""
-        x = images  # [batch, input channel, height, width]
-        for number, module in enumerate((self.stem, *self.blocks)):
-            x = module(x)  # [batch, channel, height, width]; a reduction block halves height and width
-            if isinstance(mode, WidthMasks):
-                x = x * mode.masks[number, :, None, None].to(x)
-            else:
+        kept = self._kept(mode) if self.sliced and images.device.type == "cpu" else None
+        x = images if kept is None else images.contiguous(memory_format=torch.channels_last)
+        for number, module in enumerate((self.stem, *self.blocks)):  # a reduction block halves height and width
+            x = module(x) if kept is None else module_slice(module, x, kept[number])  # [batch, channel, height, width]
+            if isinstance(mode, WidthPairs):
                 x = self._interpolated(x, *mode.pairs[number])
-        features = self.lastact(x).mean(dim=(2, 3))  # [batch, channel]
+            elif kept is None or not bool((mode.masks[number, : x.shape[1]] == 1).all()):
+                x = x * mode.masks[number, : x.shape[1], None, None].to(x)
+        features = self.lastact(padded(x, self.width)).mean(dim=(2, 3))  # [batch, channel]
         logits: Tensor = self.classifier(features)  # [batch, class]
         return logits
+
+    def _kept(self, mode: WidthMasks | WidthPairs) -> list[int]:
+        """Return the number of channels of each module after which all are zero, and so are all gradients [module]."""
+        if isinstance(mode, WidthPairs):
+            return [max(self.space.widths[choice] for choice in choices) for choices, _ in mode.pairs]
+        if mode.masks.requires_grad:  # a mask that is zero has a gradient
+            return [self.width] * len(mode.masks)
+        kept: list[int] = ((mode.masks != 0) * torch.arange(1, self.width + 1)).amax(dim=1).tolist()
+        return kept
 
     def _interpolated(self, x: Tensor, choices: tuple[int, int], weights: Tensor) -> Tensor:
         """Interpolate channels (Dong & Yang, NeurIPS 2019, arXiv 1905.09717, eq. 4), as one 1x1 convolution."""
         widths = [self.space.widths[choice] for choice in choices]
         wider = max(widths)
         first, second = (stretch(width, wider).to(weights) for width in widths)  # [wider, width]
-        kernel = x.new_zeros(self.width, self.width)  # [output channel, input channel]
+        kernel = x.new_zeros(x.shape[1], x.shape[1])  # [output channel, input channel]
         kernel[:wider, : widths[0]] = (weights[0] * first).to(x)
         kernel[:wider, : widths[1]] += (weights[1] * second).to(x)
         return functional.conv2d(x, kernel[:, :, None, None])  # [batch, channel, height, width], zero from `wider` on
 
     def compile_parts(self) -> None:
-        """Compile the modules; their narrowing differs from step to step."""
+        """Compile the modules, at full width; their narrowing differs from step to step."""
+        self.sliced = False
         for part in (self.stem, self.lastact, *self.blocks):
             part.compile()
 
@@ -104,6 +121,17 @@ class SizeSupernet(Supernet):
     def mixture(self, weights: Tensor) -> WidthMasks:
         """Return the mode that masks by the weighted mean of all widths' masks; `weights` [decision, width]."""
         return WidthMasks(weights[self.decisions] @ self.candidates.to(weights))  # [module, channel]
+
+    def decide(self, mode: WidthMasks | WidthPairs, choices: Mapping[int, int]) -> WidthMasks | WidthPairs:
+        """Return a mode with one width of some layers, and of the others what a mode computes; `choices` by decision."""
+        made = [choices.get(decision) for decision in self.decisions]  # [module]
+        if isinstance(mode, WidthMasks):
+            candidates = self.candidates.to(mode.masks)
+            return WidthMasks(
+                torch.stack([mask if c is None else candidates[c] for mask, c in zip(mode.masks, made, strict=True)])
+            )
+        only = torch.tensor([1.0, 0.0])
+        return WidthPairs([p if c is None else ((c, c), only.to(p[1])) for p, c in zip(mode.pairs, made, strict=True)])
 
 
 build_supernet.register(SizeSpace, SizeSupernet)

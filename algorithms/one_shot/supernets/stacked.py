@@ -261,6 +261,8 @@ class StackedReduction:
 
 def conv1x1(x: Tensor, weight: Tensor) -> Tensor:
     """Convolve x [row, input, height, width, image] with weights [row, output, input, 1, 1]."""
+    if x.shape[1] == 1:  # products of a matrix and a vector, whose rounding would depend on the number of rows
+        return weight[:, :, 0, :, :, None] * x
     y = torch.bmm(weight.flatten(2), x.reshape(*x.shape[:2], -1))  # [row, output, height * width * image]
     return y.view(*y.shape[:2], *x.shape[2:])
 

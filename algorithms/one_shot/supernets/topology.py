@@ -9,8 +9,8 @@ classifier have no weights, convolutions in cells have a bias; those of the stem
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import repeat
 from typing import Any
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from algorithms.one_shot.supernets.base import ForwardMode, Supernet, build_supernet
+from algorithms.one_shot.supernets.base import ForwardMode, Supernet, build_supernet, one_hot_rows
 from benchmark_api.spaces import EDGES, OPERATIONS, Architecture, TopologySpace
 from benchmark_api.training.networks import ReductionBlock, Skeleton, make_operation
 from benchmark_api.training.pooling import mean_3x3
@@ -141,8 +141,8 @@ def _convolve(x: Tensor, layers: Sequence[Any], scales: list[Tensor] | None) -> 
 class TopologySupernet(Supernet):
     """Shared network of the topology space: stem, reduction blocks and classifier of `CellNetwork`, with mixed cells.
 
-    The arguments are those of `build_supernet`, and the class of the cells. `track_running_stats` holds for the normalisation
-    before the classifier too.
+    The arguments are those of `build_supernet`, and the class of the cells or another maker of them. `track_running_stats` holds
+    for the normalisation before the classifier too.
 
     Raises:
         ValueError: the skeleton has no cells.
@@ -153,7 +153,7 @@ class TopologySupernet(Supernet):
         space: TopologySpace,
         skeleton: Skeleton,
         track_running_stats: bool = False,
-        cell: type[MixedCell] = MixedCell,
+        cell: Callable[[int, bool], MixedCell] = MixedCell,
     ) -> None:
         super().__init__()
         if skeleton.cells == 0:
@@ -167,8 +167,7 @@ class TopologySupernet(Supernet):
         )
         self.lastact = nn.Sequential(nn.BatchNorm2d(widths[-1], affine=False, track_running_stats=track_running_stats), nn.ReLU())
         self.classifier = nn.Linear(widths[-1], skeleton.classes)
-        self.cells = sum(isinstance(block, cell) for block in self.blocks)  # number of cells
-        self._cell = cell
+        self.cells = sum(isinstance(block, MixedCell) for block in self.blocks)  # number of cells
         self._compiled_cell: Callable[..., Tensor] | None = None
 
     def forward(self, images: Tensor, mode: Mixture | Paths) -> Tensor:
@@ -177,7 +176,7 @@ class TopologySupernet(Supernet):
         compiled = self._compiled_cell if self.training and isinstance(mode, Mixture) else None
         x = self.stem(images)  # [batch, C, height, width]
         for block in self.blocks:
-            if not isinstance(block, self._cell):
+            if not isinstance(block, MixedCell):
                 x = block(x)  # [batch, 2 C, height / 2, width / 2]
             elif compiled is not None:
                 x = compiled(block, x, mode.weights)
@@ -192,9 +191,10 @@ class TopologySupernet(Supernet):
 
         PyTorch keeps few versions of a function, and training needs one for each width.
         """
-        for part in (self.stem, self.lastact, *(block for block in self.blocks if not isinstance(block, self._cell))):
+        cells = [block for block in self.blocks if isinstance(block, MixedCell)]
+        for part in (self.stem, self.lastact, *(block for block in self.blocks if block not in cells)):
             part.compile()
-        self._compiled_cell = torch.compile(self._cell.forward)
+        self._compiled_cell = torch.compile(type(cells[0]).forward)
 
     def along(self, architecture: Architecture) -> Paths:
         """Return the mode in which every cell is that of one architecture."""
@@ -203,6 +203,13 @@ class TopologySupernet(Supernet):
     def mixture(self, weights: Tensor) -> Mixture:
         """Return the mode in which every edge is the weighted sum of its operations; `weights` [edge, operation]."""
         return Mixture(weights)
+
+    def decide(self, mode: Mixture | Paths, choices: Mapping[int, int]) -> Mixture | Paths:
+        """Return a mode with one operation on some edges, and on the others what a mode computes; `choices` by edge."""
+        if isinstance(mode, Mixture):
+            return replace(mode, weights=one_hot_rows(mode.weights, choices))
+        paths = [tuple(choices.get(edge, choice) for edge, choice in enumerate(path)) for path in mode.paths]
+        return replace(mode, paths=paths, weights=None if mode.weights is None else one_hot_rows(mode.weights, choices))
 
 
 build_supernet.register(TopologySpace, TopologySupernet)

@@ -1,21 +1,24 @@
 """Evaluation of many paths with the same weights: what the paths have in common is prepared once.
 
-A best-of-n selection evaluates a hundred candidates on batches of hundreds of images, where the time is that of copying feature
-maps, not the overhead of operations. On small images a convolution, and a normalisation with running statistics after it, is
-one matrix [output feature, input feature]; a feature is a pixel of a channel, and feature maps are [feature, image].
+A best-of-n selection evaluates a hundred candidates on batches of hundreds of images, a ranking thousands on the same images. The
+time is that of copying feature maps, not the overhead of operations. On small images a convolution, and a normalisation with
+running statistics after it, is one matrix [output feature, input feature]; a feature is a pixel of a channel, and feature maps
+are [feature, image].
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from algorithms.one_shot.supernets.topology import INCOMING, OUTGOING, Mixture, Paths, TopologySupernet
+from algorithms.one_shot.supernets.candidates import CANDIDATES
+from algorithms.one_shot.supernets.topology import INCOMING, OUTGOING, MixedCell, Mixture, Paths, TopologySupernet
 from benchmark_api.spaces import EDGES, OPERATIONS, Architecture
 from benchmark_api.training.networks import ReductionBlock
 from benchmark_api.training.small_images import LARGEST, convolution_matrix, means_matrix
@@ -60,24 +63,56 @@ class PathEvaluator:
         """Return the logits [image, class] of images [image, channel, height, width]; None for weighted operations."""
         if not isinstance(mode, Paths) or mode.weights is not None:
             return None
+        return self._classified(self._stem(images), map(live, map(tuple, mode.paths)), self.blocks)
+
+    @torch.no_grad()
+    def candidates(self, images: Tensor) -> Callable[[Architecture], Tensor]:
+        """Return the function from an architecture to its logits [image, class]; the first cell has the same input for all."""
+        _, *others = self.blocks
+        first = _FirstCell(self.blocks[0], self._stem(images))
+
+        @torch.no_grad()
+        def logits(architecture: Architecture) -> Tensor:
+            path = live(architecture)
+            return self._classified(first(path), repeat(path), others)
+
+        return logits
+
+    def _stem(self, images: Tensor) -> Tensor:
+        """Return the input of the first cell [feature, image]."""
         weight, bias = self.stem
-        x = torch.addmm(bias, weight, images.flatten(1).t())  # [feature, image]
-        paths = iter(mode.paths)
-        for block in self.blocks:
-            x = block(x, live(tuple(next(paths)))) if isinstance(block, _Cell) else block(x)
+        return torch.addmm(bias, weight, images.flatten(1).t())
+
+    def _classified(self, x: Tensor, paths: Iterator[Architecture], blocks: Sequence[_Reduction | _Cell]) -> Tensor:
+        """Return the logits [image, class] for the input of some last blocks [feature, image] and the paths of their cells."""
+        for block in blocks:
+            x = block(x, next(paths)) if isinstance(block, _Cell) else block(x)
         channels = self.classifier.in_features
-        features = _normalized(x, channels, self.eps).relu_().view(channels, -1, len(images)).mean(dim=1)  # [channel, image]
+        features = _normalized(x, channels, self.eps).relu_().view(channels, -1, x.shape[1]).mean(dim=1)  # [channel, image]
         logits: Tensor = self.classifier(features.t())
         return logits
 
 
 def evaluates(supernet: TopologySupernet, size: tuple[int, int]) -> bool:
-    """Return whether `PathEvaluator` is for a supernet: normalisation by the batch, few features, no odd height or width."""
+    """Return whether `PathEvaluator` is for a supernet: usual cells, normalisation by the batch, few features, no odd size."""
     network: Any = supernet
+    if {type(block) for block in network.blocks} - {ReductionBlock, MixedCell}:
+        return False
     reductions: list[Any] = [block for block in network.blocks if isinstance(block, ReductionBlock)]
     widths = [network.stem[0].out_channels, *(block.conv_b.op[1].out_channels for block in reductions)]
     features = max(width * size[0] * size[1] // 4**stage for stage, width in enumerate(widths))
     return not network.lastact[0].track_running_stats and features <= LARGEST and not (size[0] % 4 or size[1] % 4)
+
+
+def _candidates(supernet: TopologySupernet, images: Tensor) -> Callable[[Architecture], Tensor] | None:
+    """Return the evaluation of unweighted paths on some images, if `PathEvaluator` is for the supernet."""
+    height, width = images.shape[2:]
+    if supernet.training or not evaluates(supernet, (height, width)):
+        return None
+    return PathEvaluator(supernet, (height, width)).candidates(images)
+
+
+CANDIDATES[TopologySupernet] = _candidates
 
 
 def _normalized(x: Tensor, channels: int, eps: float) -> Tensor:
@@ -137,11 +172,11 @@ class _Cell:
                     if source not in rectified:
                         rectified[source] = node.relu()
                     node = rectified[source]
-                terms.append(self._output(node, edge, path[edge]))
+                terms.append(self.output(node, edge, path[edge]))
             nodes.append(_total(terms))
         return torch.zeros_like(x) if nodes[-1] is None else nodes[-1]
 
-    def _output(self, x: Tensor, edge: int, choice: int) -> Tensor:
+    def output(self, x: Tensor, edge: int, choice: int) -> Tensor:
         """Return the output of an edge for a node, which is rectified for convolutions."""
         if choice == SKIP:
             return x
@@ -152,6 +187,43 @@ class _Cell:
         else:
             y = torch.mm(self.narrow[edge], x.view(self.channels, -1)).view(x.shape)
         return _normalized(y, self.channels, self.eps)
+
+
+class _FirstCell:
+    """A cell with one input, for many paths: what a path has in common with the former one is not computed again.
+
+    A node depends on the operations of all edges that enter it or an earlier node, which are the first ones of a path.
+
+    Args:
+        cell: the cell.
+        x: its first node [feature, image].
+    """
+
+    def __init__(self, cell: Any, x: Tensor) -> None:
+        self.cell = cell
+        # Of each node: the operations that it depends on, its value, the outputs of edges that leave it by edge and operation.
+        self.nodes: list[tuple[Architecture, Tensor | None, dict[tuple[int, int], Tensor]]] = [((), x, {})]
+        self.zero = torch.zeros_like(x)
+
+    def __call__(self, path: Architecture) -> Tensor:
+        """Return the last node [feature, image]."""
+        same = sum(operations == path[: len(operations)] for operations, _, _ in self.nodes)
+        del self.nodes[same:]
+        for edges in INCOMING[same:]:
+            terms = [self._output(edge, path[edge]) for edge in edges]
+            self.nodes.append((path[: edges[-1] + 1], _total([term for term in terms if term is not None]), {}))
+        last = self.nodes[-1][1]
+        return self.zero if last is None else last
+
+    def _output(self, edge: int, choice: int) -> Tensor | None:
+        """Return the output of an edge; None for zero."""
+        _, node, outputs = self.nodes[EDGES[edge][1]]
+        if node is None or choice == NONE:
+            return None
+        if (edge, choice) not in outputs:
+            x = node.relu() if choice in (CONV_1X1, CONV_3X3) else node
+            outputs[edge, choice] = self.cell.output(x, edge, choice)
+        return outputs[edge, choice]
 
 
 def _total(terms: Sequence[Tensor]) -> Tensor | None:

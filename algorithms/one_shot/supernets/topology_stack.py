@@ -39,20 +39,24 @@ Choices = npt.NDArray[np.int64]
 
 
 class StackedTopology(StackedSupernet):
-    """`TopologySupernet` of every row, with cells of the class `MixedCell`."""
+    """`TopologySupernet` of every row, with cells of the class `MixedCell`. A subclass for others overrides `stacked_cell`."""
 
     def __init__(self, supernet: TopologySupernet) -> None:
         super().__init__(supernet)
         stem: Any = supernet.stem
         self.stem, self.stem_norm = self.weights.take([stem[0].weight]), StackedNorm(stem[1], self)
         self.blocks = [
-            StackedReduction(block, self) if isinstance(block, ReductionBlock) else _StackedCell(block, self)
+            StackedReduction(block, self) if isinstance(block, ReductionBlock) else self.stacked_cell(block)
             for block in supernet.blocks
         ]
         lastact: Any = supernet.lastact
         self.tracked = lastact[0].track_running_stats  # as are the normalisations of cells
         self.last_norm = StackedNorm(lastact[0], self)
         self.classifier = [self.weights.take([value]) for value in (supernet.classifier.weight, supernet.classifier.bias)]
+
+    def stacked_cell(self, cell: Any) -> StackedCell:
+        """Return the stacked counterpart of a cell."""
+        return StackedCell(cell, self)
 
     @classmethod
     def of(cls, supernet: TopologySupernet) -> StackedTopology | None:
@@ -84,11 +88,11 @@ class StackedTopology(StackedSupernet):
         return classified(self.last_norm(x, values).relu(), weight[:, 0], bias)
 
 
-class _StackedCell:
-    """`MixedCell` of every row."""
+class StackedCell:
+    """`MixedCell` of every row. The counterpart of a cell that combines operations in another way overrides `mix`."""
 
     def __init__(self, cell: Any, network: StackedSupernet) -> None:
-        self.nodes = [_StackedNode([cell.edges[edge] for edge in outgoing], outgoing, network) for outgoing in OUTGOING[:-1]]
+        self.nodes = [StackedNode([cell.edges[edge] for edge in outgoing], outgoing, network) for outgoing in OUTGOING[:-1]]
 
     def mixed(self, x: Tensor, numbers: Tensor, values: Values) -> Tensor:
         """Return the last node for the first one, x [row, channel, height, width, image].
@@ -101,10 +105,14 @@ class _StackedCell:
         nodes = [x]
         terms: list[list[Tensor]] = [[], [], [], []]  # of each node's sum
         for source, node in enumerate(self.nodes):
-            for edge, output in zip(node.edges, node.mixed(nodes[source], numbers, values), strict=True):
+            for edge, output in zip(node.edges, self.mix(node, nodes[source], numbers, values), strict=True):
                 terms[EDGES[edge][0]].append(output)
             nodes.append(reduce(torch.add, terms[source + 1]))
         return nodes[-1]
+
+    def mix(self, node: StackedNode, x: Tensor, numbers: Tensor, values: Values) -> Sequence[Tensor]:
+        """Return the outputs of the edges that leave a node x [row, channel, height, width, image], in their order."""
+        return node.mixed(x, numbers, values)
 
     def along(self, x: Tensor, plan: _Plan, numbers: Tensor | None, values: Values) -> Tensor:
         """Return the last node for the first one, x [row, channel, height, width, image].
@@ -193,7 +201,7 @@ _RANKS = np.argsort(ORDER)
 _TARGETS = np.array([target - 1 for target, _ in EDGES])
 
 
-class _StackedNode:
+class StackedNode:
     """Operations of all edges that leave a node.
 
     Args:

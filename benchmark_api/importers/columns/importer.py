@@ -16,6 +16,7 @@ from benchmark_api.importers.columns.reading import ENDINGS, format_of, read_blo
 from benchmark_api.importers.columns.trials import add_trials, metric_values
 from benchmark_api.importers.measurements import Spool
 from benchmark_api.importers.official.parallel import WorkerDied, in_parallel
+from benchmark_api.jobs.files import regular
 
 SECONDS_LIMIT = 120.0
 """Processor time after which the reading of pickles is given up; those of a whole space take seconds."""
@@ -99,7 +100,7 @@ def _collect_in_time(source: Path, mapping: ColumnMapping) -> Measured:
 
 def _sha256(source: Path) -> str:
     digest = hashlib.sha256()
-    with open(source, "rb") as file:
+    with open(regular(source), "rb") as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()

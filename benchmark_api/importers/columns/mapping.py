@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 from benchmark_api.importers.columns.architectures import FORMS
 from benchmark_api.importers.columns.kinds import NUMBERS, dataset_key, short, split_name
+from benchmark_api.jobs.files import regular
 from benchmark_api.spaces import SPACES, SearchSpace, space_from_spec
 from benchmark_api.tables.metrics import BUILT_IN, Direction
 
@@ -146,7 +147,7 @@ def load_mapping(
     path = PRESETS[preset] if preset is not None else path
     name = preset or (path.name if path else "--set")
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
+        document = tomllib.loads(regular(path).read_text(encoding="utf-8")) if path else {}
     except ValueError as error:
         raise ValueError(f"{path}: not a TOML file: {error}") from error
     for target, text in entries.items():

@@ -17,6 +17,7 @@ from typing import IO, Any, NamedTuple, TextIO, cast
 from benchmark_api import unpickle
 from benchmark_api.importers.columns.kinds import refusal, short
 from benchmark_api.importers.columns.mapping import NAME, Format
+from benchmark_api.jobs.files import regular
 
 ROWS = 1 << 16
 """Rows of a block."""
@@ -97,7 +98,7 @@ def _readable(source: Path) -> Iterator[None]:
 
 @contextmanager
 def _text_of(source: Path) -> Iterator[TextIO]:
-    with gzip.open(source, "rb") if source.name.lower().endswith(".gz") else open(source, "rb") as file:
+    with gzip.open(regular(source), "rb") if source.name.lower().endswith(".gz") else open(regular(source), "rb") as file:
         yield io.TextIOWrapper(cast(IO[bytes], file), encoding="utf-8-sig", newline="")
 
 
@@ -141,7 +142,7 @@ def _parquet_blocks(source: Path, columns: Mapping[str, bool]) -> Iterator[Block
 
     first = 1
     try:
-        with parquet.ParquetFile(source) as file:
+        with parquet.ParquetFile(regular(source)) as file:
             header = file.schema_arrow.names
             _check_columns(source, header, columns)
             for batch in file.iter_batches(batch_size=ROWS, columns=[column for column in columns if column in header]):

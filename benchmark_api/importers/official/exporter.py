@@ -5,9 +5,8 @@ from __future__ import annotations
 import bz2
 import os
 import pickle
-import shutil
-import tempfile
 from collections import OrderedDict
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from tqdm import tqdm
 from benchmark_api.importers import measurements
 from benchmark_api.importers.official.parallel import in_parallel
 from benchmark_api.importers.official.read import META, record_path
-from benchmark_api.jobs.files import DISK_ERRORS, writing_in
+from benchmark_api.jobs.files import DISK_ERRORS, scratch_folder, writing_in
 from benchmark_api.spaces import SIZE_CELL, SearchSpace, TopologySpace
 from benchmark_api.tables.table import Table
 
@@ -123,15 +122,16 @@ def export_archive(table: Table, out: str | os.PathLike[str], *, jobs: int | Non
         RuntimeError: a worker process died.
     """
     out = Path(out)
-    if out.exists():
+    if os.path.lexists(out):
         raise ValueError(f"{out} exists; expected the name of a new folder")
     _check_complete(table)
     groups = [(key, schedule) for key in table.keys for schedule in table.schedules(key)]
     indices = np.flatnonzero(np.any([(table.seeds(*group) >= 0).any(axis=1) for group in groups], axis=0)).tolist()
     with writing_in(out.parent):
         out.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
-    try:
+    with ExitStack() as stack:
+        with writing_in(out.parent):
+            part = stack.enter_context(scratch_folder(out.parent, out.name, ".part"))
         strings = [table.space.to_string(table.space.architecture(index)) for index in range(len(table))]
         meta = {"meta_archs": strings, "total_archs": len(strings), "arch2infos": None, "evaluated_indexes": set()}
         size = measurements.BLOCK
@@ -143,9 +143,6 @@ def export_archive(table: Table, out: str | os.PathLike[str], *, jobs: int | Non
                 bar.update(count)
         part.chmod(0o755)
         part.rename(out)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
     return out
 
 

@@ -29,6 +29,7 @@ from benchmark_api.importers.official.read import (
 )
 from benchmark_api.importers.official.records import named, read_trials
 from benchmark_api.importers.official.single_file import load_records
+from benchmark_api.jobs.files import regular
 from benchmark_api.spaces import SearchSpace
 
 SECONDS_LIMIT = 60.0
@@ -46,7 +47,7 @@ class OfficialImporter(Importer):
     def recognises(self, source: Path) -> bool:
         if source.is_dir():
             return (source / META).is_file()
-        with open(source, "rb") as file:
+        with open(regular(source), "rb") as file:
             return file.read(3) == b"BZh"
 
     def read(self, source: Path, spool: Spool, *, jobs: int | None, progress: bool) -> Description:
@@ -99,7 +100,7 @@ def _convert_records(records: list[tuple[int, Path, str]], folder: Path, curves:
             reading.seek(0)  # over the name before: to truncate the file takes longer than to read a small record
             reading.write(f"{path}\n".encode())
             signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS_LIMIT)  # its signal ends the process
-            with open(path, "rb") as file:
+            with open(regular(path), "rb") as file:
                 hashed = _Hashed(file)
                 data = unpickle.unpack_whole(hashed, str(path))
             content = unpickle.loads(data, str(path))
@@ -136,7 +137,7 @@ def _convert_single_file(source: Path, folder: Path, curves: bool, progress: boo
 
     signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS_LIMIT)
     with (
-        open(source, "rb") as file,
+        open(regular(source), "rb") as file,
         tqdm(total=source.stat().st_size, desc="importing", unit="B", unit_scale=True, disable=not progress) as bar,
     ):
         hashed = _Hashed(file, bar)

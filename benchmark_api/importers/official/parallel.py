@@ -42,11 +42,13 @@ def in_parallel(function: Callable[..., ResultT], calls: Sequence[tuple[Any, ...
 
 
 def _prepare_worker() -> None:
-    """Leave Ctrl-C to the parent process, and end when the parent does, even if that is killed.
+    """Leave Ctrl-C and the end of a terminal to the parent process, and end when the parent does, even if that is killed.
 
     A worker of `ProcessPoolExecutor` would wait for ever: it holds both ends of the pipe that its work comes through.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # by which a broken pool ends its workers
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -14,7 +14,7 @@ from benchmark_api.tables.table import Table
 
 ROOT = Path(__file__).resolve().parents[3]
 
-(GREEDY,) = re.findall(r"```python\n(# greedy\.py.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+(GREEDY,) = re.findall(r"```python\n(# greedy\.py.*?)```", (ROOT / "docs/how-to/own-search.md").read_text(), re.DOTALL)
 
 FRUGAL = '''
 import math

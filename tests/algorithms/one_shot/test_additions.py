@@ -78,7 +78,7 @@ class PartialDarts(DartsFirstOrder):
     cell = PartialCell
 '''
 
-PERTURBATION = '''
+REMOVAL = '''
 """Selection by removing one operation at a time (after DARTS-PT), with a step of the weights after each decision."""
 
 import torch
@@ -88,10 +88,10 @@ from algorithms.one_shot.selection import SELECTIONS, Selection
 
 
 @SELECTIONS.register
-class Perturbation(Selection):
+class Removal(Selection):
     """Choose the operation of each decision whose removal raises the validation loss most."""
 
-    name = "perturbation"
+    name = "removal"
     every_epoch = False
     trains = True
 
@@ -196,7 +196,7 @@ class ChainSearch(AlphaSearch):
     Config = AlphaConfig
 '''
 
-FILES = {"gates": GATES, "partial": PARTIAL, "perturbation": PERTURBATION, "chain": CHAIN}
+FILES = {"gates": GATES, "partial": PARTIAL, "removal": REMOVAL, "chain": CHAIN}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -237,7 +237,7 @@ class TestGates(OneShotContract):
 
 
 class TestPartialChannels(OneShotContract):
-    without_effect = ("choose_none",)
+    without_effect = ("choose_none", "radius")
 
     @pytest.fixture
     def search_class(self) -> type[OneShotSearch]:
@@ -270,12 +270,12 @@ class TestPartialChannels(OneShotContract):
 
 
 @pytest.mark.parametrize("search_class", [ONE_SHOT["darts-v1"], ONE_SHOT["rsps"], ONE_SHOT["tunas"]])
-class TestPerturbation(OneShotContract):
-    without_effect = ("choose_none", "candidates")  # rules of other selections
+class TestRemoval(OneShotContract):
+    without_effect = ("choose_none", "candidates", "radius")  # rules of other selections, and of another relaxation
 
     @property
     def selection(self) -> type[Selection]:
-        return SELECTIONS["perturbation"]
+        return SELECTIONS["removal"]
 
     def test_it_runs_after_the_last_epoch_and_leaves_the_search_as_it_was(self, search_class: type[OneShotSearch]) -> None:
         search, plain = self.make(search_class), search_class(self.task(search_class), tiny.small(search_class, tiny.SMALL))
@@ -290,7 +290,7 @@ class TestPerturbation(OneShotContract):
     def test_a_checkpoint_of_another_selection_is_refused(self, search_class: type[OneShotSearch], tmp_path: Path) -> None:
         self.make(search_class).save(tmp_path / "saved")
         plain = search_class(self.task(search_class), tiny.small(search_class, tiny.SMALL))
-        with pytest.raises(ValueError, match="its select is perturbation, this one's is None"):
+        with pytest.raises(ValueError, match="its select is removal, this one's is None"):
             plain.load(tmp_path / "saved")
 
 

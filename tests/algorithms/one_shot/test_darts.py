@@ -99,9 +99,9 @@ def test_looking_ahead_leaves_weights_gradients_and_statistics(batch_norm: str) 
 
 def test_architecture_step_is_one_of_adam_after_that_of_the_weights() -> None:
     search, calls = tiny.make("darts-v1", arch_rate=0.01), []
-    weights_step, architecture_step = search.optimizer.step, search.adam.step
+    weights_step, architecture_step = search.optimizer.step, search.arch_optimizer.step
     search.optimizer.step = lambda: (calls.append("weights"), weights_step())
-    search.adam.step = lambda: (calls.append("architecture"), architecture_step())
+    search.arch_optimizer.step = lambda: (calls.append("architecture"), architecture_step())
     before = search.alpha.detach().clone()
     search._train()
     assert calls == ["weights", "architecture"] * 2

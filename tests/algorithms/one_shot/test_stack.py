@@ -16,9 +16,10 @@ from algorithms.one_shot import ONE_SHOT
 from algorithms.one_shot.alpha import AlphaConfig, AlphaSearch
 from algorithms.one_shot.search import OneShotSearch
 from algorithms.one_shot.selection import Selection
-from algorithms.one_shot.stack import SearchStack
+from algorithms.one_shot.stack import SearchStack, chosen_stack
 from algorithms.one_shot.task import Execution
-from benchmark_api.spaces import Architecture
+from benchmark_api.spaces import Architecture, SearchSpace, SizeSpace, TopologySpace
+from benchmark_api.training.setting import Setting
 from tests.helpers import tiny
 from tests.helpers.supernet_steps import by_definition
 
@@ -50,7 +51,7 @@ def doubled(searches: Sequence[OneShotSearch]) -> list[OneShotSearch]:
         data = replace(data, mean=data.mean.double(), std=data.std.double())
         search.task = replace(search.task, dataset=data)
         search.supernet.double()
-        if isinstance(search, AlphaSearch):
+        if hasattr(search, "alpha"):
             search.alpha.data = search.alpha.data.double()
     return list(searches)
 
@@ -188,6 +189,23 @@ def test_an_unknown_cell_is_trained_alone() -> None:
     for search, alone in zip(searches, others, strict=True):
         alone.train_epoch()
         assert_equal(search, alone)
+
+
+# -- the size of a stack ---------------------------------------------------------------------------------------------------------
+
+
+def test_small_networks_on_a_cpu_are_stacked() -> None:
+    def chosen(space: SearchSpace, images: str, channels: int | None, **execution: Any) -> int:
+        setting = Setting(images, None, channels, None if channels is None else 1)
+        return chosen_stack(Execution(**{"stack": None, **execution}), space, setting)
+
+    topology, narrow = TopologySpace(), SizeSpace((1, 8))
+    assert chosen(topology, "digits", 2) == chosen(topology, "digits", 16) == chosen(narrow, "digits", None) == 20
+    assert chosen(topology, "digits", 17) == chosen(topology, "cifar10-valid", 16) == chosen(topology, "cifar10-valid", 2) == 1
+    assert chosen(SizeSpace((1, 17)), "digits", None) == chosen(SizeSpace(), "cifar10-valid", None) == 1
+    for other in ({"device": "cuda"}, {"precision": "bfloat16"}, {"channels_last": True}, {"compile": True}, {"stack": 1}):
+        assert chosen(topology, "digits", 2, **other) == 1
+    assert chosen(topology, "cifar10-valid", 16, device="cuda", stack=3) == 3
 
 
 # -- errors ----------------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -313,3 +314,43 @@ def test_a_worker_loads_plugins(pieces: list[sweep.BlackBoxJob], tmp_path: Path,
     monkeypatch.setenv("NAS_ZOO_PLUGINS", "plugin_of_test_ray")
     list(ray_engine._work(pieces[0], "marker", []))
     assert sys.modules.pop("plugin_of_test_ray")
+
+
+# -- a Ray that is started here ----------------------------------------------------------------------------------------------
+
+
+def processes_of(session: str) -> dict[int, set[str]]:
+    """Inodes of the sockets of each process of a Ray session."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if session in (path / "cmdline").read_bytes().decode(errors="replace"):
+                links = [os.readlink(link) for link in (path / "fd").iterdir()]
+                found[int(path.name)] = {link[8:-1] for link in links if link.startswith("socket:")}
+    return found
+
+
+def listening() -> dict[str, str]:
+    """Addresses, in hexadecimal, on which the system listens, by the inode of the socket."""
+    lines = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
+    return {words[9]: words[1].partition(":")[0] for words in lines if words[3] == "0A"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for sockets in /proc")
+def test_a_local_ray_listens_on_loopback_only_and_leaves_no_process(topology_table: Table, tmp_path: Path) -> None:
+    pieces = pieces_of(condition_of("random", topology_table), topology_table, tmp_path, range(50))
+    events = RayEngine()(pieces, 1)
+    next(events)
+    session = Path(ray._private.worker._global_node.get_session_dir_path()).name
+    processes, addresses = processes_of(session), listening()
+    assert processes
+    open_to = {addresses[inode] for inodes in processes.values() for inode in inodes if inode in addresses}
+    loopback = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}
+    assert open_to
+    assert open_to <= loopback
+    events.close()
+    deadline = time.monotonic() + 30
+    while processes_of(session) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not processes_of(session)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.documents import blocks
+
 ROOT = Path(__file__).resolve().parents[3]
 
-(README_SPACE,) = (
-    block for block in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL) if "DepthSpace" in block
-)
-DEPTH = README_SPACE.partition("search = ")[0]
+OWN_SPACE = next(block for block in blocks("docs/how-to/own-data.md", "python") if "DepthSpace" in block)
+DEPTH = OWN_SPACE.partition("search = ")[0]
 
 TABLE_AND_SEARCH = """
 import sys

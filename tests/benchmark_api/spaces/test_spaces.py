@@ -292,7 +292,7 @@ def test_bad_widths(widths: tuple[int, ...]) -> None:
 
 
 def test_bad_number_of_layers() -> None:
-    with pytest.raises(ValueError, match="layers must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"layers must be in \[1, 64\], got 0"):
         SizeSpace(layers=0)
 
 

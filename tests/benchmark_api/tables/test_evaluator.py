@@ -218,7 +218,7 @@ def test_at_most_max_queries() -> None:
     [
         ({"budget": 0}, "budget must be positive, got 0"),
         ({"budget": NAN}, "budget must be positive, got nan"),
-        ({"max_queries": 0}, "max_queries must be at least 1, got 0"),
+        ({"max_queries": 0}, "max_queries must be in"),
         ({"charge": "twice"}, "charge must be one of.*'scratch'.*got 'twice'"),
         ({"repeats": "cached"}, "repeats must be one of.*'free'.*got 'cached'"),
         ({"noise": "median"}, "noise must be one of.*'mean'.*got 'median'"),

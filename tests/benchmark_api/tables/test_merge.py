@@ -104,8 +104,10 @@ def test_a_merged_table_is_merged_again(tmp_path: Path) -> None:
 
 def test_tables_are_copied_from_file_to_file(tmp_path: Path) -> None:
     first, second = write(tmp_path / "first", group("cifar10/90")), tmp_path / "second"
-    tensors = group("cifar100/90") | {"cifar100/90/x-valid/epochs": np.arange(1_500_000, dtype=np.int32)}
-    tensors["cifar100/90/x-valid/accuracy"] = np.zeros((4, 2, 1_500_000))  # 96 MB
+    tensors = group("cifar100/900000", seeds=(1, 2, 3, 4)) | {
+        "cifar100/900000/x-valid/epochs": np.arange(750_000, dtype=np.int32)
+    }
+    tensors["cifar100/900000/x-valid/accuracy"] = np.zeros((4, 4, 750_000))  # 96 MB
     tables = [first, write(second, tensors)]
     tracemalloc.start()
     try:
@@ -129,11 +131,17 @@ def test_datasets_keep_the_settings_of_their_trainings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ({"source": []}, "source and metrics must be JSON objects"),
-        ({"metrics": {"metrics/e": 1}}, "and those of each metric"),
-        ({"merged": {}}, "merged must be a list of JSON objects"),
-        ({"merged": [{"file": "f", "title": "t", "fingerprint": "0", "parts": [1]}]}, "parts of a merged table must be texts"),
-        ({"merged": [{"file": "f", "title": "t", "fingerprint": "0", "parts": [], "merged": 1}]}, "merged must be a list"),
+        ({"source": []}, "Expected object, got array, at source"),
+        ({"metrics": {"metrics/e": 1}}, r"Expected object, got int, at metrics\[\.\.\.\]"),
+        ({"merged": {}}, "Expected array, got object, at merged"),
+        (
+            {"merged": [{"file": "f", "title": "t", "fingerprint": "0", "parts": [1]}]},
+            r"Expected str, got int, at merged\[0\]\.parts\[0\]",
+        ),
+        (
+            {"merged": [{"file": "f", "title": "t", "fingerprint": "0", "parts": [], "merged": 1}]},
+            r"Expected array, got int, at merged\[0\]\.merged",
+        ),
     ],
 )
 def test_metadata_of_other_types_are_refused(tmp_path: Path, facts: dict[str, Any], message: str) -> None:

@@ -18,13 +18,13 @@ SPACE = SizeSpace((4, 8), 2)  # four architectures
 
 
 def write(path: Path, accuracy: np.ndarray, space: SearchSpace = SPACE, source: dict[str, object] | None = None) -> Table:
-    """A table of one dataset, its test accuracies given [architecture, trial, epoch], its validation accuracies reversed."""
+    """A table of one dataset, its test accuracies given [architecture, trial, epoch], validation accuracies in reverse order."""
     n, trials, epochs = accuracy.shape
     stem = f"digits/{epochs}"
     arrays: dict[str, np.ndarray] = {f"{stem}/{name}": np.ones(n) for name in ("params", "flops", "latency")}
     seeds = np.where(np.isnan(accuracy).all(axis=2), -1, 777 + 111 * np.arange(trials))
     arrays[f"{stem}/seeds"] = seeds.astype(np.int32)
-    for split, values in {"train": accuracy, "x-valid": -accuracy, "x-test": accuracy}.items():
+    for split, values in {"train": accuracy, "x-valid": 100 - accuracy, "x-test": accuracy}.items():
         arrays |= {
             f"{stem}/{split}/accuracy": values,
             f"{stem}/{split}/loss": values,
@@ -58,7 +58,7 @@ def test_by_hand(tmp_path: Path) -> None:
 
 def test_four_trials_make_pairs(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    accuracy = rng.normal(size=(4, 4, 1))
+    accuracy = 50 + rng.normal(size=(4, 4, 1))
     found = reliability(write(tmp_path / "t", accuracy), "digits", "1")
     pairs = [((0, 1), (2, 3)), ((0, 2), (1, 3)), ((0, 3), (1, 2))]
     end = accuracy[:, :, 0]
@@ -118,7 +118,7 @@ def test_a_table_without_test_accuracies_is_rated_by_validation(tmp_path: Path) 
 def test_between_datasets_compares_means_over_trials(tmp_path: Path) -> None:
     first = np.array([[1.0, 3.0], [3.0, np.nan], [8.0, 0.0], [np.nan, np.nan]])  # means 2, 3, 4, none
     second = np.array([[1.0], [3.0], [2.0], [9.0]])
-    third = -second
+    third = 100 - second
     table = write_validation(tmp_path / "t", **{"cifar10-valid": first, "b": second, "c": third})
     assert between_datasets(table) == {
         ("b", "c"): pytest.approx(-1.0),
@@ -144,10 +144,10 @@ def test_info_prints_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "digits   1         4              2       0.949 (1 against 1)  0.974              -1.000" in printed
     extremes = [line.split() for line in printed.splitlines() if line.startswith("  digits") and "st  " in line]
     assert [words for words in extremes if "best" in words] == [
-        ["digits", "1", "x-valid", "best", "-1.2500", "0", "4:4"],
+        ["digits", "1", "x-valid", "best", "98.7500", "0", "4:4"],
         ["digits", "1", "x-test", "best", "3.7500", "2", "8:4"],
     ]
     assert [words for words in extremes if "worst" in words] == [
-        ["digits", "1", "x-valid", "worst", "-3.7500", "2", "8:4"],
+        ["digits", "1", "x-valid", "worst", "96.2500", "2", "8:4"],
         ["digits", "1", "x-test", "worst", "1.2500", "0", "4:4"],
     ]

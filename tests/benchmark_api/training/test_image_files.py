@@ -224,7 +224,7 @@ def test_a_data_set_of_ones_own(tmp_path: Path) -> None:
         ({"x-valid/images": np.zeros((12, 3, 8, 8), dtype=np.uint8)}, "expected equal shapes"),
         ({"train/images": np.zeros((30, 3, 10, 9))}, "uint8 or float32"),
         ({"train/images": np.full((30, 3, 10, 9), np.nan, dtype=np.float32)}, "not a finite number"),
-        ({"train/images": np.array([{}] * 30)}, "allow_pickle"),
+        ({"train/images": np.array([{}] * 30)}, r"uint8 or float32, got object \[30\]"),
         ({"padding": -1}, "padding is -1"),
     ],
 )

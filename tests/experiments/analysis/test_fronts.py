@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmark_api.spaces import SizeSpace
-from experiments.analysis.fronts import attainment_surfaces, front_steps, hypervolume
+from experiments.analysis.fronts import AnyFront, Staircase, attainment_surfaces, front_steps, hypervolume
 from experiments.store import Experiment
 from tests.helpers import held_out
 
@@ -89,3 +89,14 @@ def test_surfaces_are_those_of_moocore(runs: int) -> None:
         corners = moocore.eaf(points, sets=sets, percentiles=[100 * share])  # [corner, cost, loss and percentile]
         (surface,) = attainment_surfaces(fronts, corners[:, 0], (share,))
         np.testing.assert_allclose(surface, -corners[:, 1])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_staircase_holds_what_any_front_does(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    stairs, front = Staircase(), AnyFront()
+    points = rng.integers(0, 12, size=(200, 2)).astype(float)  # with ties and repetitions
+    points[rng.random(200) < 0.05, 0] = np.inf
+    for item, point in enumerate(points.tolist()):
+        assert stairs.add(tuple(point), item) == front.add(tuple(point), item)
+        assert sorted(stairs.items) == front.items

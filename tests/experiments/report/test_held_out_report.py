@@ -76,7 +76,9 @@ def test_held_out_columns_come_after_all_others_in_csv(report: Report) -> None:
     header = FORMATS["csv"]([report]).partition("\n")[0].split(",")
     first = header.index("held_out_mean")
     assert header[first - 1] == "table_fingerprint"
-    assert all(name.startswith(("held_out_", "seen_minus_held_out_", "measure", "worker")) for name in header[first:])
+    assert all(
+        name.startswith(("held_out_", "seen_minus_held_out_", "measure", "worker", "searched_on")) for name in header[first:]
+    )
 
 
 def test_no_text_speaks_of_test_accuracies(report: Report, tmp_path: Path) -> None:
@@ -123,7 +125,7 @@ def test_published_rows_are_not_compared_with(tmp_path: Path) -> None:
 def test_a_one_shot_row_has_no_seen_trial(topology_table: Table, table: Table, tmp_path: Path) -> None:
     store_runs(tmp_path, topology_table, condition(topology_table, "cifar10", "gdas"), [[0, 1000], [0, 2000]])
     report = make_report(table, load(tmp_path, ONE_SHOT_RUNS))
-    accuracies, _ = text_tables(report)
+    accuracies, *_ = text_tables(report)
     assert accuracies.header == ("dataset", "algorithm", "n", "valid", "held-out trials", "95 % interval of the mean")
     assert accuracies.rows[0][3:] == ("", "11.50 ± 0.71", "n < 5")
     assert not any("Seen" in note for note in accuracies.notes)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,8 +19,9 @@ from algorithms.black_box import BLACK_BOX
 from benchmark_api.jobs.run_jobs import run_jobs
 from benchmark_api.tables.table import Table
 from experiments import store
-from experiments.report import make_report
-from experiments.report.checklist import Item, checklist
+from experiments.report import FORMATS, PAPER_FORMATS, make_report, paper_table
+from experiments.report.checklist import AUTHOR, Item, checklist
+from experiments.report.html import write_page
 from experiments.runs import black_box as sweep
 from experiments.settings import RunSettings
 from plots.__main__ import draw
@@ -48,7 +52,7 @@ def page(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Outline(HTMLParser):
     """Which elements a page has, and that they are properly nested."""
 
-    VOID = frozenset(["meta", "img"])
+    VOID = frozenset(["meta", "img", "br"])
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,19 +77,65 @@ def outline(page: Path) -> Outline:
 
 def test_it_needs_nothing_from_elsewhere(page: Path) -> None:
     found = outline(page).found
-    assert not [tag for tag, _ in found if tag in ("script", "link", "iframe", "object")]
+    assert not [tag for tag, _ in found if tag in ("link", "iframe", "object")]
+    assert [attrs for tag, attrs in found if tag == "script"] == [{"type": "application/json", "id": "data"}, {}]
     sources = [value for _, attrs in found for name, value in attrs.items() if name in ("src", "href")]
     assert len(sources) > 10
-    assert all(value and value.startswith(("#", "data:image/svg+xml;base64,")) for value in sources)
+    assert all(value and value.startswith(("#", "data:image/webp;base64,", "data:text/")) for value in sources)
     assert "url(" not in page.read_text().partition("</style>")[0]
+    assert page.stat().st_size < 3_000_000
+    for word in ("http://", "https://", "fetch(", "import(", "XMLHttpRequest"):
+        assert word not in page.read_text().replace("http://www.w3.org/2000/svg", "")
+
+
+def test_figures_have_captions_and_text_alternatives(page: Path) -> None:
+    found = outline(page).found
+    images = [attrs for tag, attrs in found if tag == "img"]
+    assert all(attrs["alt"] and attrs["width"] and attrs["loading"] == "lazy" for attrs in images)
+    assert sum(tag == "figcaption" for tag, _ in found) == sum(tag == "figure" for tag, _ in found) > len(images) > 5
+    (anytime,) = (attrs["alt"] or "" for attrs in images if (attrs["alt"] or "").startswith("Accuracy of the incumbent"))
+    assert re.search(r"CIFAR-10, final means in percent: (RANDOM|REA) \d\d\.\d\d, (RANDOM|REA) \d\d\.\d\d\.", anytime)
+    heads = [attrs for tag, attrs in found if tag == "th"]
+    assert all(attrs["scope"] in ("row", "col") for attrs in heads)
+
+
+def test_it_begins_with_who_wins(page: Path, results: Path, topology_table: Table) -> None:
+    text = page.read_text()
+    (row,) = (row for row in make_report(topology_table, store.load(results)).datasets[1].rows)
+    summary = text.partition('<section id="summary">')[2].partition("</section>")[0]
+    assert (
+        f"<b>CIFAR-100: RANDOM</b>, {row.reached.mean:.2f} % test accuracy (the only one of black-box searches, n = 3)" in summary
+    )
+    assert "best mean of 2 black-box searches, 95 % interval" in summary
+    assert "Significantly better" in summary or "No significant difference" in summary
+
+
+def test_it_holds_its_numbers_as_csv_and_latex(page: Path, results: Path, topology_table: Table) -> None:
+    links = {attrs["download"]: attrs["href"] or "" for tag, attrs in outline(page).found if tag == "a" and "download" in attrs}
+    stem = topology_table.path.stem
+    texts = {name: base64.b64decode(url.partition("base64,")[2]).decode() for name, url in links.items()}
+    report = make_report(topology_table, store.load(results))
+    assert texts[f"{stem}.csv"] == FORMATS["csv"]([report])
+    assert texts[f"{stem}.tex"] == PAPER_FORMATS["latex"]([paper_table(report)])
+
+
+def test_names_cannot_leave_their_place(topology_table: Table, results: Path, tmp_path: Path) -> None:
+    (experiment,) = store.load(results, algorithm="rea")
+    name = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&quot;"
+    page = write_page(tmp_path / "page.html", [make_report(topology_table, [replace(experiment, algorithm=name)])], {})
+    found = outline(page).found
+    assert sum(tag == "script" for tag, _ in found) == 2
+    assert not [attrs for tag, attrs in found if tag == "img"]
+    data = page.read_text().partition('id="data">')[2].partition("</script>")[0]
+    assert json.loads(data)["charts"][0]["series"][0]["name"].startswith(name)
 
 
 def test_its_links_lead_somewhere(page: Path) -> None:
     found = outline(page).found
     anchors = {attrs["id"] for _, attrs in found if "id" in attrs}
-    targets = {(attrs["href"] or "")[1:] for tag, attrs in found if tag == "a"}
-    assert targets == anchors
-    assert {"table-1", "checklist", "settings", "environment", "provenance"} == anchors
+    targets = {(attrs["href"] or "")[1:] for tag, attrs in found if tag == "a" and "download" not in attrs}
+    assert targets == {"summary", "table-1", "checklist", "settings", "environment", "provenance"}
+    assert targets <= anchors
 
 
 def test_it_says_what_the_runs_were(page: Path, results: Path, topology_table: Table) -> None:
@@ -99,30 +149,46 @@ def test_it_says_what_the_runs_were(page: Path, results: Path, topology_table: T
         assert f"{name} {json.dumps(value)}" in text
 
 
+READER = Path(__file__).with_name("reader.js")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-@pytest.mark.parametrize("width", [1280, 380])
-def test_a_browser_renders_all_of_it(width: int, page: Path, tmp_path: Path) -> None:
-    """A copy of the page, with a script that counts what has a size, and asks whether it is wider than the window."""
-    count = """<script>addEventListener("load", () => {
-        const images = [...document.images], tables = [...document.querySelectorAll("table")];
-        document.title = JSON.stringify({images: images.length, shown: images.filter(i => i.complete && i.naturalWidth > 100
-            && i.getBoundingClientRect().width > 100).length, tables: tables.length,
-            rows: tables.filter(t => t.rows.length > 1 && t.getBoundingClientRect().height > 30).length,
-            wide: document.documentElement.scrollWidth - innerWidth});
-    });</script></body>"""
-    copy = tmp_path / "report.html"
-    copy.write_text(page.read_text().replace("</body>", count))
+@pytest.mark.parametrize("width", [1280, 400])
+def test_a_reader_uses_it_in_a_browser(width: int, page: Path, tmp_path: Path) -> None:
+    """The page in a frame of a width, with a script that clicks, points, types and looks at what changes."""
+    (tmp_path / "inner.html").write_text(page.read_text().replace("<head>", f"<head><script>{READER.read_text()}</script>", 1))
+    outer = tmp_path / "outer.html"
+    told = '<script>addEventListener("message", (event) => { document.title = event.data; });</script>'
+    outer.write_text(f'<title></title>{told}<iframe src="inner.html" width="{width}" height="900" style="border: 0"></iframe>')
     options = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync --dump-dom"
-    command = [str(CHROMIUM), *options.split(), f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},900"]
-    done = subprocess.run([*command, copy.as_uri()], capture_output=True, text=True, timeout=180, check=True)
+    options += " --allow-file-access-from-files --virtual-time-budget=20000 --window-size=1400,1000"
+    command = [str(CHROMIUM), *options.split(), f"--user-data-dir={tmp_path / 'profile'}", outer.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True)
     title = re.search("<title>(.*?)</title>", done.stdout)
     assert title is not None
-    found = json.loads(title[1].replace("&quot;", '"'))
+    found = json.loads(unescape(title[1]))
     expected = outline(page).found
-    assert found["images"] == found["shown"] == sum(tag == "img" for tag, _ in expected) > 5
-    assert found["tables"] == found["rows"] == sum(tag == "table" for tag, _ in expected)
+    assert found["errors"] == []
+    assert found["images"] == sum(tag == "img" for tag, _ in expected) > 5
+    assert found["tables"] == sum(tag == "table" for tag, _ in expected)
     assert found["wide"] <= 0
+    assert (found["lines"], found["hidden"], found["again"], found["pressed"]) == (2, 1, 2, "false")
+    assert found["linear"]
+    assert found["scale"] == "linear time"
+    assert re.fullmatch(r"[\d,.]+ s((RANDOM|REA)\d\d\.\d\d(\d\d\.\d\d to \d\d\.\d\d)?)+", found["tip"])
+    assert found["left"]
+    assert re.match(r"2,000 s: (RANDOM|REA) \d\d\.\d\d, ", found["spoken"])
+    assert re.search(r"mean \d\d\.\d\d.*quartiles .* to .*n = 6", found["row"])
+    assert found["up"][:-4] == sorted(found["up"][:-4])
+    assert found["down"][:3] == found["up"][:3][::-1]
+    assert found["sorted"] == "descending"
+    assert found["filtered"] == ["REA"]
+    assert found["dialog"].startswith("|")
+    assert found["drawn"] > 100
+    assert found["closed"]
+    assert found["colors"] == ["rgb(255, 255, 255)", "rgb(21, 24, 28)"]
+    assert found["unnamed"] == 0
 
 
 # -- the checklist ---------------------------------------------------------------------------------------------------------------
@@ -163,3 +229,21 @@ def test_the_checklist_notices_what_is_not_done(topology_table: Table, results: 
     late = items(topology_table, [first])["No evaluation begins after the budget is spent"]
     assert not late.followed
     assert late.evidence.startswith(f"{len(first.seconds) - 1} such evaluations")
+
+
+def test_what_concerns_a_method_of_ones_own_is_left_to_its_author(topology_table: Table, results: Path) -> None:
+    experiments = [replace(experiment, budget=20_000.0) for experiment in store.load(results, dataset="cifar10")]
+    names = ("Hyperparameters stated, none tuned on the reported runs", "Code and seeds released")
+    found = items(topology_table, experiments)
+    assert [found[name].followed for name in names] == [True, True]
+    found = items(topology_table, [*experiments, replace(experiments[0], algorithm="mine")])
+    assert [found[name].followed for name in names] == [AUTHOR, AUTHOR]
+    assert all("mine" in found[name].evidence and "author's to say" in found[name].evidence for name in names)
+
+
+def test_the_same_schedule_for_search_and_report_is_a_no(topology_table: Table, results: Path) -> None:
+    (item,) = (
+        item for name, item in items(topology_table, store.load(results)).items() if name.startswith("Schedule of the search")
+    )
+    same = topology_table.search_schedule == topology_table.report_schedule
+    assert item.followed is not same

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau, spearmanr
 
+from algorithms.one_shot.inherited import inherited_accuracy
 from benchmark_api.tables.table import Table
 from experiments import store
 from experiments.__main__ import main
 from experiments.analysis.statistics import rank_correlation
-from experiments.report import correlations, look_up, ranking_table
+from experiments.report import ranked, ranking_tables
 from experiments.runs import one_shot
-from experiments.runs.ranking import sample_architectures
+from experiments.runs.ranking import population, sample_architectures
 from tests.helpers.synthetic import condition, store_ranking, store_runs
 
 
@@ -64,13 +65,14 @@ def test_the_command(results: Path, digits_table: Table, capsys: pytest.CaptureF
     search.load(piece.checkpoint)
     indices = sample_architectures(digits_table, "digits", 6, 0)
     with one_shot.one_thread():
-        inherited = search.inherited_accuracy([digits_table.space.architecture(int(i)) for i in indices], images=100)
+        inherited = inherited_accuracy(search, [digits_table.space.architecture(int(i)) for i in indices], images=100)
     assert np.array_equal(ranking.architecture, [*indices, *indices])  # the same for both supernets
     assert np.array_equal(ranking.accuracy[6:], inherited)
 
     test = digits_table.accuracy(indices, "digits", "3", "x-test")
-    (_, correlation) = correlations(ranking, look_up(digits_table, "digits").reported)
-    assert correlation == pytest.approx((kendalltau(inherited, test).statistic, spearmanr(inherited, test).statistic))
+    (one,) = ranked(digits_table, [ranking])
+    tau, rho, _ = (values[1] for values in one.correlations.values())
+    assert (tau, rho) == pytest.approx((kendalltau(inherited, test).statistic, spearmanr(inherited, test).statistic))
     assert "| digits  | rsps (batch=450, candidates=2, epochs=1) | 2 | 6             | 100    | " in out
 
     assert rank(results, "--images", 100) == 0  # what is stored is not computed again
@@ -84,12 +86,93 @@ def test_correlations_are_averaged_over_supernets(digits_table: Table, tmp_path:
     architectures = [10, 20, 30, 40]
     test = digits_table.accuracy(np.array(architectures), "digits", "3", "x-test")
     store_ranking(tmp_path, digits_table, of, architectures, test)
-    store_ranking(tmp_path, digits_table, of, architectures, -test, seed=888)
-    text = ranking_table(digits_table, store.load(tmp_path, store.RANKINGS))
-    (line,) = (line for line in text.splitlines() if line.startswith("| digits"))
+    store_ranking(tmp_path, digits_table, of, architectures, 100 - test, seed=888)
+    text = ranking_tables(digits_table, store.load(tmp_path, store.RANKINGS))
+    line = next(line for line in text.splitlines() if line.startswith("| digits"))
     assert "| gdas " in line
-    assert line.count("0.00 ± 1.41") == 2
+    assert line.count("0.00 ± 1.41 (0.00 to 0.00)") == 3
     assert digits_table.notice in text
+
+
+def test_a_sample_of_classes_has_one_architecture_of_each(digits_table: Table) -> None:
+    space = digits_table.space
+    known = population(digits_table, "digits", "classes")
+    assert len(known) == 6466
+    assert all(space.index(space.canonical(space.architecture(index))) == index for index in known[::50].tolist())
+    sample = sample_architectures(digits_table, "digits", 6466, 0, "classes")
+    assert sorted(sample) == known.tolist()
+    with pytest.raises(ValueError, match="2 to the 6,466 classes that the table has on digits, got 6467"):
+        sample_architectures(digits_table, "digits", 6467, 0, "classes")
+
+
+def test_a_class_is_represented_by_a_measured_architecture(digits_table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    space = digits_table.space
+    canonical = [space.index(space.canonical(space.architecture(index))) for index in range(40)]
+    hidden, shown = next((first, index) for index, first in enumerate(canonical) if first != index)
+    seeds = digits_table.seeds("digits", digits_table.report_schedule).copy()
+    seeds[hidden] = -1
+    monkeypatch.setattr(Table, "seeds", lambda *_: seeds)
+    population.cache_clear()
+    known = population(digits_table, "digits", "classes")
+    population.cache_clear()
+    assert hidden not in known
+    assert shown in known
+
+
+def test_supernets_of_the_last_epochs(digits_table: Table, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A kept supernet is that of a search that stopped there; the tables compare epochs and seeds."""
+    command = [
+        "run",
+        "rsps",
+        "--table",
+        digits_table.path,
+        "--results",
+        tmp_path,
+        "--epochs",
+        3,
+        "--batch",
+        450,
+        "--candidates",
+        2,
+    ]
+    assert main([str(word) for word in (*command, "--seeds", 2, "--jobs", 1, "--keep-epochs", 2)]) == 0
+    kept = sorted(path.name for path in tmp_path.rglob("*.epoch-*"))
+    assert kept == [f"seeds-{seed:05d}-{seed:05d}.epoch-0002.safetensors" for seed in (777, 888)]
+    assert main(["status", "--results", str(tmp_path)]) == 0
+    assert "under way" not in capsys.readouterr().out
+    assert rank(tmp_path, "--epochs", 2) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("4 new runs ")
+    assert "### rankings over the last epochs" in out
+    assert "| 2 | 2 to 3 " in out
+    earlier, last = sorted(store.load(tmp_path, store.RANKINGS), key=lambda ranking: ranking.epoch is None)
+    assert (earlier.epoch, last.epoch) == (2, None)
+
+    (experiment,) = store.load(tmp_path, store.ONE_SHOT_RUNS)
+    search = one_shot.job_of(experiment, range(777, 778), digits_table, tmp_path).search()
+    with one_shot.one_thread():
+        for _ in range(2):
+            search.train_epoch()
+        sample = [digits_table.space.architecture(int(index)) for index in earlier.architecture[:6]]
+        assert np.array_equal(earlier.accuracy[:6], inherited_accuracy(search, sample))
+    assert rank(tmp_path, "--epochs", 3) == 0  # the first was not kept
+    assert capsys.readouterr().out.startswith("0 new runs ")
+    assert rank(tmp_path, "--epochs", 4) == 2
+    assert "epochs must be 1 to the 3 of rsps" in capsys.readouterr().err
+
+
+def test_normalisation_and_classes_are_conditions_of_their_own(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rank(results, "--images", 60, "--classes", "--batch-norm", "batch") == 0
+    out = capsys.readouterr().out
+    assert "| 6 classes " in out
+    assert "statistics of the evaluated batch in all of them" in out
+    assert "### agreement of supernets" in out
+    (ranking,) = store.load(results, store.RANKINGS, images=60)
+    assert (ranking.drawn_from, ranking.batch_norm, ranking.epoch) == ("classes", "batch", None)
+    assert rank(results, "--images", 60) == 0
+    assert capsys.readouterr().out.startswith("2 new runs ")
+    (usual,) = (ranking for ranking in store.load(results, store.RANKINGS, images=60) if ranking.batch_norm == "search")
+    assert not {"drawn_from", "batch_norm", "epoch"} & set(usual.condition.facts())  # as in files of earlier versions
 
 
 def test_errors_are_one_line(digits_table: Table, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,15 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from algorithms.one_shot import ONE_SHOT
 from algorithms.one_shot.metrics import EPOCH_METRICS
 from algorithms.one_shot.stack import SearchStack
+from algorithms.one_shot.task import Execution
 from benchmark_api.tables.table import Table
 from experiments import store
+from experiments.commands.one_shot import RunOneShot
+from experiments.commands.run import Search
+from experiments.runs.one_shot import OneShotJob, StackJob
 from experiments.store import ONE_SHOT_RUNS, OneShotExperiment
+from tests.helpers.supernet_steps import CellByDefinition
 
 Command = Callable[..., tuple[int, str, str]]
 DETERMINED = ("architecture", *(metric.name for metric in EPOCH_METRICS if not metric.measured))
@@ -101,4 +108,26 @@ def test_a_stored_run_is_repeated_alone(finished: Path, experiments: Command) ->
 def test_runs_that_are_trained_alone_are_stored_as_before(digits_table: Table, tmp_path: Path, experiments: Command) -> None:
     assert experiments(*run(digits_table, tmp_path, "--stack", 1, "--seeds", 1))[0] == 0
     assert json.loads(only(tmp_path).execution).keys() == {"device", "precision", "channels_last", "compile"}
-    assert only(tmp_path).label("") == "rsps (batch=450, candidates=3, epochs=2)"
+    assert only(tmp_path).label(None) == "rsps (batch=450, candidates=3, epochs=2)"
+    assert only(tmp_path).label(digits_table) == "rsps (batch=450, candidates=3, epochs=2, stack=1)"
+
+
+def test_small_networks_are_stacked_where_no_number_is_asked_for(digits_table: Table, tmp_path: Path) -> None:
+    def planned(**given: Any) -> tuple[list[int], str]:
+        command = RunOneShot(search=Search.of(ONE_SHOT["rsps"]), table=digits_table.path, results=tmp_path, seeds=25, **given)
+        jobs = command.plan()
+        (first, *_) = (job.jobs[0] if isinstance(job, StackJob) else job for job in jobs)
+        assert isinstance(first, OneShotJob)
+        return [job.runs for job in jobs], first.condition.label(digits_table)
+
+    assert planned() == ([20, 5], "rsps")
+    assert planned(execution=Execution(stack=10)) == ([10, 10, 5], "rsps (stack=10)")
+    assert planned(execution=Execution(stack=1)) == ([1] * 25, "rsps (stack=1)")
+
+
+def test_supernets_that_cannot_be_stacked_have_a_job_for_each_seed(
+    digits_table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ONE_SHOT["rsps"], "cell", CellByDefinition)
+    jobs = RunOneShot(search=Search.of(ONE_SHOT["rsps"]), table=digits_table.path, results=tmp_path, seeds=2).plan()
+    assert [type(job) for job in jobs] == [OneShotJob, OneShotJob]

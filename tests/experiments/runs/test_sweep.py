@@ -18,7 +18,7 @@ import pytest
 
 from algorithms.black_box import BLACK_BOX, BlackBoxSearch, Evaluation, Query
 from benchmark_api.jobs import run_jobs as driver
-from benchmark_api.jobs.job import Event, Failed, Finished, Progress
+from benchmark_api.jobs.job import Event, Failed, Finished, Progress, SharedFailure
 from benchmark_api.jobs.run_jobs import run_jobs
 from benchmark_api.tables.table import Table
 from experiments import store
@@ -26,6 +26,7 @@ from experiments.runs import black_box as sweep
 from experiments.settings import RunSettings
 from experiments.store import Condition, Experiment
 from tests.helpers.processes import group_is_gone
+from tests.helpers.stored import stored_seeds
 
 ROOT = Path(__file__).resolve().parents[3]
 needs_fork = pytest.mark.skipif(sys.platform != "linux", reason="the workers must inherit an algorithm of this file")
@@ -129,7 +130,7 @@ def test_a_failing_piece_is_reported_and_the_others_finish(
     assert {piece.path for piece in left} == failed
     assert run_jobs(left, jobs) == []
     assert list(tmp_path.rglob("*.failed")) == []
-    assert store.stored_seeds(tmp_path, condition) == set(range(100))
+    assert stored_seeds(tmp_path, condition) == set(range(100))
 
 
 @needs_fork
@@ -157,8 +158,13 @@ def test_a_worker_that_dies_takes_only_its_piece(failing: type[Failing], topolog
 def test_a_changed_table_is_refused(topology_table: Table, size_table: Table, tmp_path: Path) -> None:
     (piece,) = pieces_of(condition_of("random", topology_table), topology_table, tmp_path, range(2))
     other = replace(piece, table_path=size_table.path)
-    with pytest.raises(ValueError, match="has changed"):
+    with pytest.raises(SharedFailure, match="has changed"):
         list(other.run())
+    with pytest.raises(SharedFailure, match="has changed"):
+        run_jobs([other, other], processes=1)
+    gone = replace(piece, table_path=tmp_path / "gone")
+    with pytest.raises(SharedFailure, match="gone"):
+        run_jobs([gone, gone], processes=1)
 
 
 def test_any_engine_will_do(topology_table: Table, tmp_path: Path) -> None:
@@ -171,18 +177,18 @@ def test_any_engine_will_do(topology_table: Table, tmp_path: Path) -> None:
 
     condition = condition_of("random", topology_table)
     assert run_jobs(pieces_of(condition, topology_table, tmp_path, range(60)), 3, backwards) == []
-    assert store.stored_seeds(tmp_path, condition) == set(range(60))
+    assert stored_seeds(tmp_path, condition) == set(range(60))
 
 
 def test_the_bar_ends_where_all_work_is_done(topology_table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether pieces tell of progress, fail on the way, or neither."""
     updates: list[int] = []
 
-    class Bar(driver._Bar):
-        def update(self, n: float = 1) -> None:
-            updates.append(int(n))
+    class Log(driver._Log):
+        def update(self, units: int) -> None:
+            updates.append(units)
 
-    monkeypatch.setattr(driver, "_Bar", Bar)
+    monkeypatch.setattr(driver, "_Log", Log)
     first, second, third = pieces_of(condition_of("random", topology_table), topology_table, tmp_path, range(75))
 
     def engine(pieces: Any, jobs: int) -> Iterator[Event]:
@@ -233,7 +239,7 @@ def start(table: Table, results: Path, seeds: int) -> subprocess.Popen[bytes]:
 def assert_resumes(results: Path, uninterrupted: Experiment, table: Table) -> None:
     """What is stored is whole, and a second call completes it to what an uninterrupted one makes."""
     condition = condition_of("rea", table)
-    some = len(store.stored_seeds(results, condition))
+    some = len(stored_seeds(results, condition))
     assert 75 <= some < 20_000
     assert some % store.PIECE_SEEDS == 0
     assert run_jobs(pieces_of(condition, table, results, range(60)), processes=1) == []

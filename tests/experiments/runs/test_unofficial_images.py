@@ -61,7 +61,7 @@ def test_the_notice_is_in_every_table(run: Command, tmp_path: Path, experiments:
     data, results = tmp_path / "data", tmp_path / "results"
     assert run("--data", data, "--unofficial-images")[0] == 0
     (experiment,) = store.load(results, ONE_SHOT_RUNS)
-    assert experiment.label("2") == "fbnetv2 (epochs=1, images=unofficial)"
+    assert experiment.label(table) == "fbnetv2 (epochs=1, images=unofficial)"
     assert len(experiment.settings()["trained on unofficial_images"]) == 32
     title = f"{table.title} ({table.notice}; {NOTICE})"
     for form, times in (("markdown", 2), ("latex", 2)):

@@ -14,7 +14,7 @@ import pytest
 
 from experiments import store
 from experiments.store import MixedCodeWarning, StoreError
-from tests.helpers.stored import CONDITION, enriched, make_runs, write
+from tests.helpers.stored import CONDITION, enriched, make_runs, stored_seeds, write
 
 
 def test_round_trip_over_pieces(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_filters(tmp_path: Path) -> None:
 
 def test_no_folder_and_empty_folder(tmp_path: Path) -> None:
     assert store.load(tmp_path) == []
-    assert store.stored_seeds(tmp_path / "none", CONDITION) == set()
+    assert stored_seeds(tmp_path / "none", CONDITION) == set()
     with pytest.raises(FileNotFoundError, match="none"):
         store.load(tmp_path / "none")
 
@@ -94,7 +94,7 @@ def test_no_folder_and_empty_folder(tmp_path: Path) -> None:
 def test_what_a_killed_writer_left_is_never_read(tmp_path: Path) -> None:
     path = write(tmp_path, range(2))
     (path.parent / f".{path.name}.abc.part").write_bytes(path.read_bytes()[:100])
-    assert store.stored_seeds(tmp_path, CONDITION) == {0, 1}
+    assert stored_seeds(tmp_path, CONDITION) == {0, 1}
     assert len(store.load(tmp_path)) == 1
 
 
@@ -102,7 +102,7 @@ def test_what_a_killed_writer_left_is_never_read(tmp_path: Path) -> None:
 def test_a_truncated_file_is_named(keep: int, tmp_path: Path) -> None:
     path = write(tmp_path, range(25))
     path.write_bytes(path.read_bytes()[:keep])
-    for read in (lambda: store.load(tmp_path), lambda: store.stored_seeds(tmp_path, CONDITION)):
+    for read in (lambda: store.load(tmp_path), lambda: stored_seeds(tmp_path, CONDITION)):
         with pytest.raises(StoreError, match=rf"{path}.*damaged"):
             read()
 
@@ -152,7 +152,7 @@ def test_a_file_of_another_experiment_in_the_folder_is_refused_before_running(tm
     here.mkdir()
     shutil.copy(foreign, here)
     with pytest.raises(StoreError, match="wrong place"):
-        store.stored_seeds(tmp_path, CONDITION)
+        stored_seeds(tmp_path, CONDITION)
 
 
 def test_a_seed_stored_twice_is_named(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_a_seed_stored_twice_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=rf"{second}: seed 4 "):
         store.load(tmp_path)
     with pytest.raises(StoreError, match="seed 4 "):
-        store.stored_seeds(tmp_path, CONDITION)
+        stored_seeds(tmp_path, CONDITION)
 
 
 def test_mixed_code_versions_are_said_once(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from benchmark_api.tables.table import Table
 from experiments import store
 from experiments.store import AnyExperiment, Column, Condition, Kind
-from tests.helpers.stored import CONDITION, write
+from tests.helpers.stored import CONDITION, stored_seeds, write
 
 
 @pytest.mark.parametrize(
@@ -38,8 +38,8 @@ def test_another_condition_is_another_experiment(change: dict[str, object], tmp_
     assert sorted(found) == [2, 3]
     field, value = next(iter(change.items()))
     assert getattr(found[3], field) == value
-    assert store.stored_seeds(tmp_path, CONDITION) == {0, 1}
-    assert store.stored_seeds(tmp_path, other) == {0, 1, 2}
+    assert stored_seeds(tmp_path, CONDITION) == {0, 1}
+    assert stored_seeds(tmp_path, other) == {0, 1, 2}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,7 +65,7 @@ def test_chosen_architectures_are_drawn_at_their_held_out_trials(group: Group) -
 
 def test_figures_follow_the_metrics_of_the_table(group: Group, table: Table, tmp_path: Path) -> None:
     names = figures_of(make_report(table, [group.black_box[0].experiment]), tmp_path)
-    assert list(names) == ["anytime", "final", "cifar10-params", "cifar10-fronts", "correlation"]
+    assert list(names) == ["anytime", "final", "profiles", "cifar10-params", "cifar10-fronts", "correlation"]
     bare = held_out.write_table(tmp_path / "bare.safetensors", SPACE, ACCURACY)
     runs = held_out.experiment(bare, [[(1, 0)]] * 2)
     assert list(figures_of(make_report(bare, [runs]), tmp_path)) == ["anytime", "final", "correlation"]

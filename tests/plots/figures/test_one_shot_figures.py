@@ -24,7 +24,6 @@ from plots.figures.one_shot import (
     epochs_figure,
     one_shot_figures,
     operations_figure,
-    ranking_figure,
     weights_figure,
 )
 from plots.panels.style import style_of
@@ -106,8 +105,7 @@ def test_weights_and_rankings(digits_table: Table, group: Group, results: Path) 
     shown = weights.axes[2].images[0].get_array()
     np.testing.assert_allclose(shown, gdas.columns["arch_weights"][[2, 5, 8]].reshape(3, 6, 5).mean(axis=0))
     assert [label.get_text() for label in weights.axes[2].get_yticklabels()][:2] == ["1 ← 0", "2 ← 0"]
-    figure = ranking_figure(group, load(results, RANKINGS))
-    (axes,) = figure.axes
+    (axes,) = one_shot_figures(group, load(results, RANKINGS))["ranking"].axes
     test = digits_table.accuracy(np.array([10, 20, 30, 40]), "digits", "3", "x-test")
     np.testing.assert_allclose(axes.lines[0].get_ydata(), test)
     assert axes.get_title() == "GDAS, seed 777"
@@ -115,7 +113,7 @@ def test_weights_and_rankings(digits_table: Table, group: Group, results: Path) 
 
 def test_every_figure_carries_the_notice(digits_table: Table, group: Group, results: Path) -> None:
     figures = one_shot_figures(group, load(results, RANKINGS))
-    assert list(figures) == ["epochs", "weights", "operations", "cells", "ranking"]
+    assert list(figures) == ["epochs", "weights", "operations", "cells", "ranking", "ranking-measures"]
     assert list(one_shot_figures(group, [])) == ["epochs", "weights", "operations", "cells"]
     for figure in (*figures.values(), final_figure([group]), cost_figure(group, "flops")):
         assert digits_table.notice in figure.get_suptitle()
@@ -129,7 +127,7 @@ def test_figures_of_runs_on_unofficial_images_say_so(digits_table: Table, tmp_pa
     (group,) = groups_of(make_report(digits_table, load(tmp_path, ONE_SHOT_RUNS)))
     assert group.one_shot[0].name == "GDAS, images unofficial"
     figures = one_shot_figures(group, load(tmp_path, RANKINGS))
-    assert len(figures) == 5
+    assert len(figures) == 6
     for figure in (*figures.values(), final_figure([group]), cost_figure(group, "flops")):
         said = " ".join(figure.get_suptitle().split())
         assert said.endswith(f"{digits_table.notice}; one-shot searches trained on unofficial images")
@@ -143,18 +141,20 @@ def test_one_shot_runs_have_a_row_among_the_final_ones(digits_table: Table, grou
 
 def test_draw_saves_them(digits_table: Table, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plots.__main__, "save", lambda figure, stem: [stem])  # drawing is slow, and tested above
+    monkeypatch.setattr(plots.__main__, "pictures", lambda files: dict.fromkeys(files))
     monkeypatch.setattr(plots.__main__, "write_page", lambda path, *_: path)  # has tests of its own
     page, *paths = draw(results, tmp_path)
     assert page == results / "report.html"
     files = [path.name for path in paths]
-    one_shot = [f"digits-{what}" for what in ("epochs", "weights", "operations", "cells", "ranking")]
-    others = ["anytime", "final", "digits-flops", "digits-params", "digits-fronts", "correlation"]
+    one_shot = [f"digits-{what}" for what in ("epochs", "weights", "operations", "cells", "ranking", "ranking-measures")]
+    others = ["anytime", "final", "profiles", "digits-flops", "digits-fronts", "correlation"]
     assert files == [f"{digits_table.path.stem}-{what}" for what in (*others, *one_shot)]
 
 
 def test_one_shot_runs_alone_are_drawn(digits_table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store_runs(tmp_path, digits_table, condition(digits_table, "digits", "gdas"), [[1, LARGEST]])
     monkeypatch.setattr(plots.__main__, "save", lambda figure, stem: [stem])
+    monkeypatch.setattr(plots.__main__, "pictures", lambda files: dict.fromkeys(files))
     monkeypatch.setattr(plots.__main__, "write_page", lambda path, *_: path)
     files = [path.name for path in draw(tmp_path, tmp_path)]
     assert files[:3] == ["report.html", "digits-final", "digits-digits-flops"]

@@ -129,8 +129,8 @@ def test_cost_marks_what_was_found(axes: Axes) -> None:
     accuracy = np.array([10.0, 60.0, 50.0, 70.0, 65.0])
     plot_space(axes, cost, accuracy, pareto_front(cost, accuracy))
     finals = np.array([70.0, 61.0, 71.0, 72.0, 10.0])
-    plot_chosen(axes, cost, np.array([3, 1, 3, 3, 0]), finals, style_of("rea").color)
-    count_below(axes, finals, style_of("rea").color)
+    plot_chosen(axes, cost, np.array([3, 1, 3, 3, 0]), finals, style_of("rea"), most=3)
+    count_below(axes, finals)
     space, front, once, thrice = axes.lines
     np.testing.assert_array_equal(space.get_xydata(), np.column_stack([cost, accuracy]))
     np.testing.assert_array_equal(front.get_xydata(), [[1, 10], [2, 60], [4, 70]])
@@ -139,7 +139,7 @@ def test_cost_marks_what_was_found(axes: Axes) -> None:
     assert once.get_markersize() < thrice.get_markersize()
     assert to_hex(once.get_color()) == to_hex(thrice.get_color()) == style_of("rea").color
     assert axes.get_ylim()[0] == 60.0
-    assert texts(axes) == ["▾ 1 below"]
+    assert texts(axes) == ["▾ 1 of 5 runs below"]
 
 
 # -- correlation -----------------------------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ def test_operations_are_stacked(axes: Axes) -> None:
 
 def test_weights_are_written_and_choices_are_marked(axes: Axes) -> None:
     weights = np.array([[0.4, 0.6], [0.8, 0.2]])  # [decision, choice]
-    plot_weights(axes, weights, np.array([[1, 1], [2, 0]]), ["a", "b"], ["x", "y"])
+    plot_weights(axes, weights, np.array([[1, 1], [2, 0]]), ["a", "b"], ["x", "y"], (0.0, 1.0))
     np.testing.assert_allclose(axes.images[0].get_array(), weights)
     assert texts(axes) == ["0.40", "0.60", "0.80", "0.20", "•", "•", "••"]
     assert [text.get_position()[0] for text in axes.texts[4:]] == [0, 1, 0]  # columns of the dots
@@ -206,3 +206,12 @@ def test_long_times_are_in_thousands_of_seconds(axes: Axes) -> None:
     plot_anytime(axes, times, [series(np.tile([60.0, 70.0, 80.0, 85.0, 90.0], (MIN_RUNS, 1)))])
     assert axes.get_xlabel() == "simulated time [1,000 s]"
     assert axes.xaxis.get_major_formatter()(1e6, 0) == "1,000"
+
+
+def test_one_poor_search_does_not_stretch_the_accuracy_axis(axes: Axes) -> None:
+    times = np.linspace(1.0, 101.0, 101)
+    good = [series(np.tile(91.0 + shift + times / 100.0, (MIN_RUNS, 1)), name) for shift, name in ((0.0, "rea"), (0.2, "random"))]
+    poor = series(np.tile(np.where(times < 40.0, 91.0, 70.0), (MIN_RUNS, 1)), "autoshrink")
+    plot_anytime(axes, times, [*good, poor], optimum=93.0)
+    assert 88.0 < axes.get_ylim()[0] < 91.0
+    assert texts(axes) == ["optimum 93.00", "autoshrink 70.00 ▾"]

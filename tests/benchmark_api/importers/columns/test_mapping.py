@@ -39,7 +39,7 @@ def test_a_mapping() -> None:
         (
             'space = "size"',
             'space = { name = "size", widths = [8, 4], layers = 2 }',
-            "widths must be positive",
+            "widths must be strictly increasing",
         ),
         ('space = "size"', 'space = "size"\ntitle = 1', "good: title 1: expected text"),
         ('space = "size"', 'space = "size"\nformat = "xls"', "good: format 'xls': expected one of csv"),
