@@ -68,7 +68,7 @@ class EpochMetrics:
         Raises:
             KeyError, TypeError, ValueError: they are others.
         """
-        plain = {
+        plain: dict[str, Any] = {
             "train_seconds" if name == "seconds" else name: math.nan if value is None else value for name, value in values.items()
         }
         arrays = {"arch_weights": np.array(plain["arch_weights"], dtype=np.float64)}
