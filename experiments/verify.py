@@ -55,7 +55,7 @@ def verify(
         warnings.simplefilter("ignore", store.MixedCodeWarning)  # a finding below says so
         experiments: list[AnyExperiment] = [found for kind in store.KINDS.values() for found in store.load(results, kind)]
     draw = np.random.default_rng(seed)
-    for opened, group in tables_of([experiment for experiment in experiments if experiment.kind.runs], table):
+    for opened, group in tables_of([experiment for experiment in experiments if experiment.kind.runs], table, every=True):
         for experiment in group:
             again = sample if experiment.kind.simulated or one_shot else 0
             if getattr(experiment, "charge_model_time", False):  # the clock has measured times

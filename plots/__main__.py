@@ -19,7 +19,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from benchmark_api.commands.command_line import Command, CommandLine
-from benchmark_api.commands.options import Several, flat
+from benchmark_api.commands.options import Option, Several, flat
 from benchmark_api.tables.table import Table
 from experiments.report import FrontReport, Report, Row, aggregates, front_reports, make_report, only, tables_of
 from experiments.report.html import Drawn, Fronts, Picture, write_page
@@ -155,7 +155,7 @@ class DrawingOptions:
 
     results: Path = Path("results")
     """Results folder."""
-    table: Path | None = None
+    table: Option[Path] = None
     """Table that the runs were made on; by default at its path at run time."""
     only: Several = ()
     """Only these searches, e.g. rea, or configurations, e.g. "rea (population_size=20)"."""
@@ -163,7 +163,7 @@ class DrawingOptions:
     """Searches that stand out; the others are pale."""
     title: bool = True
     """Give figures a title; a paper has a caption instead."""
-    width: float | None = None
+    width: Option[float] = None
     """Width of every figure in inches, e.g. that of a paper's column; by default what the panels need."""
     font: str = RC["font.family"]
     """Family of fonts, e.g. serif or "Times New Roman"."""
@@ -181,7 +181,7 @@ class DrawingOptions:
 class PlotsCommand(DrawingOptions):
     """Draw the figures of a results folder as PNG and PDF, and write its report page."""
 
-    examples: ClassVar = ("plots", "plots --only rea bohb --no-title --width 3.3 --font serif --out figures")
+    examples: ClassVar[tuple[str, ...]] = ("plots", "plots --only rea bohb --no-title --width 3.3 --font serif --out figures")
 
     out: Path = Path("plots/figures")
     """Folder of the figures."""
@@ -195,7 +195,7 @@ class PlotsCommand(DrawingOptions):
 class ReportCommand(DrawingOptions):
     """Write the report page of a results folder: report.html, one file with all tables and figures."""
 
-    examples: ClassVar = ("report",)
+    examples: ClassVar[tuple[str, ...]] = ("report",)
 
     def __call__(self) -> None:
         with TemporaryDirectory(prefix="nas-zoo-") as folder:

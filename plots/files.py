@@ -15,7 +15,7 @@ from benchmark_api.spaces import SearchSpace
 from benchmark_api.spaces.drawing import architecture_figure
 from experiments.report.html import Picture
 
-PAGE_DPI = (144, 120, 96, 80, 64)
+PAGE_DPI = (120, 96, 80, 64)
 """Resolutions of figures on the page, from which `pictures` takes the first with which they fit it."""
 
 PAGE_BYTES = 1_400_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -56,8 +57,9 @@ class EpochMetrics:
     peak_memory: Annotated[int, Metric(np.int64, "bytes", "of the device, or on a CPU of the process", measured=True)]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the metrics as plain values."""
-        return {**asdict(self), "arch_weights": self.arch_weights.tolist()}
+        """Return the metrics as plain values; None for NaN, which JSON does not have."""
+        plain = {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in asdict(self).items()}
+        return {**plain, "arch_weights": self.arch_weights.tolist()}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> EpochMetrics:
@@ -66,7 +68,9 @@ class EpochMetrics:
         Raises:
             KeyError, TypeError, ValueError: they are others.
         """
-        plain = {"train_seconds" if name == "seconds" else name: value for name, value in values.items()}
+        plain: dict[str, Any] = {
+            "train_seconds" if name == "seconds" else name: math.nan if value is None else value for name, value in values.items()
+        }
         arrays = {"arch_weights": np.array(plain["arch_weights"], dtype=np.float64)}
         metrics = cls(**{**plain, **arrays, "architecture": tuple(plain["architecture"])})
         for name, value in plain.items():

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark_api.bounds import Bounded, at_least, unstored_default
+from benchmark_api.bounds import Bounded, between, unstored_default
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.tables.safetensors import fingerprint
 from benchmark_api.training.datasets import Dataset
@@ -85,7 +85,7 @@ class Execution(Bounded):
     compile: bool = False
     """Compile the parts of the network that compute the same at every step, with `torch.compile`."""
 
-    stack: Annotated[int | None, at_least(1), unstored_default] = 1
+    stack: Annotated[int | None, between(1, 1024), unstored_default] = 1
     """Searches that are trained together, each with its own seed: on a CPU, tiny networks take a fraction of the time. None:
     chosen by device and size of the network."""
 

@@ -27,7 +27,7 @@ class Build:
     With more trials than an existing table has, only the missing trials are trained.
     """
 
-    examples: ClassVar = ("build --space size --widths 4 8 --epochs 2 --trials 2 --out small.safetensors",)
+    examples: ClassVar[tuple[str, ...]] = ("build --space size --widths 4 8 --epochs 2 --trials 2 --out small.safetensors",)
 
     out: OutPath
     """Table file to write, e.g. digits-topology.safetensors."""

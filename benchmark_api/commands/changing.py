@@ -19,7 +19,7 @@ class Attach:
     Its column `index` (official index) or `arch` (official string) names the architecture.
     """
 
-    examples: ClassVar = ("attach nats-topology costs.csv",)
+    examples: ClassVar[tuple[str, ...]] = ("attach nats-topology costs.csv",)
 
     table: TablePath
     costs: tyro.conf.Positional[Annotated[Path, tyro.conf.arg(metavar="COSTS")]]
@@ -73,7 +73,7 @@ class Merge:
     A part that several tables have is taken from the first of them.
     """
 
-    examples: ClassVar = ("merge accuracies.safetensors latencies.safetensors both.safetensors",)
+    examples: ClassVar[tuple[str, ...]] = ("merge accuracies.safetensors latencies.safetensors both.safetensors",)
 
     tables: tyro.conf.Positional[
         Annotated[tuple[Path, ...], tyro.conf.arg(metavar="TABLE TABLE [TABLE ...]", help_behavior_hint="(required)")]

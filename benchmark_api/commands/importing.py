@@ -21,7 +21,7 @@ class Import:
     docs/import.md.
     """
 
-    examples: ClassVar = (
+    examples: ClassVar[tuple[str, ...]] = (
         "import NATS-tss-v1_0-3ffb9-simple tss.safetensors",
         "import accuracies.csv mine.safetensors --columns columns.toml",
     )
@@ -75,7 +75,7 @@ class Import:
 class Export:
     """Export a table as a folder in the official format, for the nats_bench package (fast_mode=True)."""
 
-    examples: ClassVar = ("export tss.safetensors NATS-tss-v1_0-3ffb9-simple",)
+    examples: ClassVar[tuple[str, ...]] = ("export tss.safetensors NATS-tss-v1_0-3ffb9-simple",)
 
     table: TablePath
     out: tyro.conf.Positional[OutPath]

@@ -25,7 +25,7 @@ Schedule = Annotated[str | None, default("the longest", "EPOCHS"), tyro.conf.arg
 class Info:
     """Describe a table: datasets, schedules, trials, splits, best and worst architectures, and its reliability."""
 
-    examples: ClassVar = ("info nats-topology",)
+    examples: ClassVar[tuple[str, ...]] = ("info nats-topology",)
 
     table: TablePath
     verify: bool = False
@@ -69,7 +69,7 @@ class Info:
 class Query:
     """Print all metrics of one architecture."""
 
-    examples: ClassVar = ("query nats-topology 1462 --dataset cifar100",)
+    examples: ClassVar[tuple[str, ...]] = ("query nats-topology 1462 --dataset cifar100",)
 
     table: TablePath
     architecture: tyro.conf.Positional[Annotated[str, tyro.conf.arg(metavar="ARCHITECTURE")]]
@@ -106,7 +106,7 @@ class Query:
 class Best:
     """Print the best architecture on a dataset, optionally within limits of its metrics."""
 
-    examples: ClassVar = ("best digits-topology --dataset digits --max-params 0.005",)
+    examples: ClassVar[tuple[str, ...]] = ("best digits-topology --dataset digits --max-params 0.005",)
 
     table: TablePath
     dataset: Annotated[str, tyro.conf.arg(metavar="KEY")] = field(kw_only=True)
@@ -140,7 +140,7 @@ class Best:
 class Front:
     """Print the Pareto front of accuracy against a metric: the architectures that no other one dominates."""
 
-    examples: ClassVar = ("front digits-topology --dataset digits --metric params",)
+    examples: ClassVar[tuple[str, ...]] = ("front digits-topology --dataset digits --metric params",)
 
     table: TablePath
     dataset: Annotated[str, tyro.conf.arg(metavar="KEY")]

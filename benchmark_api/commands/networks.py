@@ -21,7 +21,7 @@ ArchitectureText = tyro.conf.Positional[
 class Network:
     """Describe the network of an architecture, train it with the table's own recipe, or export it."""
 
-    examples: ClassVar = (
+    examples: ClassVar[tuple[str, ...]] = (
         "network digits-topology 1462 --train",
         "network nats-topology 1462 --dataset cifar100 --train --data cifar --export best.pt2",
     )
@@ -77,7 +77,7 @@ class Network:
 class Draw:
     """Draw an architecture as a graph."""
 
-    examples: ClassVar = ("draw nats-topology 1462 --out cell.pdf",)
+    examples: ClassVar[tuple[str, ...]] = ("draw nats-topology 1462 --out cell.pdf",)
 
     table: TablePath
     architecture: ArchitectureText

@@ -40,6 +40,11 @@ TablePath = tyro.conf.Positional[
 OutPath = Annotated[Path, tyro.conf.arg(metavar="OUT")]
 
 
+ValueT = TypeVar("ValueT")
+Option = Annotated[ValueT | None, tyro.conf.DisallowNone, tyro.conf.arg(help_behavior_hint="")]
+"""An option that need not be given, whose text says what holds then; `Option[int]`, with the default None."""
+
+
 def default(text: str, metavar: str) -> Any:
     """Return the mark of an option whose default, None, stands for something else."""
     return tyro.conf.arg(help_behavior_hint=f"(default: {text})", metavar=metavar)

@@ -13,7 +13,7 @@ import tempfile
 import uuid
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -93,16 +93,33 @@ class RayEngine:
     def _connect(self, processes: int, attempts: int = 3) -> None:
         """Connect to the cluster, or start Ray here, which on a busy machine may take several attempts."""
         own: dict[str, Any] = {}
-        if self.address is None:  # listens on the loopback interface only
-            own = {"num_cpus": processes, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        if self.address is None:
+            own = {"num_cpus": processes, "include_dashboard": False}
         try:
-            ray.init(self.address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
+            with _on_loopback() if own else nullcontext():
+                ray.init(self.address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
         except Exception as error:  # Ray's are of many types, the type Exception among them
             ray.shutdown()
             if own and attempts > 1:
                 return self._connect(processes, attempts - 1)
             reason = str(error).strip().partition("\n")[0]
             raise ConnectionError(f"no connection to Ray at {self.address or 'this machine'}: {reason}") from error
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Let a Ray that starts here listen on the loopback interface alone, as it does by itself on macOS and Windows."""
+    name, constants = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", ray._private.ray_constants
+    before, enabled = os.environ.get(name), constants.ENABLE_RAY_CLUSTER
+    os.environ[name], constants.ENABLE_RAY_CLUSTER = "0", False  # of its processes, of this one
+    try:
+        yield
+    finally:
+        constants.ENABLE_RAY_CLUSTER = enabled
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 class _Driver:

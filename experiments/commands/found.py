@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from benchmark_api.commands.options import Several, flat
+from benchmark_api.commands.options import Option, Several, flat
 from benchmark_api.commands.printing import print_rows
 from experiments.commands.options import StoredTableOptions, given
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:  # imported by the command: `--help` starts without it
 class FoundCommand(StoredTableOptions):
     """Print what each search found: the architecture of its best run by validation accuracy, with accuracies and costs."""
 
-    examples: ClassVar = ("found", "found --only rea bohb --draw cells", "found --format csv > found.csv")
+    examples: ClassVar[tuple[str, ...]] = ("found", "found --only rea bohb --draw cells", "found --format csv > found.csv")
 
-    dataset: str | None = None
+    dataset: Option[str] = None
     """Only this dataset."""
     only: Several = ()
     """Only these searches, e.g. rea, or configurations, e.g. "rea (population_size=20)"."""
     format: Literal["text", "csv"] = "text"
     """Output format."""
-    draw: Path | None = None
+    draw: Option[Path] = None
     """Folder for a drawing of each architecture, a PDF named DATASET-INDEX.pdf; spaces without drawings have none."""
 
     def __call__(self) -> int:

@@ -10,6 +10,7 @@ import tyro
 
 from algorithms.one_shot.task import Execution
 from benchmark_api.bounds import at_least, at_most
+from benchmark_api.commands.options import Option
 from benchmark_api.tables.table import Table
 from benchmark_api.training.devices import trial_seeds
 from benchmark_api.training.setting import Setting
@@ -26,9 +27,9 @@ class RunOneShot(AgainOptions):
 
     table: Path
     """Table used to look up derived architectures; the supernet is trained on the table's dataset and skeleton."""
-    dataset: str | None = None
+    dataset: Option[str] = None
     """Dataset to search on; by default the table's only one, or cifar10."""
-    data: Path | None = None
+    data: Option[Path] = None
     """Folder with the dataset's files; digits need none."""
     unofficial_images: bool = False
     """Accept files in the official format with other images; the runs are an experiment of their own, and every title says so."""
@@ -36,9 +37,9 @@ class RunOneShot(AgainOptions):
     """Number of runs; their seeds are 777, 888, 999, 1110, ..."""
     seed_list: tuple[Annotated[int, at_most(LAST_SEED)], ...] = ()
     """Seeds to run instead."""
-    select: str | None = None
+    select: Option[str] = None
     """Selection that derives the architecture (argmax, best-of-n, perturbation, or a plugin's); by default the search's."""
-    preset: str | None = None
+    preset: Option[str] = None
     """Set of hyperparameters in place of the defaults, e.g. gaea's paper; those given as options replace its values."""
     keep_epochs: Annotated[int, at_least(1)] = 1
     """Number of last epochs whose supernets are kept, for `ranking --epochs`."""
@@ -47,7 +48,7 @@ class RunOneShot(AgainOptions):
     parallel: JobOptions = field(default_factory=JobOptions)
 
     def __call__(self) -> int:
-        return self.parallel.run(self.plan(), self.results, self.execution.device)
+        return self.parallel.run(self.plan(), self.results, self.execution.device, hint=True)
 
     def plan(self) -> list[RunsJob]:
         """Return the jobs of the runs that are not stored."""

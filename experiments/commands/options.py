@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 from benchmark_api.bounds import at_most
+from benchmark_api.commands.options import Option
 from benchmark_api.jobs.job import Failed
 from benchmark_api.jobs.options import MAX_JOBS, ParallelOptions, available_processors
 from benchmark_api.jobs.run_jobs import AllFail, run_jobs
@@ -45,7 +46,7 @@ class AgainOptions(ResultsOptions):
 class StoredTableOptions(ResultsOptions):
     """Stored runs and their table."""
 
-    table: Path | None = None
+    table: Option[Path] = None
     """Table of the runs; by default the path that is stored with them."""
 
 
@@ -53,11 +54,11 @@ class StoredTableOptions(ResultsOptions):
 class JobOptions(ParallelOptions):
     """Where jobs run."""
 
-    jobs: Annotated[int, at_most(MAX_JOBS)] | None = None
+    jobs: Option[Annotated[int, at_most(MAX_JOBS)]] = None
     """Number of processes; by default one per processor, or one for one-shot searches on another device than the CPU."""
 
-    def run(self, jobs: Sequence[RunsJob], results: Path, device: str = "cpu") -> int:
-        """Run jobs that write to a results folder and print a summary; return the exit status."""
+    def run(self, jobs: Sequence[RunsJob], results: Path, device: str = "cpu", *, hint: bool = False) -> int:
+        """Run jobs that write to a results folder, print a summary and, with `hint`, what comes next; return the exit status."""
         started = time.perf_counter()
         # Several processes on one graphics card would share its memory.
         processes = self.jobs if self.jobs is not None else available_processors() if device == "cpu" else 1
@@ -76,6 +77,8 @@ class JobOptions(ParallelOptions):
             print(f"error: {failed} of {runs} runs failed; the same command tries them again", file=sys.stderr)
         if not self.quiet:
             print(f"{runs - failed} new runs in {results} ({time.perf_counter() - started:.1f} s)")
+            if hint and not failures:
+                print(f"next: nas-zoo table --results {results}, nas-zoo plots --results {results}")
         return 1 if failures else 0
 
 

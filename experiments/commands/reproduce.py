@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from algorithms.black_box import BLACK_BOX
 from algorithms.black_box.objectives import MissingMetric
 from benchmark_api.bounds import at_least, between, positive
-from benchmark_api.commands.options import Several
+from benchmark_api.commands.options import Option, Several
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
 from experiments.commands.options import LAST_SEED, AgainOptions, JobOptions, SeedCount, StoredTableOptions, given, one_warning
@@ -20,32 +20,35 @@ from experiments.runs.black_box import BlackBoxJob, MissingEpochs
 from experiments.runs.job import RunsJob
 from experiments.store import RankingCondition
 
+MAX_RANKED = 10_000_000
+"""Most architectures of a ranking: a table of more would not fit into memory either."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RankingCommand(StoredTableOptions, AgainOptions):
     """Print how supernets rank architectures: rank correlations of inherited-weight accuracy with accuracy after full training,
     what is found of the best and of the worst architectures, and how much supernets of several seeds or epochs agree."""
 
-    examples: ClassVar = ("ranking --table digits-topology",)
+    examples: ClassVar[tuple[str, ...]] = ("ranking --table digits-topology",)
 
-    dataset: str | None = None
+    dataset: Option[str] = None
     """Only this dataset."""
-    algorithm: str | None = None
+    algorithm: Option[str] = None
     """Only this search."""
-    architectures: Annotated[int, at_least(2)] | Literal["all"] = 200
+    architectures: int | Literal["all"] = 200
     """Number of architectures to rank, drawn from the table."""
     classes: bool = False
     """Draw isomorphism classes, one architecture of each, instead of architectures."""
     sample_seed: Annotated[int, between(0, LAST_SEED)] = 0
     """Seed of the sample."""
-    images: Annotated[int, at_least(1)] | None = None
+    images: Option[Annotated[int, at_least(1)]] = None
     """Number of validation images to evaluate on; by default all."""
     batch_norm: Literal["search", "batch", "re-estimated"] = "search"
     """Statistics of the batch normalisations: those that the search evaluates with, of the evaluated batch in all of them, or
     estimated anew for each architecture from training images."""
     epochs: Annotated[int, at_least(1)] = 1
     """Number of last epochs to rank with; all but the last need runs with --keep-epochs."""
-    data: Path | None = None
+    data: Option[Path] = None
     """Folder with the dataset's files; digits need none."""
     device: str = "cpu"
     """Device, as named by PyTorch."""
@@ -55,6 +58,8 @@ class RankingCommand(StoredTableOptions, AgainOptions):
         from experiments.report import ranking_tables, tables_of
         from experiments.runs.ranking import plan_ranking, ranking_conditions
 
+        if self.architectures != "all" and not 2 <= self.architectures <= MAX_RANKED:
+            raise ValueError(f"architectures must be all, or 2 to {MAX_RANKED:,} of them, got {self.architectures!r:.100}")
         filters = given(dataset=self.dataset, algorithm=self.algorithm)
         tables = tables_of(store.load(self.results, store.ONE_SHOT_RUNS, **filters), self.table)
         if not tables:
@@ -89,7 +94,7 @@ QUICK: Mapping[str, Any] = {
     "searches": ("random", "rea", "local-search", "bohb"),
     "seeds": 20,
     "one_shot_searches": ("darts-v1", "gdas", "tas", "tunas"),
-    "one_shot_seeds": 3,
+    "one_shot_seeds": 5,
 }
 """Options of the quick version where they are not given."""
 
@@ -98,7 +103,10 @@ QUICK: Mapping[str, Any] = {
 class ReproduceCommand(AgainOptions):
     """Run every search on every dataset of some tables and print the results; `python -m plots` draws their figures."""
 
-    examples: ClassVar = ("reproduce", "reproduce --table tss.safetensors --dataset cifar10 --seeds 100 --one-shot-seeds 0")
+    examples: ClassVar[tuple[str, ...]] = (
+        "reproduce",
+        "reproduce --table tss.safetensors --dataset cifar10 --seeds 100 --one-shot-seeds 0",
+    )
 
     table: tuple[Path, ...] = tuple(map(Path, EMBEDDED))
     """Table files; by default the embedded tables."""
@@ -109,19 +117,19 @@ class ReproduceCommand(AgainOptions):
     objectives: Several = ()
     """Metrics that are the objectives of searches with several, besides accuracy; given several times, all of them are searched
     for. By default those of the searches."""
-    seeds: SeedCount | None = None
+    seeds: Option[SeedCount] = None
     """Number of runs of each black-box search on each dataset; by default 500, or fewer of a search that fits models."""
     one_shot_searches: tuple[str, ...] = ()
     """Only these one-shot searches; by default all."""
-    one_shot_seeds: SeedCount | None = None
+    one_shot_seeds: Option[SeedCount] = None
     """Number of runs of each one-shot search on each dataset; 0 for none. By default 20 of networks that are small enough to be
     trained together, as those of digits, and 3 of others, as in NATS-Bench. Their seeds are 777, 888, 999, ..."""
     quick: bool = False
     """A version of a few minutes: few seeds of few searches, unless they are given. Every title says so, and the results folder
     must not hold other runs."""
-    budget: Annotated[float, positive] | None = None
+    budget: Option[Annotated[float, positive]] = None
     """Simulated seconds of a black-box run; by default those of the NATS-Bench paper, and those of docs/embedded.md."""
-    data: Path | None = None
+    data: Option[Path] = None
     """Folder with the datasets' files, for one-shot searches; digits need none, other datasets are left out without it."""
     unofficial_images: bool = False
     """Accept files in the official formats with other images, as `run` does."""

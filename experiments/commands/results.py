@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from algorithms.black_box import BLACK_BOX
 from benchmark_api.bounds import between
-from benchmark_api.commands.options import Several, flat
+from benchmark_api.commands.options import Option, Several, flat
 from benchmark_api.jobs.files import whole_file
 from experiments import store
 from experiments.analysis.trajectories import Readout
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 class ListCommand:
     """List the searches with their papers and default hyperparameters."""
 
-    examples: ClassVar = ("list", "list --names black-box")
+    examples: ClassVar[tuple[str, ...]] = ("list", "list --names black-box")
 
-    names: str | None = None
+    names: Option[str] = None
     """Print only the names of `black-box` or `one-shot` searches, of black-box searches that can do with full trainings
     (`full-training`), or of the one-shot searches of a space (topology, size)."""
 
@@ -58,13 +58,13 @@ class ListCommand:
 class TableCommand(StoredTableOptions):
     """Print the stored results next to the published table, with intervals and significance; or a table for a paper."""
 
-    examples: ClassVar = ("table", "table --layout paper --against mine --format latex --out table.tex")
+    examples: ClassVar[tuple[str, ...]] = ("table", "table --layout paper --against mine --format latex --out table.tex")
 
-    space: str | None = None
+    space: Option[str] = None
     """Only this search space (topology, size)."""
-    dataset: str | None = None
+    dataset: Option[str] = None
     """Only this dataset."""
-    report_on: str | None = None
+    report_on: Option[str] = None
     """Datasets, joined by commas, on which architectures found on others are reported as well (transfer)."""
     format: Literal["markdown", "latex", "csv"] = "markdown"
     """Output format."""
@@ -73,11 +73,11 @@ class TableCommand(StoredTableOptions):
     stratified bootstrap intervals (`aggregate`)."""
     only: Several = ()
     """Only these searches, e.g. rea, or configurations, e.g. "rea (population_size=20)"; a paper's rows have this order."""
-    against: str | None = None
+    against: Option[str] = None
     """Test every other row against this search, with Holm's correction over these tests alone."""
     columns: Several = ()
     """Only these columns, by their names in CSV, e.g. test_mean test_regret."""
-    out: Path | None = None
+    out: Option[Path] = None
     """File to write instead of printing."""
     protocol: Readout = "step"
     """Final value of a run: the incumbent at the budget (`step`), or the value read by the paper's script (`reference`)."""
@@ -118,11 +118,11 @@ class TableCommand(StoredTableOptions):
 class FrontsCommand(StoredTableOptions):
     """Print how far the fronts that black-box searches found are from the exact front of accuracy against metrics."""
 
-    examples: ClassVar = ("fronts --objectives params",)
+    examples: ClassVar[tuple[str, ...]] = ("fronts --objectives params",)
 
-    space: str | None = None
+    space: Option[str] = None
     """Only this search space (topology, size)."""
-    dataset: str | None = None
+    dataset: Option[str] = None
     """Only this dataset."""
     objectives: Several = ()
     """Metrics that are the objectives besides accuracy, e.g. latency@pixel3, or several of them; by default those of the stored
@@ -147,13 +147,13 @@ class FrontsCommand(StoredTableOptions):
 class SpeedupCommand(StoredTableOptions):
     """Print how much less simulated time a search takes than another one to reach the mean accuracy that the latter ends with."""
 
-    examples: ClassVar = ("speedup --algorithm bohb --baseline random",)
+    examples: ClassVar[tuple[str, ...]] = ("speedup --algorithm bohb --baseline random",)
 
     algorithm: str
     """The search."""
     baseline: str
     """The other search; its mean final accuracy is the target."""
-    dataset: str | None = None
+    dataset: Option[str] = None
     """Only this dataset."""
 
     def __call__(self) -> int:
@@ -181,7 +181,7 @@ class SpeedupCommand(StoredTableOptions):
 class StatusCommand(ResultsOptions):
     """Show the stored, missing and failed seeds of each experiment."""
 
-    examples: ClassVar = ("status --seeds 100",)
+    examples: ClassVar[tuple[str, ...]] = ("status --seeds 100",)
 
     seeds: SeedCount = 500
     """Number of seeds wanted; they count from 0."""
@@ -208,7 +208,7 @@ class StatusCommand(ResultsOptions):
 class VerifyCommand(StoredTableOptions):
     """Check a results folder: read every file, repeat a sample of the runs, and compare bit for bit."""
 
-    examples: ClassVar = ("verify --sample 5",)
+    examples: ClassVar[tuple[str, ...]] = ("verify --sample 5",)
 
     sample: Annotated[int, between(0, MAX_SEEDS)] = 2
     """Number of runs of each experiment to repeat."""
@@ -216,16 +216,18 @@ class VerifyCommand(StoredTableOptions):
     """Also repeat runs of one-shot searches, which trains supernets."""
     seed: Annotated[int, between(0, LAST_SEED)] = 0
     """Seed of the sample."""
-    data: Path | None = None
+    data: Option[Path] = None
     """Folder with the dataset's files, for one-shot searches; digits need none."""
 
     def __call__(self) -> int:
         from experiments.verify import verify
 
-        problems = 0
+        problems, findings = 0, 0
         for finding in verify(self.results, self.sample, self.one_shot, self.seed, self.table, self.data):
-            problems += bool(finding.problem)
+            problems, findings = problems + bool(finding.problem), findings + 1
             print(f"{finding.what}: {finding.problem or 'ok'}{f' ({finding.checked})' if finding.checked else ''}")
         if problems:
             print(f"error: {problems} problems in {self.results}", file=sys.stderr)
+        if not findings:
+            raise ValueError(f"{self.results} holds no run to verify")
         return 1 if problems else 0

@@ -11,7 +11,7 @@ import tyro
 
 from algorithms.black_box.base import BLACK_BOX, BlackBoxSearch
 from benchmark_api.bounds import at_most
-from benchmark_api.commands.options import Pairs, numbers_of
+from benchmark_api.commands.options import Option, Pairs, numbers_of
 from benchmark_api.tables.evaluator import Accounting
 from benchmark_api.tables.table import Table
 from experiments.commands.fields import FieldOptions
@@ -59,13 +59,13 @@ class RunBlackBox(AgainOptions):
 
     table: Path
     """Table file, or the name of an embedded table (nats-topology, digits-topology, digits-size)."""
-    dataset: str | None = None
+    dataset: Option[str] = None
     """Dataset to search on; by default the table's only one, or cifar10."""
-    data: Path | None = None
+    data: Option[Path] = None
     """Folder with the dataset's files, for a search that needs images; digits need none."""
-    schedule: str | None = None
+    schedule: Option[str] = None
     """Training schedule whose validation accuracy is the objective, named by its epochs; by default the table's."""
-    space: str | None = None
+    space: Option[str] = None
     """Search space that the table must have (topology, size); by default any."""
     seeds: SeedCount = 500
     """Number of runs."""
@@ -76,13 +76,13 @@ class RunBlackBox(AgainOptions):
     at_least: Annotated[Pairs, tyro.conf.arg(name="min")] = ()
     """Search only among architectures whose metrics are at least so large."""
     search: Annotated[Search, tyro.conf.arg(name="")]
-    early_stopping: Literal["srm"] | None = None
+    early_stopping: Option[Literal["srm"]] = None
     """Stop trainings early, by sequential regression models with their defaults; `run NAME+srm` has them as options."""
     accounting: FieldOptions = ACCOUNTING
     parallel: JobOptions = field(default_factory=JobOptions)
 
     def __call__(self) -> int:
-        return self.parallel.run(self.plan(), self.results)
+        return self.parallel.run(self.plan(), self.results, hint=True)
 
     def plan(self) -> list[black_box.BlackBoxJob]:
         """Return the jobs of the runs that are not stored."""

@@ -339,12 +339,18 @@ _SETTINGS = (
     *("execution", "setting", "table_title", "table_notice", "table_fingerprint"),
 )
 
+
+def _notice(_: DatasetReport, row: Row) -> str:
+    """Return the table's notice and the caution of the results folder."""
+    return "; ".join(filter(None, (row.experiment.table_notice, row.experiment.folder_caution)))
+
+
 for _column in (
     *_ACCURACIES,
     *_OPTIMISM,
     *_MERITS,
     Column(name="protocol", value=lambda dataset, _: dataset.readout),
-    *(Column(name=name, value=_setting(name)) for name in _SETTINGS),
+    *(Column(name=name, value=_notice if name == "table_notice" else _setting(name)) for name in _SETTINGS),
     Column(name="workers", value=_setting("workers"), csv_last=True),
     Column(name="measure", value=lambda dataset, _: dataset.measure.name, csv_last=True),
     Column(name="searched_on", value=_setting("dataset"), csv_last=True),

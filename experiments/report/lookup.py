@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -12,7 +13,7 @@ from experiments.store import AnyExperiment
 LookedUp = TypeVar("LookedUp", bound=AnyExperiment)
 
 
-def tables_of(experiments: Sequence[LookedUp], table: Path | None) -> list[tuple[Table, list[LookedUp]]]:
+def tables_of(experiments: Sequence[LookedUp], table: Path | None, *, every: bool = False) -> list[tuple[Table, list[LookedUp]]]:
     """Open the tables that experiments were run on, each with its experiments.
 
     The notice of a table includes the caution of the results folder, so that all titles repeat it.
@@ -20,9 +21,10 @@ def tables_of(experiments: Sequence[LookedUp], table: Path | None) -> list[tuple
     Args:
         experiments: loaded experiments.
         table: use this file and leave out experiments of other tables; None: every table, at its path at run time.
+        every: refuse where some table is missing, instead of leaving out its experiments with a warning.
 
     Raises:
-        FileNotFoundError: a table is no longer at its path.
+        FileNotFoundError: no table is at its path any more, or `every` is set and one is not.
         ValueError: nothing was run on the given table, a table has changed, or it cannot have made the runs.
     """
     groups: dict[str, list[LookedUp]] = {}
@@ -34,11 +36,24 @@ def tables_of(experiments: Sequence[LookedUp], table: Path | None) -> list[tuple
             raise ValueError(f"no stored run was made on {table}")
         found = [(_cautioned(opened, experiments), groups[opened.fingerprint])]
     else:
-        found = [(_cautioned(_table_of(group[-1]), group), group) for group in groups.values()]
+        found = _at_their_paths([*groups.values()], every)
     for opened, group in found:
         for experiment in group:
             _check_belongs(opened, experiment)
     return found
+
+
+def _at_their_paths(groups: Sequence[list[LookedUp]], every: bool) -> list[tuple[Table, list[LookedUp]]]:
+    """Open the table of each group; see `tables_of` for those that are missing."""
+    opened = [(_table_of(group[-1]), group) for group in groups]
+    lost = [
+        f"the table of {group[-1].folder()} is no longer at {group[-1].table_path}" for table, group in opened if table is None
+    ]
+    if lost and (every or len(lost) == len(groups)):
+        raise FileNotFoundError(f"{lost[0]}; name it with --table")
+    for text in lost:
+        warnings.warn(f"left out: {text}; name it with --table", stacklevel=3)
+    return [(_cautioned(table, group), group) for table, group in opened if table is not None]
 
 
 def _cautioned(table: Table, experiments: Sequence[AnyExperiment]) -> Table:
@@ -59,15 +74,15 @@ def _check_belongs(table: Table, experiment: AnyExperiment) -> None:
         raise ValueError(f"{folder}: its runs have architecture {highest}, but {table.path.name} ends at {len(table) - 1}")
 
 
-def _table_of(experiment: AnyExperiment) -> Table:
-    """Open the table of an experiment; an embedded one is found by its fingerprint, wherever the project lies."""
-    path, fingerprint, folder = Path(experiment.table_path), experiment.table_fingerprint, experiment.folder()
+def _table_of(experiment: AnyExperiment) -> Table | None:
+    """Open the table of an experiment; an embedded one is found by its fingerprint, wherever the project lies.
+
+    None where it is missing; ValueError where another table is at its path.
+    """
+    path, fingerprint = Path(experiment.table_path), experiment.table_fingerprint
     if not path.exists():
-        embedded = [table for table in map(Table, EMBEDDED) if table.fingerprint == fingerprint]
-        if not embedded:
-            raise FileNotFoundError(f"the table of {folder} is no longer at {path}; name it with --table")
-        return embedded[0]
+        return next((table for table in map(Table, EMBEDDED) if table.fingerprint == fingerprint), None)
     opened = Table(path)
     if opened.fingerprint != fingerprint:
-        raise ValueError(f"{path} is not the table that {folder} was run on; name that one with --table")
+        raise ValueError(f"{path} is not the table that {experiment.folder()} was run on; name that one with --table")
     return opened

@@ -71,7 +71,8 @@ def _verdicts(dataset: DatasetReport) -> list[str]:
         if text := "; ".join(
             f"{side}: {', '.join(labels)}" for side, labels in (("above", above), ("not above", below)) if labels
         ):
-            verdicts.append(f"{dataset.dataset}, mean {dataset.measure.accuracy} against {name} ({accuracy:.2f}): {text}.")
+            about = f"{dataset.dataset}, mean {dataset.measure.accuracy} against {name} ({accuracy:.2f})"
+            verdicts.append(f"{about}, by the means alone: {text}.")
     return verdicts
 
 

@@ -70,9 +70,9 @@ def literature_tables(report: Report) -> list[TextTable]:
 def _claims(report: Report, about: str) -> TextTable:
     note = (
         "Difference of the mean accuracies, first minus second search, each with its own default hyperparameters but for those "
-        "named; a claim held where the interval lies above zero. Pairs are runs of equal seeds, which start from the same "
-        "weights and see the same batches. Intervals: percentile bootstrap over pairs, or over the runs of both; each is by "
-        "itself, without a correction for the number of claims."
+        "named; a claim held where the interval lies above zero. Pairs are runs of equal seeds, which see the same batches, "
+        "and start from the same weights where the supernets are alike. Intervals: percentile bootstrap over pairs, or over the "
+        "runs of both; each is by itself, without a correction for the number of claims."
     )
     header = ("dataset", "claim", "source", "compared", "result")
     return TextTable(f"claims of papers, tested here: {about}", header, claim_lines(report.datasets), [note])

@@ -12,6 +12,7 @@ from typing import Any
 
 from algorithms.black_box.base import BLACK_BOX, BlackBoxSearch
 from benchmark_api.bounds import stored_values
+from benchmark_api.jobs.job import JobError
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.tables.evaluator import MAX_QUERIES
 from benchmark_api.tables.table import Table
@@ -48,6 +49,10 @@ class BlackBoxJob(ResultsJob):
         task = task_of(search_class, table, self.condition.dataset, self.data)
         limits = self.condition.limits
         runs = [run(search_class, self.config, view, self.condition, seed, task, limits) for seed in self.seeds]
+        for made in runs:
+            if len(made.seconds) and made.seconds[0] > self.condition.budget:
+                taken = f"the first evaluation of seed {made.seed} takes {made.seconds[0]:.4g} simulated seconds"
+                raise JobError(f"{taken}, more than the budget of {self.condition.budget:g}: give more (--budget)")
         machine = environment(*search_class.libraries)
         store.write_piece(self.results, self.condition, runs, self.code_version, str(self.table_path), machine)
         yield len(self.seeds)

@@ -41,6 +41,9 @@ def plot_estimates(axes: Axes, estimates: Sequence[tuple[str, AlgorithmStyle, Es
     for row, (_, style, (value, low, high)) in enumerate(estimates):
         axes.barh(row, high - low, 0.5, left=low, color=style.color, alpha=0.5 * style.opacity)
         axes.plot(value, row, style.marker, color=REFERENCE_COLOR, markersize=4.5)
+    first, last = min(one.low for *_, one in estimates), max(one.high for *_, one in estimates)
+    margin = 0.05 * (last - first) or 0.5
+    axes.set_xlim(first - margin, last + margin)
     axes.set_ylim(len(estimates) - 0.5, -0.5)
     axes.set_yticks(range(len(estimates)), [label for label, _, _ in estimates])
     axes.tick_params(axis="y", length=0)

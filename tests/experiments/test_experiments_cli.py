@@ -290,6 +290,10 @@ def test_the_table_can_have_moved(
     monkeypatch.setitem(EMBEDDED, "mine", topology_table.path)  # the project's own tables are known by their fingerprints
     assert experiments("table", "--results", tmp_path / "own")[0] == 0
     monkeypatch.delitem(EMBEDDED, "mine")
+    assert experiments("run", "random", "--table", "nats-topology", *common[:-2])[0] == 0  # in the same folder
+    with pytest.warns(UserWarning, match=r"left out: the table of .* is no longer at .*; name it with --table"):
+        status, out, _ = experiments("table", "--results", tmp_path / "own")
+    assert (status, "NATS-Bench topology" in out) == (0, True)
     shutil.copy(topology_table.path, moved)
     assert experiments("table", "--results", tmp_path / "own")[0] == 0
 
@@ -319,6 +323,7 @@ def test_the_table_can_have_moved(
         (["table", "--results", "RESULTS", "--dataset", "cifar100"], "no such run"),
         (["table", "--results", "RESULTS", "--table", "SIZE"], "no stored run"),
         (["status", "--results", "nowhere"], "no results folder nowhere"),
+        (["verify", "--results", "EMPTY"], "holds no run to verify"),
         (["tabel"], "unknown command 'tabel'; expected one of run, reproduce, "),
         (["run", "rae", "--table", "TABLE"], "(did you mean 'rea'?)"),
         (["run", "rea", "--module"], "--module has no value"),
@@ -330,6 +335,8 @@ def test_errors_are_one_line(
     arguments: list[str], message: str, experiments: Command, topology_table: Table, size_table: Table, results: Path
 ) -> None:
     paths = {"TABLE": topology_table.path, "SIZE": size_table.path, "RESULTS": results, "README": Path(__file__)}
+    paths["EMPTY"] = results.parent / "empty"
+    paths["EMPTY"].mkdir(exist_ok=True)
     status, out, error = experiments(*[paths.get(argument, argument) for argument in arguments])
     assert (status, out) == (2, "")
     assert error.startswith("error: ")
@@ -350,6 +357,14 @@ def test_an_algorithm_that_fails_fails_the_command(
     assert error.count("RuntimeError: broken algorithm") == 1
     assert "(1 more jobs failed from this cause)" in error
     assert error.endswith("error: 30 of 30 runs failed; the same command tries them again\n")
+
+
+def test_a_budget_below_one_evaluation_stores_nothing(experiments: Command, topology_table: Table, tmp_path: Path) -> None:
+    run = ("run", "random", "--table", topology_table.path, "--results", tmp_path, "--seeds", 50, "--jobs", 1)
+    status, _, error = experiments(*run, "--budget", 0.001)
+    assert status == 1
+    assert "simulated seconds, more than the budget of 0.001: give more (--budget)" in error
+    assert not list(tmp_path.rglob("*.parquet"))
 
 
 def test_mixed_code_versions_warn_in_one_line(results: Path, topology_table: Table, tmp_path: Path) -> None:
@@ -482,7 +497,7 @@ def test_a_quick_version_says_so_in_every_title(experiments: Command, digits_tab
     assert out.startswith(f"{caution}\n20 new runs ")
     assert f"{digits_table.title} ({digits_table.notice}; {caution})" in out
     assert experiments("reproduce", "--quick", *few, "--one-shot-seeds", 0)[1].startswith(f"{caution}\n0 new runs ")
-    for form in ("markdown", "latex"):
+    for form in ("markdown", "latex", "csv"):
         assert caution in experiments("table", "--results", tmp_path / "quick", "--format", form)[1]
     ((opened, _),) = tables_of(store.load(tmp_path / "quick"), None)
     assert opened.notice.endswith(f"; {caution}")  # which figures and the page repeat

@@ -23,8 +23,9 @@ from tests.helpers.supernet_steps import JointStep, WidestStep, by_definition, o
 from tests.speed.subject import Workload
 
 ROUNDS = 3
+WIDTHS = 8
 STEPS = [pytest.param(name, marks=pytest.mark.benchmark(group=f"step of {name}")) for name in ("joint", *ONE_SHOT)]
-SIZE_STEPS = [step for step in STEPS[1:] if ONE_SHOT[str(step.values[0])].space == "size"]
+SIZE_STEPS = [pytest.param(name, marks=pytest.mark.benchmark(group=f"slices of {name}")) for name in ("tas", "tunas")]
 
 
 def search_of(name: str, plain: bool) -> type[OneShotSearch]:
@@ -71,12 +72,15 @@ def test_step(
         benchmark.extra_info["peak_memory_MB"] = in_new_process(name, plain, sizes) / 1e6
 
 
+@pytest.mark.parametrize("sliced", [True, False], ids=["slices", "whole-modules"])
 @pytest.mark.parametrize("name", SIZE_STEPS)
-def test_step_of_whole_modules(benchmark: BenchmarkFixture, rounds: Callable[..., Any], workload: Workload, name: str) -> None:
-    """Measures the step on a CPU that computes all channels, also those that a mask throws away."""
+def test_step_in_slices(
+    benchmark: BenchmarkFixture, rounds: Callable[..., Any], workload: Workload, name: str, sliced: bool
+) -> None:
+    """Measures steps on a CPU that compute the channels that are kept, or all. The widths differ between steps: compare means."""
     sizes = (workload.channels, 1, workload.size, workload.batch)
-    search = on_random_images(ONE_SHOT[name], *sizes, epochs=1 + ROUNDS)
+    search = on_random_images(ONE_SHOT[name], *sizes, epochs=1 + WIDTHS)
     assert isinstance(search.supernet, SizeSupernet)
-    search.supernet.sliced = False
+    search.supernet.sliced = sliced
     with one_thread():
-        rounds(search.train_epoch, rounds=ROUNDS)
+        rounds(search.train_epoch, rounds=WIDTHS)

@@ -81,7 +81,7 @@ function showFound(entry) {
       html("br"),
       html("code", {}, one.text),
       html("br"),
-      `${entry.measure} ${fixed(one.reported)} %, validation ${fixed(one.valid)} % (means over trials)${costs ? `; ${costs}` : ""}`,
+      `${entry.measure ? `test accuracy ${fixed(one.reported)} %, ` : ""}validation accuracy ${fixed(one.valid)} % (mean over all trials)${costs ? `; ${costs}` : ""}`,
     );
   };
   const rows = entry.listed.map((one) => {
@@ -93,12 +93,12 @@ function showFound(entry) {
       html("td", { class: "number" }, button),
       html("td", { class: "number" }, `${one.runs} of ${entry.runs}`),
       html("td", { class: "number" }, fixed(one.valid)),
-      html("td", { class: "number" }, fixed(one.reported)),
+      ...(entry.measure ? [html("td", { class: "number" }, fixed(one.reported))] : []),
     );
   });
   const close = html("button", { type: "button" }, "Close");
   close.addEventListener("click", () => dialog.close());
-  const heads = ["architecture", "chosen by runs", "valid", entry.measure].map((name) =>
+  const heads = ["architecture", "chosen by runs", "valid [%]", ...(entry.measure ? ["test [%]"] : [])].map((name) =>
     html("th", { scope: "col", class: "number" }, name),
   );
   dialog.replaceChildren(

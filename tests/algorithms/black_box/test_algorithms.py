@@ -52,7 +52,7 @@ def test_registry() -> None:
     assert len({search.title for search in BLACK_BOX.values()}) == len(BLACK_BOX)
     with_hyperparameters = {BLACK_BOX[name].Config for name in names if vars(BLACK_BOX[name].Config())}
     assert len(with_hyperparameters) == 6  # random search has none, brackets have one
-    with pytest.raises(ValueError, match="named 'random'"):
+    with pytest.raises(ValueError, match="named as the black-box search 'random'"):
         register(type("Impostor", (BLACK_BOX["rea"],), {"name": "random"}))
 
 

@@ -71,11 +71,11 @@ def test_a_share_of_each_rung_is_not_watched() -> None:
 
 
 def test_the_last_rung_must_beat_the_best_of_all() -> None:
-    """Forecasts are exact: a watched training ends at 12 epochs if and only if it is a new best."""
+    """Forecasts are exact but for rounding: a watched training ends at 12 epochs only if it is a new best, or as good."""
     best, ended = 0.0, 0
     for parts in trainings(full_share=0.0, queries=900):
         if parts[-1].epochs == EPOCHS:
             watched = parts[0].epochs == 1
-            assert not watched or final_of(parts[0]) > best
+            assert not watched or final_of(parts[0]) >= best
             best, ended = max(best, final_of(parts[0])), ended + watched
     assert ended

@@ -90,7 +90,7 @@ def test_alpha_starts_uniform_and_stays_on_the_simplex(name: str) -> None:
         metrics = search.train_epoch()
         assert metrics.arch_weights.sum(axis=1) == pytest.approx(1)
         assert (metrics.arch_weights > 0).all()
-        assert np.ptp(metrics.arch_weights) > 1e-4
+    assert np.ptp(metrics.arch_weights) > 1e-4  # after the warm-up that some have
     assert metrics.arch_weights == pytest.approx(search.alpha.detach().numpy())
 
 

@@ -368,14 +368,15 @@ def test_defaults_are_those_of_nats_bench(name: str) -> None:
 
 
 def test_registry() -> None:
-    assert list(ONE_SHOT) == ["rsps", "darts-v1", "darts-v2", "gdas", "setn", "enas", "tas", "fbnetv2", "tunas"]
+    nats_bench = ["rsps", "darts-v1", "darts-v2", "gdas", "setn", "enas", "tas", "fbnetv2", "tunas"]
+    assert list(ONE_SHOT)[: len(nats_bench)] == nats_bench
     for name, search in ONE_SHOT.items():
         assert search.name == name
         assert search.title
         assert search.paper
         assert search.__doc__
     assert len({search.title for search in ONE_SHOT.values()}) == len(ONE_SHOT)
-    with pytest.raises(ValueError, match="are named 'gdas'"):
+    with pytest.raises(ValueError, match="named as the one-shot search 'gdas'"):
         register_one_shot(type("Impostor", (ONE_SHOT["rsps"],), {"name": "gdas"}))
 
 

@@ -272,22 +272,42 @@ def test_a_job_is_small() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_failing_stack_is_reported_and_the_others_finish(
-    jobs: int, tiny: Table, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    jobs: int, tiny: Table, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(StackJob, "run", StackJob.run)  # restored after the test
+    (tmp_path / f"unlucky_{jobs}.py").write_text(UNLUCKY)
+    monkeypatch.setenv("NAS_ZOO_PLUGINS", str(tmp_path / f"unlucky_{jobs}.py"))  # in new processes, too
+    monkeypatch.setenv("UNLUCKY", "yes")
     out = tmp_path / "tiny"
     first = tmp_path / "tiny.build" / "000000.npz"
-    first.mkdir(parents=True)  # where the file of the first stack belongs
     assert main([*TINY_COMMAND, "--out", str(out), "--jobs", str(jobs)]) == 1
     error = capsys.readouterr().err
     assert f"{first} failed:\nTraceback" in error
     assert error.endswith("error: 2 of 4 candidates failed; the same command tries them again\n")
-    names = {"000000.failed", "000000.npz", "000001.npz", "000002.npz", "plan.json"}
+    names = {"000000.failed", "000001.npz", "000002.npz", "plan.json"}
     assert {path.name for path in first.parent.iterdir()} == names
     assert not out.exists()
-    first.rmdir()
+    monkeypatch.delenv("UNLUCKY")
     assert main([*TINY_COMMAND, "--out", str(out), "--jobs", str(jobs)]) == 0
     assert_same(Table(out), tiny)
     assert not first.parent.exists()
+
+
+UNLUCKY = """
+import os
+from benchmark_api.training.build import StackJob
+
+run = StackJob.run
+
+
+def unlucky(self):
+    if self.number == 0 and "UNLUCKY" in os.environ:
+        raise RuntimeError("no luck")
+    return run(self)
+
+
+StackJob.run = unlucky
+"""
 
 
 @pytest.mark.parametrize("name", ["digits-topology", "digits-size"])

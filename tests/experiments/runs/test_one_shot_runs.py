@@ -172,13 +172,13 @@ def start(table: Table, results: Path, *more: object, jobs: int = 1) -> subproce
 
 @pytest.mark.slow
 def test_interrupt_is_clean_and_processes_give_the_same(finished: Path, digits_table: Table, tmp_path: Path) -> None:
-    process = start(digits_table, tmp_path, "--seeds", 3, jobs=2)
+    process = start(digits_table, tmp_path, "--seeds", 3, "--stack", 1, jobs=2)
     os.killpg(process.pid, signal.SIGINT)  # what Ctrl-C does: the whole group gets it
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors.decode() == "interrupted: finished jobs are stored; the same command continues\n"
     assert list(tmp_path.rglob("*.part")) == []
-    assert main(run_rsps(digits_table, tmp_path, "--seeds", 2, epochs=4, jobs=2)) == 0
+    assert main(run_rsps(digits_table, tmp_path, "--seeds", 2, "--stack", 1, epochs=4, jobs=2)) == 0
     assert_same(only(tmp_path), only(finished))
 
 
