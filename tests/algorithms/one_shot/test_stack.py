@@ -130,6 +130,19 @@ def test_a_search_does_not_depend_on_the_others_and_resumes_in_any_stack(name: s
         assert_equal(search, undisturbed)
 
 
+@pytest.mark.parametrize("name", ["gdas", "tunas"])
+def test_after_several_epochs(name: str) -> None:
+    searches, others = doubled(made(name, epochs=4)), doubled(made(name, epochs=4))
+    train(searches, epochs=3)
+    for search, alone in zip(searches, others, strict=True):
+        for _ in range(3):
+            alone.train_epoch()
+        ours, theirs = tiny.state(search), tiny.state(alone)
+        for key, array in ours.items():
+            np.testing.assert_allclose(array, theirs[key], rtol=0, atol=1e-7, err_msg=key)
+        assert search.metrics[-1].architecture == alone.metrics[-1].architecture
+
+
 def test_searches_of_different_epochs_are_trained_together() -> None:
     searches, others = made("gdas"), made("gdas")
     train(searches[:1])
