@@ -52,7 +52,7 @@ def store_runs(table: Table, results: Path, dataset: str, name: str, seeds: Sequ
 @pytest.mark.slow
 def test_workers_need_no_more_for_more_runs(topology_table: Table, tmp_path: Path) -> None:
     def peak(seeds: int) -> float:
-        common = ["--table", str(topology_table.path), "--results", str(tmp_path / str(seeds)), "--budget", "100"]
+        common = ["--table", str(topology_table.path), "--results", str(tmp_path / str(seeds)), "--budget", "300"]
         return peak_memory("experiments", "run", "rea", *common, "--seeds", str(seeds), "--jobs", "2")
 
     few, many = peak(100), peak(3_000)
