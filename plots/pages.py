@@ -100,7 +100,7 @@ def _block(name: str, shown: Sequence[Shown]) -> str:
         reached, report = entry.row.reached, group.report
         interval = f"{reached.low:.2f} to {reached.high:.2f}" if reached.runs >= MIN_RUNS else "too few runs"
         random = next((f"{other.row.reached.mean:.2f}" for other in group.black_box if _is_random(group, other)), "")
-        cells = [f"`{report.table.path.stem}`", report.dataset, report.measure.accuracy]
+        cells = [report.table.path.stem, report.dataset, report.measure.accuracy]
         cells += [f"{reached.mean:.2f} ± {reached.std:.2f}", interval, str(reached.runs)]
         cells += [_published(entry), random, f"{report.average[1]:.2f}"]
         lines.append(f"| {' | '.join(cells)} |")

@@ -41,9 +41,9 @@ def test_a_block_has_the_runs_with_default_settings(results: Path, docs: Path) -
     assert sorted(file.name for file in files) == ["random.md", "random.png", "rea.md", "rea.png"]
     text = page(docs, "rea")
     assert text.startswith("# rea\n\nText.\n\n" + BEGIN)
-    (row,) = (line for line in text.splitlines() if line.startswith("| `"))
+    (row,) = (line for line in text.splitlines() if line.startswith("| digits-"))
     table, dataset, measure, accuracy, interval, runs, published, random, mean = (cell.strip() for cell in row.split("|")[1:-1])
-    assert (table, dataset, measure, runs, published, mean) == ("`digits-topology`", "digits", "test accuracy", "5", "", "55.80")
+    assert (table, dataset, measure, runs, published, mean) == ("digits-topology", "digits", "test accuracy", "5", "", "55.80")
     low, high = map(float, interval.split(" to "))
     assert low < float(accuracy.split(" ± ")[0]) < high
     assert f"| {random} ± " in page(docs, "random")
