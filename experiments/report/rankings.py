@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark_api.tables.table import Table
-from benchmark_api.types import FloatArray
+from benchmark_api.types import BoolArray, FloatArray
 from experiments.analysis import rankings as measures
 from experiments.analysis.statistics import rank_correlation, summarize
 from experiments.report.columns import spread
@@ -59,10 +59,16 @@ class Ranked:
         return np.asarray(self.accuracies.reported[self.ranking.architecture[: self.ranking.offsets[1]]])
 
     @cached_property
+    def constant(self) -> BoolArray:
+        """Whether all architectures have the same accuracy [supernet], as after a training that failed."""
+        return np.asarray(np.ptp(self.estimates, axis=1) == 0.0)
+
+    @cached_property
     def correlations(self) -> dict[str, FloatArray]:
-        """Values [supernet] of Kendall's tau-b, Spearman's rho and the sparse tau-b."""
+        """Values [supernet] of Kendall's tau-b, Spearman's rho and the sparse tau-b; 0 where all estimates are equal."""
         pairs = np.array([rank_correlation(estimate, self.truth) for estimate in self.estimates])
-        return {"Kendall's τ": pairs[:, 0], "Spearman's ρ": pairs[:, 1], "sparse τ": self.each(measures.sparse_tau)}
+        values = {"Kendall's τ": pairs[:, 0], "Spearman's ρ": pairs[:, 1], "sparse τ": self.each(measures.sparse_tau)}
+        return {name: np.where(self.constant, 0.0, of) for name, of in values.items()}
 
     @cached_property
     def intervals(self) -> list[npt.NDArray[np.float64]]:
@@ -73,12 +79,15 @@ class Ranked:
             measures.bootstrap_rho(self.estimates, self.truth),
             measures.bootstrap_tau(self.estimates, sparse),
         ]
-        return [np.nanquantile(values.mean(axis=0), (0.025, 0.975)) for values in samples]
+        known = [np.where(self.constant[:, None], 0.0, values) for values in samples]  # [supernet, sample]
+        return [np.nanquantile(values.mean(axis=0), (0.025, 0.975)) for values in known]
 
     @cached_property
     def agreement(self) -> FloatArray:
-        """Kendall's tau-b between every two supernets [supernet, supernet]: S-Tau; NaN on the diagonal."""
-        return measures.agreement(self.estimates)
+        """Kendall's tau-b between every two supernets [supernet, supernet]: S-Tau; NaN on the diagonal, 0 for constant ones."""
+        taus = measures.agreement(self.estimates)
+        apart = ~np.eye(len(taus), dtype=bool)
+        return np.where(apart & (self.constant | self.constant[:, None]), 0.0, taus)
 
     def each(self, measure: Callable[[FloatArray, FloatArray], float | tuple[float, float]]) -> FloatArray:
         """Values of a measure of estimate and truth [supernet] or [supernet, value]."""
@@ -154,7 +163,8 @@ def _correlations(table: Table, found: Sequence[Ranked], about: str) -> TextTabl
         f"{accuracies} after {table.report_schedule} epochs, over the same random architectures; mean ± standard "
         "deviation (ddof 1) over n supernets; in brackets the 95 % interval of the mean by a percentile bootstrap over "
         f"architectures ({measures.RESAMPLES} samples). Kendall's τ is τ-b; sparse τ: with the table's accuracy rounded to "
-        f"{10**-measures.DECIMALS:g} %. Batch normalisations: {normalization}."
+        f"{10**-measures.DECIMALS:g} %; 0 where a supernet gives all architectures the same accuracy. Batch normalisations: "
+        f"{normalization}."
     )
     return TextTable(f"ranking by supernets, {about}", header, rows, [note])
 

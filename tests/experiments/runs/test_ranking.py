@@ -94,6 +94,20 @@ def test_correlations_are_averaged_over_supernets(digits_table: Table, tmp_path:
     assert digits_table.notice in text
 
 
+def test_a_supernet_that_gives_all_the_same_accuracy_ranks_nothing(digits_table: Table, tmp_path: Path) -> None:
+    of = condition(digits_table, "digits", "gdas")
+    architectures = [10, 20, 30, 40]
+    test = digits_table.accuracy(np.array(architectures), "digits", "3", "x-test")
+    store_ranking(tmp_path, digits_table, of, architectures, test)
+    store_ranking(tmp_path, digits_table, of, architectures, np.full(4, 10.0), seed=888)
+    (one,) = ranked(digits_table, store.load(tmp_path, store.RANKINGS))
+    assert [values.tolist() for values in one.correlations.values()] == [[1.0, 0.0]] * 3
+    assert one.agreement[0, 1] == one.agreement[1, 0] == 0.0
+    assert np.isnan(np.diag(one.agreement)).all()
+    assert all(0.0 <= low <= high <= 0.5 for low, high in one.intervals)
+    assert "nan" not in ranking_tables(digits_table, [one.ranking])
+
+
 def test_a_sample_of_classes_has_one_architecture_of_each(digits_table: Table) -> None:
     space = digits_table.space
     known = population(digits_table, "digits", "classes")
