@@ -251,6 +251,11 @@ function curves(host, chart) {
     );
     showTip(html("div", {}, html("b", {}, `${shown(chart.x[index])} s`), html("table", {}, ...rows)), clientX, clientY);
   }
+  drawToFit(plot, draw);
+}
+
+// Draw now, and again whenever the width of the plot changes.
+function drawToFit(plot, draw) {
   draw();
   let last = plot.clientWidth;
   new ResizeObserver(() => {
@@ -260,6 +265,7 @@ function curves(host, chart) {
     }
   }).observe(plot);
 }
+
 const nearest = (places, place) =>
   places.reduce((best, one, i) => (Math.abs(one - place) < Math.abs(places[best] - place) ? i : best), 0);
 const dot = (one) =>
@@ -389,14 +395,7 @@ function finals(host, chart) {
     });
     plot.replaceChildren(root);
   }
-  draw();
-  let last = plot.clientWidth;
-  new ResizeObserver(() => {
-    if (plot.clientWidth !== last) {
-      last = plot.clientWidth;
-      draw();
-    }
-  }).observe(plot);
+  drawToFit(plot, draw);
 }
 
 document.querySelectorAll(".chart").forEach((host) => {
