@@ -93,7 +93,7 @@ ALONE_SEEDS = 3
 QUICK: Mapping[str, Any] = {
     "searches": ("random", "rea", "local-search", "bohb"),
     "seeds": 20,
-    "one_shot_searches": ("darts-v1", "gdas", "tas", "tunas"),
+    "one_shot_searches": ("darts-v1", "tunas"),  # one for each space
     "one_shot_seeds": 5,
 }
 """Options of the quick version where they are not given."""
