@@ -37,13 +37,13 @@ copybutton_exclude = ".linenos, .gp"
 suppress_warnings = ["misc.highlighting_failure"]
 
 NAVIGATION = {
-    "Start": ["/README", "python", "tutorial", "command-line", "faq", "comparison"],
-    "How to": ["how-to/*", "report"],
-    "Results": ["embedded", "bohb", "weight-sharing", "objectives", "workers"],
+    "Start": ["Overview </README>", "python", "From Python, as a notebook <tutorial>", "command-line", "faq", "glossary", "comparison"],
+    "How to": ["how-to/*", "report", "cluster"],
+    "Searches and results": ["embedded", "embedded-noise", "bohb", "weight-sharing", "rankings", "objectives", "workers"],
     "Tables": ["tables", "import", "drop-in"],
     "Reference": ["api"],
     "Algorithms": ["algorithms/*"],
-    "Extend and maintain": ["/CONTRIBUTING", "cluster", "reliability", "performance", "scale", "/CHANGELOG"],
+    "For maintainers": ["/CONTRIBUTING", "reliability", "performance", "scale", "/CHANGELOG"],
 }
 """Captions of the side bar, and the pages under each: relative to docs/, or to the top folder after a slash."""
 

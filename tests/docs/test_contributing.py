@@ -1,4 +1,4 @@
-"""CONTRIBUTING: its table names files that exist, and its additions work."""
+"""CONTRIBUTING: its table names files that exist. The page about extending: its additions work."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from experiments.report.columns import COLUMNS
 from tests.helpers import tiny
 from tests.helpers.documents import ROOT, python, read, write_files
 
-PAGE = "CONTRIBUTING.md"
+PAGE, EXTEND = "CONTRIBUTING.md", "docs/how-to/extend.md"
 
 
 def test_where_is_names_one_file_each() -> None:
@@ -27,8 +27,9 @@ def test_where_is_names_one_file_each() -> None:
         assert (ROOT / path).is_file(), behaviour
 
 
-def test_every_path_exists() -> None:
-    for path in re.findall(r"`(\w+/[\w/]*(?:\.py)?)`", read(PAGE)):
+@pytest.mark.parametrize("page", [PAGE, EXTEND])
+def test_every_path_exists(page: str) -> None:
+    for path in re.findall(r"`(\w+/[\w/]*(?:\.py)?)`", read(page)):
         assert (ROOT / path).exists(), path
 
 
@@ -39,7 +40,7 @@ def test_every_path_exists() -> None:
 def additions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with the example files, imported as plugins; afterwards the registries are as before."""
     folder = tmp_path_factory.mktemp("examples")
-    plugins = [name for name in write_files(PAGE, folder) if not name.startswith("test_")]
+    plugins = [name for name in write_files(EXTEND, folder) if not name.startswith("test_")]
     with pytest.MonkeyPatch.context() as patch:
         for registry in (BLACK_BOX, ONE_SHOT, SELECTIONS, COLUMNS):
             patch.setattr(registry, "_entries", dict(registry))

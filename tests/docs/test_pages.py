@@ -52,6 +52,22 @@ def test_every_algorithm_has_a_page_with_its_defaults(name: str) -> None:
     assert_states(page, asdict(search.Config()), shared)
 
 
+@pytest.mark.parametrize("name", SEARCHES)
+def test_pages_of_algorithms_have_the_same_parts(name: str) -> None:
+    page = read(f"docs/algorithms/{name}.md")
+    assert re.findall(r"^#+ (.*)$", page, re.MULTILINE)[1:] == ["Deviations", "Result"]
+    source, _, rest = page.partition("\nCode: ")
+    assert re.search(r"^Paper: .+?\b(19|20)\d\d\b", source, re.MULTILINE | re.DOTALL), "no paper with its year"
+    if fields(SEARCHES[name].Config):
+        assert re.search(r"^\| hyperparameter \| ours \| .+ \|$", rest, re.MULTILINE), "no table of hyperparameters beside a source"
+    deviations, _, result = rest.partition("## Deviations\n\n")[2].partition("## Result\n")
+    numbers = [int(number) for number in re.findall(r"^(\d+)\. ", deviations, re.MULTILINE)]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert numbers or re.match("None|Those of", deviations), "neither numbered deviations nor the word that there are none"
+    assert re.search("published", result, re.IGNORECASE), "nothing about published results"
+    assert re.search(rf"\bmake (?:[\w+-]+ )*{re.escape(name)}(?![\w+-])", result), "no command"
+
+
 def test_no_page_is_of_no_algorithm() -> None:
     assert {path.stem for path in (ROOT / "docs" / "algorithms").iterdir()} == set(SEARCHES)
 
