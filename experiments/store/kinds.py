@@ -243,8 +243,8 @@ class SupernetRanking(RankingCondition, AnyExperiment):
         return np.repeat(self.wall_seconds, np.diff(self.offsets))
 
 
-BLACK_BOX_RUNS = Kind("black-box", Condition, Experiment, simulated=True, runs="experiments.runs.black_box")
-ONE_SHOT_RUNS = Kind("one-shot", OneShotCondition, OneShotExperiment, simulated=False, runs="experiments.runs.one_shot")
+BLACK_BOX_RUNS = Kind("black-box", Condition, Experiment, simulated=True, job="experiments.runs.black_box:BlackBoxJob")
+ONE_SHOT_RUNS = Kind("one-shot", OneShotCondition, OneShotExperiment, simulated=False, job="experiments.runs.one_shot:OneShotJob")
 RANKINGS = Kind("ranking", RankingCondition, SupernetRanking, simulated=False, suffix="-ranking")
 for _kind in (BLACK_BOX_RUNS, ONE_SHOT_RUNS, RANKINGS):
     KINDS.register(_kind)

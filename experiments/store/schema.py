@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_type_hints
 
 import numpy as np
@@ -325,8 +326,8 @@ class Kind(Generic[ExperimentT]):
         condition: its fields are columns.
         experiment: its class attributes of type `Column` are columns.
         simulated: whether time is a table's simulated clock under a budget; otherwise it is measured.
-        runs: module with `job_of`, which makes the job of some seeds; imported on demand, as it may need PyTorch. Empty where
-            runs cannot be repeated from their condition alone.
+        job: "MODULE:CLASS" of the jobs that make the runs, a subclass of `experiments.runs.job.ResultsJob`, imported on demand:
+            it may need PyTorch. Empty where runs cannot be repeated from their condition alone.
         suffix: of the algorithm's name in the folder's name.
     """
 
@@ -334,8 +335,13 @@ class Kind(Generic[ExperimentT]):
     condition: type[AnyCondition]
     experiment: type[ExperimentT]
     simulated: bool
-    runs: str = ""
+    job: str = ""
     suffix: str = ""
+
+    @property
+    def job_class(self) -> Any:
+        """Class of the jobs that make the runs."""
+        return resolve_name(self.job)
 
     @cached_property
     def fields(self) -> dict[str, pa.DataType]:
