@@ -5,8 +5,6 @@ The same cells are written as LaTeX (packages booktabs and array), Markdown and 
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
@@ -17,8 +15,9 @@ import numpy as np
 
 from experiments.analysis.statistics import MIN_RUNS, Comparison, compare_against
 from experiments.report.columns import COLUMNS, Column, text_of
-from experiments.report.escape import csv_cell, latex_text, markdown_text
+from experiments.report.escape import csv_text, latex_text, markdown_text
 from experiments.report.names import full_title
+from experiments.report.number_text import span
 from experiments.report.numbers import DatasetReport, Report, Row, notice_of
 from experiments.settings import dataset_title
 from experiments.store import AnyExperiment
@@ -179,7 +178,7 @@ def paper_table(
         ends[0].extend(Cell(text_of(column.optimum(dataset), column.format)) for column in shown)
         ends[1].extend(Cell(text_of(column.mean(dataset), column.format)) for column in shown)
         heads.append((dataset_title(dataset.dataset), [column.title or column.name for column in shown]))
-    counts = {key: _range(found) for key, found in runs.items()}
+    counts = {key: span(found) for key, found in runs.items()}
     same = next(iter(counts.values())) if len(set(counts.values())) == 1 else ""
     after = [Cell("")] * len(ends[0])
     body = [PaperRow(title, kind, counts[kind, title], [*cells, *after[len(cells) :]]) for (kind, title), cells in rows.items()]
@@ -213,10 +212,6 @@ def same_for_all(report: Report) -> list[str]:
         if all(len(of_set) <= 1 for of_set in values):
             hidden.append(name)
     return hidden
-
-
-def _range(counts: set[int]) -> str:
-    return str(min(counts)) if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
 
 
 def _cells(dataset: DatasetReport, columns: Sequence[Column], tests: Mapping[str, Comparison]) -> list[list[Cell]]:
@@ -379,18 +374,16 @@ def _markdown_cell(cell: Cell) -> str:
 
 def to_csv(tables: Sequence[PaperTable]) -> str:
     """Tables as one CSV table with a row for each cell."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(("table", "method", "kind", "runs", "dataset", "column", "value", "best", "against", "p"))
+    lines: list[Sequence[str]] = [("table", "method", "kind", "runs", "dataset", "column", "value", "best", "against", "p")]
     for table in tables:
         columns = [(title, name) for title, names in table.datasets for name in names]
         for row in (*table.rows, *table.references):
             for (dataset, column), cell in zip(columns, row.cells, strict=True):
                 if cell.text:
                     p = "" if np.isnan(cell.p) else f"{cell.p:.4g}"
-                    names = map(csv_cell, (table.name, row.title, row.kind, row.runs, dataset, column, cell.text))
-                    writer.writerow((*names, str(cell.best).lower(), cell.against, p))
-    return buffer.getvalue()
+                    about = table.name, row.title, row.kind, row.runs, dataset, column
+                    lines.append((*about, cell.text, str(cell.best).lower(), cell.against, p))
+    return csv_text(lines)
 
 
 PAPER_FORMATS: Mapping[str, Callable[[Sequence[PaperTable]], str]] = {
