@@ -14,13 +14,12 @@ import numpy.typing as npt
 from algorithms.black_box import BLACK_BOX
 from benchmark_api.tables.evaluator import Accounting
 from benchmark_api.tables.table import Table
+from benchmark_api.types import FloatArray
 from experiments.settings import BUDGETS, RunSettings, default_noise
 from experiments.store.schema import KINDS, AnyCondition, AnyExperiment, Column, Kind, differences
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,7 @@ from benchmark_api.bounds import stored_values
 from benchmark_api.registry import Registry
 from benchmark_api.schema import checked, is_plain_name, parse_json
 from benchmark_api.tables.table import Table
+from benchmark_api.types import FloatArray
 from experiments.settings import default_config
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ class AnyExperiment(AnyCondition):
 
     seeds: npt.NDArray[np.int64]
     offsets: npt.NDArray[np.int64]
-    wall_seconds: npt.NDArray[np.float64]
+    wall_seconds: FloatArray
     code_versions: tuple[str, ...]
     machines: tuple[tuple[tuple[str, str], ...], ...]
     table_path: str
@@ -284,23 +285,23 @@ class AnyExperiment(AnyCondition):
 
     @property
     @abstractmethod
-    def clock(self) -> npt.NDArray[np.float64]:
+    def clock(self) -> FloatArray:
         """Seconds [entry] from the start of the run to the end of the entry, wall or simulated as `Kind.simulated` says."""
 
     @property
-    def starts(self) -> npt.NDArray[np.float64]:
+    def starts(self) -> FloatArray:
         """Seconds [entry] from the start of the run to the start of the entry: to the end of the one before."""
         starts = np.concatenate([[0.0], self.clock[:-1]])
         starts[self.offsets[:-1]] = 0.0
         return starts
 
     @property
-    def spent_seconds(self) -> npt.NDArray[np.float64]:
+    def spent_seconds(self) -> FloatArray:
         """Cost [run], wall or simulated seconds as `Kind.simulated` says."""
         return self.wall_seconds
 
     @property
-    def worker_seconds(self) -> npt.NDArray[np.float64]:
+    def worker_seconds(self) -> FloatArray:
         """Seconds [run] that the workers of a run were busy, in sum, until the budget was spent."""
         busy = np.maximum(np.minimum(self.clock, self.budget) - self.starts, 0.0)  # [entry]
         return np.add.reduceat(busy, self.offsets[:-1])
