@@ -24,7 +24,7 @@ from benchmark_api.tables.table import Table
 from experiments.report import FrontReport, Report, Row, aggregates, front_reports, make_report, only, tables_of
 from experiments.report.html import Drawn, Fronts, Picture, write_page
 from experiments.report.interactive import Swatch, best_of
-from experiments.store import ONE_SHOT_RUNS, RANKINGS, AnyExperiment, Experiment, load
+from experiments.store import RANKINGS, Experiment, load, load_searches
 from plots.figures.black_box import anytime_figure, correlation_figure, final_figure, rankable, ranks_figure
 from plots.figures.costs import cost_figure, distinct_metrics, fronts_figure
 from plots.figures.fronts import attainment_figure, hypervolume_figure
@@ -61,7 +61,7 @@ def draw(
         FileNotFoundError: there is no such folder, or a table is no longer at its path.
         ValueError: nothing is stored for the table or a search, no search to highlight is there, or a file is damaged.
     """
-    experiments: list[AnyExperiment] = [*load(results_dir), *load(results_dir, ONE_SHOT_RUNS)]
+    experiments = load_searches(results_dir)
     if not experiments:
         raise ValueError(f"nothing to draw: {results_dir} holds no run")
     experiments = only(experiments, searches)

@@ -10,10 +10,10 @@ from experiments.analysis.statistics import MIN_RUNS
 from experiments.report.columns import COLUMNS
 from experiments.report.escape import html_text as escape
 from experiments.report.interactive import key_of
-from experiments.report.names import full_title
+from experiments.report.names import full_title, same_for_all
 from experiments.report.number_text import stars
 from experiments.report.numbers import DatasetReport, Report, Row
-from experiments.report.paper import best_rows, same_for_all
+from experiments.report.paper import best_rows
 from experiments.report.text import TextTable, column_tables
 
 _NUMBER = re.compile(r"[-+−]?\d|never|n < ")

@@ -14,9 +14,8 @@ from benchmark_api.types import FloatArray
 from experiments.analysis.statistics import Distribution
 from experiments.analysis.trajectories import anytime, time_grid
 from experiments.report.measures import TEST
-from experiments.report.names import full_title
+from experiments.report.names import full_title, same_for_all
 from experiments.report.numbers import DatasetReport, Report, Row
-from experiments.report.paper import same_for_all
 from experiments.settings import dataset_title
 
 POINTS = 120

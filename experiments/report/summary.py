@@ -9,10 +9,10 @@ import numpy as np
 
 from experiments.analysis.statistics import MIN_RUNS, Comparison, difference_of_means
 from experiments.report.aggregates import aggregates
-from experiments.report.names import full_title
+from experiments.report.names import full_title, same_for_all
 from experiments.report.number_text import with_interval
 from experiments.report.numbers import DatasetReport, Report, Row
-from experiments.report.paper import LEVEL, same_for_all
+from experiments.report.paper import LEVEL
 from experiments.settings import dataset_title
 
 KINDS = {"black-box": "black-box searches", "one-shot": "one-shot searches"}

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmark_api.tables.table import Table
 from experiments.analysis.statistics import MIN_RUNS, Comparison, difference_of_means
+from experiments.report.baseline import baseline_of, compared_with
 from experiments.report.claims import claim_lines
 from experiments.report.columns import COLUMNS, Column, Value, text_of
 from experiments.report.comparison import HEADER, comparison_lines, missing_datasets
@@ -17,7 +18,6 @@ from experiments.report.escape import csv_text, latex_row, latex_text, markdown_
 from experiments.report.notes import conventions, findings
 from experiments.report.number_text import stars
 from experiments.report.numbers import DatasetReport, Report, Row, notice_of
-from experiments.report.paper import against, baseline_of
 from experiments.store import AnyExperiment
 
 
@@ -125,7 +125,7 @@ def _against(dataset: DatasetReport, name: str | None, about: str) -> TextTable 
     baseline = baseline_of(dataset, name) if name else None
     if baseline is None:
         return None
-    tests, rows = against(dataset, baseline), []
+    tests, rows = compared_with(dataset, baseline), []
     for row in dataset.rows:
         if row is not baseline:
             difference, low, high = difference_of_means(baseline.finals, row.finals)
@@ -199,7 +199,7 @@ def _columns_against(name: str) -> list[Column]:
 
     def compared(dataset: DatasetReport, row: Row) -> Comparison | None:
         baseline = baseline_of(dataset, name)
-        return against(dataset, baseline).get(row.label) if baseline else None
+        return compared_with(dataset, baseline).get(row.label) if baseline else None
 
     def p(dataset: DatasetReport, row: Row) -> Value:
         return found.p if (found := compared(dataset, row)) else ""
