@@ -23,7 +23,7 @@ from benchmark_api.commands.options import Option, Several, flat
 from benchmark_api.tables.table import Table
 from experiments.report import FrontReport, Report, Row, aggregates, front_reports, make_report, only, tables_of
 from experiments.report.html import Drawn, Fronts, Picture, write_page
-from experiments.report.interactive import Swatch, best_of
+from experiments.report.interactive import Swatch
 from experiments.store import RANKINGS, Experiment, load, load_searches
 from plots.figures.black_box import anytime_figure, correlation_figure, final_figure, rankable, ranks_figure
 from plots.figures.costs import cost_figure, distinct_metrics, fronts_figure
@@ -109,7 +109,7 @@ def _shown(saved: Saved, shown: Mapping[Path, Picture]) -> dict[str, Picture]:
 def cells_of(report: Report) -> dict[int, Picture]:
     """Drawings of the best architecture that each row of a report found, by official index; none where the space has none."""
     space = report.table.space
-    chosen = sorted({best_of(row) for row in report.rows}) if space.drawable else []
+    chosen = sorted({row.best for row in report.rows}) if space.drawable else []
     return {index: cell_picture(space, index) for index in chosen}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -211,9 +211,9 @@ class AnyCondition(_Rules, ABC):
         defaults = stored_values(default_config(search_class, self.dataset)) if search_class else {}
         return differences(self.config_values(), defaults)
 
-    def label(self, table: Table | None) -> str:
-        """Return the algorithm's name and, in brackets, its `deviations`."""
-        different = ", ".join(f"{name}={value}" for name, value in self.deviations(table).items())
+    def label(self, table: Table | None, without: Collection[str] = ()) -> str:
+        """Return the algorithm's name and, in brackets, its `deviations` but for some."""
+        different = ", ".join(f"{name}={value}" for name, value in self.deviations(table).items() if name not in without)
         return f"{self.algorithm} ({different})" if different else self.algorithm
 
 
