@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,7 +54,7 @@ def verify(
         warnings.simplefilter("ignore", store.MixedCodeWarning)  # a finding below says so
         experiments: list[AnyExperiment] = [found for kind in store.KINDS.values() for found in store.load(results, kind)]
     draw = np.random.default_rng(seed)
-    for opened, group in tables_of([experiment for experiment in experiments if experiment.kind.runs], table, every=True):
+    for opened, group in tables_of([experiment for experiment in experiments if experiment.kind.job], table, every=True):
         for experiment in group:
             again = sample if experiment.kind.simulated or one_shot else 0
             if getattr(experiment, "charge_model_time", False):  # the clock has measured times
@@ -88,7 +87,8 @@ def _check(experiment: AnyExperiment, table: Table, seeds: Sequence[int], data: 
 def _repeats(experiment: AnyExperiment, seed: int, table: Table, data: Path | None) -> bool:
     """Repeat a run and compare it with the stored one, but for measured columns."""
     with tempfile.TemporaryDirectory(prefix="nas-zoo-") as folder:
-        *_, last = events_of(_job(experiment, seed, table, Path(folder), data))
+        job = experiment.kind.job_class.of(experiment.condition, range(seed, seed + 1), table, Path(folder), data)
+        *_, last = events_of(job)
         if isinstance(last, Failed):
             raise ValueError(f"{experiment.folder()}: seed {seed} cannot be repeated:\n{last.reason}")
         (again,) = store.load(folder, experiment.kind)
@@ -103,9 +103,3 @@ def _equal(stored: npt.NDArray[Any], again: npt.NDArray[Any]) -> bool:
     if stored.ndim == 2:
         stored, again = (values[:, ~np.isnan(values).all(axis=0)] for values in (stored, again))
     return np.array_equal(stored, again, equal_nan=True)
-
-
-def _job(experiment: AnyExperiment, seed: int, table: Table, results: Path, data: Path | None) -> Any:
-    """Return the job that repeats a run of an experiment and stores it in another results folder."""
-    runs = import_module(experiment.kind.runs)
-    return runs.job_of(experiment.condition, range(seed, seed + 1), table, results, data)

@@ -14,13 +14,14 @@ import numpy as np
 from benchmark_api.plugins import load_plugins
 from benchmark_api.types import FloatArray
 from experiments import store
-from experiments.analysis.statistics import Distribution, compare_against, difference_of_means
+from experiments.analysis.statistics import Distribution, difference_of_means
 from experiments.analysis.trajectories import anytime, time_grid
 from experiments.report import FRONT_FORMATS, DatasetReport, Report, Row, front_reports, make_report, tables_of
+from experiments.report.baseline import baseline_of, check_baseline, compared_with
 from experiments.report.columns import COLUMNS
 from experiments.report.found import Found, found
+from experiments.report.loading import only
 from experiments.report.names import full_title
-from experiments.report.paper import baseline_of, check_baseline, only
 from experiments.store import AnyExperiment, Experiment
 
 if TYPE_CHECKING:
@@ -158,9 +159,11 @@ class Results:
                 base = baseline_of(dataset, against)
                 if base is None:
                     continue
-                others = [row for row in dataset.rows if row is not base]
-                tests = compare_against((base.label, base.finals), [(row.label, row.finals) for row in others])
-                for row, test in zip(others, tests, strict=True):
+                tests = compared_with(dataset, base)
+                for row in dataset.rows:
+                    if row is base:
+                        continue
+                    test = tests[row.label]
                     difference, low, high = difference_of_means(base.finals, row.finals)
                     about = {"dataset": dataset.dataset, "baseline": base.label, "search": row.label, "difference": difference}
                     rows.append({**about, "low": low, "high": high, "improvement": test.improvement, "p": test.p})
@@ -221,8 +224,7 @@ def load(results: Path | str = "results", *, table: Path | str | None = None, **
         ValueError: a file is damaged, there is no such field, or nothing was run on the table.
     """
     load_plugins()
-    kinds = (store.BLACK_BOX_RUNS, store.ONE_SHOT_RUNS)
-    experiments: list[AnyExperiment] = [one for kind in kinds for one in store.load(results, kind, **filters)]
+    experiments = store.load_searches(results, **filters)
     if table is not None:
         ((_, experiments),) = tables_of(experiments, Path(table))
     return Results(experiments, None if table is None else Path(table))

@@ -84,7 +84,7 @@ def sweep(
     for search, hyperparameters in found:
         conditions.append(black_box.condition_on(opened, search, hyperparameters, settings, files, **limits))
     for condition in conditions:
-        planned += black_box.plan(condition, opened, folder, wanted, files, again=again)
+        planned += black_box.BlackBoxJob.plan(condition, opened, folder, wanted, files, again=again)
     _run(planned, searches, jobs, quiet)
     return _stored(folder, store.BLACK_BOX_RUNS, conditions, wanted)
 
@@ -146,7 +146,7 @@ def train_one_shot(
         config = configured(search, dataset, hyperparameters, preset)
         conditions.append(one_shot.condition_of(search, config, opened, dataset, execution, select, setting))
     for condition in conditions:
-        planned += one_shot.plan(condition, opened, folder, wanted, files, again=again)
+        planned += one_shot.in_stacks(one_shot.OneShotJob.plan(condition, opened, folder, wanted, files, again=again))
     _run(planned, searches, jobs if execution.device == "cpu" else jobs or 1, quiet)
     return _stored(folder, store.ONE_SHOT_RUNS, conditions, wanted)
 

@@ -23,8 +23,8 @@ from benchmark_api.commands.options import Option, Several, flat
 from benchmark_api.tables.table import Table
 from experiments.report import FrontReport, Report, Row, aggregates, front_reports, make_report, only, tables_of
 from experiments.report.html import Drawn, Fronts, Picture, write_page
-from experiments.report.interactive import Swatch, best_of
-from experiments.store import ONE_SHOT_RUNS, RANKINGS, AnyExperiment, Experiment, load
+from experiments.report.interactive import Swatch
+from experiments.store import RANKINGS, Experiment, load, load_searches
 from plots.figures.black_box import anytime_figure, correlation_figure, final_figure, rankable, ranks_figure
 from plots.figures.costs import cost_figure, distinct_metrics, fronts_figure
 from plots.figures.fronts import attainment_figure, hypervolume_figure
@@ -61,7 +61,7 @@ def draw(
         FileNotFoundError: there is no such folder, or a table is no longer at its path.
         ValueError: nothing is stored for the table or a search, no search to highlight is there, or a file is damaged.
     """
-    experiments: list[AnyExperiment] = [*load(results_dir), *load(results_dir, ONE_SHOT_RUNS)]
+    experiments = load_searches(results_dir)
     if not experiments:
         raise ValueError(f"nothing to draw: {results_dir} holds no run")
     experiments = only(experiments, searches)
@@ -109,7 +109,7 @@ def _shown(saved: Saved, shown: Mapping[Path, Picture]) -> dict[str, Picture]:
 def cells_of(report: Report) -> dict[int, Picture]:
     """Drawings of the best architecture that each row of a report found, by official index; none where the space has none."""
     space = report.table.space
-    chosen = sorted({best_of(row) for row in report.rows}) if space.drawable else []
+    chosen = sorted({row.best for row in report.rows}) if space.drawable else []
     return {index: cell_picture(space, index) for index in chosen}
 
 

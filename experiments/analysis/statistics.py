@@ -168,28 +168,29 @@ class Comparison:
     p: float
 
 
-def compare_all(samples: Sequence[tuple[str, npt.ArrayLike]]) -> list[Comparison]:
-    """Compare every pair of samples (label, values [run]); Holm's correction is over all pairs that are tested."""
-    pairs = list(combinations(((label, np.asarray(values, dtype=np.float64)) for label, values in samples), 2))
-    improvements, p = np.array([mann_whitney(a, b) for (_, a), (_, b) in pairs]).reshape(-1, 2).T
-    tested = np.array([min(len(a), len(b)) >= MIN_RUNS for (_, a), (_, b) in pairs], dtype=bool)
+Sample = tuple[str, npt.ArrayLike]
+"""Label, and values [run]."""
+
+
+def compare_all(samples: Sequence[Sample]) -> list[Comparison]:
+    """Compare every pair of samples; Holm's correction is over all pairs that are tested."""
+    return _compare(list(combinations(samples, 2)))
+
+
+def compare_against(baseline: Sample, others: Sequence[Sample]) -> list[Comparison]:
+    """Compare a baseline, the first of each comparison, with every other sample; Holm's correction is over these tests only."""
+    return _compare([(baseline, other) for other in others])
+
+
+def _compare(pairs: Sequence[tuple[Sample, Sample]]) -> list[Comparison]:
+    """Compare pairs of samples, with Holm's correction over those that have enough runs."""
+    arrays = [(np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)) for (_, a), (_, b) in pairs]
+    improvements, p = np.array([mann_whitney(a, b) for a, b in arrays]).reshape(-1, 2).T
+    tested = np.array([min(len(a), len(b)) >= MIN_RUNS for a, b in arrays], dtype=bool)
     p[tested], p[~tested] = holm(p[tested]), np.nan
     return [
         Comparison(first, second, float(improvement), float(corrected))
         for ((first, _), (second, _)), improvement, corrected in zip(pairs, improvements, p, strict=True)
-    ]
-
-
-def compare_against(baseline: tuple[str, npt.ArrayLike], others: Sequence[tuple[str, npt.ArrayLike]]) -> list[Comparison]:
-    """Compare a baseline, the first of each comparison, with every other sample; Holm's correction is over these tests only."""
-    label, values = baseline[0], np.asarray(baseline[1], dtype=np.float64)
-    arrays = [np.asarray(other, dtype=np.float64) for _, other in others]
-    improvements, p = np.array([mann_whitney(values, other) for other in arrays]).reshape(-1, 2).T
-    tested = np.array([min(len(values), len(other)) >= MIN_RUNS for other in arrays], dtype=bool)
-    p[tested], p[~tested] = holm(p[tested]), np.nan
-    return [
-        Comparison(label, other, float(improvement), float(corrected))
-        for (other, _), improvement, corrected in zip(others, improvements, p, strict=True)
     ]
 
 
@@ -256,8 +257,8 @@ class Ranking:
         return series
 
 
-def rank_all(samples: Sequence[tuple[str, npt.ArrayLike]]) -> Ranking:
-    """Rank samples (label, values [run], larger is better); differences are significant at the level of 5 %.
+def rank_all(samples: Sequence[Sample]) -> Ranking:
+    """Rank samples, of which larger values are better; differences are significant at the level of 5 %.
 
     The i-th runs of all samples are the i-th block; runs beyond the smallest sample's number are left out. Ties share their
     mean rank.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,12 +63,14 @@ def _print_text(rows: Sequence[Found]) -> None:
 
 
 def _print_csv(rows: Sequence[Found]) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    from experiments.report.escape import csv_text
+
     costs = [*dict.fromkeys(name for row in rows for name in row.costs)]
     names = ("dataset", "algorithm", "title", "index", "architecture", "runs", "of_runs", "seed", "valid", "reported", "measure")
-    writer.writerow([*names, *costs, "table_title"])
-    for row in rows:
-        writer.writerow([*(getattr(row, name) for name in names), *(row.costs.get(name, "") for name in costs), row.table.title])
+    lines = [
+        [*(getattr(row, name) for name in names), *(row.costs.get(name, "") for name in costs), row.table.title] for row in rows
+    ]
+    print(csv_text([[*names, *costs, "table_title"], *lines]), end="")
 
 
 def _draw(rows: Sequence[Found], folder: Path) -> None:

@@ -62,4 +62,5 @@ class RunOneShot(AgainOptions):
         if self.seeds < 1 or min(self.seed_list, default=0) < 0:
             raise ValueError(f"seeds must be at least 1, each of seed-list at least 0, got {self.seeds} and {self.seed_list}")
         seeds = dict.fromkeys(self.seed_list or trial_seeds(self.seeds))
-        return one_shot.plan(condition, table, self.results, seeds, self.data, self.keep_epochs, again=self.again)
+        jobs = one_shot.OneShotJob.plan(condition, table, self.results, seeds, self.data, again=self.again, kept=self.keep_epochs)
+        return one_shot.in_stacks(jobs)

@@ -56,7 +56,7 @@ class RankingCommand(StoredTableOptions, AgainOptions):
 
     def __call__(self) -> int:
         from experiments.report import ranking_tables, tables_of
-        from experiments.runs.ranking import plan_ranking, ranking_conditions
+        from experiments.runs.ranking import RankingJob, ranking_conditions
 
         if self.architectures != "all" and not 2 <= self.architectures <= MAX_RANKED:
             raise ValueError(f"architectures must be all, or 2 to {MAX_RANKED:,} of them, got {self.architectures!r:.100}")
@@ -76,7 +76,8 @@ class RankingCommand(StoredTableOptions, AgainOptions):
                     wanted += conditions
                     for condition in conditions:
                         seeds = experiment.seeds.tolist()
-                        jobs += plan_ranking(condition, seeds, table, self.results, self.data, again=self.again)
+                        planned = RankingJob.plan(condition, table, self.results, seeds, self.data, again=self.again)
+                        jobs += [job for job in planned if job.checkpoint.exists()]
         status = self.parallel.run(jobs, self.results, self.device)
         rankings = [found for found in store.load(self.results, store.RANKINGS, **filters) if found.condition in wanted]
         for table, found in tables_of(rankings, self.table) if rankings else ():

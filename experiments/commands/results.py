@@ -1,4 +1,4 @@
-"""Commands that read: `list`, `table`, `speedup`, `status` and `verify`."""
+"""Commands that print: `list`, `table`, `fronts`, `speedup`, `status` and `verify`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from benchmark_api.jobs.files import whole_file
 from experiments import store
 from experiments.analysis.trajectories import Readout
 from experiments.commands.options import LAST_SEED, MAX_SEEDS, ResultsOptions, SeedCount, StoredTableOptions, given
-from experiments.store.checks import last_line
 
 if TYPE_CHECKING:
     from experiments.report import Report
@@ -200,7 +199,7 @@ class StatusCommand(ResultsOptions):
             if not Path(str(path).removesuffix(store.SUPERNET_SUFFIX) + ".parquet").exists():
                 print(f"under way: {path}")
         for path in store.failures(self.results):
-            print(f"failed: {path}: {last_line(path)}")
+            print(f"failed: {path}: {store.last_line(path)}")
         return 0
 
 

@@ -99,7 +99,7 @@ class RunBlackBox(AgainOptions):
         limits = {"at_most": numbers_of(self.at_most, "--max"), "at_least": numbers_of(self.at_least, "--min")}
         condition = black_box.condition_on(table, search, self.search.hyperparameters.given, settings, self.data, **limits)
         seeds = range(self.first_seed, self.first_seed + self.seeds)
-        return black_box.plan(condition, table, self.results, seeds, self.data, again=self.again)
+        return black_box.BlackBoxJob.plan(condition, table, self.results, seeds, self.data, again=self.again)
 
 
 def subcommands(command: type, searches: Mapping[str, Any]) -> list[Any]:

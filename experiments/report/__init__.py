@@ -1,12 +1,13 @@
 """Reports: full-training accuracies of the chosen architectures, next to the published table."""
 
 from experiments.report.aggregates import AGGREGATE_FORMATS, aggregate_table, aggregates
+from experiments.report.baseline import check_baseline
 from experiments.report.fronts import FrontReport, FrontRow, front_reports
 from experiments.report.fronts_text import FRONT_FORMATS
-from experiments.report.lookup import tables_of
+from experiments.report.loading import only, tables_of
 from experiments.report.measures import look_up
 from experiments.report.numbers import DatasetReport, Report, Row, make_report, notice_of
-from experiments.report.paper import PAPER_FORMATS, check_baseline, only, paper_table
+from experiments.report.paper import PAPER_FORMATS, paper_table
 from experiments.report.rankings import Ranked, epochs_of, over_epochs, ranked, ranking_tables
 from experiments.report.speedup import speedup_text
 from experiments.report.text import FORMATS

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -19,10 +17,11 @@ from experiments.analysis.aggregate import (
     probability_of_improvement,
 )
 from experiments.analysis.statistics import MIN_RUNS
-from experiments.report.escape import csv_cell
-from experiments.report.names import full_title
+from experiments.report.baseline import baseline_of
+from experiments.report.escape import csv_text
+from experiments.report.names import full_title, same_for_all
+from experiments.report.number_text import with_interval
 from experiments.report.numbers import Report, Row
-from experiments.report.paper import baseline_of, same_for_all
 from experiments.report.text import TextTable, latex, markdown, title_of
 from experiments.settings import dataset_title
 
@@ -102,9 +101,9 @@ def aggregate_table(report: Report, baseline: str | None = None) -> TextTable:
     rows = []
     for one in every:
         runs = str(one.scores.shape[1])
-        fields = [one.title, runs, _text(one.iqm), _text(one.optimality_gap)]
+        fields = [one.title, runs, with_interval(*one.iqm, ".1f"), with_interval(*one.optimality_gap, ".1f")]
         if reference:
-            fields.append("" if one is reference else _text(one.improvement(reference), 2))
+            fields.append("" if one is reference else with_interval(*one.improvement(reference)))
         rows.append(fields)
     title = f"{report.table.space.name} space, all data sets: {title_of(report.table, report.experiments)}"
     return TextTable(title, header, rows, notes)
@@ -126,17 +125,8 @@ def _reference(report: Report, every: Sequence[Aggregate], baseline: str) -> Agg
     return found[0]
 
 
-def _text(value: Estimate, decimals: int = 1) -> str:
-    return f"{value.value:.{decimals}f} ({value.low:.{decimals}f} to {value.high:.{decimals}f})"
-
-
 def _to_csv(tables: Sequence[TextTable]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    for table in tables:
-        writer.writerow(("table", *map(csv_cell, table.header)))
-        writer.writerows(map(csv_cell, (table.title, *row)) for row in table.rows)
-    return buffer.getvalue()
+    return "".join(csv_text([("table", *table.header), *((table.title, *row) for row in table.rows)]) for table in tables)
 
 
 AGGREGATE_FORMATS: Mapping[str, Callable[[Sequence[TextTable]], str]] = {

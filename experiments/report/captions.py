@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from experiments.report.names import full_title
+from experiments.report.names import full_title, same_for_all
 from experiments.report.numbers import Report
-from experiments.report.paper import same_for_all
 from experiments.settings import dataset_title
 
 _CAPTIONS = {

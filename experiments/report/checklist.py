@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from experiments.analysis.statistics import MIN_RUNS
 from experiments.report.measures import TEST
+from experiments.report.number_text import span
 from experiments.report.numbers import Report, Row
 from experiments.store import AnyExperiment
 
@@ -65,7 +66,7 @@ def _several_seeds(evidence: Evidence) -> tuple[bool, str]:
     runs = [row.reached.runs for row in evidence.rows]
     few = [row for row in evidence.rows if row.reached.runs < MIN_RUNS]
     return min(runs) > 1, (
-        f"{_span(runs)} runs of each method, seeds {_ranges(evidence.rows)}; fewer than {MIN_RUNS} runs, so neither "
+        f"{span(runs)} runs of each method, seeds {_ranges(evidence.rows)}; fewer than {MIN_RUNS} runs, so neither "
         f"interval nor test: {_names(few) or 'none'}"
     )
 
@@ -105,10 +106,6 @@ def _validation_only(evidence: Evidence) -> tuple[bool, str]:
             "did not see, on the same images of x-valid"
         )
     return not untested and all("x-valid" not in split for split in splits), text
-
-
-def _span(numbers: Sequence[int]) -> str:
-    return str(min(numbers)) if min(numbers) == max(numbers) else f"{min(numbers)} to {max(numbers)}"
 
 
 def _two_schedules(evidence: Evidence) -> tuple[bool, str]:

@@ -14,9 +14,10 @@ from typing import Any, Concatenate, Literal, ParamSpec
 import numpy as np
 
 from benchmark_api.registry import Registry
-from experiments.analysis.statistics import MIN_RUNS, Summary, interquartile_mean
+from experiments.analysis.statistics import MIN_RUNS, interquartile_mean
 from experiments.report import published
 from experiments.report.measures import HELD_OUT, MEASURES, Measure
+from experiments.report.number_text import spread, with_deviation, with_interval
 from experiments.report.numbers import NAN, DatasetReport, Row
 
 Value = float | str
@@ -122,22 +123,15 @@ def _setting(name: str) -> OfRow:
     return value
 
 
-def spread(summary: Summary) -> str:
-    """Mean ± standard deviation as text; empty where there is no value."""
-    if np.isnan(summary.mean):
-        return ""
-    return f"{summary.mean:.2f}" if np.isnan(summary.std) else f"{summary.mean:.2f} ± {summary.std:.2f}"
-
-
 def _interval(_: DatasetReport, row: Row) -> str:
     return f"{row.reached.low:.2f} to {row.reached.high:.2f}" if row.reached.runs >= MIN_RUNS else f"n < {MIN_RUNS}"
 
 
 def _optimism(_: DatasetReport, row: Row) -> str:
-    mean, low, high = row.optimism.mean, row.optimism.low, row.optimism.high
-    if np.isnan(mean):  # the runs saw no trial
+    optimism = row.optimism
+    if np.isnan(optimism.mean):  # the runs saw no trial
         return ""
-    return f"{mean:+.2f}" if np.isnan(low) else f"{mean:+.2f} ({low:+.2f} to {high:+.2f})"
+    return with_interval(optimism.mean, optimism.low, optimism.high, "+.2f")
 
 
 def _published(which: int, note: str = "") -> Column:
@@ -148,7 +142,7 @@ def _published(which: int, note: str = "") -> Column:
             return ""
         mean, std = row.published[0][2 * which : 2 * which + 2]
         apart = row.standard_errors()[which]
-        return f"{mean:.2f} ± {std:.2f} ({'-' if np.isnan(apart) else f'{apart:+.1f}'})"
+        return f"{with_deviation(mean, std)} ({'-' if np.isnan(apart) else f'{apart:+.1f}'})"
 
     return Column(
         name=f"published {('valid', 'test')[which]}",

@@ -9,6 +9,7 @@ import numpy as np
 from experiments.analysis.statistics import Summary, welch_interval
 from experiments.report import published
 from experiments.report.measures import TEST
+from experiments.report.number_text import spread, with_deviation, with_interval
 from experiments.report.numbers import DatasetReport, Row
 from experiments.store import SAME_RESULT
 
@@ -26,10 +27,8 @@ def _lines(dataset: DatasetReport, row: Row) -> Iterator[tuple[str, ...]]:
             if np.isnan(mean) or np.isnan(ours.mean):
                 continue
             runs = "" if found.runs is None else str(found.runs)
-            theirs = f"{mean:.2f}" if np.isnan(std) else f"{mean:.2f} ± {std:.2f}"
-            own = f"{ours.mean:.2f}" if np.isnan(ours.std) else f"{ours.mean:.2f} ± {ours.std:.2f}"
-            difference = _difference(ours, mean, std, found.runs)
-            fields = (dataset.dataset, row.label, name, own, str(ours.runs), theirs, runs, difference, found.source)
+            both = spread(ours), str(ours.runs), with_deviation(mean, std), runs
+            fields = (dataset.dataset, row.label, name, *both, _difference(ours, mean, std, found.runs), found.source)
             yield *fields, "; ".join(_differs(dataset, row, found)) or "nothing known"
 
 
@@ -46,11 +45,10 @@ def _accuracies(dataset: DatasetReport, row: Row, paper: published.Accuracy) -> 
 
 def _difference(ours: Summary, mean: float, std: float, runs: int | None) -> str:
     """Ours minus theirs with its 95 % interval, where both spreads are known; published spreads are of ddof 0."""
-    text = f"{ours.mean - mean:+.2f}"
-    if runs is None or runs < 2 or np.isnan(std) or ours.runs < 2:
-        return text
-    low, high = welch_interval((ours.mean, ours.std, ours.runs), (mean, std * np.sqrt(runs / (runs - 1)), runs))
-    return f"{text} ({low:+.2f} to {high:+.2f})"
+    low = high = float("nan")
+    if runs is not None and runs > 1 and not np.isnan(std) and ours.runs > 1:
+        low, high = welch_interval((ours.mean, ours.std, ours.runs), (mean, std * np.sqrt(runs / (runs - 1)), runs))
+    return with_interval(ours.mean - mean, low, high, "+.2f")
 
 
 def _differs(dataset: DatasetReport, row: Row, found: published.Row) -> Iterator[str]:

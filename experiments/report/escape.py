@@ -5,10 +5,12 @@ Figures need none but for characters that their font lacks: they are drawn with 
 
 from __future__ import annotations
 
+import csv
 import html
+import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from benchmark_api.text import shown
@@ -43,9 +45,16 @@ def script_json(value: Any) -> str:
 
 
 def csv_cell(value: str) -> str:
-    """Return a cell of CSV in one line; one that a spreadsheet would compute begins with an apostrophe."""
+    """Return a cell of CSV in one line; one that a spreadsheet would compute begins with an apostrophe. A lone sign is none."""
     text = shown(value)
-    return f"'{text}" if _FORMULA.match(text) and not _is_number(text) else text
+    return f"'{text}" if _FORMULA.match(text) and text not in ("+", "-") and not _is_number(text) else text
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Return rows as CSV, the cells as `csv_cell` has them."""
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows([csv_cell(str(cell)) for cell in row] for row in rows)
+    return buffer.getvalue()
 
 
 def _is_number(text: str) -> bool:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from benchmark_api.tables.table import Table
-from experiments.report.interactive import best_of
 from experiments.report.names import full_title
 from experiments.report.numbers import DatasetReport, Report, Row
 from experiments.store import AnyExperiment
@@ -16,7 +15,7 @@ from experiments.store import AnyExperiment
 
 @dataclass(frozen=True)
 class Found:
-    """The architecture of the run with the best validation accuracy, or the one most chosen where runs saw none (`best_of`).
+    """The architecture of the run with the best validation accuracy, or the one most chosen where runs saw none (`Row.best`).
 
     Attributes:
         dataset: the dataset searched on.
@@ -57,10 +56,9 @@ def found(report: Report) -> list[Found]:
 
 
 def _of_row(table: Table, dataset: DatasetReport, row: Row) -> Found:
-    index, saw_none = best_of(row), bool(np.isnan(row.valid_finals).all())
+    index, saw_none = row.best, bool(np.isnan(row.valid_finals).all())
     chose = np.flatnonzero(row.chosen == index)  # [run]
     run = int(chose[0]) if saw_none else int(np.nanargmax(row.valid_finals))
-    costs = {name: float(dataset.costs(name)[index]) for name in dataset.metrics}
     return Found(
         dataset=dataset.dataset,
         algorithm=row.experiment.algorithm,
@@ -73,7 +71,7 @@ def _of_row(table: Table, dataset: DatasetReport, row: Row) -> Found:
         valid=float(dataset.accuracies.valid[index] if saw_none else row.valid_finals[run]),
         reported=float(row.finals[run]),
         measure=dataset.measure.name,
-        costs={name: value for name, value in costs.items() if not np.isnan(value)},
+        costs=dataset.costs_of(index),
         table=table,
         experiment=row.experiment,
     )

@@ -149,10 +149,7 @@ class FrontRow:
             fronts.append(np.unique(found[-1]) if found else np.empty(0, dtype=np.int64))
         exact = set(map(tuple, landscape.losses[landscape.exact].tolist()))
         hits = [len(exact & set(map(tuple, landscape.losses[front].tolist()))) for front in fronts]
-        settings = {**experiment.deviations(landscape.table)}
-        settings.pop("objectives", None)
-        different = ", ".join(f"{name}={value}" for name, value in settings.items())
-        label = f"{experiment.algorithm} ({different})" if different else experiment.algorithm
+        label = experiment.label(landscape.table, without=("objectives",))
         return cls(experiment, label, changes, fronts, 100.0 * np.array(hits) / len(exact))
 
     def regrets(self, times: FloatArray) -> FloatArray:

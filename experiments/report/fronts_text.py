@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from experiments.report.columns import spread
-from experiments.report.escape import csv_cell
+from experiments.report.escape import csv_text
 from experiments.report.fronts import MARGIN, FrontReport, FrontRow
+from experiments.report.number_text import mean_with_interval, span, spread
 from experiments.report.text import TextTable, comparison_matrix, latex, markdown, title_of
 
 
@@ -39,11 +37,15 @@ def _regrets(reports: Sequence[FrontReport]) -> TextTable:
     labels = dict.fromkeys(row.label for report in reports for row in report.rows)
     rows = {(name_of(report), row.label): row for report in reports for row in report.rows}
     names = [name_of(report) for report in reports]
-    runs = {label: sorted({row.reached.runs for (_, of), row in rows.items() if of == label}) for label in labels}
-    lines: list[tuple[str, ...]] = []
-    for label in labels:
-        counts = " to ".join(map(str, dict.fromkeys((runs[label][0], runs[label][-1]))))
-        lines.append((label, counts, *(_mean(rows[name, label]) if (name, label) in rows else "" for name in names)))
+    runs = {label: {row.reached.runs for (_, of), row in rows.items() if of == label} for label in labels}
+    lines: list[tuple[str, ...]] = [
+        (
+            label,
+            span(runs[label]),
+            *(mean_with_interval(rows[name, label].reached) if (name, label) in rows else "" for name in names),
+        )
+        for label in labels
+    ]
     lines.append(("points of the exact front", "", *(str(len(report.landscape.exact)) for report in reports)))
     table = reports[0].landscape.table
     valued = " and ".join(dict.fromkeys(report.landscape.accuracy_name for report in reports))
@@ -60,12 +62,6 @@ def _regrets(reports: Sequence[FrontReport]) -> TextTable:
             "A search without objectives is judged by all architectures that it evaluated.",
         ],
     )
-
-
-def _mean(row: FrontRow) -> str:
-    """Mean regret with its interval."""
-    interval = "" if np.isnan(row.reached.low) else f" ({row.reached.low:.2f} to {row.reached.high:.2f})"
-    return f"{row.reached.mean:.2f}{interval}"
 
 
 def _details(reports: Sequence[FrontReport]) -> TextTable:
@@ -118,11 +114,8 @@ _CSV: dict[str, Callable[[FrontReport, FrontRow], Any]] = {
 
 
 def _to_csv(reports: Iterable[FrontReport]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(_CSV)
-    writer.writerows([csv_cell(str(value(report, row))) for value in _CSV.values()] for report in reports for row in report.rows)
-    return buffer.getvalue()
+    rows = ([value(report, row) for value in _CSV.values()] for report in reports for row in report.rows)
+    return csv_text([list(_CSV), *rows])
 
 
 def _all_tables(write: Callable[[TextTable], str]) -> Callable[[Sequence[Sequence[FrontReport]]], str]:

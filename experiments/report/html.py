@@ -25,7 +25,7 @@ from experiments.report.escape import script_json
 from experiments.report.fronts import FrontReport
 from experiments.report.fronts_text import front_tables
 from experiments.report.html_tables import column_tables_html, data_url, matrices_html, row_html, table_html, text_table_html
-from experiments.report.interactive import Chart, Swatches, charts, found
+from experiments.report.interactive import Chart, Swatches, charts, dialogs
 from experiments.report.numbers import Report, notice_of
 from experiments.report.paper import PAPER_FORMATS, paper_table
 from experiments.report.summary import overall, summary
@@ -132,7 +132,7 @@ def _data(reports: Sequence[tuple[Report, Drawn]], drawings: Sequence[Sequence[C
     """What the page's script draws: charts, what each row found, and drawings of architectures by table."""
     return {
         "charts": [chart for of_report in drawings for chart in of_report],
-        "found": {key: entry for report, _ in reports for key, entry in found(report).items()},
+        "found": {key: entry for report, _ in reports for key, entry in dialogs(report).items()},
         "pictures": {
             report.table.fingerprint: {index: picture.url for index, picture in drawn.cells.items()} for report, drawn in reports
         },

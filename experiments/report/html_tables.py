@@ -10,9 +10,10 @@ from experiments.analysis.statistics import MIN_RUNS
 from experiments.report.columns import COLUMNS
 from experiments.report.escape import html_text as escape
 from experiments.report.interactive import key_of
-from experiments.report.names import full_title
+from experiments.report.names import full_title, same_for_all
+from experiments.report.number_text import stars
 from experiments.report.numbers import DatasetReport, Report, Row
-from experiments.report.paper import best_rows, same_for_all
+from experiments.report.paper import best_rows
 from experiments.report.text import TextTable, column_tables
 
 _NUMBER = re.compile(r"[-+−]?\d|never|n < ")
@@ -127,7 +128,6 @@ def _probabilities(dataset: DatasetReport) -> Mapping[tuple[str, str], str]:
     """Cells of the matrix of a data set by the labels of row and column."""
     cells = {}
     for pair in dataset.comparisons:
-        stars = "*" * sum(pair.p < threshold for threshold in (0.05, 0.01, 0.001))
         for first, second, p in ((pair.first, pair.second, pair.improvement), (pair.second, pair.first, 1 - pair.improvement)):
-            cells[first, second] = f'<td style="--p:{p:.2f}">{p:.2f} {stars}</td>'
+            cells[first, second] = f'<td style="--p:{p:.2f}">{p:.2f} {stars(pair.p)}</td>'
     return cells

@@ -14,9 +14,8 @@ from benchmark_api.types import FloatArray
 from experiments.analysis.statistics import Distribution
 from experiments.analysis.trajectories import anytime, time_grid
 from experiments.report.measures import TEST
-from experiments.report.names import full_title
+from experiments.report.names import full_title, same_for_all
 from experiments.report.numbers import DatasetReport, Report, Row
-from experiments.report.paper import same_for_all
 from experiments.settings import dataset_title
 
 POINTS = 120
@@ -119,20 +118,13 @@ def _rounded(values: FloatArray) -> list[float | None]:
 # -- what was found --------------------------------------------------------------------------------------------------------------
 
 
-def best_of(row: Row) -> int:
-    """Return the architecture of the run with the best validation accuracy; the one most chosen where runs saw none."""
-    if np.isnan(row.valid_finals).all():
-        return int(Counter(row.chosen.tolist()).most_common(1)[0][0])
-    return int(row.chosen[np.nanargmax(row.valid_finals)])
-
-
-def found(report: Report) -> dict[str, Any]:
+def dialogs(report: Report) -> dict[str, Any]:
     """Return what each row found as JSON values, by the row's key: its best architecture, and those that most runs chose."""
     hidden = same_for_all(report)
     rows = {}
     for dataset in report.datasets:
         for row in dataset.rows:
-            best, counts = best_of(row), Counter(row.chosen.tolist())
+            best, counts = row.best, Counter(row.chosen.tolist())
             listed = dict.fromkeys([best, *(index for index, _ in counts.most_common(SHOWN))])
             rows[key_of(report.table, dataset, row)] = {
                 "title": f"{full_title(row.experiment, report.table, hidden)} on {dataset_title(dataset.dataset)}",
@@ -147,7 +139,6 @@ def found(report: Report) -> dict[str, Any]:
 
 def _architecture(dataset: DatasetReport, index: int, runs: int) -> dict[str, Any]:
     space = dataset.table.space
-    costs = {name: float(dataset.costs(name)[index]) for name in dataset.metrics}
     return {
         "index": index,
         "text": space.to_string(space.architecture(index)),
@@ -156,12 +147,11 @@ def _architecture(dataset: DatasetReport, index: int, runs: int) -> dict[str, An
         "reported": round(float(dataset.accuracies.reported[index]), 2),
         "costs": {
             f"{name} [{dataset.metrics[name].unit}]" if dataset.metrics[name].unit else name: float(f"{value:.4g}")
-            for name, value in costs.items()
-            if not math.isnan(value)
+            for name, value in dataset.costs_of(index).items()
         },
     }
 
 
 def key_of(table: Table, dataset: DatasetReport, row: Row) -> str:
     """Return the key of a row on the page."""
-    return f"{table.fingerprint[:12]}-{dataset.dataset}-{[id(one) for one in dataset.rows].index(id(row))}"
+    return f"{table.fingerprint[:12]}-{dataset.dataset}-{dataset.rows.index(row)}"

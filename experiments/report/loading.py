@@ -1,18 +1,21 @@
-"""Reports of what a results folder holds."""
+"""Reports of what a results folder holds, and the tables behind stored experiments."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
 from experiments.analysis.trajectories import Readout
-from experiments.report.lookup import tables_of
+from experiments.report.names import names_of
 from experiments.report.numbers import Report, make_report
-from experiments.report.paper import only
 from experiments.store import AnyExperiment
+
+LoadedT = TypeVar("LoadedT", bound=AnyExperiment)
 
 
 class Loaded(NamedTuple):
@@ -44,8 +47,7 @@ def load_reports(
         FileNotFoundError: there is no such folder, or a table is no longer at its path.
         ValueError: there is no such run, no table has a target, a file is damaged, or as for `make_report`.
     """
-    kinds = (store.BLACK_BOX_RUNS, store.ONE_SHOT_RUNS)
-    experiments: list[AnyExperiment] = [found for kind in kinds for found in store.load(results, kind, **filters)]
+    experiments = store.load_searches(results, **filters)
     if not experiments:
         raise ValueError(f"{results} holds no such run")
     experiments = only(experiments, searches)
@@ -58,3 +60,100 @@ def load_reports(
     if unknown := [name for name in targets if name not in known]:
         raise ValueError(f"no table of these runs has a dataset {unknown[0]!r} to report on; there is {', '.join(known)}")
     return Loaded([make_report(opened, group, readout, targets) for opened, group in tables], [*left_out])
+
+
+def only(experiments: Sequence[AnyExperiment], names: Sequence[str]) -> list[AnyExperiment]:
+    """Return the experiments of some searches, in the order of the names; all of them without names.
+
+    Args:
+        experiments: the experiments.
+        names: of searches, or labels of configurations such as "rea (population_size=20)".
+
+    Raises:
+        ValueError: no experiment has one of the names.
+    """
+    if not names:
+        return list(experiments)
+    chosen: dict[int, AnyExperiment] = {}
+    for name in names:
+        named = [number for number, experiment in enumerate(experiments) if name in names_of(experiment)]
+        if not named:
+            stored = dict.fromkeys(experiment.algorithm for experiment in experiments)
+            raise ValueError(f"no stored run is of {name!r}; there are runs of {', '.join(stored)}")
+        chosen |= {number: experiments[number] for number in named}
+    return list(chosen.values())
+
+
+def tables_of(experiments: Sequence[LoadedT], table: Path | None, *, every: bool = False) -> list[tuple[Table, list[LoadedT]]]:
+    """Open the tables that experiments were run on, each with its experiments.
+
+    The notice of a table includes the caution of the results folder, so that all titles repeat it.
+
+    Args:
+        experiments: loaded experiments.
+        table: use this file and leave out experiments of other tables; None: every table, at its path at run time.
+        every: refuse where some table is missing, instead of leaving out its experiments with a warning.
+
+    Raises:
+        FileNotFoundError: no table is at its path any more, or `every` is set and one is not.
+        ValueError: nothing was run on the given table, a table has changed, or it cannot have made the runs.
+    """
+    groups: dict[str, list[LoadedT]] = {}
+    for experiment in experiments:
+        groups.setdefault(experiment.table_fingerprint, []).append(experiment)
+    if table is not None:
+        opened = Table(table)
+        if opened.fingerprint not in groups:
+            raise ValueError(f"no stored run was made on {table}")
+        found = [(_cautioned(opened, experiments), groups[opened.fingerprint])]
+    else:
+        found = _at_their_paths([*groups.values()], every)
+    for opened, group in found:
+        for experiment in group:
+            _check_belongs(opened, experiment)
+    return found
+
+
+def _at_their_paths(groups: Sequence[list[LoadedT]], every: bool) -> list[tuple[Table, list[LoadedT]]]:
+    """Open the table of each group; see `tables_of` for those that are missing."""
+    opened = [(_table_of(group[-1]), group) for group in groups]
+    lost = [
+        f"the table of {group[-1].folder()} is no longer at {group[-1].table_path}" for table, group in opened if table is None
+    ]
+    if lost and (every or len(lost) == len(groups)):
+        raise FileNotFoundError(f"{lost[0]}; name it with --table")
+    for text in lost:
+        warnings.warn(f"left out: {text}; name it with --table", stacklevel=3)
+    return [(_cautioned(table, group), group) for table, group in opened if table is not None]
+
+
+def _cautioned(table: Table, experiments: Sequence[AnyExperiment]) -> Table:
+    """Return a table with the cautions of its experiments' folders in its notice."""
+    cautions = dict.fromkeys(experiment.folder_caution for experiment in experiments)  # an ordered set
+    table.notice = "; ".join(filter(None, (table.notice, *cautions)))
+    return table
+
+
+def _check_belongs(table: Table, experiment: AnyExperiment) -> None:
+    """Check that a table can have made runs that name it: its space, dataset and architectures are those of the runs."""
+    folder = experiment.folder()
+    if experiment.space != table.space.name or experiment.dataset not in table.datasets:
+        raise ValueError(f"{folder}: its runs cannot be of {table.path.name}, which has {', '.join(table.datasets)}")
+    if experiment.schedule and experiment.schedule not in table.schedules(table.search_key(experiment.dataset)):
+        raise ValueError(f"{folder}: its runs are of schedule {experiment.schedule!r:.80}, which {table.path.name} does not have")
+    if (highest := int(experiment.architecture.max())) >= len(table):
+        raise ValueError(f"{folder}: its runs have architecture {highest}, but {table.path.name} ends at {len(table) - 1}")
+
+
+def _table_of(experiment: AnyExperiment) -> Table | None:
+    """Open the table of an experiment; an embedded one is found by its fingerprint, wherever the project lies.
+
+    None where it is missing; ValueError where another table is at its path.
+    """
+    path, fingerprint = Path(experiment.table_path), experiment.table_fingerprint
+    if not path.exists():
+        return next((table for table in map(Table, EMBEDDED) if table.fingerprint == fingerprint), None)
+    opened = Table(path)
+    if opened.fingerprint != fingerprint:
+        raise ValueError(f"{path} is not the table that {experiment.folder()} was run on; name that one with --table")
+    return opened

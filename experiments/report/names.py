@@ -1,11 +1,17 @@
-"""Names of experiments in figures, in tables for a paper, and on the page: the search's title and its settings."""
+"""Names of experiments: by which options find them, and in figures, tables for a paper and on the page."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
 from benchmark_api.tables.table import Table
+from experiments.report.numbers import Report
 from experiments.store import AnyCondition
+
+
+def names_of(condition: AnyCondition) -> tuple[str, str]:
+    """Return the names by which options find a condition: that of its search, and its label, e.g. "rea (population_size=20)"."""
+    return condition.algorithm, condition.label(None)
 
 
 def search_title(condition: AnyCondition) -> str:
@@ -29,3 +35,13 @@ def settings_of(condition: AnyCondition, table: Table | None, without: Collectio
 def full_title(condition: AnyCondition, table: Table | None, without: Collection[str] = ()) -> str:
     """Return the title of a condition's search and, after a comma, its `settings_of`."""
     return ", ".join(filter(None, (search_title(condition), settings_of(condition, table, without))))
+
+
+def same_for_all(report: Report) -> list[str]:
+    """Return the settings that all black-box rows of each data set share: the caption has them, and no row."""
+    hidden = []
+    for name in ("budget", "schedule", "noise"):
+        values = [{getattr(row.experiment, name) for row in of.rows if row.experiment.kind.simulated} for of in report.datasets]
+        if all(len(of_set) <= 1 for of_set in values):
+            hidden.append(name)
+    return hidden

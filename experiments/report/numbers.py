@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -72,6 +73,13 @@ class Row:
         """Validation accuracy minus reported accuracy, points: how much the trial that a run saw flatters its choice."""
         return summarize(self.valid_finals - self.finals)
 
+    @property
+    def best(self) -> int:
+        """Architecture of the run with the best validation accuracy; the one most chosen where runs saw none."""
+        if np.isnan(self.valid_finals).all():
+            return int(Counter(self.chosen.tolist()).most_common(1)[0][0])
+        return int(self.chosen[np.nanargmax(self.valid_finals)])
+
     def standard_errors(self) -> tuple[float, float]:
         """Mean validation and reported accuracy minus the published ones, in standard errors of the difference."""
         if self.published is None:
@@ -138,6 +146,11 @@ class DatasetReport:
     def costs(self, name: str) -> FloatArray:
         """Values [architecture] of one of `metrics`, in its unit."""
         return self.table.tensor(self.metrics[name].tensor)
+
+    def costs_of(self, index: int) -> dict[str, float]:
+        """Values of those `metrics` that an architecture has, by name."""
+        values = {name: float(self.costs(name)[index]) for name in self.metrics}
+        return {name: value for name, value in values.items() if not np.isnan(value)}
 
 
 @dataclass(frozen=True, eq=False)

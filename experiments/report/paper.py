@@ -5,8 +5,6 @@ The same cells are written as LaTeX (packages booktabs and array), Markdown and 
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
@@ -15,10 +13,12 @@ from functools import partial
 
 import numpy as np
 
-from experiments.analysis.statistics import MIN_RUNS, Comparison, compare_against
+from experiments.analysis.statistics import MIN_RUNS, Comparison
+from experiments.report.baseline import baseline_of, compared_with
 from experiments.report.columns import COLUMNS, Column, text_of
-from experiments.report.escape import csv_cell, latex_text, markdown_text
-from experiments.report.names import full_title
+from experiments.report.escape import csv_text, latex_text, markdown_text
+from experiments.report.names import full_title, names_of, same_for_all
+from experiments.report.number_text import span
 from experiments.report.numbers import DatasetReport, Report, Row, notice_of
 from experiments.settings import dataset_title
 from experiments.store import AnyExperiment
@@ -87,66 +87,6 @@ class PaperTable:
     runs: str
 
 
-def only(experiments: Sequence[AnyExperiment], names: Sequence[str]) -> list[AnyExperiment]:
-    """Return the experiments of some searches, in the order of the names; all of them without names.
-
-    Args:
-        experiments: the experiments.
-        names: of searches, or labels of configurations such as "rea (population_size=20)".
-
-    Raises:
-        ValueError: no experiment has one of the names.
-    """
-    if not names:
-        return list(experiments)
-    chosen: dict[int, AnyExperiment] = {}
-    for name in names:
-        named = [number for number, experiment in enumerate(experiments) if name in _names(experiment)]
-        if not named:
-            stored = dict.fromkeys(experiment.algorithm for experiment in experiments)
-            raise ValueError(f"no stored run is of {name!r}; there are runs of {', '.join(stored)}")
-        chosen |= {number: experiments[number] for number in named}
-    return list(chosen.values())
-
-
-def _names(experiment: AnyExperiment) -> tuple[str, str]:
-    return experiment.algorithm, experiment.label(None)
-
-
-def check_baseline(reports: Sequence[Report], name: str) -> None:
-    """Check that a baseline has a row on some data set of some reports; tables have no tests on the others.
-
-    Raises:
-        ValueError: it has none, or several on one data set.
-    """
-    datasets = [dataset for report in reports for dataset in report.datasets]
-    rows = [baseline_of(dataset, name) for dataset in datasets]  # of all: one may have several
-    if not any(rows):
-        labels = dict.fromkeys(row.label for dataset in datasets for row in dataset.rows)
-        raise ValueError(f"no row is named {name!r}; expected one of {', '.join(map(repr, labels))}")
-
-
-def baseline_of(dataset: DatasetReport, name: str) -> Row | None:
-    """Return the row of a baseline on a data set, given the name of its search or the label of its configuration; None without.
-
-    Raises:
-        ValueError: several rows have the name.
-    """
-    found = [row for row in dataset.rows if row.label == name] or [
-        row for row in dataset.rows if name in (row.experiment.algorithm, *_names(row.experiment))
-    ]
-    if len(found) > 1:
-        rows = ", ".join(repr(row.label) for row in found)
-        raise ValueError(f"several rows of {dataset.dataset} are named {name!r}; expected one of {rows}")
-    return found[0] if found else None
-
-
-def against(dataset: DatasetReport, baseline: Row) -> dict[str, Comparison]:
-    """Compare a baseline, the first of each comparison, with every other row of a data set, by the other rows' labels."""
-    others = [(row.label, row.finals) for row in dataset.rows if row is not baseline]
-    return {found.second: found for found in compare_against((baseline.label, baseline.finals), others)}
-
-
 def paper_table(
     report: Report, baseline: str | None = None, columns: Sequence[str] = (), order: Sequence[str] = ()
 ) -> PaperTable:
@@ -169,7 +109,7 @@ def paper_table(
     for dataset in report.datasets:
         shown = [COLUMNS.find(name) for name in columns or [f"{dataset.measure.prefix}_mean"]]
         reference = baseline_of(dataset, baseline) if baseline else None
-        tests = against(dataset, reference) if reference else {}
+        tests = compared_with(dataset, reference) if reference else {}
         before = [Cell("")] * len(ends[0])
         for row, cells in zip(dataset.rows, _cells(dataset, shown, tests), strict=True):
             key = row.experiment.kind.name, full_title(row.experiment, report.table, hidden)
@@ -179,7 +119,7 @@ def paper_table(
         ends[0].extend(Cell(text_of(column.optimum(dataset), column.format)) for column in shown)
         ends[1].extend(Cell(text_of(column.mean(dataset), column.format)) for column in shown)
         heads.append((dataset_title(dataset.dataset), [column.title or column.name for column in shown]))
-    counts = {key: _range(found) for key, found in runs.items()}
+    counts = {key: span(found) for key, found in runs.items()}
     same = next(iter(counts.values())) if len(set(counts.values())) == 1 else ""
     after = [Cell("")] * len(ends[0])
     body = [PaperRow(title, kind, counts[kind, title], [*cells, *after[len(cells) :]]) for (kind, title), cells in rows.items()]
@@ -202,21 +142,7 @@ def paper_table(
 
 def _place(experiment: AnyExperiment, order: Sequence[str]) -> int:
     """Place of the first name that an experiment has in an order; after all of them without one."""
-    return next((place for place, name in enumerate(order) if name in _names(experiment)), len(order))
-
-
-def same_for_all(report: Report) -> list[str]:
-    """Return the settings that all black-box rows of each data set share: the caption has them, and no row."""
-    hidden = []
-    for name in ("budget", "schedule", "noise"):
-        values = [{getattr(row.experiment, name) for row in of.rows if row.experiment.kind.simulated} for of in report.datasets]
-        if all(len(of_set) <= 1 for of_set in values):
-            hidden.append(name)
-    return hidden
-
-
-def _range(counts: set[int]) -> str:
-    return str(min(counts)) if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
+    return next((place for place, name in enumerate(order) if name in names_of(experiment)), len(order))
 
 
 def _cells(dataset: DatasetReport, columns: Sequence[Column], tests: Mapping[str, Comparison]) -> list[list[Cell]]:
@@ -379,18 +305,16 @@ def _markdown_cell(cell: Cell) -> str:
 
 def to_csv(tables: Sequence[PaperTable]) -> str:
     """Tables as one CSV table with a row for each cell."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(("table", "method", "kind", "runs", "dataset", "column", "value", "best", "against", "p"))
+    lines: list[Sequence[str]] = [("table", "method", "kind", "runs", "dataset", "column", "value", "best", "against", "p")]
     for table in tables:
         columns = [(title, name) for title, names in table.datasets for name in names]
         for row in (*table.rows, *table.references):
             for (dataset, column), cell in zip(columns, row.cells, strict=True):
                 if cell.text:
                     p = "" if np.isnan(cell.p) else f"{cell.p:.4g}"
-                    names = map(csv_cell, (table.name, row.title, row.kind, row.runs, dataset, column, cell.text))
-                    writer.writerow((*names, str(cell.best).lower(), cell.against, p))
-    return buffer.getvalue()
+                    about = table.name, row.title, row.kind, row.runs, dataset, column
+                    lines.append((*about, cell.text, str(cell.best).lower(), cell.against, p))
+    return csv_text(lines)
 
 
 PAPER_FORMATS: Mapping[str, Callable[[Sequence[PaperTable]], str]] = {

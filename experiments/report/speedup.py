@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from benchmark_api.tables.table import Table
 from experiments.analysis.speedup import equal_trainings, speedup
-from experiments.analysis.statistics import Summary, summarize
+from experiments.analysis.statistics import summarize
 from experiments.report.measures import look_up
+from experiments.report.number_text import mean_with_interval
 from experiments.store import Experiment
 
 
@@ -25,11 +26,6 @@ def speedup_text(table: Table, experiment: Experiment, baseline: Experiment) -> 
         f"{accuracies.measure.accuracy}, means with 95 % intervals\n"
         f"  to the final mean of {names[1]}, {found.target:.2f} %: {found.seconds:.1f} s against {found.baseline_seconds:.1f} s, "
         f"{found.ratio:.2f} times as fast ({found.low:.2f} to {found.high:.2f})\n"
-        f"  to the same number of trainings, by seed (n = {ratio.runs}): {_interval(ratio)} times as fast; there "
-        f"{reached.mean:.2f} % against {reached_baseline.mean:.2f} %, difference {_interval(difference)} points"
+        f"  to the same number of trainings, by seed (n = {ratio.runs}): {mean_with_interval(ratio)} times as fast; there "
+        f"{reached.mean:.2f} % against {reached_baseline.mean:.2f} %, difference {mean_with_interval(difference)} points"
     )
-
-
-def _interval(summary: Summary) -> str:
-    """Return a mean with its 95 % interval as text."""
-    return f"{summary.mean:.2f} ({summary.low:.2f} to {summary.high:.2f})"

@@ -9,9 +9,10 @@ import numpy as np
 
 from experiments.analysis.statistics import MIN_RUNS, Comparison, difference_of_means
 from experiments.report.aggregates import aggregates
-from experiments.report.names import full_title
+from experiments.report.names import full_title, same_for_all
+from experiments.report.number_text import with_interval
 from experiments.report.numbers import DatasetReport, Report, Row
-from experiments.report.paper import LEVEL, same_for_all
+from experiments.report.paper import LEVEL
 from experiments.settings import dataset_title
 
 KINDS = {"black-box": "black-box searches", "one-shot": "one-shot searches"}
@@ -100,7 +101,7 @@ def overall(report: Report) -> str:
     """Return a sentence on all data sets together: methods by interquartile mean; empty for one data set."""
     if len(report.datasets) < 2:
         return ""
-    texts = [f"{one.title} {one.iqm.value:.1f} ({one.iqm.low:.1f} to {one.iqm.high:.1f})" for one in aggregates(report)]
+    texts = [f"{one.title} {with_interval(*one.iqm, '.1f')}" for one in aggregates(report)]
     sets = ", ".join(dataset_title(dataset.dataset) for dataset in report.datasets)
     about = f"Over {sets}, interquartile mean of normalised accuracy (0: mean of the space, 100: its best) with 95 % interval"
     return f"{about}: {', '.join(texts)}." if texts else ""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
@@ -12,13 +10,14 @@ import numpy as np
 
 from benchmark_api.tables.table import Table
 from experiments.analysis.statistics import MIN_RUNS, Comparison, difference_of_means
+from experiments.report.baseline import baseline_of, compared_with
 from experiments.report.claims import claim_lines
 from experiments.report.columns import COLUMNS, Column, Value, text_of
 from experiments.report.comparison import HEADER, comparison_lines, missing_datasets
-from experiments.report.escape import csv_cell, latex_row, latex_text, markdown_text
+from experiments.report.escape import csv_text, latex_row, latex_text, markdown_text
 from experiments.report.notes import conventions, findings
+from experiments.report.number_text import stars
 from experiments.report.numbers import DatasetReport, Report, Row, notice_of
-from experiments.report.paper import against, baseline_of
 from experiments.store import AnyExperiment
 
 
@@ -126,7 +125,7 @@ def _against(dataset: DatasetReport, name: str | None, about: str) -> TextTable 
     baseline = baseline_of(dataset, name) if name else None
     if baseline is None:
         return None
-    tests, rows = against(dataset, baseline), []
+    tests, rows = compared_with(dataset, baseline), []
     for row in dataset.rows:
         if row is not baseline:
             difference, low, high = difference_of_means(baseline.finals, row.finals)
@@ -155,8 +154,7 @@ def comparison_matrix(title: str, labels: Sequence[str], comparisons: Sequence[C
     """Probabilities that a run of the row beats one of the column, with the significance of each pair."""
     cells: dict[tuple[str, str], str] = {}
     for pair in comparisons:
-        stars = "*" * sum(pair.p < threshold for threshold in (0.05, 0.01, 0.001))
-        mark = f"n < {MIN_RUNS}" if np.isnan(pair.p) else stars
+        mark = f"n < {MIN_RUNS}" if np.isnan(pair.p) else stars(pair.p)
         cells[pair.first, pair.second] = f"{pair.improvement:.2f} {mark}".strip()
         cells[pair.second, pair.first] = f"{1 - pair.improvement:.2f} {mark}".strip()
     return TextTable(
@@ -184,13 +182,13 @@ def to_csv(reports: Sequence[Report], baseline: str | None = None, columns: Sequ
         shown.sort(key=lambda column: column.csv_last)
     if baseline:
         shown += _columns_against(baseline)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(column.name for column in shown)
-    for report in reports:
-        for dataset in report.datasets:
-            writer.writerows([csv_cell(text_of(column.value(dataset, row), ".4f")) for column in shown] for row in dataset.rows)
-    return buffer.getvalue()
+    rows = [
+        [text_of(column.value(dataset, row), ".4f") for column in shown]
+        for report in reports
+        for dataset in report.datasets
+        for row in dataset.rows
+    ]
+    return csv_text([[column.name for column in shown], *rows])
 
 
 def _columns_against(name: str) -> list[Column]:
@@ -201,7 +199,7 @@ def _columns_against(name: str) -> list[Column]:
 
     def compared(dataset: DatasetReport, row: Row) -> Comparison | None:
         baseline = baseline_of(dataset, name)
-        return against(dataset, baseline).get(row.label) if baseline else None
+        return compared_with(dataset, baseline).get(row.label) if baseline else None
 
     def p(dataset: DatasetReport, row: Row) -> Value:
         return found.p if (found := compared(dataset, row)) else ""

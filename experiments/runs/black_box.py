@@ -58,9 +58,6 @@ class BlackBoxJob(ResultsJob):
         yield len(self.seeds)
 
 
-job_of, plan, version_of = BlackBoxJob.of, BlackBoxJob.plan, BlackBoxJob.version
-
-
 def task_of(search_class: type[BlackBoxSearch], table: Table, dataset: str, data: Path | None) -> Any:
     """Return the task on which a table's candidates were trained; None for a search that needs no images.
 

@@ -70,10 +70,10 @@ class ResultsJob(RunsJob):
     code_version: str
 
     @classmethod
-    def of(cls, condition: Any, seeds: range, table: Table, results: Path, data: Path | None = None) -> Self:
-        """Return the job that makes the runs of some consecutive seeds on a table."""
+    def of(cls, condition: Any, seeds: range, table: Table, results: Path, data: Path | None = None, **fields: Any) -> Self:
+        """Return the job that makes the runs of some consecutive seeds on a table; `fields` are those that a subclass adds."""
         version = cls.version(condition, table.space)
-        return cls(condition, seeds, table.path.resolve(), data and data.absolute(), version, results=results)
+        return cls(condition, seeds, table.path.resolve(), data and data.absolute(), version, results=results, **fields)
 
     @classmethod
     def plan(
@@ -85,6 +85,7 @@ class ResultsJob(RunsJob):
         data: Path | None = None,
         *,
         again: bool = False,
+        **fields: Any,
     ) -> list[Self]:
         """Return the jobs of the runs that are not stored yet.
 
@@ -95,9 +96,11 @@ class ResultsJob(RunsJob):
             seeds: seeds of the runs.
             data: folder of the data set's files, for runs that need images; digits need none.
             again: remove the stored runs that other code made, and make them anew with the others.
+            **fields: fields of the jobs that a subclass adds.
 
         Raises:
             StoreError: a stored file of the experiment is damaged or out of place.
+            Exception: as `check` does.
 
         Warns:
             OtherCodeWarning: stored runs were made by other code than this, and stay.
@@ -106,13 +109,26 @@ class ResultsJob(RunsJob):
         others = [piece for piece in pieces if piece.code_versions != {version}]
         wanted = {*seeds}
         if again:
+            cls.of(condition, range(1), table, results, data, **fields).check()  # before anything is removed
             cls.discard(others)
             wanted.update(seed for piece in others for seed in piece.seeds)
             pieces = [piece for piece in pieces if piece not in others]
         elif others:
             warnings.warn(OtherCodeWarning.of(condition, others, version), stacklevel=3)
         missing = store.missing_pieces((seed for piece in pieces for seed in piece.seeds), wanted, cls.block)
-        return [cls.of(condition, piece, table, results, data) for piece in missing]
+        jobs = [cls.of(condition, piece, table, results, data, **fields) for piece in missing]
+        if again:
+            for job in jobs:
+                job.discard_unfinished()
+        elif jobs:
+            jobs[0].check()
+        return jobs
+
+    def check(self) -> None:
+        """Raise where runs of the condition cannot be made; the seeds do not matter."""
+
+    def discard_unfinished(self) -> None:
+        """Remove what other code has left of an unfinished run."""
 
     @classmethod
     def discard(cls, pieces: Iterable[store.StoredPiece]) -> None:

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,9 +39,6 @@ from experiments import store
 from experiments.provenance import code_version, environment
 from experiments.runs.job import ResultsJob, RunsJob
 from experiments.store import OneShotCondition
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 LESS_MEMORY = "take smaller batches (--batch, --eval-batch), mixed precision (--precision bfloat16), or --jobs 1"
 """Advice for a search that runs out of memory."""
@@ -190,33 +187,13 @@ class OneShotJob(SupernetJob):
 
     kept: int = field(default=1, kw_only=True)
 
-    @classmethod
-    def plan(
-        cls,
-        condition: OneShotCondition,
-        table: Table,
-        results: Path,
-        seeds: Iterable[int],
-        data: Path | None = None,
-        *,
-        again: bool = False,
-    ) -> list[Self]:
-        """Return the jobs of the runs that are not stored yet, checked by making the first one's search.
+    def check(self) -> None:
+        """Make the search; it raises what `search` does."""
+        self.search()
 
-        Raises:
-            FileNotFoundError: a file of the data set is missing.
-            StoreError: a stored file of the experiment is damaged or out of place.
-            ValueError: the search, the data set or the device refuses.
-        """
-        if again:
-            cls.of(condition, range(1), table, results, data).search()  # refuses before anything is removed
-        jobs = super().plan(condition, table, results, seeds, data, again=again)
-        if jobs:
-            jobs[0].search()
-        for job in jobs if again else ():
-            if job.former_versions() not in ((), (job.code_version,)):
-                job.checkpoint.unlink()
-        return jobs
+    def discard_unfinished(self) -> None:
+        if self.former_versions() not in ((), (self.code_version,)):
+            self.checkpoint.unlink()
 
     @classmethod
     def discard(cls, pieces: Iterable[store.StoredPiece]) -> None:
@@ -339,25 +316,9 @@ def _train_epoch(searches: Sequence[OneShotSearch]) -> None:
         SearchStack(searches).train_epoch()
 
 
-def plan(
-    condition: OneShotCondition,
-    table: Table,
-    results: Path,
-    seeds: Iterable[int],
-    data: Path | None = None,
-    kept: int = 1,
-    *,
-    again: bool = False,
-) -> list[RunsJob]:
-    """Return the jobs of the runs that are not stored yet; see `OneShotJob.plan`.
-
-    Runs are stacked if the condition says so and the supernet can be. The checkpoints of the last `kept` epochs are kept.
-    """
-    jobs = [replace(job, kept=kept) for job in OneShotJob.plan(condition, table, results, seeds, data, again=again)]
-    size = condition.execution_values().get("stack", 1)
-    if size == 1 or (jobs and stacked(jobs[0].search().supernet) is None):
+def in_stacks(jobs: Sequence[OneShotJob]) -> list[RunsJob]:
+    """Return the jobs of one condition in stacks, if the condition says so and the supernet can be stacked; else as they are."""
+    size = jobs[0].condition.execution_values().get("stack", 1) if jobs else 1
+    if size == 1 or stacked(jobs[0].search().supernet) is None:
         return [*jobs]
     return [StackJob.of(jobs[first : first + size]) for first in range(0, len(jobs), size)]
-
-
-job_of, version_of = OneShotJob.of, OneShotJob.version

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 from benchmark_api.spaces import SearchSpace
 from experiments.store import AnyExperiment
 
@@ -14,7 +12,7 @@ def version_of(experiment: AnyExperiment, space: SearchSpace) -> str:
     Raises:
         ValueError: its search is not registered.
     """
-    version: str = import_module(experiment.kind.runs).version_of(experiment.condition, space)
+    version: str = experiment.kind.job_class.version(experiment.condition, space)
     return version
 
 
@@ -23,6 +21,6 @@ def other_versions(experiment: AnyExperiment, space: SearchSpace) -> list[str]:
 
     There are none where nobody could make them now: the search is not registered, or the runs follow from others.
     """
-    if not experiment.kind.runs or experiment.search_class() is None:
+    if not experiment.kind.job or experiment.search_class() is None:
         return []
     return sorted({*experiment.code_versions} - {version_of(experiment, space)})

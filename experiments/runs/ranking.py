@@ -7,7 +7,7 @@ A ranking is derived from a checkpoint of a one-shot run, the last one or one th
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -99,28 +99,6 @@ def ranking_conditions(
     return [*(replace(last, epoch=epoch) for epoch in range(total - epochs + 1, total)), last]
 
 
-def plan_ranking(
-    condition: RankingCondition, seeds: Iterable[int], table: Table, results: Path, data: Path | None, *, again: bool = False
-) -> list[RankingJob]:
-    """Return the rankings of a condition that are not stored yet, one job for each seed whose checkpoint exists.
-
-    Args:
-        condition: of the rankings.
-        seeds: seeds of finished runs.
-        table: the table that architectures are drawn from.
-        results: the results folder.
-        data: folder of the data set's files; digits need none.
-        again: remove stored rankings that other code made, so that they are made anew.
-
-    Raises:
-        StoreError: a stored ranking is damaged or out of place.
-        ValueError: the device cannot be used.
-    """
-    find_device(condition.device)
-    jobs = RankingJob.plan(condition, table, results, seeds, data, again=again)
-    return [job for job in jobs if job.checkpoint.exists()]
-
-
 @dataclass(frozen=True)
 class RankingJob(SupernetJob):
     """A ranking of architectures by the supernet of one run."""
@@ -129,6 +107,10 @@ class RankingJob(SupernetJob):
     units = 1
 
     condition: RankingCondition
+
+    def check(self) -> None:
+        """Raise ValueError where the device cannot be used."""
+        find_device(self.condition.device)
 
     @property
     def checkpoint(self) -> Path:

@@ -24,7 +24,16 @@ from experiments.store.kinds import (
     RankingCondition,
     SupernetRanking,
 )
-from experiments.store.read import MixedCodeWarning, StoredPiece, StoreError, failures, load, stored_pieces
+from experiments.store.read import (
+    MixedCodeWarning,
+    StoredPiece,
+    StoreError,
+    failures,
+    last_line,
+    load,
+    load_searches,
+    stored_pieces,
+)
 from experiments.store.schema import KINDS, SAME_RESULT, AnyCondition, AnyExperiment, Column, Kind
 from experiments.store.write import (
     PIECE_SEEDS,
@@ -38,8 +47,9 @@ from experiments.store.write import (
 )
 
 __all__ = [
-    "BLACK_BOX_RUNS", "KINDS", "ONE_SHOT_RUNS", "PIECE_SEEDS", "RANKINGS", "SAME_RESULT", "SUPERNET_SUFFIX", "AnyCondition",
-    "AnyExperiment", "Column", "Condition", "Experiment", "Kind", "MixedCodeWarning", "OneShotCondition", "OneShotExperiment",
-    "RankingCondition", "StoreError", "StoredPiece", "SupernetRanking", "claim", "failure_path", "failures", "kept_supernet_path",
-    "load", "missing_pieces", "piece_path", "read_caution", "stored_pieces", "supernet_path", "write_caution", "write_piece",
+    "BLACK_BOX_RUNS", "KINDS", "ONE_SHOT_RUNS", "PIECE_SEEDS", "RANKINGS", "SAME_RESULT", "SUPERNET_SUFFIX",
+    "AnyCondition", "AnyExperiment", "Column", "Condition", "Experiment", "Kind", "MixedCodeWarning", "OneShotCondition",
+    "OneShotExperiment", "RankingCondition", "StoreError", "StoredPiece", "SupernetRanking", "claim", "failure_path",
+    "failures", "kept_supernet_path", "last_line", "load", "load_searches", "missing_pieces", "piece_path",
+    "read_caution", "stored_pieces", "supernet_path", "write_caution", "write_piece",
 ]  # fmt: skip

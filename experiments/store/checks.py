@@ -5,9 +5,6 @@ The types and bounds of a condition's fields are those that its dataclass declar
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,7 +13,6 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from benchmark_api.bounds import Bound, at_least, between
-from benchmark_api.jobs.files import regular
 from benchmark_api.schema import checked, parse_json
 
 if TYPE_CHECKING:
@@ -30,8 +26,6 @@ MAX_VALUES = 50_000_000
 """Largest number of numbers of a file, which takes 400 MB in memory."""
 MAX_TEXT = 1 << 20
 """Largest size of the texts of a column, in bytes: every run repeats them."""
-MAX_NOTE = 1 << 20
-"""Bytes of a failure note that are read, its last ones."""
 
 RANGES: dict[str, Bound] = {
     "%": between(0, 100),
@@ -99,25 +93,3 @@ def check_column(column: Column[Any], values: npt.NDArray[Any]) -> None:
     if not all(map(bound.allows, ends)):
         lowest, highest = ends
         raise ValueError(f"column {column.name} has numbers from {lowest:g} to {highest:g}; each must be {bound}")
-
-
-def parquet_files(root: Path) -> Iterator[Path]:
-    """Yield the results files in a folder and below, in order; links to folders are followed, once each."""
-    seen: set[str] = set()
-    found: list[Path] = []
-    for folder, names, files in os.walk(root, followlinks=True):
-        if (real := os.path.realpath(folder)) in seen:  # a link to a folder that holds it
-            names.clear()
-            continue
-        seen.add(real)
-        found += [Path(folder, name) for name in files if name.endswith(".parquet")]
-    yield from sorted(found)
-
-
-def last_line(note: Path) -> str:
-    """Return the last line of a failure note, which says why a job failed."""
-    with open(regular(note), "rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - MAX_NOTE))
-        lines = file.read().decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "no reason noted"

@@ -14,13 +14,12 @@ import numpy.typing as npt
 from algorithms.black_box import BLACK_BOX
 from benchmark_api.tables.evaluator import Accounting
 from benchmark_api.tables.table import Table
+from benchmark_api.types import FloatArray
 from experiments.settings import BUDGETS, RunSettings, default_noise
 from experiments.store.schema import KINDS, AnyCondition, AnyExperiment, Column, Kind, differences
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,8 +242,8 @@ class SupernetRanking(RankingCondition, AnyExperiment):
         return np.repeat(self.wall_seconds, np.diff(self.offsets))
 
 
-BLACK_BOX_RUNS = Kind("black-box", Condition, Experiment, simulated=True, runs="experiments.runs.black_box")
-ONE_SHOT_RUNS = Kind("one-shot", OneShotCondition, OneShotExperiment, simulated=False, runs="experiments.runs.one_shot")
+BLACK_BOX_RUNS = Kind("black-box", Condition, Experiment, simulated=True, job="experiments.runs.black_box:BlackBoxJob")
+ONE_SHOT_RUNS = Kind("one-shot", OneShotCondition, OneShotExperiment, simulated=False, job="experiments.runs.one_shot:OneShotJob")
 RANKINGS = Kind("ranking", RankingCondition, SupernetRanking, simulated=False, suffix="-ranking")
 for _kind in (BLACK_BOX_RUNS, ONE_SHOT_RUNS, RANKINGS):
     KINDS.register(_kind)

@@ -12,22 +12,24 @@ from pathlib import Path
 from typing import Any, NamedTuple, overload
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmark_api.jobs.files import regular
+from benchmark_api.types import AnyArray
 from experiments.store.caution import read_caution
-from experiments.store.checks import MAX_VALUES, check_column, check_cost, parquet_files, read_manifest
-from experiments.store.kinds import BLACK_BOX_RUNS, Experiment
-from experiments.store.schema import KINDS, RUN_COLUMNS, AnyCondition, Column, ExperimentT, Kind
+from experiments.store.checks import MAX_VALUES, check_column, check_cost, read_manifest
+from experiments.store.kinds import BLACK_BOX_RUNS, ONE_SHOT_RUNS, Experiment
+from experiments.store.schema import KINDS, RUN_COLUMNS, AnyCondition, AnyExperiment, Column, ExperimentT, Kind
 from experiments.store.write import piece_path
 
 KEPT_BYTES = 2**28
 """Memory for the columns of experiments loaded together; those of one experiment are kept whatever their size."""
 
-Array = npt.NDArray[Any]
-Kept = OrderedDict[Path, dict[str, Array]]
+MAX_NOTE = 1 << 20
+"""Bytes of a failure note that are read, its last ones."""
+
+Kept = OrderedDict[Path, dict[str, AnyArray]]
 """Columns in memory by the first file of their experiment; those used last come last."""
 
 
@@ -70,13 +72,31 @@ def load(results: str | os.PathLike[str], kind: Kind[Any] = BLACK_BOX_RUNS, /, *
     kept: Kept = OrderedDict()
     caution = read_caution(root)
     experiments = []
-    for _, paths in groupby(parquet_files(root), key=lambda path: path.parent):
+    for _, paths in groupby(_parquet_files(root), key=lambda path: path.parent):
         headers = [(path, *_header(path)) for path in paths]
         pieces = [_Piece(root, path, kind, names) for path, found, names in headers if found is kind]
         wanted = [piece for piece in pieces if all(getattr(piece.condition, name) == value for name, value in filters.items())]
         if wanted:
             experiments.append(_experiment(kind, wanted, kept, caution))
     return experiments
+
+
+def load_searches(results: str | os.PathLike[str], /, **filters: Any) -> list[AnyExperiment]:
+    """Load the experiments of all searches, the black-box ones first; filters, errors and warnings are those of `load`."""
+    return [found for kind in (BLACK_BOX_RUNS, ONE_SHOT_RUNS) for found in load(results, kind, **filters)]
+
+
+def _parquet_files(root: Path) -> Iterator[Path]:
+    """Yield the results files in a folder and below, in order; links to folders are followed, once each."""
+    seen: set[str] = set()
+    found: list[Path] = []
+    for folder, names, files in os.walk(root, followlinks=True):
+        if (real := os.path.realpath(folder)) in seen:  # a link to a folder that holds it
+            names.clear()
+            continue
+        seen.add(real)
+        found += [Path(folder, name) for name in files if name.endswith(".parquet")]
+    yield from sorted(found)
 
 
 class StoredPiece(NamedTuple):
@@ -96,19 +116,30 @@ def stored_pieces(results: str | os.PathLike[str], condition: AnyCondition) -> l
     root = Path(results)
     pieces = [_Piece(root, path, *_header(path)) for path in sorted((root / condition.folder()).glob("*.parquet"))]
     return [
-        StoredPiece(piece.path, range(int(piece.seeds[0]), int(piece.seeds[-1]) + 1), frozenset(_single(piece.code_versions)))
+        StoredPiece(
+            piece.path, range(int(piece.seeds[0]), int(piece.seeds[-1]) + 1), frozenset(_versions_in(piece.code_versions))
+        )
         for piece in _in_order(condition, pieces)
     ]
 
 
-def _single(noted: Iterable[str]) -> set[str]:
-    """Return the single versions in notes, of which that of a run that was continued has several."""
-    return {version for note in noted for version in note.split(", ")}
+def _versions_in(notes: Iterable[str]) -> set[str]:
+    """Return the versions of the code that are noted with runs; the note of a run that was continued has several."""
+    return {version for note in notes for version in note.split(", ")}
 
 
 def failures(results: Path) -> list[Path]:
     """Return the notes of failed jobs whose runs nobody has made since."""
     return [note for note in sorted(results.rglob("*.failed")) if not note.with_suffix(".parquet").exists()]
+
+
+def last_line(note: Path) -> str:
+    """Return the last line of a failure note, which says why a job failed."""
+    with open(regular(note), "rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - MAX_NOTE))
+        lines = file.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "no reason noted"
 
 
 def _in_order(condition: AnyCondition, pieces: Sequence[_Piece]) -> list[_Piece]:
@@ -126,7 +157,7 @@ def _in_order(condition: AnyCondition, pieces: Sequence[_Piece]) -> list[_Piece]
 def _experiment(kind: Kind[ExperimentT], pieces: Sequence[_Piece], kept: Kept, caution: str) -> ExperimentT:
     condition = pieces[0].condition
     pieces = _in_order(condition, pieces)
-    versions = sorted({version for piece in pieces for version in _single(piece.code_versions)})
+    versions = sorted({version for piece in pieces for version in _versions_in(piece.code_versions)})
     if len(versions) > 1:
         text = f"{condition.folder()} mixes runs of code versions {', '.join(versions)}"
         warnings.warn(text, MixedCodeWarning, stacklevel=3)
@@ -144,7 +175,7 @@ def _experiment(kind: Kind[ExperimentT], pieces: Sequence[_Piece], kept: Kept, c
     )
 
 
-class _StoredColumns(Mapping[str, Array]):
+class _StoredColumns(Mapping[str, AnyArray]):
     """Columns of one experiment.
 
     Args:
@@ -160,7 +191,7 @@ class _StoredColumns(Mapping[str, Array]):
         self.lengths = np.concatenate(self._read())
         self._names = list(kept[self._key])
 
-    def _read(self) -> tuple[Array, ...]:
+    def _read(self) -> tuple[AnyArray, ...]:
         """Read all columns into memory; return the number of entries of each run [piece][run]."""
         lengths, pieces = zip(*(piece.read_columns() for piece in self._pieces), strict=True)
         names = [name for name in pieces[0] if all(name in piece for piece in pieces)]
@@ -170,7 +201,7 @@ class _StoredColumns(Mapping[str, Array]):
             self._kept.popitem(last=False)
         return lengths
 
-    def __getitem__(self, name: str) -> Array:
+    def __getitem__(self, name: str) -> AnyArray:
         if name not in self._names:
             raise KeyError(name)
         if self._key not in self._kept:
@@ -185,7 +216,7 @@ class _StoredColumns(Mapping[str, Array]):
         return len(self._names)
 
 
-def _joined(arrays: Sequence[Array]) -> Array:
+def _joined(arrays: Sequence[AnyArray]) -> AnyArray:
     """Join arrays [entry] or [entry, number]; the latter are padded with NaN to the widest."""
     if arrays[0].ndim == 2:
         width = max(array.shape[1] for array in arrays)
@@ -229,7 +260,7 @@ class _Piece:
         if not consecutive or path != belongs:
             raise StoreError(f"{path}: lies in the wrong place; its rows belong in {belongs}")
 
-    def read_columns(self) -> tuple[Array, dict[str, Array]]:
+    def read_columns(self) -> tuple[AnyArray, dict[str, AnyArray]]:
         """Return the number of entries of each run [run], and each column [entry] or [entry, number]."""
         declared = {name: column for name, column in self.kind.columns.items() if not column.optional}
         for name in self._names:  # optional columns, those of metrics among them
@@ -257,7 +288,7 @@ class _Piece:
         except ValueError as error:
             raise StoreError(f"{self.path}: {error}") from error
 
-    def _values(self, column: Column[Any], entries: pa.Array) -> Array:
+    def _values(self, column: Column[Any], entries: pa.Array) -> AnyArray:
         """Return numbers as [entry], lists of numbers as [entry, number]."""
         numbers = entries.flatten() if column.axis else entries
         if numbers.null_count:

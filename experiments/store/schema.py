@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, get_type_hints
 
 import numpy as np
@@ -23,6 +24,7 @@ from benchmark_api.bounds import stored_values
 from benchmark_api.registry import Registry
 from benchmark_api.schema import checked, is_plain_name, parse_json
 from benchmark_api.tables.table import Table
+from benchmark_api.types import FloatArray
 from experiments.settings import default_config
 
 if TYPE_CHECKING:
@@ -209,9 +211,9 @@ class AnyCondition(_Rules, ABC):
         defaults = stored_values(default_config(search_class, self.dataset)) if search_class else {}
         return differences(self.config_values(), defaults)
 
-    def label(self, table: Table | None) -> str:
-        """Return the algorithm's name and, in brackets, its `deviations`."""
-        different = ", ".join(f"{name}={value}" for name, value in self.deviations(table).items())
+    def label(self, table: Table | None, without: Collection[str] = ()) -> str:
+        """Return the algorithm's name and, in brackets, its `deviations` but for some."""
+        different = ", ".join(f"{name}={value}" for name, value in self.deviations(table).items() if name not in without)
         return f"{self.algorithm} ({different})" if different else self.algorithm
 
 
@@ -239,7 +241,7 @@ class AnyExperiment(AnyCondition):
 
     seeds: npt.NDArray[np.int64]
     offsets: npt.NDArray[np.int64]
-    wall_seconds: npt.NDArray[np.float64]
+    wall_seconds: FloatArray
     code_versions: tuple[str, ...]
     machines: tuple[tuple[tuple[str, str], ...], ...]
     table_path: str
@@ -283,23 +285,23 @@ class AnyExperiment(AnyCondition):
 
     @property
     @abstractmethod
-    def clock(self) -> npt.NDArray[np.float64]:
+    def clock(self) -> FloatArray:
         """Seconds [entry] from the start of the run to the end of the entry, wall or simulated as `Kind.simulated` says."""
 
     @property
-    def starts(self) -> npt.NDArray[np.float64]:
+    def starts(self) -> FloatArray:
         """Seconds [entry] from the start of the run to the start of the entry: to the end of the one before."""
         starts = np.concatenate([[0.0], self.clock[:-1]])
         starts[self.offsets[:-1]] = 0.0
         return starts
 
     @property
-    def spent_seconds(self) -> npt.NDArray[np.float64]:
+    def spent_seconds(self) -> FloatArray:
         """Cost [run], wall or simulated seconds as `Kind.simulated` says."""
         return self.wall_seconds
 
     @property
-    def worker_seconds(self) -> npt.NDArray[np.float64]:
+    def worker_seconds(self) -> FloatArray:
         """Seconds [run] that the workers of a run were busy, in sum, until the budget was spent."""
         busy = np.maximum(np.minimum(self.clock, self.budget) - self.starts, 0.0)  # [entry]
         return np.add.reduceat(busy, self.offsets[:-1])
@@ -325,8 +327,8 @@ class Kind(Generic[ExperimentT]):
         condition: its fields are columns.
         experiment: its class attributes of type `Column` are columns.
         simulated: whether time is a table's simulated clock under a budget; otherwise it is measured.
-        runs: module with `job_of`, which makes the job of some seeds; imported on demand, as it may need PyTorch. Empty where
-            runs cannot be repeated from their condition alone.
+        job: "MODULE:CLASS" of the jobs that make the runs, a subclass of `experiments.runs.job.ResultsJob`, imported on demand:
+            it may need PyTorch. Empty where runs cannot be repeated from their condition alone.
         suffix: of the algorithm's name in the folder's name.
     """
 
@@ -334,8 +336,13 @@ class Kind(Generic[ExperimentT]):
     condition: type[AnyCondition]
     experiment: type[ExperimentT]
     simulated: bool
-    runs: str = ""
+    job: str = ""
     suffix: str = ""
+
+    @property
+    def job_class(self) -> Any:
+        """Class of the jobs that make the runs."""
+        return resolve_name(self.job)
 
     @cached_property
     def fields(self) -> dict[str, pa.DataType]:

@@ -185,7 +185,7 @@ def test_a_killed_worker_loses_its_piece_and_no_other(undisturbed: Path, topolog
 def test_a_worker_may_be_killed_between_two_pieces(topology_table: Table, tmp_path: Path) -> None:
     rea = BLACK_BOX["rea"]
     condition = sweep.condition_of(rea, rea.Config(), topology_table, RunSettings.of(topology_table, "cifar10", budget=1000))
-    pieces = sweep.plan(condition, topology_table, tmp_path, range(75))
+    pieces = sweep.BlackBoxJob.plan(condition, topology_table, tmp_path, range(75))
     ended = []
     for event in in_processes(pieces, 1):
         if isinstance(event, Progress):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from benchmark_api.tables.table import Table
 from experiments import store
 from experiments.__main__ import main
+from experiments.commands.found import _print_csv
 from experiments.report.found import found
 from experiments.report.loading import load_reports
 
@@ -64,3 +66,11 @@ def test_the_command(results: Path, experiments: Command, tmp_path: Path) -> Non
     rows = list(csv.DictReader(io.StringIO(experiments("found", "--results", results, "--only", "rea", "--format", "csv")[1])))
     assert [(row["algorithm"], row["of_runs"]) for row in rows] == [("rea", "6")]
     assert drawings[0].name.startswith("cifar100-")
+
+
+def test_no_cell_of_csv_is_a_formula(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (first, *_) = found(load_reports(results).reports[0])
+    _print_csv([replace(first, title="=1+1")])
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert row["title"] == "'=1+1"
+    assert row["seed"] == str(first.seed)

@@ -28,7 +28,7 @@ def made(topology_table: Table, tmp_path_factory: pytest.TempPathFactory) -> Pat
         condition = sweep.condition_of(
             search, search.Config(), topology_table, RunSettings.of(topology_table, "cifar10", budget=2_000, noise=777)
         )
-        assert run_jobs(sweep.plan(condition, topology_table, folder, range(30)), processes=1) == []
+        assert run_jobs(sweep.BlackBoxJob.plan(condition, topology_table, folder, range(30)), processes=1) == []
     return folder
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from benchmark_api.text import shown
-from experiments.report.escape import csv_cell, html_text, latex_row, latex_text, markdown_text
+from experiments.report.escape import csv_cell, csv_text, html_text, latex_row, latex_text, markdown_text
 from experiments.report.text import TextTable, latex, markdown
 from plots.panels.style import RC, drawable
 from tests.helpers.hostile import Tries, many
@@ -120,6 +120,10 @@ def test_csv_is_read_back(tries: Tries) -> None:
         assert all(not cell.startswith(("=", "@")) for cell in row)
 
     attempt()
+
+
+def test_rows_of_csv() -> None:
+    assert csv_text([["a", "=1+1", None], [1.5, "+", -2]]) == "a,'=1+1,None\n1.5,+,-2\n"
 
 
 def cells_of(line: str) -> list[str]:

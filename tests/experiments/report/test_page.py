@@ -37,7 +37,7 @@ def results(topology_table: Table, tmp_path_factory: pytest.TempPathFactory) -> 
         condition = sweep.condition_of(
             search, search.Config(), topology_table, RunSettings.of(topology_table, dataset, budget=2_000)
         )
-        assert run_jobs(sweep.plan(condition, topology_table, folder, range(seeds)), processes=1) == []
+        assert run_jobs(sweep.BlackBoxJob.plan(condition, topology_table, folder, range(seeds)), processes=1) == []
     return folder
 
 
@@ -219,7 +219,7 @@ def test_the_checklist_notices_what_is_not_done(topology_table: Table, results: 
         condition = sweep.condition_of(
             search, search.Config(), topology_table, RunSettings.of(topology_table, "cifar10", budget=budget)
         )
-        run_jobs(sweep.plan(condition, topology_table, tmp_path, range(1)), processes=1)
+        run_jobs(sweep.BlackBoxJob.plan(condition, topology_table, tmp_path, range(1)), processes=1)
     found = items(topology_table, store.load(tmp_path))
     assert not found["Several runs with different seeds, and their number reported"].followed
     assert not found["The same budget for all methods that are compared"].followed

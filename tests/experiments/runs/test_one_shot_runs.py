@@ -113,7 +113,7 @@ def test_another_selection_is_another_condition(digits_table: Table, tmp_path: P
     assert json.loads(other.hyperparameters) == {**json.loads(usual.hyperparameters), "select": "argmax"}
     with pytest.raises(ValueError, match="unknown selection 'none'; expected one of argmax, best-of-n"):
         condition("none")
-    (piece,) = one_shot.plan(other, digits_table, tmp_path, [777])
+    (piece,) = one_shot.OneShotJob.plan(other, digits_table, tmp_path, [777])
     assert list(piece.run()) == [1, 1]
     assert only(tmp_path).architecture.tolist() == 2 * [digits_table.space.index((0,) * 6)]  # the scores are all equal
     assert only(tmp_path).config() == config

@@ -22,11 +22,8 @@ def set_version(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Makes this code another version."""
 
     def change(version: str) -> None:
-        for owner, name in (
-            *((black_box.BlackBoxJob, "version"), (one_shot.SupernetJob, "version")),
-            *((black_box, "version_of"), (one_shot, "version_of")),
-        ):
-            monkeypatch.setattr(owner, name, staticmethod(lambda *_: version) if isinstance(owner, type) else lambda *_: version)
+        for owner in (black_box.BlackBoxJob, one_shot.SupernetJob):
+            monkeypatch.setattr(owner, "version", staticmethod(lambda *_: version))
 
     return change
 

@@ -60,7 +60,7 @@ def test_the_command(results: Path, digits_table: Table, capsys: pytest.CaptureF
     (ranking,) = store.load(results, store.RANKINGS)
     assert (ranking.seeds.tolist(), ranking.images) == ([777, 888], 100)
 
-    piece = one_shot.job_of(experiment, range(888, 889), digits_table, results)
+    piece = one_shot.OneShotJob.of(experiment, range(888, 889), digits_table, results)
     search = piece.search()
     search.load(piece.checkpoint)
     indices = sample_architectures(digits_table, "digits", 6, 0)
@@ -163,7 +163,7 @@ def test_supernets_of_the_last_epochs(digits_table: Table, tmp_path: Path, capsy
     assert (earlier.epoch, last.epoch) == (2, None)
 
     (experiment,) = store.load(tmp_path, store.ONE_SHOT_RUNS)
-    search = one_shot.job_of(experiment, range(777, 778), digits_table, tmp_path).search()
+    search = one_shot.OneShotJob.of(experiment, range(777, 778), digits_table, tmp_path).search()
     with one_shot.one_thread():
         for _ in range(2):
             search.train_epoch()

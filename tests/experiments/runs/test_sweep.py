@@ -63,7 +63,7 @@ def condition_of(name: str, table: Table, **settings: Any) -> Condition:
 
 
 def pieces_of(condition: Condition, table: Table, results: Path, seeds: range) -> list[sweep.BlackBoxJob]:
-    return sweep.plan(condition, table, results, seeds)
+    return sweep.BlackBoxJob.plan(condition, table, results, seeds)
 
 
 def assert_same(first: Experiment, second: Experiment) -> None:

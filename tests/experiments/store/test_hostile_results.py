@@ -227,7 +227,7 @@ def test_what_is_no_file_is_refused_at_once(piece: Path, tmp_path: Path, tries: 
         other.unlink() if make is os.mkfifo else other.rmdir()
     note = path.with_name("seeds-00050-00074.failed")
     os.mkfifo(note)
-    tries.refused("a FIFO as a note", lambda: print(store.checks.last_line(note)), note)
+    tries.refused("a FIFO as a note", lambda: print(store.last_line(note)), note)
 
 
 def test_linked_folders_are_read(piece: Path, tmp_path: Path, tries: Tries) -> None:
