@@ -206,13 +206,13 @@ class Plots:
         """
         groups = [group for report in self._results.reports for group in groups_of(report)]
         found = [group for group in groups if dataset in (None, group.title, group.report.dataset)]
-        return _only(found, groups, f"group of results for dataset={dataset!r}", lambda group: group.title)
+        return _only(found, groups, f"results for dataset={dataset!r}", lambda group: group.title)
 
     def _aggregates(self, table: str | None) -> tuple[Report, Sequence[Aggregate]]:
         """Return the report of a table, or the only one, and its searches over all datasets."""
         reports = self._results.reports
         found = [report for report in reports if table in (None, report.table.title, report.table.path.stem)]
-        report = _only(found, reports, f"table={table!r}", lambda report: report.table.path.stem)
+        report = _only(found, reports, f"results for table={table!r}", lambda report: report.table.path.stem)
         if not (methods := aggregates(report)):
             raise ValueError(f"no search has {MIN_RUNS} runs on every dataset of {report.table.title}; expected at least one")
         return report, methods
@@ -230,7 +230,9 @@ class Plots:
         """Return a one-shot search, or the only one, and its group."""
         group = self._group(dataset)
         found = [entry for entry in group.one_shot if search in (None, entry.experiment.algorithm, entry.row.label, entry.name)]
-        return group, _only(found, group.one_shot, f"one-shot search={search!r} on {group.title}", lambda entry: entry.row.label)
+        return group, _only(
+            found, group.one_shot, f"one-shot results for search={search!r} on {group.title}", lambda entry: entry.row.label
+        )
 
 
 def _only(found: Sequence[Found], every: Sequence[Found], what: str, name: Callable[[Found], str]) -> Found:
@@ -240,7 +242,7 @@ def _only(found: Sequence[Found], every: Sequence[Found], what: str, name: Calla
         ValueError: there is none, or there are several; the message names what there is.
     """
     if len(found) != 1:
-        asked = "there is no" if not found else "there are several:"
+        asked = "there are several" if found else "there are no"
         raise ValueError(f"{asked} {what}; expected one of {', '.join(map(name, found or every)) or 'no results'}")
     return found[0]
 
