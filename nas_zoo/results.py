@@ -16,7 +16,7 @@ from benchmark_api.types import FloatArray
 from experiments import store
 from experiments.analysis.statistics import Distribution, difference_of_means
 from experiments.analysis.trajectories import anytime, time_grid
-from experiments.report import FRONT_FORMATS, DatasetReport, Report, Row, front_reports, make_report, tables_of
+from experiments.report import FRONT_FORMATS, DatasetReport, FrontReport, Report, Row, front_reports, make_report, tables_of
 from experiments.report.baseline import baseline_of, check_baseline, compared_with
 from experiments.report.columns import COLUMNS
 from experiments.report.found import Found, found
@@ -131,10 +131,13 @@ class Results:
         """
         import pandas as pd
 
+        return pd.read_csv(io.StringIO(FRONT_FORMATS["csv"](self.front_reports(*objectives))))
+
+    def front_reports(self, *objectives: str) -> list[list[FrontReport]]:
+        """Return reports of fronts of each table, one for each dataset and choice of objectives, which are as for `fronts`."""
         searched = [experiment for experiment in self.experiments if isinstance(experiment, Experiment)]
         tables = tables_of(searched, self._table) if searched else []
-        reports = [front_reports(table, group, (objectives,) if objectives else ()) for table, group in tables]
-        return pd.read_csv(io.StringIO(FRONT_FORMATS["csv"](reports)))
+        return [front_reports(table, group, (objectives,) if objectives else ()) for table, group in tables]
 
     def compare(self, against: str) -> pd.DataFrame:
         """Return a frame that compares a search with each other one on each dataset.

@@ -28,7 +28,7 @@ from experiments.report.html_tables import column_tables_html, data_url, matrice
 from experiments.report.interactive import Chart, Swatches, charts, dialogs
 from experiments.report.numbers import Report, notice_of
 from experiments.report.paper import PAPER_FORMATS, paper_table
-from experiments.report.summary import overall, summary
+from experiments.report.summary import overall, summary, verdicts
 from experiments.report.text import latex, literature_tables, to_csv
 from experiments.store import AnyExperiment, Experiment
 
@@ -145,6 +145,8 @@ def _summary(reports: Sequence[Report]) -> Iterator[str]:
         yield f'<h3><a href="#table-{number}">{escape(report.table.title)}</a></h3>'
         if notice := notice_of(report.table, report.experiments):
             yield f'<p class="notice">{escape(notice)}</p>'
+        if found := verdicts(report):
+            yield f"<p>{escape(' '.join(found))}</p>"
         yield '<ul class="findings">'
         for finding in summary(report):
             yield f"<li><b>{escape(finding.dataset)}: {escape(finding.best)}</b>, {escape(' '.join(finding.sentences))}</li>"

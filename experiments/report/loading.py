@@ -87,7 +87,8 @@ def only(experiments: Sequence[AnyExperiment], names: Sequence[str]) -> list[Any
 def tables_of(experiments: Sequence[LoadedT], table: Path | None, *, every: bool = False) -> list[tuple[Table, list[LoadedT]]]:
     """Open the tables that experiments were run on, each with its experiments.
 
-    The notice of a table includes the caution of the results folder, so that all titles repeat it.
+    The notice of a table includes the caution of the results folder, so that all titles repeat it. Tables from elsewhere come
+    first, then the embedded ones in the order in which they are listed; of either, those of sizes last.
 
     Args:
         experiments: loaded experiments.
@@ -111,7 +112,13 @@ def tables_of(experiments: Sequence[LoadedT], table: Path | None, *, every: bool
     for opened, group in found:
         for experiment in group:
             _check_belongs(opened, experiment)
-    return found
+    return sorted(found, key=lambda one: _reading_order(one[0]))
+
+
+def _reading_order(table: Table) -> tuple[int, bool]:
+    """Sort key of tables in reports: the place among the embedded ones, -1 for others; whether it is of sizes."""
+    embedded = list(EMBEDDED)
+    return embedded.index(table.path.stem) if table.path.stem in embedded else -1, table.space.name == "size"
 
 
 def _at_their_paths(groups: Sequence[list[LoadedT]], every: bool) -> list[tuple[Table, list[LoadedT]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ from experiments.report.number_text import with_interval
 from experiments.report.numbers import DatasetReport, Report, Row
 from experiments.report.paper import LEVEL
 from experiments.settings import dataset_title
+
+NAMED = 5
+"""Most methods that a sentence names; of more it has the number."""
 
 KINDS = {"black-box": "black-box searches", "one-shot": "one-shot searches"}
 """Names of kinds of methods in sentences."""
@@ -78,17 +82,26 @@ def _certainty(best: Row, others: Sequence[Row], comparisons: Sequence[Compariso
     worse = [titles[row] for row in different if wins[row] > 0.5]
     alike = {titles[row]: test.p for row, test in tested if test.p >= LEVEL}
     sentences = []
-    if worse:
-        which = "all others" if len(worse) == len(found) > 1 else ", ".join(worse)
+    if len(worse) == len(others) > 1:
+        sentences.append(f"Significantly better than all {len(others)} others.")
+    elif worse:
+        which = f"{len(worse)} of the {len(others)} others" if len(worse) > NAMED else _listed(worse)
         sentences.append(f"Significantly better than {which}.")
     if by_runs := [titles[row] for row in different if wins[row] < 0.5]:
-        sentences.append(f"Run against run, however, significantly worse than {', '.join(by_runs)}: some runs are far off.")
+        sentences.append(f"Run against run, however, significantly worse than {_listed(by_runs)}: some runs are far off.")
     if alike:
-        which = "any other" if len(alike) == len(found) > 3 else ", ".join(alike)
+        which = "any other" if len(alike) == len(others) > 1 else _listed(list(alike))
         sentences.append(f"No significant difference to {which} (p {_span(alike.values())}).")
     if untested := [titles[row] for row, test in found if np.isnan(test.p)]:
-        sentences.append(f"Too few runs for a test: {', '.join(untested)}.")
+        sentences.append(f"Too few runs for a test: {_listed(untested)}.")
     return sentences
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names as text; of many the first and the number of the others."""
+    if len(names) > NAMED + 1:
+        return f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
+    return ", ".join(names)
 
 
 def _span(values: Collection[float]) -> str:
@@ -97,11 +110,55 @@ def _span(values: Collection[float]) -> str:
     return f"= {low}" if low == high else f"{low} to {high}"
 
 
+def verdicts(report: Report) -> list[str]:
+    """Return sentences on all data sets of a report: which black-box search is best where, and which ones beat random search.
+
+    Of one data set there are only those on random search. Without a row of random search, or with too few runs for its tests,
+    there are none of these.
+    """
+    hidden, best, places = same_for_all(report), defaultdict[str, list[str]](list), defaultdict[str, list[bool]](list)
+    for dataset in report.datasets:
+        titles = {row.label: full_title(row.experiment, report.table, hidden) for row in dataset.rows}
+        rows = [row for row in dataset.rows if row.experiment.kind.name == "black-box"]
+        if rows:
+            best[titles[max(rows, key=lambda row: row.reached.mean).label]].append(dataset_title(dataset.dataset))
+        for other, better in _against_random(dataset, rows):
+            places[titles[other]].append(better)
+    sentences = []
+    if len(report.datasets) > 1 and best:
+        sentences.append(f"Best black-box search: {'; '.join(f'{title} on {_and(sets)}' for title, sets in best.items())}.")
+    if places:
+        every = [title for title, better in places.items() if len(better) == len(report.datasets) and all(better)]
+        where = f" on all {len(report.datasets)} data sets" if len(report.datasets) > 1 else ""
+        which = f"{len(every)} of {len(places)}" + (f": {', '.join(every)}" if every else "")
+        sentences.append(f"Significantly better than random search{where} (p < {LEVEL}): {which}.")
+    return sentences
+
+
+def _against_random(dataset: DatasetReport, rows: Sequence[Row]) -> list[tuple[str, bool]]:
+    """Labels of the black-box rows of a data set that are tested against random search, and whether they are better."""
+    labels = {row.label for row in rows}
+    found = []
+    for random in [row.label for row in rows if row.experiment.algorithm == "random"][:1]:
+        for pair in dataset.comparisons:
+            if random in (pair.first, pair.second) and {pair.first, pair.second} <= labels and not np.isnan(pair.p):
+                other = pair.second if pair.first == random else pair.first
+                wins = pair.improvement if pair.first == other else 1 - pair.improvement
+                found.append((other, pair.p < LEVEL and wins > 0.5))
+    return found
+
+
+def _and(names: Sequence[str]) -> str:
+    """Names as text with "and" before the last."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
 def overall(report: Report) -> str:
     """Return a sentence on all data sets together: methods by interquartile mean; empty for one data set."""
     if len(report.datasets) < 2:
         return ""
-    texts = [f"{one.title} {with_interval(*one.iqm, '.1f')}" for one in aggregates(report)]
+    every = aggregates(report)
+    texts = [f"{one.title} {with_interval(*one.iqm, '.1f')}" for one in every[:NAMED]]
     sets = ", ".join(dataset_title(dataset.dataset) for dataset in report.datasets)
     about = f"Over {sets}, interquartile mean of normalised accuracy (0: mean of the space, 100: its best) with 95 % interval"
-    return f"{about}: {', '.join(texts)}." if texts else ""
+    return f"{about}{f', the best {NAMED} of {len(every)}' if len(every) > NAMED else ''}: {', '.join(texts)}." if texts else ""

@@ -69,24 +69,28 @@ def final_figure(groups: Sequence[Group]) -> Figure:
     figure, panels = new_figure(
         groups[0].report.table, title, len(groups), COLUMNS, (width, height), 0.7, shown=shown, look=groups[0].look
     )
+    below = 0
     for number, (axes, group) in enumerate(zip(panels, groups, strict=True)):
-        final_panel(axes, group, labels[number])
+        below += final_panel(axes, group, labels[number])
         axes.tick_params(labelleft=not (same_rows and number % COLUMNS))
     how = "points: runs; bars: quartiles with the median; diamonds: mean with its 95 % bootstrap interval"
+    if below:
+        how += "; below: runs that end left of the axis"
     if any(group.one_shot for group in groups):
         how += "; one-shot searches: after their last epoch, whatever that cost"
     explain(figure, how)
     return figure
 
 
-def final_panel(axes: Axes, group: Group, labels: Sequence[str]) -> None:
-    """Draw the final accuracies of the entries of a group, under their labels."""
+def final_panel(axes: Axes, group: Group, labels: Sequence[str]) -> int:
+    """Draw the final accuracies of the entries of a group, under their labels; return the number of runs below the axis."""
     series = [
         Series(label, entry.style, Distribution.of(entry.row.finals)) for label, entry in zip(labels, group.entries, strict=True)
     ]
-    plot_final(axes, series, group.report.optimum[1], group.report.average[1])
+    below = plot_final(axes, series, group.report.optimum[1], group.report.average[1])
     axes.set_xlabel(f"final {group.report.measure.accuracy} [%]")
     axes.set_title(group.title, pad=16)
+    return below
 
 
 def rankable(group: Group) -> bool:

@@ -35,16 +35,21 @@ def hypervolume_figure(reports: Sequence[FrontReport], look: Look = USUAL) -> Fi
     figure, panels = new_figure(table, "hypervolume of the found fronts", len(reports), COLUMNS, (4.2, 3.3), 1.3, look=look)
     handles: dict[str, Any] = {}
     for axes, report in zip(panels, reports, strict=True):
-        times = time_grid([row.experiment for row in report.rows], TIMES)
-        styles = _styles(report, look)
-        series = [Series(_label(row), styles[row.label], Distribution.of(100.0 - row.regrets(times))) for row in report.rows]
-        plot_anytime(axes, times, series, 100.0)
-        axes.set_ylabel("hypervolume [% of the exact front's]")
-        axes.set_title(_title(report))
+        hypervolume_panel(axes, report, look)
         drawn, labels = axes.get_legend_handles_labels()
         handles |= dict(zip(labels, drawn, strict=True))
     legend_below(figure, handles, about_curves(few=any(row.reached.runs < MIN_RUNS for report in reports for row in report.rows)))
     return figure
+
+
+def hypervolume_panel(axes: Axes, report: FrontReport, look: Look = USUAL) -> None:
+    """Draw the hypervolume of the fronts of a report over time."""
+    times = time_grid([row.experiment for row in report.rows], TIMES)
+    styles = _styles(report, look)
+    series = [Series(_label(row), styles[row.label], Distribution.of(100.0 - row.regrets(times))) for row in report.rows]
+    plot_anytime(axes, times, series, 100.0)
+    axes.set_ylabel("hypervolume [% of the exact front's]")
+    axes.set_title(_title(report))
 
 
 def attainment_figure(reports: Sequence[FrontReport], look: Look = USUAL) -> Figure:
@@ -53,22 +58,29 @@ def attainment_figure(reports: Sequence[FrontReport], look: Look = USUAL) -> Fig
     figure, panels = new_figure(
         table, "attainment surfaces of the found fronts", len(reports), COLUMNS, (4.2, 3.3), 1.3, look=look
     )
-    handles: dict[str, Line2D] = {
-        f"the {len(table):,} architectures": Line2D([], [], linestyle="", marker=".", color=SPACE_COLOR),
-        "exact front": Line2D([], [], linewidth=0.9, color=REFERENCE_COLOR),
-    }
+    handles: dict[str, Line2D] = {}
     for axes, report in zip(panels, reports, strict=True):
-        landscape, styles = report.landscape, _styles(report, look)
-        plot_space(axes, landscape.costs, landscape.accuracy, landscape.exact[::-1], log=True)
-        for row in report.rows:
-            style = styles[row.label]
-            _plot_surface(axes, report, row, style)
-            handles[_label(row)] = Line2D([], [], color=style.color, linestyle=style.linestyle)
-        axes.set_xlabel(_cost_label(report))
-        axes.set_ylabel(f"{landscape.accuracy_name} [%]")
-        axes.set_title(_title(report))
+        handles |= attainment_panel(axes, report, look)
     legend_below(figure, handles, "lines: attained by half of the runs; bands: by one quarter to three quarters of them")
     return figure
+
+
+def attainment_panel(axes: Axes, report: FrontReport, look: Look = USUAL) -> dict[str, Line2D]:
+    """Draw the attainment surfaces of a report of one metric over the space and the exact front; return the legend by names."""
+    landscape, styles = report.landscape, _styles(report, look)
+    handles = {
+        f"the {len(landscape.table):,} architectures": Line2D([], [], linestyle="", marker=".", color=SPACE_COLOR),
+        "exact front": Line2D([], [], linewidth=0.9, color=REFERENCE_COLOR),
+    }
+    plot_space(axes, landscape.costs, landscape.accuracy, landscape.exact[::-1], log=True)
+    for row in report.rows:
+        style = styles[row.label]
+        _plot_surface(axes, report, row, style)
+        handles[_label(row)] = Line2D([], [], color=style.color, linestyle=style.linestyle)
+    axes.set_xlabel(_cost_label(report))
+    axes.set_ylabel(f"{landscape.accuracy_name} [%]")
+    axes.set_title(_title(report))
+    return handles
 
 
 def _plot_surface(axes: Axes, report: FrontReport, row: FrontRow, style: AlgorithmStyle) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from benchmark_api.types import FloatArray
 from experiments.analysis.cells import operation_counts
 from experiments.analysis.statistics import MIN_RUNS, Distribution
 from experiments.analysis.trajectories import by_epoch
@@ -28,7 +31,7 @@ def one_shot_figures(group: Group, rankings: Sequence[SupernetRanking]) -> dict[
     """All figures of the one-shot searches on one dataset, by what they show; `rankings` are those on that dataset."""
     space = group.report.table.space
     figures = {"epochs": epochs_figure(group)}
-    if any(map(_has_weights, group.one_shot)):
+    if any(map(has_weights, group.one_shot)):
         figures["weights"] = weights_figure(group)
     if space.operation_colors:
         figures["operations"] = operations_figure(group)
@@ -39,16 +42,7 @@ def one_shot_figures(group: Group, rankings: Sequence[SupernetRanking]) -> dict[
 
 def epochs_figure(group: Group) -> Figure:
     """Looked-up accuracy of the derived architecture against the epoch, one panel for each search."""
-    report = group.report
-    references = [
-        Reference("optimum", report.optimum[1], REFERENCE_COLOR, DOTTED),
-        Reference("space mean", report.average[1], MUTED_COLOR, DASHED),
-    ]
-    references += [
-        Reference(f"{entry.name}, mean", entry.row.reached.mean, entry.style.color, entry.style.linestyle)
-        for entry in group.black_box
-        if entry.experiment.algorithm == "random"
-    ]
+    report, references = group.report, references_of(group)
     title = f"{group.title}, {report.measure.accuracy} of the architecture derived after each epoch"
     figure, panels = new_figure(
         group.report.table,
@@ -61,13 +55,10 @@ def epochs_figure(group: Group) -> Figure:
         shown=group.experiments,
         look=group.look,
     )
-    epochs = 0
     for axes, entry in zip(panels, group.one_shot, strict=True):
-        accuracy = report.accuracies.reported[by_epoch(entry.experiment)]  # [run, epoch]
-        plot_epochs(axes, Series(entry.name, entry.style, Distribution.of(accuracy)), references)
+        epochs_panel(axes, group, entry, references)
         axes.set_title(_panel_title(entry, 3.0))
-        epochs = max(epochs, accuracy.shape[1])
-    panels[0].set_xlim(0.5, epochs + 0.5)
+    panels[0].set_xlim(0.5, 0.5 + max(by_epoch(entry.experiment).shape[1] for entry in group.one_shot))
     name_epochs(panels, f"{report.measure.accuracy} [%]")
     handles = [Line2D([], [], linewidth=0.9, color=color, linestyle=linestyle) for _, _, color, linestyle in references]
     names = [f"{name} {accuracy:.2f}" for name, accuracy, _, _ in references]
@@ -75,6 +66,26 @@ def epochs_figure(group: Group) -> Figure:
     how = wrapped(about_curves(few), figure.get_figwidth())
     figure.legend(handles, names, loc="outside lower center", ncols=len(names), title=how, title_fontsize="small")
     return figure
+
+
+def references_of(group: Group) -> list[Reference]:
+    """Accuracies that curves over epochs are compared with: the optimum, the mean of the space, and random search."""
+    report = group.report
+    return [
+        Reference("optimum", report.optimum[1], REFERENCE_COLOR, DOTTED),
+        Reference("space mean", report.average[1], MUTED_COLOR, DASHED),
+        *(
+            Reference(f"{entry.name}, mean", entry.row.reached.mean, entry.style.color, entry.style.linestyle)
+            for entry in group.black_box
+            if entry.experiment.algorithm == "random"
+        ),
+    ]
+
+
+def epochs_panel(axes: Axes, group: Group, entry: Entry, references: Sequence[Reference]) -> None:
+    """Draw the looked-up accuracy of the architecture that a one-shot search derived after each epoch."""
+    accuracy = group.report.accuracies.reported[by_epoch(entry.experiment)]  # [run, epoch]
+    plot_epochs(axes, Series(entry.name, entry.style, Distribution.of(accuracy)), references)
 
 
 def operations_figure(group: Group) -> Figure:
@@ -85,9 +96,7 @@ def operations_figure(group: Group) -> Figure:
         group.report.table, title, len(group.one_shot), COLUMNS, (3.0, 2.1), 1.2, shown=group.experiments, look=group.look
     )
     for axes, entry in zip(panels, group.one_shot, strict=True):
-        indices = by_epoch(entry.experiment)
-        counts = operation_counts([space.architecture(int(index)) for index in indices.ravel()], space.choices(0))
-        plot_operations(axes, counts.reshape(*indices.shape, -1).mean(axis=0), space.operation_colors)
+        operations_panel(axes, group, entry)
         axes.set_title(_panel_title(entry, 3.0))
     name_epochs(panels, "edges, mean over runs")
     handles = [Patch(color=color, label=name) for name, color in space.operation_colors.items()]
@@ -95,32 +104,50 @@ def operations_figure(group: Group) -> Figure:
     return figure
 
 
+def operations_panel(axes: Axes, group: Group, entry: Entry) -> None:
+    """Draw the operations of the cell that a one-shot search derived after each epoch, mean over runs."""
+    space, indices = group.report.table.space, by_epoch(entry.experiment)
+    counts = operation_counts([space.architecture(int(index)) for index in indices.ravel()], space.choices(0))
+    plot_operations(axes, counts.reshape(*indices.shape, -1).mean(axis=0), space.operation_colors)
+
+
 def weights_figure(group: Group) -> Figure:
     """Heat map of the architecture weights after the last epoch, one panel for each search that has some."""
     space = group.report.table.space
-    entries = list(filter(_has_weights, group.one_shot))
+    entries = list(filter(has_weights, group.one_shot))
     width = 0.9 + 0.42 * max(space.cardinalities)
     height = 1.2 + 0.3 * len(space.cardinalities)
     title = f"{group.title}, architecture weights after the last epoch"
     figure, panels = new_figure(
         group.report.table, title, len(entries), COLUMNS, (width, height), 1.1, shown=group.experiments, look=group.look
     )
-    maps = []
-    for entry in entries:
-        last = entry.experiment.columns["arch_weights"][entry.experiment.offsets[1:] - 1]  # [run, choices of all decisions]
-        maps.append(last.mean(axis=0).reshape(len(space.cardinalities), -1))  # [decision, choice]
+    maps = [_final_weights(group, entry) for entry in entries]
     limits = min(map(np.min, maps)), max(map(np.max, maps))
-    for axes, entry, weights in zip(panels, entries, maps, strict=True):
-        chosen = np.array([space.architecture(int(index)) for index in entry.row.chosen])  # [run, decision]
-        runs = (chosen[:, :, None] == np.arange(weights.shape[1])).sum(axis=0)  # [decision, choice]
-        image = plot_weights(axes, weights, runs, space.decision_names, space.choices(0), limits)
+    for axes, entry in zip(panels, entries, strict=True):
+        image = weights_panel(axes, group, entry, limits)
         axes.set_title(_panel_title(entry, width))
     figure.colorbar(image, ax=panels, label="mean weight", shrink=0.8, aspect=30)
     name_axes(figure, "choice", "decision", "numbers: mean weight over n runs; dots: number of runs that chose this")
     return figure
 
 
-def _has_weights(entry: Entry) -> bool:
+def weights_panel(axes: Axes, group: Group, entry: Entry, limits: tuple[float, float] | None = None) -> AxesImage:
+    """Draw the architecture weights of a one-shot search after its last epoch, in colours between two limits; by default those
+    of these weights."""
+    space, weights = group.report.table.space, _final_weights(group, entry)
+    chosen = np.array([space.architecture(int(index)) for index in entry.row.chosen])  # [run, decision]
+    runs = (chosen[:, :, None] == np.arange(weights.shape[1])).sum(axis=0)  # [decision, choice]
+    shown = limits or (float(weights.min()), float(weights.max()))
+    return plot_weights(axes, weights, runs, space.decision_names, space.choices(0), shown)
+
+
+def _final_weights(group: Group, entry: Entry) -> FloatArray:
+    """Mean over runs of the architecture weights after the last epoch [decision, choice]."""
+    last = entry.experiment.columns["arch_weights"][entry.experiment.offsets[1:] - 1]  # [run, choices of all decisions]
+    return np.asarray(last.mean(axis=0).reshape(len(group.report.table.space.cardinalities), -1))
+
+
+def has_weights(entry: Entry) -> bool:
     return bool(np.ptp(entry.experiment.columns["arch_weights"]) > 0)
 
 

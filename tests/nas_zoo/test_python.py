@@ -5,7 +5,7 @@ from __future__ import annotations
 import doctest
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -19,7 +19,10 @@ from algorithms.black_box import BLACK_BOX, RandomSearch
 from algorithms.one_shot import ONE_SHOT, Rsps
 from benchmark_api.tables.table import Table
 from experiments import store
+from experiments.report import aggregates
 from experiments.runs.black_box import MissingEpochs
+from nas_zoo.plotting import Plots
+from tests.golden.make import RESULTS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -121,11 +124,68 @@ def test_panels(results: nas_zoo.Results) -> None:
     results.plot.ranks(axes[1, 0])
     results.plot.costs("params", axes[1, 1])
     assert all(panel.has_data() for panel in axes.flat)
+    assert {text.get_text() for text in axes[1, 1].get_legend().get_texts()} == labels - {"optimum"}
     plt.close(figure)
-    with pytest.raises(ValueError, match="unknown metric 'watts'; the table has params, flops, latency"):
-        results.plot.costs("watts")
-    with pytest.raises(ValueError, match=r"there is no group of results for dataset='cifar10'; expected one of CIFAR-100"):
-        results.plot.final(dataset="cifar10")
+
+
+def test_panels_over_all_datasets(results: nas_zoo.Results) -> None:
+    iqm = results.plot.iqm()
+    (report,) = results.reports
+    drawn = {label.get_text(): float(line.get_xdata()[0]) for label, line in zip(iqm.get_yticklabels(), iqm.lines, strict=True)}
+    assert drawn == {one.title: one.iqm.value for one in aggregates(report)}
+    assert set(drawn) == {"Mine", "REA", "REA, population size 5"}
+    profile = results.plot.profile(table="nats-topology")
+    assert {text.get_text() for text in profile.get_legend().get_texts()} == set(drawn)
+    shares = {str(line.get_label()): np.asarray(line.get_ydata()) for line in profile.lines}
+    assert all((np.diff(values) <= 0).all() for values in shares.values())
+    plt.close("all")
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda plot: plot.costs("watts"), "unknown metric 'watts'; the table has params, flops, latency"),
+        (lambda plot: plot.final(dataset="cifar10"), "no results for dataset='cifar10'; expected one of CIFAR-100"),
+        (lambda plot: plot.iqm(table="mine"), "no results for table='mine'; expected one of nats-topology"),
+        (lambda plot: plot.hypervolume(), "no fronts for dataset=None; expected one of no results"),
+        (lambda plot: plot.attainment("params", "flops"), "of accuracy and one metric, got params, flops"),
+        (lambda plot: plot.epochs("gdas"), "no one-shot results for search='gdas' on CIFAR-100; expected one of no results"),
+    ],
+)
+def test_panels_that_cannot_be_drawn_make_no_figure(
+    results: nas_zoo.Results, draw: Callable[[Plots], object], message: str
+) -> None:
+    before = plt.get_fignums()
+    with pytest.raises(ValueError, match=message):
+        draw(results.plot)
+    assert plt.get_fignums() == before
+
+
+def test_several_tables_or_searches_must_be_told_apart() -> None:
+    stored = nas_zoo.load(RESULTS)
+    with pytest.raises(ValueError, match="several results for table=None; expected one of digits-topology, digits-size"):
+        stored.plot.iqm()
+    assert stored.plot.iqm(table="digits-size").has_data()
+    topology = nas_zoo.load(RESULTS, space="topology")
+    with pytest.raises(ValueError, match=r"several one-shot results for search=None on digits; expected one of rsps.*gdas"):
+        topology.plot.epochs()
+    plt.close("all")
+
+
+def test_panels_of_one_shot_searches() -> None:
+    plot = nas_zoo.load(RESULTS, space="topology").plot
+    (experiment,) = store.load(RESULTS, store.ONE_SHOT_RUNS, algorithm="gdas", space="topology")
+    epochs = plot.epochs("gdas")
+    assert epochs.get_xlim()[1] == experiment.config_values()["epochs"] + 0.5
+    assert "GDAS" in epochs.get_title()
+    assert [text.get_text().split(" ")[0] for text in epochs.get_legend().get_texts()] == ["optimum", "space", "RANDOM,"]
+    operations, weights = plot.operations("gdas"), plot.weights("gdas")
+    assert sum(bar.get_height() for bar in operations.patches) == pytest.approx(6 * experiment.config_values()["epochs"])
+    assert weights.images[0].get_array().shape == (6, 5)
+    with pytest.raises(ValueError, match=r"RSPS.* has no architecture weights"):
+        plot.weights("rsps")
+    with pytest.raises(ValueError, match="the size space has no operations to count"):
+        nas_zoo.load(RESULTS, space="size").plot.operations()
     plt.close("all")
 
 
@@ -135,6 +195,12 @@ def test_fronts(folder: Path) -> None:
     fronts = found.fronts("params")
     assert fronts["algorithm"].tolist() == ["nsga2"]
     assert 0 <= fronts["hypervolume_regret_mean"].iloc[0] <= 100
+    hypervolume = found.plot.hypervolume("params", dataset="cifar10")
+    last = 100 - fronts["hypervolume_regret_mean"].iloc[0]
+    assert np.mean([line.get_ydata()[-1] for line in hypervolume.lines if len(line.get_xdata()) > 2]) == pytest.approx(last)
+    attainment = found.plot.attainment("params")
+    assert [text.get_text().split(",")[0] for text in attainment.get_legend().get_texts()][1:] == ["exact front", "nsga2"]
+    plt.close("all")
 
 
 @pytest.mark.parametrize(

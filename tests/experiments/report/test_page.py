@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import csv
+import io
 import json
 import re
 import shutil
@@ -11,6 +13,7 @@ from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -152,43 +155,102 @@ def test_it_says_what_the_runs_were(page: Path, results: Path, topology_table: T
 READER = Path(__file__).with_name("reader.js")
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-@pytest.mark.parametrize("width", [1280, 400])
-def test_a_reader_uses_it_in_a_browser(width: int, page: Path, tmp_path: Path) -> None:
-    """The page in a frame of a width, with a script that clicks, points, types and looks at what changes."""
-    (tmp_path / "inner.html").write_text(page.read_text().replace("<head>", f"<head><script>{READER.read_text()}</script>", 1))
-    outer = tmp_path / "outer.html"
-    told = '<script>addEventListener("message", (event) => { document.title = event.data; });</script>'
-    outer.write_text(f'<title></title>{told}<iframe src="inner.html" width="{width}" height="900" style="border: 0"></iframe>')
+WIDTHS = (1280, 400)
+
+
+@pytest.fixture(scope="module")
+def read(page: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, dict[str, Any]]:
+    """What a reader finds at each width: the page in a frame, with a script that clicks, points and types."""
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium")
+    folder = tmp_path_factory.mktemp("browser")
+    (folder / "inner.html").write_text(page.read_text().replace("<head>", f"<head><script>{READER.read_text()}</script>", 1))
+    outer = folder / "outer.html"
+    outer.write_text(
+        f"""<title></title><script>
+        const widths = {[*WIDTHS]}, found = {{}};
+        const next = () => {{
+          document.querySelector("iframe")?.remove();
+          const frame = document.createElement("iframe");
+          Object.assign(frame, {{ src: "inner.html", width: widths[0], height: 900, style: "border: 0" }});
+          document.body.append(frame);
+        }};
+        addEventListener("message", (event) => {{
+          found[widths.shift()] = JSON.parse(event.data);
+          if (widths.length) next();
+          else document.title = JSON.stringify(found);
+        }});
+        addEventListener("load", next);
+        </script><body></body>"""
+    )
     options = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync --dump-dom"
-    options += " --allow-file-access-from-files --virtual-time-budget=20000 --window-size=1400,1000"
-    command = [str(CHROMIUM), *options.split(), f"--user-data-dir={tmp_path / 'profile'}", outer.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=True)
+    options += " --allow-file-access-from-files --virtual-time-budget=40000 --window-size=1400,1000"
+    command = [str(CHROMIUM), *options.split(), f"--user-data-dir={folder / 'profile'}", outer.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     title = re.search("<title>(.*?)</title>", done.stdout)
     assert title is not None
-    found = json.loads(unescape(title[1]))
-    expected = outline(page).found
+    return {int(width): found for width, found in json.loads(unescape(title[1])).items()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_reader_sees_it_in_a_browser(width: int, page: Path, read: dict[int, dict[str, Any]]) -> None:
+    found, expected = read[width], outline(page).found
     assert found["errors"] == []
     assert found["images"] == sum(tag == "img" for tag, _ in expected) > 5
     assert found["tables"] == sum(tag == "table" for tag, _ in expected)
     assert found["wide"] <= 0
+    assert found["colors"] == ["rgb(255, 255, 255)", "rgb(21, 24, 28)"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_reader_uses_its_charts(width: int, read: dict[int, dict[str, Any]]) -> None:
+    found = read[width]
     assert (found["lines"], found["hidden"], found["again"], found["pressed"]) == (2, 1, 2, "false")
+    assert found["alone"] == [1, "true", "false"]
+    assert (found["none"], found["every"]) == (0, 2)
     assert found["linear"]
     assert found["scale"] == "linear time"
     assert re.fullmatch(r"[\d,.]+ s((RANDOM|REA)\d\d\.\d\d(\d\d\.\d\d to \d\d\.\d\d)?)+", found["tip"])
     assert found["left"]
+    assert found["focused"]
     assert re.match(r"2,000 s: (RANDOM|REA) \d\d\.\d\d, ", found["spoken"])
+    assert float(found["before"].partition(" s")[0].replace(",", "")) < 2_000
+    assert (found["read"], found["escaped"]) == (True, True)
     assert re.search(r"mean \d\d\.\d\d.*quartiles .* to .*n = 6", found["row"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_reader_uses_its_tables(width: int, page: Path, topology_table: Table, read: dict[int, dict[str, Any]]) -> None:
+    found = read[width]
     assert found["up"][:-4] == sorted(found["up"][:-4])
     assert found["down"][:3] == found["up"][:3][::-1]
     assert found["sorted"] == "descending"
+    numbers = [float(text.partition(" ")[0]) for text in found["numbers"][:3]]
+    assert numbers == sorted(numbers, reverse=True)
+    assert found["last"] == ["optimum", "space mean"]  # references stay below
     assert found["filtered"] == ["REA"]
+    stem = topology_table.path.stem
+    assert found["file"] == f"{stem}-accuracies.csv"
+    header, *lines = csv.reader(io.StringIO(found["csv"]))
+    assert header == found["head"]
+    assert [line[0] for line in lines] == ["REA"]  # as filtered
+    names = [attrs["download"] for tag, attrs in outline(page).found if tag == "a" and "download" in attrs]
+    assert found["downloads"] == [[name, True] for name in names]
+    assert {f"{stem}.csv", f"{stem}.tex"} <= {*names}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_reader_sees_what_was_found_and_needs_no_mouse(width: int, read: dict[int, dict[str, Any]]) -> None:
+    found = read[width]
     assert found["dialog"].startswith("|")
     assert found["drawn"] > 100
-    assert found["closed"]
-    assert found["colors"] == ["rgb(255, 255, 255)", "rgb(21, 24, 28)"]
-    assert found["unnamed"] == 0
+    assert found["other"][0] == found["other"][1]
+    assert (found["inside"], found["closed"], found["returned"]) == (True, True, True)
+    assert (found["unnamed"], found["unreachable"]) == (0, 0)
 
 
 # -- the checklist ---------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 from benchmark_api.spaces import SizeSpace
 from benchmark_api.tables.table import Table
 from experiments.report import make_report
-from experiments.report.summary import overall, summary
+from experiments.report.summary import overall, summary, verdicts
 from experiments.store import Experiment
 from tests.helpers import held_out
 
@@ -67,3 +67,30 @@ def test_all_data_sets_are_summarised_together(table: Table) -> None:
     text = overall(make_report(table, both))
     assert text.startswith("Over CIFAR-10, CIFAR-100, interquartile mean of normalised accuracy")
     assert text.endswith(": REA 100.0 (100.0 to 100.0).")
+
+
+def test_of_many_methods_the_number_is_given(table: Table) -> None:
+    worse = [runs(table, f"worse-{number}", [0, 2] * 10) for number in range(7)]
+    alike = [runs(table, f"alike-{number}", [1] * 19 + [3]) for number in range(7)]
+    text = sentences(table, runs(table, "rea", [1] * 20), *worse, *alike)
+    assert "Significantly better than 7 of the 14 others." in text
+    assert "No significant difference to alike-0, alike-1, alike-2, alike-3, alike-4 and 2 more (p = 1)." in text
+    text = sentences(table, runs(table, "rea", [1] * 20), *worse)
+    assert "Significantly better than all 7 others." in text
+
+
+def test_what_holds_on_every_data_set_comes_first(table: Table) -> None:
+    def on(dataset: str, good: str, bad: str) -> list[Experiment]:
+        chosen = {good: [1] * 12, bad: [3] * 12, "random": [0] * 12}
+        return [runs(table, name, architectures, dataset=dataset) for name, architectures in chosen.items()]
+
+    text = " ".join(verdicts(make_report(table, [*on("cifar10", "rea", "mine"), *on("cifar100", "mine", "rea")])))
+    assert text == (
+        "Best black-box search: REA on CIFAR-10; mine on CIFAR-100. "
+        "Significantly better than random search on all 2 data sets (p < 0.05): 2 of 2: REA, mine."
+    )
+    some = [*on("cifar10", "rea", "mine"), runs(table, "random", [0] * 12, dataset="cifar100")]
+    assert verdicts(make_report(table, some))[1].endswith("on all 2 data sets (p < 0.05): 0 of 2.")
+    only_one = make_report(table, on("cifar10", "rea", "mine"))
+    assert verdicts(only_one) == ["Significantly better than random search (p < 0.05): 2 of 2: REA, mine."]
+    assert verdicts(make_report(table, [runs(table, "rea", [1] * 6)])) == []
