@@ -24,11 +24,25 @@ RESULTS ?= results$(if $(QUICK),-quick)
 FIGURES ?= $(if $(QUICK),$(RESULTS)/figures,plots/figures)
 ARGS    ?=
 
+# A variable on the command line that no target reads is a misprint.
+VARIABLES := PYTHON VENV SPACE TABLE DATASET SEEDS BUDGET ARCHIVE DATA EPOCHS DEVICE JOBS SEARCHES OBJECTIVES QUICK RESULTS FIGURES ARGS
+given-names := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+unknown := $(firstword $(filter-out $(VARIABLES),$(given-names)))
+NEAREST = import difflib, sys; word, *known = sys.argv[1:]; find = difflib.get_close_matches; \
+	print(*find(word, known, 1) or find(word.upper(), known, 1))
+nearest = $(shell $(PYTHON) -c '$(NEAREST)' '$(1)' $(2) 2> /dev/null)
+comma := ,
+meant = $(if $(1),$(comma) did you mean $(1)?,$(2))
+ifneq ($(unknown),)
+$(error unknown variable $(unknown)$(call meant,$(call nearest,$(unknown),$(VARIABLES)),; expected one of $(VARIABLES)))
+endif
+
 # Flags that are passed on only where the variable is set.
 flag = $(if $($(1)),--$(2) '$($(1))')
 given = $(if $(filter command environment,$(origin $(1))),--$(2) '$($(1))')
 # Each algorithm has a page of documentation named after it.
 ALGORITHMS := $(basename $(notdir $(wildcard docs/algorithms/*.md)))
+elsewhere = ; \`make help\` lists them; a search of your own: $(VENV)/bin/nas-zoo run $@ --module FILE.py --table TABLE
 # Names from the registries, read when a recipe needs them, once.
 names = $(eval names-$(1) := $(or $(names-$(1)),$(shell $(RUN) -m experiments list --names $(1) 2> /dev/null)))$(names-$(1))
 of-kind = $(filter $(1),$(call names,$(2)))
@@ -40,7 +54,9 @@ on-nats    = $(and $(filter topology,$(SPACE)),$(call of-kind,$(1),full-training
 dataset-of = $(or $(DATASET),$(if $(TABLE),$(if $(filter digits-%,$(TABLE)),digits),$(if $(call on-nats,$(1)),cifar10,digits)))
 table-of   = $(or $(TABLE),$(if $(filter digits,$(call dataset-of,$(1))),digits,nats)-$(call space-of,$(1)))
 
-.PHONY: help install dev hpbandster import reproduce fronts $(ALGORITHMS) ranking table plots docs docs-results gpu-check bench bench-check test quick lint format clean
+TARGETS := help install dev hpbandster import reproduce fronts ranking table plots gpu-check docs docs-results bench bench-check \
+	test quick lint format clean
+.PHONY: $(TARGETS) $(ALGORITHMS)
 
 help: ## List the targets and the variables
 	@echo 'Targets:'
@@ -56,8 +72,16 @@ help: ## List the targets and the variables
 	@echo '           one-shot methods: EPOCHS=epochs of the search  DEVICE=cpu|cuda  DATA=folder of the data set (digits need none)'
 	@echo "           ARGS='more flags', for example: make rea TABLE=t ARGS='--population-size 20'"
 
+# An environment that an interrupted install has left without pip, or that is of an old Python, is made anew; what is missing is installed.
+NEEDED = import sys; old = sys.version_info < (3, 10); \
+	old and sys.exit("error: needs Python 3.10 or newer, got %d.%d.%d; name another one: make PYTHON=python3.12" % sys.version_info[:3])
+
 $(VENV)/.installed: pyproject.toml constraints.txt
-	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@$(RUN) -c '$(NEEDED); import pip' 2> /dev/null || { \
+		command -v $(PYTHON) > /dev/null || { echo 'error: no program $(PYTHON); name a Python 3.10 or newer: make PYTHON=python3.12' >&2; exit 2; }; \
+		$(PYTHON) -c '$(NEEDED)' || exit 2; \
+		test ! -e $(VENV)/pyvenv.cfg || rm -rf $(VENV); \
+		$(PYTHON) -m venv $(VENV); }
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
@@ -75,7 +99,7 @@ hpbandster: $(VENV)/.installed ## Add the optional hpbandster backend of bohb-re
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --use-pep517 hpbandster==0.7.4
 
 import: $(VENV)/.installed ## Import an official archive: make import ARCHIVE=folder-or-file (TABLE=tables/NAME.safetensors)
-	@test -n '$(ARCHIVE)' || { echo 'error: no archive: make import ARCHIVE=path/to/NATS-tss-v1_0-3ffb9-simple'; exit 2; }
+	@test -n '$(ARCHIVE)' || { echo 'error: no archive: make import ARCHIVE=path/to/NATS-tss-v1_0-3ffb9-simple' >&2; exit 2; }
 	$(RUN) -m benchmark_api import '$(ARCHIVE)' '$(or $(TABLE),tables/$(notdir $(ARCHIVE:/=)).safetensors)' $(call flag,JOBS,jobs) $(ARGS)
 
 reproduce: $(VENV)/.installed ## All algorithms, then tables and figures: on the embedded tables, or: make reproduce TABLE=file DATA=folder; QUICK=1: in minutes
@@ -133,3 +157,6 @@ format: $(VENV)/.installed-dev ## Format the code
 
 clean: ## Remove .venv, caches and figures; results and tables stay
 	rm -rf $(VENV) $(FIGURES)/*.png $(FIGURES)/*.pdf build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.DEFAULT:
+	@echo "error: unknown target $@$(call meant,$(call nearest,$@,$(ALGORITHMS) $(TARGETS)),$(elsewhere))" >&2; exit 2

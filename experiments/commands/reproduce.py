@@ -102,7 +102,7 @@ QUICK: Mapping[str, Any] = {
 
 @dataclass(frozen=True, kw_only=True)
 class ReproduceCommand(AgainOptions):
-    """Run every search on every dataset of some tables and print the results; `python -m plots` draws their figures."""
+    """Run every search on every dataset of some tables and print the results; `nas-zoo plots` draws their figures."""
 
     examples: ClassVar[tuple[str, ...]] = (
         "reproduce",
@@ -268,6 +268,8 @@ def _plan_where_possible(command: RunBlackBox, left_out: dict[str, None]) -> lis
     """Return the jobs of a command; none, and the reason in `left_out`, where its table lacks what the search needs."""
     try:
         return command.plan()
-    except (MissingEpochs, MissingMetric) as reason:
+    except MissingEpochs as reason:
+        left_out[reason.fact] = None
+    except MissingMetric as reason:
         left_out[str(reason)] = None
-        return []
+    return []

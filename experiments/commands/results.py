@@ -186,21 +186,30 @@ class StatusCommand(ResultsOptions):
     """Number of seeds wanted; they count from 0."""
 
     def __call__(self) -> int:
-        for experiment in store.load(self.results):
+        searches, supernets = store.load(self.results), store.load(self.results, store.ONE_SHOT_RUNS)
+        failures = store.failures(self.results)
+        under_way = [path for path in sorted(self.results.rglob(f"*{store.SUPERNET_SUFFIX}")) if not _finished(path)]
+        if not (searches or supernets or failures or under_way):
+            raise ValueError(f"{self.results} holds no run")
+        for experiment in searches:
             missing = store.missing_pieces(experiment.seeds.tolist(), range(self.seeds), block=max(self.seeds, 1))
             ranges = ", ".join(f"{seeds.start}-{seeds.stop - 1}" if len(seeds) > 1 else f"{seeds.start}" for seeds in missing)
             state = f"missing {ranges}" if missing else "complete"
             name = experiment.label(None)  # the table may be elsewhere
             print(f"{experiment.space} {experiment.dataset} {name}: {len(experiment.seeds)} runs, {state}")
-        for trained in store.load(self.results, store.ONE_SHOT_RUNS):
+        for trained in supernets:
             seeds = ", ".join(map(str, trained.seeds))
             print(f"{trained.space} {trained.dataset} {trained.label(None)}: {len(trained.seeds)} runs, seeds {seeds}")
-        for path in sorted(self.results.rglob(f"*{store.SUPERNET_SUFFIX}")):
-            if not Path(str(path).removesuffix(store.SUPERNET_SUFFIX) + ".parquet").exists():
-                print(f"under way: {path}")
-        for path in store.failures(self.results):
+        for path in under_way:
+            print(f"under way: {path}")
+        for path in failures:
             print(f"failed: {path}: {store.last_line(path)}")
         return 0
+
+
+def _finished(supernet: Path) -> bool:
+    """Whether the runs of a stored supernet are stored, too."""
+    return Path(str(supernet).removesuffix(store.SUPERNET_SUFFIX) + ".parquet").exists()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,15 @@ def _load_task(table: Table, dataset: str, data: Path | None) -> Any:
 
 
 class MissingEpochs(ValueError):
-    """A table lacks accuracies after trainings that a search asks for; the message has their epochs."""
+    """A table lacks accuracies after trainings that a search asks for; the message has their epochs.
+
+    Attributes:
+        fact: the message without the options that help.
+    """
+
+    def __init__(self, fact: str, remedy: str = "") -> None:
+        self.fact = fact
+        super().__init__(fact + remedy)
 
 
 def lacks_epochs(search_class: type[BlackBoxSearch], config: Any, view: ValidationView) -> bool:
@@ -101,6 +110,26 @@ def fit_config(search_class: type[BlackBoxSearch], config: Any, view: Validation
     if changes is None or changes.keys() & set(given) or not lacks_epochs(search_class, config, view):
         return config
     return replace(config, **changes)
+
+
+def _remedy(search_class: type[BlackBoxSearch], config: Any, view: ValidationView) -> str:
+    """Return which rungs a search of brackets can have on a view, as the end of a message; nothing for other searches.
+
+    The options given are those nearest to the configuration: with its `eta` if that leaves several rungs, then with the smallest
+    other one, then a single rung of full trainings.
+    """
+    if not {"eta", "min_epochs"} <= {field.name for field in fields(config)}:
+        return ""
+    full = view.schedule_epochs
+    for etas, fewest in (([config.eta], 2), (range(2, full + 1), 2), ([config.eta], 1)):
+        for eta, shortest in product(etas, view.lengths):
+            fitted = replace(config, eta=eta, min_epochs=shortest)
+            rungs = search_class.training_epochs(fitted, full)
+            if len(rungs) >= fewest and not lacks_epochs(search_class, fitted, view):
+                other = f"--eta {eta} " if eta != config.eta else ""
+                what = f"trains for {listed(rungs)} epochs" if len(rungs) > 1 else "makes full trainings only"
+                return f"; {other}--min-epochs {shortest} {what}"
+    return ""
 
 
 class FullTrainingsWarning(UserWarning):
@@ -198,7 +227,8 @@ def condition_of(
         wanted = search_class.training_epochs(config, view.schedule_epochs)
         raise MissingEpochs(
             f"{search_class.name} needs validation accuracies after {listed(wanted)} epochs; "
-            f"{table.path.name} has them after {listed(view.lengths)} epochs of schedule {view.schedule}"
+            f"{table.path.name} has them after {listed(view.lengths)} epochs of schedule {view.schedule}",
+            _remedy(search_class, config, view),
         )
     limits = {name: dict(values) for name, values in (("at_most", at_most), ("at_least", at_least)) if values}
     condition = Condition(

@@ -14,7 +14,7 @@ import pytest
 from benchmark_api.spaces import TopologySpace
 from benchmark_api.tables.table import Table
 from tests.helpers import official
-from tests.helpers.documents import PACKAGES, ROOT, blocks, commands, install, python, write_files
+from tests.helpers.documents import PACKAGES, ROOT, blocks, commands, install, make, python, write_files
 
 HOW_TO = sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("docs/how-to/*.md"))
 PAGES = ["README.md", *HOW_TO]
@@ -52,13 +52,6 @@ def test_an_algorithm_is_one_file(file: str, seeds: int, folder: Path) -> None:
 
 
 # -- make ----------------------------------------------------------------------------------------------------------------------
-
-
-def make(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run make with an environment that counts as installed."""
-    install(folder / "venv")
-    command = ["make", "--no-print-directory", "-C", str(ROOT), f"VENV={folder / 'venv'}", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/performance.md", "docs/how-to/published-results.md"])

@@ -323,6 +323,7 @@ def test_the_table_can_have_moved(
         (["table", "--results", "RESULTS", "--dataset", "cifar100"], "no such run"),
         (["table", "--results", "RESULTS", "--table", "SIZE"], "no stored run"),
         (["status", "--results", "nowhere"], "no results folder nowhere"),
+        (["status", "--results", "EMPTY"], "holds no run"),
         (["verify", "--results", "EMPTY"], "holds no run to verify"),
         (["tabel"], "unknown command 'tabel'; expected one of run, reproduce, "),
         (["run", "rae", "--table", "TABLE"], "(did you mean 'rea'?)"),

@@ -52,3 +52,11 @@ def install(environment: Path) -> None:
         (environment / "bin" / name).chmod(0o755)
     for stamp in (".installed", ".installed-dev"):
         (environment / stamp).touch()
+
+
+def make(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run make with an environment `folder/venv`, which is made to count as installed where there is none."""
+    if not (folder / "venv").exists():
+        install(folder / "venv")
+    command = ["make", "--no-print-directory", "-C", str(ROOT), f"VENV={folder / 'venv'}", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)

@@ -18,9 +18,9 @@ from tests.conftest import write_table
 
 @pytest.fixture(scope="module")
 def sparse_table(tmp_path_factory: pytest.TempPathFactory) -> Table:
-    """Eight architectures; schedules "12" with accuracies after 1, 4 and 12 epochs, "90" with those after the last epoch."""
+    """Eight architectures; schedules "12" with accuracies after 1, 4, 12 epochs, "27" after 3, 9, 27, "90" after the last."""
     space = SizeSpace(widths=(4, 8), layers=3)
-    epochs = {"12": (0, 3, 11), "90": (89,)}
+    epochs = {"12": (0, 3, 11), "27": (2, 8, 26), "90": (89,)}
     path = tmp_path_factory.mktemp("sparse") / "sparse.safetensors"
     return write_table(path, space, np.linspace(0.1, 0.9, len(space)), epochs, np.zeros(len(space), dtype=bool))
 
@@ -56,6 +56,26 @@ def test_other_epochs_are_refused_before_the_run(sparse_table: Table) -> None:
     )
     with pytest.raises(MissingEpochs, match=message):
         check("hyperband", sparse_table, "12", config)
+
+
+@pytest.mark.parametrize("name", ["successive-halving", "hyperband", "asha"])
+@pytest.mark.parametrize(
+    ("schedule", "given", "options", "what"),
+    [
+        ("27", {}, {"min_epochs": 3}, "trains for 3, 9, 27 epochs"),
+        ("12", {"eta": 2}, {"eta": 3, "min_epochs": 1}, "trains for 1, 4, 12 epochs"),
+        ("90", {}, {"min_epochs": 90}, "makes full trainings only"),
+    ],
+)
+def test_the_refusal_names_options_that_help(
+    name: str, schedule: str, given: dict[str, int], options: dict[str, int], what: str, sparse_table: Table
+) -> None:
+    config = BLACK_BOX[name].Config
+    with pytest.raises(MissingEpochs) as refused:
+        check(name, sparse_table, schedule, config(**given))
+    words = "".join(f"--{option.replace('_', '-')} {value} " for option, value in options.items())
+    assert str(refused.value) == f"{refused.value.fact}; {words}{what}"
+    check(name, sparse_table, schedule, config(**options))
 
 
 @pytest.mark.parametrize("name", ["bohb", "bohb-reference"])
