@@ -37,7 +37,15 @@ copybutton_exclude = ".linenos, .gp"
 suppress_warnings = ["misc.highlighting_failure"]
 
 NAVIGATION = {
-    "Start": ["Overview </README>", "python", "From Python, as a notebook <tutorial>", "command-line", "faq", "glossary", "comparison"],
+    "Start": [
+        "Overview </README>",
+        "python",
+        "From Python, as a notebook <tutorial>",
+        "command-line",
+        "faq",
+        "glossary",
+        "comparison",
+    ],
     "How to": ["how-to/*", "report", "cluster"],
     "Searches and results": ["embedded", "embedded-noise", "bohb", "weight-sharing", "rankings", "objectives", "workers"],
     "Tables": ["tables", "import", "drop-in"],

@@ -1,4 +1,4 @@
-"""Constrained search: any black-box search among the architectures whose costs are within limits."""
+"""Constrained search: any black-box search among some architectures of a space: those within limits, or those of a sample."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ REJECTED = Evaluation(float("nan"))
 class ConstrainedSearch:
     """A search with the interface of `BlackBoxSearch` that asks only for architectures that are allowed.
 
-    Costs such as a latency are known without training, so a proposal is rejected before anything is paid, and the search is told
-    of a failed evaluation: it is worse than any that is allowed (rule 1 of Deb, Computer Methods in Applied Mechanics and
-    Engineering 186, 2000, section 3), and never the incumbent. All that are not allowed are alike: a search is not told by how
-    much they miss the limits. Guo et al. (ECCV 2020, arXiv 1904.00420) and Cai et al. (ICLR 2020, arXiv 1908.09791) reject
-    candidates before their evaluation as well.
+    Costs such as a latency are known without training, as is whether a table has an architecture. So a proposal is rejected
+    before anything is paid, and the search is told of a failed evaluation: it is worse than any that is allowed (rule 1 of Deb,
+    Computer Methods in Applied Mechanics and Engineering 186, 2000, section 3), and never the incumbent. All that are not allowed
+    are alike: a search is not told by how much they miss the limits. Guo et al. (ECCV 2020, arXiv 1904.00420) and Cai et al.
+    (ICLR 2020, arXiv 1908.09791) reject candidates before their evaluation as well.
 
     Args:
         search: the search, which has made no proposal yet.
@@ -47,7 +47,9 @@ class ConstrainedSearch:
             if self._allows(query.architecture):
                 return query
             self._search.tell(query, REJECTED)
-        raise SearchFinished(f"{self._search.name}: the last {MAX_REJECTED} proposals were not within the limits")
+        raise SearchFinished(
+            f"{self._search.name}: the last {MAX_REJECTED} proposals were not within the limits, or not in the table"
+        )
 
     def tell(self, query: Query, evaluation: Evaluation | float) -> None:
         """Report the result of a query, as to `BlackBoxSearch.tell`."""

@@ -66,6 +66,20 @@ class ValidationView:
         counts: list[int] = (self.seeds >= 0).sum(axis=1).tolist()
         return counts
 
+    @cached_property
+    def measured(self) -> BoolArray:
+        """Whether each architecture [architecture] has a trial."""
+        return np.asarray((self.seeds >= 0).any(axis=1))
+
+    @property
+    def gaps(self) -> str:
+        """What a table of some architectures means for a search, in words; empty where all have a trial."""
+        count = np.count_nonzero(self.measured)
+        if count == len(self.space):
+            return ""
+        where = f"{count:,} of {len(self.space):,} architectures have a trial of {self.key}/{self.schedule}"
+        return f"{where}; proposals of others are rejected, free of charge"
+
     def check(self) -> None:
         """Check all numbers that a search may see. A run trusts them: this is for those who plan runs, once.
 
@@ -88,12 +102,12 @@ class ValidationView:
         return float(self.lengths[0] * np.nanmin(self.train_seconds) + np.nanmin(self.validation_seconds))
 
     def allowed(self, limits: Limits) -> BoolArray:
-        """Whether the metrics of each architecture [architecture] are within limits; one that is not measured is not.
+        """Whether each architecture [architecture] has a trial, and metrics within limits; one without a metric is not within.
 
         Raises:
             ValueError: there is no such metric, or no architecture is within the limits.
         """
-        allowed = np.ones(len(self.space), dtype=bool)
+        allowed = self.measured.copy()
         for name, limit in limits.items():
             if name not in self.costs:
                 raise ValueError(f"no metric {name!r} of {self.key}/{self.schedule}; it has {', '.join(self.costs) or 'none'}")

@@ -305,6 +305,8 @@ def _metadata(trainer: Trainer, trained: int, seconds: float, notice: str, earli
         machines, seconds = [before["machine"], *machines], seconds + before["total_seconds"]
     all_differ = (plan.representatives == np.arange(len(space))).all()
     trials = f"{plan.trials} {'trial' if plan.trials == 1 else 'trials'}"
+    if plan.sample is not None:
+        trials += f" of a sample of {trained:,}"
     return {
         "space": space.spec(),
         "title": f"{plan.dataset} {space.name}, {plan.recipe.epochs} epochs, {trials}",

@@ -97,7 +97,8 @@ class EqualTrainings:
     """Two searches after the same number of trainings, seed by seed: as many as both ended within the budget.
 
     Attributes:
-        seconds: [search, run], simulated seconds at the end of the last of these trainings; the baseline is the second search.
+        seconds: [search, run], simulated seconds of these trainings, without the first ones if so asked; the baseline is the
+            second search.
         accuracy: [search, run], accuracy of the incumbent at that time, percent.
     """
 
@@ -106,12 +107,20 @@ class EqualTrainings:
 
 
 def equal_trainings(
-    experiment: Experiment, values: npt.ArrayLike, baseline: Experiment, baseline_values: npt.ArrayLike
+    experiment: Experiment,
+    values: npt.ArrayLike,
+    baseline: Experiment,
+    baseline_values: npt.ArrayLike,
+    after: int = 0,
 ) -> EqualTrainings:
-    """Compare a search and a baseline after the same number of trainings; arguments as for `speedup`.
+    """Compare a search and a baseline after the same number of trainings.
+
+    Args:
+        experiment, values, baseline, baseline_values: as for `speedup`.
+        after: number of first trainings whose time does not count, e.g. those that a model learns from.
 
     Raises:
-        ValueError: the experiments have no seed in common, or no training of a run ended within the budget.
+        ValueError: the experiments have no seed in common, or a run ended no training within the budget but the first ones.
     """
     seeds = np.intersect1d(experiment.seeds, baseline.seeds)
     if not len(seeds):
@@ -121,11 +130,17 @@ def equal_trainings(
         of_runs = training_ends(runs)
         ends.append([of_runs[run] for run in np.searchsorted(runs.seeds, seeds)])
     counts = [min(map(len, pair)) for pair in zip(*ends, strict=True)]
-    if 0 in counts:
-        raise ValueError(f"no training of seed {seeds[counts.index(0)]} had ended by {baseline.budget:g} simulated seconds")
+    if (fewest := min(counts)) <= after:
+        had = f"{fewest or 'no'} {'training' if fewest <= 1 else 'trainings'} of seed {seeds[counts.index(fewest)]} had ended"
+        expected = f"; expected more than the first {after}" if after else ""
+        raise ValueError(f"{had} by {baseline.budget:g} simulated seconds{expected}")
     last = np.array([[end[count - 1] for end, count in zip(of_search, counts, strict=True)] for of_search in ends])
     reached = [values_of_incumbents(*of)[entries] for of, entries in zip(pairs, last, strict=True)]
-    return EqualTrainings(np.array([experiment.clock[last[0]], baseline.clock[last[1]]]), np.array(reached))
+    clocks = experiment.clock, baseline.clock
+    seconds = np.array([clock[entries] for clock, entries in zip(clocks, last, strict=True)])
+    if after:
+        seconds -= [[clock[end[after - 1]] for end in of_search] for clock, of_search in zip(clocks, ends, strict=True)]
+    return EqualTrainings(seconds, np.array(reached))
 
 
 def training_ends(experiment: AnyExperiment) -> list[IntArray]:

@@ -84,12 +84,12 @@ class JobOptions(ParallelOptions):
 
 @contextmanager
 def one_warning() -> Iterator[None]:
-    """Give the warnings of many plans about runs of other code as one."""
+    """Give the warnings of many plans about runs of other code as one, and equal ones once."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
     others = [given.message for given in caught if isinstance(given.message, OtherCodeWarning)]
-    for given in caught:
+    for given in {str(given.message): given for given in caught}.values():
         if given.message not in others:
             warnings.warn_explicit(given.message, given.category, given.filename, given.lineno)
     if others:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from algorithms.black_box import BLACK_BOX
-from benchmark_api.bounds import between
+from benchmark_api.bounds import at_least, between
 from benchmark_api.commands.options import Option, Several, flat
 from benchmark_api.jobs.files import whole_file
 from experiments import store
@@ -146,7 +146,10 @@ class FrontsCommand(StoredTableOptions):
 class SpeedupCommand(StoredTableOptions):
     """Print how much less simulated time a search takes than another one to reach the mean accuracy that the latter ends with."""
 
-    examples: ClassVar[tuple[str, ...]] = ("speedup --algorithm bohb --baseline random",)
+    examples: ClassVar[tuple[str, ...]] = (
+        "speedup --algorithm bohb --baseline random",
+        "speedup --algorithm random+srm --baseline random --after 50",
+    )
 
     algorithm: str
     """The search."""
@@ -154,6 +157,8 @@ class SpeedupCommand(StoredTableOptions):
     """The other search; its mean final accuracy is the target."""
     dataset: Option[str] = None
     """Only this dataset."""
+    after: Annotated[int, at_least(0)] = 0
+    """Print the speed-up without the first trainings of each run, too, e.g. the burn-in of early stopping."""
 
     def __call__(self) -> int:
         from experiments.report import speedup_text, tables_of
@@ -161,7 +166,7 @@ class SpeedupCommand(StoredTableOptions):
         found = store.load(self.results, **given(dataset=self.dataset))
         found = [experiment for experiment in found if experiment.algorithm in (self.algorithm, self.baseline)]
         lines = [
-            speedup_text(table, experiment, baseline)
+            speedup_text(table, experiment, baseline, self.after)
             for table, experiments in (tables_of(found, self.table) if found else ())
             for baseline in experiments
             for experiment in experiments

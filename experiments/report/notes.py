@@ -45,7 +45,8 @@ def conventions(report: Report) -> list[str]:
 
 def findings(report: Report) -> list[str]:
     """Comparisons with the references, and operations of the chosen cells, for each dataset; runs of other code."""
-    notes = [note for dataset in report.datasets for note in (*_verdicts(dataset), *_cells(dataset), *_limited(dataset))]
+    kinds = (_verdicts, _cells, _limited, _gaps)
+    notes = [note for dataset in report.datasets for kind in kinds for note in kind(dataset)]
     return [*notes, *_other_code(report)]
 
 
@@ -81,6 +82,13 @@ def _limited(dataset: DatasetReport) -> list[str]:
     limited = [row.label for row in dataset.rows if isinstance(row.experiment, Experiment) and row.experiment.limits]
     text = "runs with limits, whose regret and percentile are among the architectures that they could choose"
     return [f"{dataset.dataset}, {text}: {', '.join(limited)}."] if limited else []
+
+
+def _gaps(dataset: DatasetReport) -> list[str]:
+    """Searches on a table that has trials of some architectures only."""
+    searches = [row.experiment for row in dataset.rows if isinstance(row.experiment, Experiment)]
+    views = [dataset.table.search_view(*of) for of in dict.fromkeys((search.dataset, search.schedule) for search in searches)]
+    return [f"{dataset.dataset}, black-box searches: {view.gaps}." for view in views if view.gaps]
 
 
 def _cells(dataset: DatasetReport) -> list[str]:

@@ -234,7 +234,9 @@ def _row(
     chosen, valid_finals = final_architectures(experiment), final_values(experiment, accuracies.valid_of(experiment), readout)
     transferred = experiment.dataset != accuracies.dataset
     _check_measured(table, accuracies, experiment, chosen, finals)
-    choice = accuracies.reported[_could_choose(table, experiment)]
+    could_choose = _could_choose(table, experiment)
+    choice = accuracies.reported[could_choose]
+    whole = not transferred and bool(could_choose.all())
     return Row(
         experiment=experiment,
         label=f"{experiment.label(table)}, searched on {experiment.dataset}" if transferred else experiment.label(table),
@@ -247,14 +249,14 @@ def _row(
         reached=summarize(finals, ddof),
         rank=rank,
         seconds_to_best=seconds_to_reach(experiment, reported, target),
-        published=None if transferred else _published(table, accuracies.measure, experiment),
+        published=_published(table, accuracies.measure, experiment) if whole else None,
         transferred=transferred,
     )
 
 
 def _could_choose(table: Table, experiment: AnyExperiment) -> BoolArray:
-    """Whether each architecture [architecture] is within the limits of an experiment."""
-    if not isinstance(experiment, Experiment) or not experiment.limits:
+    """Whether each architecture [architecture] is within the limits of an experiment, and has a trial that it could see."""
+    if not isinstance(experiment, Experiment):
         return np.ones(len(table), dtype=bool)
     return table.search_view(experiment.dataset, experiment.schedule).allowed(experiment.limits)
 

@@ -136,6 +136,10 @@ class FullTrainingsWarning(UserWarning):
     """A search that lives on shorter trainings finds none in a table."""
 
 
+class GapsWarning(UserWarning):
+    """A table has trials of some architectures only."""
+
+
 def condition_on(
     table: Table,
     search_class: type[BlackBoxSearch],
@@ -159,6 +163,7 @@ def condition_on(
 
     Warns:
         FullTrainingsWarning: the table has only full trainings for a search that lives on shorter ones.
+        GapsWarning: the table has trials of some architectures only.
     """
     view = table.search_view(settings.dataset, settings.schedule)
     config = configured(search_class, settings.dataset, hyperparameters)
@@ -170,6 +175,8 @@ def condition_on(
             f"{search_class.name} finds no shorter trainings than the {full} epochs of {table.path.name}: it makes full ones only"
         )
         warnings.warn(text, FullTrainingsWarning, stacklevel=2)
+    if view.gaps:
+        warnings.warn(f"{table.path.name}: {view.gaps}", GapsWarning, stacklevel=2)
     return condition
 
 

@@ -86,7 +86,8 @@ def run(
         settings: budget and accounting; must name the space, dataset and schedule of the view.
         seed: a non-negative integer.
         task: images and skeleton, for a search that needs them.
-        limits: those that the costs of all architectures must keep (`ConstrainedSearch`); None for none.
+        limits: those that the costs of all architectures must keep; None for none. A proposal outside of them, or of an
+            architecture without a trial, is rejected (`ConstrainedSearch`).
 
     Raises:
         ValueError: settings and view do not belong together, an argument is out of range, or nothing is within the limits.
@@ -103,8 +104,8 @@ def run(
     facts: dict[str, Any] = {"max_epochs": view.schedule_epochs, "task": task, "directions": view.directions}
     search: BlackBoxSearch | ConstrainedSearch | ChargedSearch
     search = unconstrained = search_class(view.space, config, seed=search_seed, **facts)
-    if limits:
-        allowed, index = view.allowed(limits).tolist(), view.space.index
+    if limits or not view.measured.all():
+        allowed, index = view.allowed(limits or {}).tolist(), view.space.index
         search = ConstrainedSearch(unconstrained, lambda architecture: allowed[index(architecture)])
     evaluator = simulated_evaluator(
         view, settings, seed=trial_seed, needs=search_class.needs, ignores_budget=search_class.ignores_budget

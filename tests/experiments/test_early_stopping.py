@@ -63,7 +63,8 @@ def test_refusals(command: tuple[object, ...], message: str, experiments: Comman
 def test_speedup(experiments: Command, options: tuple[object, ...], tmp_path: Path) -> None:
     for search in (("random",), ("random+srm", "--burn-in", 20, "--svr-draws", 1)):
         assert experiments("run", *search, "--seeds", 6, *options)[0] == 0
-    status, out, _ = experiments("speedup", "--algorithm", "random+srm", "--baseline", "random", "--results", tmp_path)
+    command = ("speedup", "--algorithm", "random+srm", "--baseline", "random", "--results", tmp_path)
+    status, out, _ = experiments(*command)
     assert status == 0
     first, target, trainings = out.splitlines()
     assert first.startswith("topology cifar10: random+srm (burn_in=20, svr_draws=1) (n = 6) and random (n = 6), test accuracy")
@@ -71,6 +72,11 @@ def test_speedup(experiments: Command, options: tuple[object, ...], tmp_path: Pa
     assert trainings.startswith("  to the same number of trainings, by seed (n = 6): ")
     factor = float(trainings.partition("): ")[2].partition(" ")[0])
     assert factor > 1.1
+    *same, later = experiments(*command, "--after", 20)[1].splitlines()
+    assert same == [first, target, trainings]
+    assert later.startswith("  of these the ones after the first 20: ")
+    assert float(later.partition("20: ")[2].partition(" ")[0]) > factor  # nothing is saved in the burn-in
+    assert "expected more than the first 1000" in experiments(*command, "--after", 1000)[2]
 
 
 def test_speedup_without_runs(experiments: Command, options: tuple[object, ...], tmp_path: Path) -> None:

@@ -211,6 +211,7 @@ def test_isomorphic_topologies_are_trained_once(tmp_path: Path) -> None:
     canonical = {TOPOLOGY.index(TOPOLOGY.canonical(TOPOLOGY.architecture(index))) for index in trained}
     assert len(canonical) == table.metadata["source"]["trained"] == 12
     assert len(trained) > 12
+    assert table.title == "digits topology, 1 epochs, 1 trial of a sample of 12"
     assert "once" in table.metadata["source"]["isomorphic"]
     accuracy = table.tensor("digits/1/x-test/accuracy")
     assert accuracy.dtype == np.float16

@@ -58,6 +58,17 @@ def test_equal_trainings() -> None:
     assert found.accuracy[:, 0].tolist() == [70.0, 70.0]
 
 
+def test_equal_trainings_after_the_first_ones() -> None:
+    baseline, ours = make_experiment(BASELINE), make_experiment(IN_PARTS)
+    found = equal_trainings(ours, values(ours), baseline, values(baseline), after=1)
+    assert found.seconds[:, 0].tolist() == [40.0, 60.0]  # the second and the third
+    assert found.accuracy[:, 0].tolist() == [70.0, 70.0]
+    with pytest.raises(
+        ValueError, match="3 trainings of seed 0 had ended by 100 simulated seconds; expected more than the first 3"
+    ):
+        equal_trainings(ours, values(ours), baseline, values(baseline), after=3)
+
+
 def test_seeds_are_paired_and_must_have_trainings() -> None:
     baseline, ours = make_experiment(BASELINE), make_experiment(IN_PARTS)
     baseline.seeds[:] = [4, 5, 6, 7, 8, 9]
