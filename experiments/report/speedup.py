@@ -35,5 +35,5 @@ def speedup_text(table: Table, experiment: Experiment, baseline: Experiment, aft
     if not after:
         return text
     later = equal_trainings(experiment, values, baseline, baseline_values, after).seconds
-    return f"{text}
-  of these the ones after the first {after}: {mean_with_interval(summarize(later[1] / later[0]))} times as fast"
+    times = mean_with_interval(summarize(later[1] / later[0]))
+    return f"{text}\n  of these the ones after the first {after}: {times} times as fast"

@@ -122,7 +122,7 @@ def weights_figure(group: Group) -> Figure:
         group.report.table, title, len(entries), COLUMNS, (width, height), 1.1, shown=group.experiments, look=group.look
     )
     maps = [_final_weights(group, entry) for entry in entries]
-    limits = min(map(np.min, maps)), max(map(np.max, maps))
+    limits = float(min(map(np.min, maps))), float(max(map(np.max, maps)))
     for axes, entry in zip(panels, entries, strict=True):
         image = weights_panel(axes, group, entry, limits)
         axes.set_title(_panel_title(entry, width))
