@@ -24,7 +24,9 @@ from algorithms.one_shot import ONE_SHOT
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
 from experiments.__main__ import COMMAND_LINE, COMMANDS, main
-from experiments.commands.reproduce import FrontsCommand, RankingCommand, ReproduceCommand, TableCommand
+from experiments.commands.ranking import RankingCommand
+from experiments.commands.reproduce import ReproduceCommand
+from experiments.commands.results import FrontsCommand, TableCommand
 from experiments.commands.run import Search
 from experiments.report import numbers, published, tables_of
 from experiments.runs import one_shot as one_shot_runs
