@@ -57,6 +57,11 @@ BUILT_IN = {"params": "M", "flops": "M", "latency": "s"}
 one batch of 256 images. Less is better."""
 
 
+def limits_of(at_most: Mapping[str, float], at_least: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    """Return `Limits` of the largest and the smallest values that metrics may have, by name."""
+    return {name: (at_least.get(name, -math.inf), at_most.get(name, math.inf)) for name in (*at_most, *at_least)}
+
+
 def within(values: FloatArray, limit: tuple[float, float]) -> BoolArray:
     """Whether the values [architecture] of a metric are within a limit; those that are not measured (NaN) are not."""
     return np.asarray((values >= limit[0]) & (values <= limit[1]))
