@@ -183,7 +183,7 @@ class ReproduceCommand(AgainOptions):
         jobs: list[RunsJob] = []
         for table, dataset in pairs:
             images = keys[table, dataset]
-            if self.data is None and images != "digits":
+            if self.data is None and settings[table, dataset].needs_files:
                 left_out[dataset] = None
                 continue
             trained.append(table)
