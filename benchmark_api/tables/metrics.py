@@ -1,6 +1,6 @@
 """Named metrics of architectures: costs such as params or the latency on a device, with unit and direction.
 
-A metric is one tensor [architecture] of a table. Its name tells what it holds for:
+A metric is one tensor [architecture] of a table. Its name says what it holds for:
 
     KEY/SCHEDULE/params     of the networks that were trained on a dataset key with a schedule: params, flops, latency
     KEY/metrics/NAME        of a dataset key, whatever the schedule

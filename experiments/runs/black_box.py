@@ -107,7 +107,7 @@ class FullTrainingsWarning(UserWarning):
     """A search that lives on shorter trainings finds none in a table."""
 
 
-def condition_on(
+def condition_with_defaults(
     table: Table,
     search_class: type[BlackBoxSearch],
     hyperparameters: Mapping[str, Any],
