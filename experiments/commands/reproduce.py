@@ -88,7 +88,9 @@ class ReproduceCommand(AgainOptions):
         status = self.parallel.run(black_box, self.results)
         if trained:
             status = max(status, self.parallel.run(one_shot, self.results, self.device))
-        shared: dict[str, Any] = {"results": self.results, "data": self.data, "device": self.device, "parallel": self.parallel}
+        shared: dict[str, Any] = {
+            name: getattr(self, name) for name in ("results", "again", "data", "device", "parallel")
+        }  # with the ranking
         for table in dict.fromkeys(table for table, _ in pairs):
             searched = [found.finds_fronts for found in store.load(self.results, table_fingerprint=table.fingerprint)]
             if not searched or not all(searched):

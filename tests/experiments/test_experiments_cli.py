@@ -547,6 +547,10 @@ def test_reproduce_trains_supernets_where_there_are_images(
     assert "### ranking by supernets" in out
     again = experiments("reproduce", "--table", digits_table.path, *options)[1]
     assert again.count("0 new runs") == 3
+    remade: list[bool] = []
+    monkeypatch.setattr(RankingCommand, "__call__", lambda command: remade.append(command.again) or 0)
+    assert experiments("reproduce", "--table", digits_table.path, *options, "--again")[0] == 0
+    assert remade == [True]  # of supernets that are trained anew
 
 
 @pytest.mark.parametrize(
