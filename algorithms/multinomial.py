@@ -57,9 +57,7 @@ class Multinomial:
 
     def at(self, uniforms: FloatArray) -> Architecture:
         """Return the sample at numbers in [0, 1) [decision], by inverse transform."""
-        cumulative = self.theta.cumsum(axis=1)  # [decision, choice]
-        threshold = uniforms * cumulative[:, -1]  # rounding may leave a sum that is not 1
-        return tuple((cumulative <= threshold[:, None]).sum(axis=1).tolist())
+        return inverse_transform(self.theta, uniforms)
 
     def learn(self, architecture: Architecture, accuracy: float) -> None:
         """Count a sample, keep its accuracy, and move probability between the choices of each decision."""
@@ -84,3 +82,10 @@ class Multinomial:
             theta[worse] -= moved
             theta[better] += moved
         return theta
+
+
+def inverse_transform(probabilities: FloatArray, uniforms: FloatArray) -> Architecture:
+    """Return the sample of independent decisions with probabilities [decision, choice] at numbers in [0, 1) [decision]."""
+    cumulative = probabilities.cumsum(axis=1)  # [decision, choice]
+    threshold = uniforms * cumulative[:, -1]  # rounding may leave a sum that is not 1
+    return tuple((cumulative <= threshold[:, None]).sum(axis=1).tolist())

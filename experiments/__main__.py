@@ -20,7 +20,8 @@ from benchmark_api.commands.options import OPTIONS
 from benchmark_api.jobs.job import JobError
 from benchmark_api.registry import unknown
 from experiments.commands.found import FoundCommand
-from experiments.commands.reproduce import RankingCommand, ReproduceCommand
+from experiments.commands.ranking import RankingCommand
+from experiments.commands.reproduce import ReproduceCommand
 from experiments.commands.results import FrontsCommand, ListCommand, SpeedupCommand, StatusCommand, TableCommand, VerifyCommand
 from experiments.commands.run import RunBlackBox, subcommands
 

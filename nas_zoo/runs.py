@@ -82,7 +82,7 @@ def sweep(
     limits = {"at_most": at_most, "at_least": at_least}
     found = [_search(search, BLACK_BOX) for search in searches]
     for search, hyperparameters in found:
-        conditions.append(black_box.condition_on(opened, search, hyperparameters, settings, files, **limits))
+        conditions.append(black_box.condition_with_defaults(opened, search, hyperparameters, settings, files, **limits))
     for condition in conditions:
         planned += black_box.BlackBoxJob.plan(condition, opened, folder, wanted, files, again=again)
     _run(planned, searches, jobs, quiet)

@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import isinf
 from numbers import Real
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
@@ -25,7 +25,9 @@ from benchmark_api.spaces import Architecture, SearchSpace
 from benchmark_api.tables.evaluation import Evaluation, Need, Query
 from benchmark_api.tables.metrics import Direction
 
-__all__ = ["BLACK_BOX", "BlackBoxSearch", "Evaluation", "NoConfig", "Query", "ResultsPending", "SearchFinished", "register"]
+__all__ = [
+    "BLACK_BOX", "AskTell", "BlackBoxSearch", "Evaluation", "NoConfig", "Query", "ResultsPending", "SearchFinished", "register",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,20 @@ class SearchFinished(Exception):
 
 class ResultsPending(Exception):
     """Raised by `ask` where the next query depends on results that are pending: tell one of them, then ask again."""
+
+
+class AskTell(Protocol):
+    """What the loop of a run needs of a search: wrappers of searches have it as well."""
+
+    @property
+    def incumbent_number(self) -> int | None:
+        """Number of the incumbent's evaluation, see `BlackBoxSearch`."""
+
+    def ask(self) -> Query:
+        """Return the next query, as `BlackBoxSearch.ask` does."""
+
+    def tell(self, query: Query, evaluation: Evaluation, /) -> None:
+        """Report the result of a query, as to `BlackBoxSearch.tell`."""
 
 
 class BlackBoxSearch(ABC):

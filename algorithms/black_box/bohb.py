@@ -20,9 +20,10 @@ import numpy as np
 
 from algorithms.black_box.base import Evaluation, Query, register
 from algorithms.black_box.hyperband import Bracket, BracketSearch, HalvingConfig, bohb_brackets
-from algorithms.black_box.parzen import Array, History, IntArray, KernelDensity, aitchison_aitken_kernel, ordinal_kernel
+from algorithms.black_box.parzen import History, KernelDensity, aitchison_aitken_kernel, ordinal_kernel
 from benchmark_api.bounds import at_least, between
 from benchmark_api.spaces import Architecture, all_architectures
+from benchmark_api.types import FloatArray, IntArray
 
 RANDOM_ATTEMPTS = 100
 """Random draws without a new architecture after which one of the least trained architectures is chosen instead."""
@@ -75,7 +76,7 @@ class ModelHyperband(BracketSearch):
         """Draw candidates from the good density and return the one with the largest ratio l(x) / g(x) (lines 5 and 6)."""
 
     @abstractmethod
-    def _kernels(self, data: IntArray) -> Array:
+    def _kernels(self, data: IntArray) -> FloatArray:
         """Return the kernels of `KernelDensity` for data [point, decision]."""
 
     def _observe(self, query: Query, evaluation: Evaluation) -> None:
@@ -125,7 +126,7 @@ class BOHB(ModelHyperband):
         self._cumulative = self._kernel_table.cumsum(axis=2)  # [decision, datum's choice, choice]
         self._trained: dict[Architecture, int] = {}  # epochs of the longest training, pending ones included
 
-    def _kernels(self, data: IntArray) -> Array:
+    def _kernels(self, data: IntArray) -> FloatArray:
         return self._kernel_table
 
     def _modelled(self, good: KernelDensity, bad: KernelDensity, epochs: int) -> Architecture:

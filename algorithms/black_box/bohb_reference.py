@@ -14,9 +14,10 @@ from algorithms.black_box.base import register
 from algorithms.black_box.bohb import ModelConfig, ModelHyperband
 from algorithms.black_box.hpbandster_backend import HpbandsterGenerator
 from algorithms.black_box.hyperband import Bracket
-from algorithms.black_box.parzen import Array, IntArray, KernelDensity
+from algorithms.black_box.parzen import KernelDensity
 from benchmark_api.bounds import at_least, between, positive
 from benchmark_api.spaces import Architecture
+from benchmark_api.types import FloatArray, IntArray
 
 
 @register
@@ -72,7 +73,7 @@ class BOHBReference(ModelHyperband):
     def _brackets(self) -> Iterator[Bracket]:
         return islice(super()._brackets(), self.config.brackets)
 
-    def _kernels(self, data: IntArray) -> Array:
+    def _kernels(self, data: IntArray) -> FloatArray:
         points, decisions = data.shape
         counts = np.bincount((data + self._first_cell).ravel(), minlength=self._match.shape[0] * decisions).reshape(decisions, -1)
         total, total_of_squares = self._powers @ counts.T  # [decision] each, of the numbers of the choices, exact
@@ -82,7 +83,7 @@ class BOHBReference(ModelHyperband):
         # statsmodels counts the choices that occur in the data. With a single choice the weight of a mismatch is h / 0.
         others = (counts > 0).sum(axis=1) - 1
         mismatch = np.where(others > 0, bandwidth / np.maximum(others, 1), np.inf)
-        kernels: Array = np.where(self._match, 1 - bandwidth[:, None, None], mismatch[:, None, None])
+        kernels: FloatArray = np.where(self._match, 1 - bandwidth[:, None, None], mismatch[:, None, None])
         return kernels
 
     def _modelled(self, good: KernelDensity, bad: KernelDensity, epochs: int) -> Architecture:

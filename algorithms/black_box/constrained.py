@@ -14,7 +14,7 @@ REJECTED = Evaluation(float("nan"))
 
 
 class ConstrainedSearch:
-    """A search with the interface of `BlackBoxSearch` that asks only for architectures that are allowed.
+    """A search that asks only for architectures that are allowed.
 
     Costs such as a latency are known without training, as is whether a table has an architecture. So a proposal is rejected
     before anything is paid, and the search is told of a failed evaluation: it is worse than any that is allowed (rule 1 of Deb,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from algorithms.black_box.acquisition import AcquisitionName
 from algorithms.black_box.base import register
 from algorithms.black_box.predictor_guided import PredictorGuidedConfig, PredictorGuidedSearch
 from algorithms.black_box.predictors.base import Predictor
@@ -33,7 +34,7 @@ class NASBOWL(PredictorGuidedSearch):
         batch: Annotated[int, at_least(1)] = 1
         """Architectures that are chosen by one model; the paper has 5."""
 
-        acquisition: Literal["its", "ei", "ucb", "mean"] = "ei"
+        acquisition: AcquisitionName = "ei"
         """Independent Thompson sampling, expected improvement, mean plus half a deviation, or mean."""
 
         random_share: Annotated[float, between(0, 1)] = 0.5

@@ -12,17 +12,15 @@ from operator import le
 from typing import Generic, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.black_box.base import BlackBoxSearch, Evaluation
 from benchmark_api.bounds import Bounded
 from benchmark_api.spaces import Architecture
+from benchmark_api.types import BoolArray, FloatArray, IntArray
 
 Losses = tuple[float, ...]
 Member = tuple[Losses, Architecture]
 ItemT = TypeVar("ItemT")
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 class MissingMetric(ValueError):
@@ -99,7 +97,7 @@ def non_dominated_ranks(losses: FloatArray) -> IntArray:
         losses: [member, objective].
     """
     no_worse = np.all(losses[:, None] <= losses, axis=2)  # [p, q]
-    dominates: npt.NDArray[np.bool_] = no_worse & ~no_worse.T  # p ≺ q; row p is the set S_p
+    dominates: BoolArray = no_worse & ~no_worse.T  # p ≺ q; row p is the set S_p
     count = dominates.sum(axis=0)  # n_q, the number of members that dominate q
     ranks = np.full(len(losses), -1)
     front = np.flatnonzero(count == 0)  # F_1

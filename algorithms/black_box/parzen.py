@@ -7,12 +7,9 @@ multivariate density of the good architectures, l(x), and one of the bad, g(x), 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmark_api.spaces import Architecture
-
-Array = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
+from benchmark_api.types import FloatArray, IntArray
 
 
 class KernelDensity:
@@ -23,7 +20,7 @@ class KernelDensity:
         kernels: weights [decision, choice of the datum, choice of the point of evaluation].
     """
 
-    def __init__(self, data: IntArray, kernels: Array) -> None:
+    def __init__(self, data: IntArray, kernels: FloatArray) -> None:
         self.data = data
         self.kernels = kernels
         self._factors = np.empty((*kernels.shape[:2], len(data)))  # kernels of all data, [decision, choice, datum]
@@ -31,10 +28,10 @@ class KernelDensity:
             kernel.T.take(choices, axis=1, out=factors, mode="clip")  # "clip": no copy in between
         self._decisions = np.arange(len(kernels))[:, None]
 
-    def __call__(self, points: IntArray) -> Array:
+    def __call__(self, points: IntArray) -> FloatArray:
         """Return the density [point] at points [point, decision]."""
         factors = self._factors[self._decisions, points.T]  # [decision, point, datum]
-        density: Array = factors.prod(axis=0).sum(axis=1) / len(self.data)  # [point]
+        density: FloatArray = factors.prod(axis=0).sum(axis=1) / len(self.data)  # [point]
         return density
 
 
@@ -43,7 +40,7 @@ class History:
 
     def __init__(self, decisions: int) -> None:
         self.architectures: IntArray = np.empty((0, decisions), dtype=np.int64)  # [evaluation, decision]
-        self.scores: Array = np.empty(0)  # [evaluation]
+        self.scores: FloatArray = np.empty(0)  # [evaluation]
 
     def add(self, architecture: Architecture, score: float) -> None:
         """Append an evaluation."""
@@ -65,7 +62,7 @@ class History:
         return self.architectures[ranking[:good]], self.architectures[ranking[good : good + bad]]
 
 
-def aitchison_aitken_kernel(choices: int, bandwidth: float) -> Array:
+def aitchison_aitken_kernel(choices: int, bandwidth: float) -> FloatArray:
     """Return the kernel [choice of the datum, choice] of unordered choices (Aitchison & Aitken, Biometrika 1976).
 
     It is 1 - h for a match, h / (choices - 1) else. The bandwidth is h as a share of (choices - 1) / choices, the h of the
@@ -74,11 +71,11 @@ def aitchison_aitken_kernel(choices: int, bandwidth: float) -> Array:
     return bandwidth / choices + (1 - bandwidth) * np.eye(choices)
 
 
-def ordinal_kernel(choices: int, bandwidth: float) -> Array:
+def ordinal_kernel(choices: int, bandwidth: float) -> FloatArray:
     """Return the kernel [choice of the datum, choice] of ordered choices (Wang & van Ryzin, Biometrika 68, 1981).
 
     It is bandwidth^distance, normalised by rows; the bandwidth is in (0, 1).
     """
     weights = bandwidth ** np.abs(np.subtract.outer(np.arange(choices), np.arange(choices)))
-    kernel: Array = weights / weights.sum(axis=1, keepdims=True)
+    kernel: FloatArray = weights / weights.sum(axis=1, keepdims=True)
     return kernel

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
 
 from algorithms.black_box.base import BlackBoxSearch, Evaluation, Query, register
+from algorithms.multinomial import inverse_transform
 from benchmark_api.bounds import Bounded, at_least, between, positive
 from benchmark_api.spaces import Architecture
-
-Array = npt.NDArray[np.float64]
+from benchmark_api.types import FloatArray
 
 
 @register
@@ -58,10 +57,8 @@ class Reinforce(BlackBoxSearch):
         self._reward_average, self._weight = 0.0, 0.0  # their quotient is the bias-corrected average
 
     def _propose(self) -> Query:
-        cumulative = self.policy().cumsum(axis=1)  # [decision, choice]
-        # Inverse transform; scaled by the last column, which rounding may leave below 1.
-        threshold = self.rng.random(len(cumulative)) * cumulative[:, -1]
-        return Query(tuple((cumulative <= threshold[:, None]).sum(axis=1).tolist()))
+        policy = self.policy()
+        return Query(inverse_transform(policy, self.rng.random(len(policy))))
 
     def _observe(self, query: Query, evaluation: Evaluation) -> None:
         reward = max(evaluation.score, 0.0)  # r; the lowest accuracy for a failed evaluation
@@ -71,13 +68,13 @@ class Reinforce(BlackBoxSearch):
         baseline = self._reward_average / self._weight  # b; it includes the current reward, as in the reference
         self.logits -= self._adam.step(self.loss_gradient(query.architecture, reward - baseline))
 
-    def policy(self) -> Array:
+    def policy(self) -> FloatArray:
         """Return the probabilities of the choices [decision, choice]; rows sum to 1."""
         exponentials = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
-        probabilities: Array = exponentials / exponentials.sum(axis=1, keepdims=True)
+        probabilities: FloatArray = exponentials / exponentials.sum(axis=1, keepdims=True)
         return probabilities
 
-    def loss_gradient(self, architecture: Architecture, advantage: float) -> Array:
+    def loss_gradient(self, architecture: Architecture, advantage: float) -> FloatArray:
         """Return the gradient of -advantage · ln p(architecture) with respect to the logits [decision, choice]."""
         gradient = self.policy()
         gradient[np.arange(len(architecture)), architecture] -= 1.0  # -∂ ln p / ∂ logits = softmax - onehot
@@ -93,11 +90,11 @@ class Adam:
         self._mean, self._square = np.zeros(shape), np.zeros(shape)  # m and v
         self._steps = 0  # t
 
-    def step(self, gradient: Array) -> Array:
+    def step(self, gradient: FloatArray) -> FloatArray:
         """Return the step to subtract from the parameters."""
         self._steps += 1
         self._mean += (1 - self._beta1) * (gradient - self._mean)  # m_t = beta1 · m_{t-1} + (1 - beta1) · g_t
         self._square += (1 - self._beta2) * (gradient * gradient - self._square)  # v_t = beta2 · v_{t-1} + (1 - beta2) · g_t²
         root = np.sqrt(self._square / (1 - self._beta2**self._steps)) + 1e-8  # sqrt(v̂_t) + epsilon
-        step: Array = self._learning_rate / (1 - self._beta1**self._steps) * self._mean / root  # alpha · m̂_t / root
+        step: FloatArray = self._learning_rate / (1 - self._beta1**self._steps) * self._mean / root  # alpha · m̂_t / root
         return step

@@ -50,7 +50,7 @@ class MdeNasOneShot(OneShotSearch):
     @property
     def warming_up(self) -> bool:
         """Whether this epoch belongs to the warm-up."""
-        return self.epoch / self.config.epochs < self.config.warmup
+        return self.progress < self.config.warmup
 
     def _train(self) -> tuple[float, float]:
         draw = self.draws["architecture"]

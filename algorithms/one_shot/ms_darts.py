@@ -57,7 +57,7 @@ class MsDarts(DartsFirstOrder):
         return self.supernet.mixture(self._shifted)
 
     def _architecture_step(self, training: Batch) -> None:
-        if self.epoch / self.config.epochs >= self.config.warmup:
+        if self.progress >= self.config.warmup:
             super()._architecture_step(training)
 
     @torch.no_grad()
@@ -68,7 +68,7 @@ class MsDarts(DartsFirstOrder):
         """
         images, labels = batch
         config = self.config
-        epsilon = config.epsilon * (0.1 + 0.9 * (1.0 if self.decided else self.epoch / config.epochs))  # final in a tuning
+        epsilon = config.epsilon * (0.1 + 0.9 * (1.0 if self.decided else self.progress))  # final in a tuning
         self.supernet.eval()
         for _ in range(config.shifts):
             noises, log_weights = [], []

@@ -140,7 +140,7 @@ class PcDarts(DartsFirstOrder):
             return super()._weight_mode()
 
     def _architecture_step(self, training: Batch) -> None:
-        if self.epoch / self.config.epochs < self.config.warmup:
+        if self.progress < self.config.warmup:
             return
         parameters = [self.alpha, *self.beta]
         with fixed(self.optimizer.param_groups[0]["params"]):

@@ -45,7 +45,7 @@ class SdartsRs(DartsFirstOrder):
     def _weight_mode(self) -> ForwardMode:
         config = self.config
         # The tuning of a perturbation-based selection uses the final epsilon, as in the code of DARTS-PT.
-        share = 1.0 if self.decided else self.epoch / config.epochs
+        share = 1.0 if self.decided else self.progress
         epsilon = config.epsilon_min + (config.epsilon - config.epsilon_min) * share
         p = self.relax(self.alpha.detach())  # [decision, choice]
         return self.supernet.mixture(on_simplex(p + uniform(p.shape, epsilon, self.draws["architecture"]).to(p)))

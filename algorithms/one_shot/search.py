@@ -204,6 +204,11 @@ class OneShotSearch(ABC):
         """Return whether the method searches a space."""
         return cls.space in ("any", space.name)
 
+    @property
+    def progress(self) -> float:
+        """Share of the epochs that are finished, in [0, 1]."""
+        return self.epoch / self.config.epochs
+
     # -- hooks of a method -----------------------------------------------------------------------------------------------------
 
     def make_supernet(self) -> Supernet:

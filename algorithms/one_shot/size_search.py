@@ -60,12 +60,12 @@ class SizeSearch(AlphaSearch):
     @property
     def full_width(self) -> float:
         """Probability that a module has its full width in this epoch of the warm-up; 0 after it."""
-        return max(0.0, 1.0 - self.epoch / self.config.epochs / self.config.warmup) if self.config.warmup else 0.0
+        return max(0.0, 1.0 - self.progress / self.config.warmup) if self.config.warmup else 0.0
 
     @property
     def warming_up(self) -> bool:
         """Whether this epoch belongs to the warm-up."""
-        return self.epoch / self.config.epochs < self.config.warmup
+        return self.progress < self.config.warmup
 
     def _mode(self, purpose: str) -> ForwardMode:
         if not self.warming_up:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -123,10 +122,11 @@ class Best:
     """Lower limits on metrics."""
 
     def __call__(self) -> None:
+        from benchmark_api.tables.metrics import limits_of
+
         table = open_table(self.table)
         key, schedule, split = _rated(table, self.dataset, self.schedule, self.split)
-        highest, lowest = numbers_of(self.at_most, "--max"), numbers_of(self.at_least, "--min")
-        limits = {name: (lowest.get(name, -math.inf), highest.get(name, math.inf)) for name in (*highest, *lowest)}
+        limits = limits_of(numbers_of(self.at_most, "--max"), numbers_of(self.at_least, "--min"))
         options = {"max_flops": self.max_flops, "max_params": self.max_params}
         index, accuracy = table.best(key, schedule, split, limits=limits, **options)
         print(f"architecture {index}: {table.space.to_string(table.space.architecture(index))}")

@@ -1,6 +1,6 @@
 """Named metrics of architectures: costs such as params or the latency on a device, with unit and direction.
 
-A metric is one tensor [architecture] of a table. Its name tells what it holds for:
+A metric is one tensor [architecture] of a table. Its name says what it holds for:
 
     KEY/SCHEDULE/params     of the networks that were trained on a dataset key with a schedule: params, flops, latency
     KEY/metrics/NAME        of a dataset key, whatever the schedule
@@ -55,6 +55,11 @@ class Metric:
 BUILT_IN = {"params": "M", "flops": "M", "latency": "s"}
 """Units of the metrics that trainings have: millions of parameters, millions of multiply-accumulates of one image, seconds of
 one batch of 256 images. Less is better."""
+
+
+def limits_of(at_most: Mapping[str, float], at_least: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    """Return `Limits` of the largest and the smallest values that metrics may have, by name."""
+    return {name: (at_least.get(name, -math.inf), at_most.get(name, math.inf)) for name in (*at_most, *at_least)}
 
 
 def within(values: FloatArray, limit: tuple[float, float]) -> BoolArray:

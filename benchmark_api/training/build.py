@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from benchmark_api.jobs.files import check_replaceable, regular, whole_file, writing_in
@@ -41,8 +40,7 @@ from benchmark_api.training.networks import Skeleton, build_network, initialize
 from benchmark_api.training.plan import Plan
 from benchmark_api.training.stacks import Stack
 from benchmark_api.training.train import initial_weights, train
-
-Array = npt.NDArray[Any]
+from benchmark_api.types import AnyArray, BoolArray
 
 # -- jobs --------------------------------------------------------------------------------------------------------------------
 
@@ -79,7 +77,7 @@ class Trainer:
         """Costs of every architecture."""
         return space_costs(self.plan.space, self.skeleton, self.dataset.image_shape[1])
 
-    def train(self, indices: Sequence[int], seeds: Sequence[int]) -> dict[str, Array]:
+    def train(self, indices: Sequence[int], seeds: Sequence[int]) -> dict[str, AnyArray]:
         """Train architectures, one trial per seed.
 
         Returns:
@@ -89,7 +87,7 @@ class Trainer:
         networks = [
             build_network(space, space.architecture(index), self.skeleton, torch.Generator(), self.device) for index in indices
         ]
-        trials: dict[str, list[Array]] = {}
+        trials: dict[str, list[AnyArray]] = {}
         # A stack is timed as a whole; its seconds are divided among the candidates by multiply-accumulates.
         share = self.costs.flops[list(indices)] / self.costs.flops[list(indices)].sum()  # [architecture]
         for seed in seeds:
@@ -258,7 +256,7 @@ def _open_folder(folder: Path, plan: Plan, device: str, kept: int) -> None:
 
 def _write(trainer: Trainer, stacks: Sequence[StackJob], out: Path, notice: str, earlier: Table | None) -> None:
     """Write the table of all finished stacks; the trials of an earlier table come first."""
-    metrics: dict[str, Array] = {}  # as `Trainer.train` returns them, of all architectures; NaN for those without training
+    metrics: dict[str, AnyArray] = {}  # as `Trainer.train` returns them, of all architectures; NaN for those without training
     for stack in stacks:
         with np.load(regular(stack.path)) as arrays:
             for name in arrays.files[1:]:  # the first is "indices"
@@ -272,14 +270,12 @@ def _write(trainer: Trainer, stacks: Sequence[StackJob], out: Path, notice: str,
     write_table(out, tensors, metadata)
 
 
-def _tensors(
-    trainer: Trainer, metrics: dict[str, Array], trained: npt.NDArray[np.bool_], earlier: Table | None
-) -> dict[str, Array]:
+def _tensors(trainer: Trainer, metrics: dict[str, AnyArray], trained: BoolArray, earlier: Table | None) -> dict[str, AnyArray]:
     """Return the tensors of the table, with the metrics of each representative copied to its isomorphism class."""
     plan, of = trainer.plan, trainer.plan.representatives
     stem = f"{plan.dataset}/{plan.schedule}"
     attached = {} if earlier is None else {name: values for name, values in earlier.tensors.items() if is_attached(name)}
-    tensors: dict[str, Array] = {
+    tensors: dict[str, AnyArray] = {
         **attached,
         f"{stem}/seeds": np.where(trained[of, None], plan.seeds, -1).astype(np.int32),  # [architecture, trial]
         f"{stem}/params": trainer.costs.params / 1e6,

@@ -101,7 +101,7 @@ class Candidate(nn.Module):
             ValueError: the device cannot be used, no folder is given where one is needed, or `epochs` is out of range.
         """
         recipe = self.recipe if epochs is None else replace(self.recipe, epochs=epochs)
-        if self.data is None and self.setting.dataset != "digits":
+        if self.data is None and self.setting.needs_files:
             raise ValueError(f"{self.setting.dataset} is read from local files: name the folder that has them (data)")
         images = self.setting.load(self.data, device=str(find_device(device)))
         self.to(device)

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmark_api.spaces import EDGES, OPERATIONS, Architecture, SearchSpace
 from benchmark_api.training.networks import Skeleton, reduction_blocks
-
-IntArray = npt.NDArray[np.int64]
+from benchmark_api.types import IntArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -83,6 +83,11 @@ class Setting:
         """
         return replace(self, unofficial_images=unofficial_digest(self.dataset, root))
 
+    @property
+    def needs_files(self) -> bool:
+        """Whether the images are read from files, and not part of an installed package."""
+        return self.dataset != "digits"
+
     def load(self, root: Path | None, *, splits: Sequence[str] | None = None, device: torch.device | str = "cpu") -> Dataset:
         """Return the images of the setting, or some of their splits, from a folder; the arguments are those of `load_dataset`.
 

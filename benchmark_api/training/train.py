@@ -12,16 +12,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from benchmark_api.bounds import Bounded, at_least, between, positive
 from benchmark_api.training.datasets import Dataset
 from benchmark_api.training.devices import clock, generator
-
-FloatArray = npt.NDArray[np.float64]
+from benchmark_api.types import FloatArray
 
 EVALUATION_BATCH = 256
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -40,7 +40,8 @@ class FoundCommand(StoredTableOptions):
             rows = found(report)
             _print_csv(rows) if self.format == "csv" else _print_text(rows)
             if self.draw is not None and report.table.space.drawable:
-                _draw(rows, self.draw)
+                for path in _draw(rows, self.draw):
+                    print(path, file=sys.stderr if self.format == "csv" else sys.stdout)
         if loaded.left_out:
             print(f"left out: {', '.join(loaded.left_out)} (several objectives): `fronts` prints them", file=sys.stderr)
         return 0
@@ -73,7 +74,8 @@ def _print_csv(rows: Sequence[Found]) -> None:
     print(csv_text([[*names, *costs, "table_title"], *lines]), end="")
 
 
-def _draw(rows: Sequence[Found], folder: Path) -> None:
+def _draw(rows: Sequence[Found], folder: Path) -> Iterator[Path]:
+    """Draw the architectures of some rows; yield the files."""
     from benchmark_api.jobs.files import whole_file
     from benchmark_api.spaces.drawing import architecture_figure
 
@@ -81,4 +83,4 @@ def _draw(rows: Sequence[Found], folder: Path) -> None:
         path = folder / f"{dataset}-{index}.pdf"
         with whole_file(path) as file:
             architecture_figure(rows[0].table.space, index).savefig(file, format="pdf", metadata={"CreationDate": None})
-        print(path)
+        yield path

@@ -1,89 +1,24 @@
-"""Commands that work through many experiments: `ranking` and `reproduce`."""
+"""The command `reproduce`: every search on every dataset of some tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from algorithms.black_box import BLACK_BOX
 from algorithms.black_box.objectives import MissingMetric
-from benchmark_api.bounds import at_least, between, positive
+from benchmark_api.bounds import positive
 from benchmark_api.commands.options import Option, Several
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
-from experiments.commands.options import LAST_SEED, AgainOptions, JobOptions, SeedCount, StoredTableOptions, given, one_warning
+from experiments.commands.options import AgainOptions, JobOptions, SeedCount, one_warning
+from experiments.commands.ranking import RankingCommand
 from experiments.commands.results import FrontsCommand, TableCommand
 from experiments.commands.run import ACCOUNTING, RunBlackBox, Search
 from experiments.runs.black_box import BlackBoxJob, MissingEpochs
 from experiments.runs.job import RunsJob
-from experiments.store import RankingCondition
-
-MAX_RANKED = 10_000_000
-"""Most architectures of a ranking: a table of more would not fit into memory either."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RankingCommand(StoredTableOptions, AgainOptions):
-    """Print how supernets rank architectures: rank correlations of inherited-weight accuracy with accuracy after full training,
-    what is found of the best and of the worst architectures, and how much supernets of several seeds or epochs agree."""
-
-    examples: ClassVar[tuple[str, ...]] = ("ranking --table digits-topology",)
-
-    dataset: Option[str] = None
-    """Only this dataset."""
-    algorithm: Option[str] = None
-    """Only this search."""
-    architectures: int | Literal["all"] = 200
-    """Number of architectures to rank, drawn from the table."""
-    classes: bool = False
-    """Draw isomorphism classes, one architecture of each, instead of architectures."""
-    sample_seed: Annotated[int, between(0, LAST_SEED)] = 0
-    """Seed of the sample."""
-    images: Option[Annotated[int, at_least(1)]] = None
-    """Number of validation images to evaluate on; by default all."""
-    batch_norm: Literal["search", "batch", "re-estimated"] = "search"
-    """Statistics of the batch normalisations: those that the search evaluates with, of the evaluated batch in all of them, or
-    estimated anew for each architecture from training images."""
-    epochs: Annotated[int, at_least(1)] = 1
-    """Number of last epochs to rank with; all but the last need runs with --keep-epochs."""
-    data: Option[Path] = None
-    """Folder with the dataset's files; digits need none."""
-    device: str = "cpu"
-    """Device, as named by PyTorch."""
-    parallel: JobOptions = field(default_factory=JobOptions)
-
-    def __call__(self) -> int:
-        from experiments.report import ranking_tables, tables_of
-        from experiments.runs.ranking import RankingJob, ranking_conditions
-
-        if self.architectures != "all" and not 2 <= self.architectures <= MAX_RANKED:
-            raise ValueError(f"architectures must be all, or 2 to {MAX_RANKED:,} of them, got {self.architectures!r:.100}")
-        filters = given(dataset=self.dataset, algorithm=self.algorithm)
-        tables = tables_of(store.load(self.results, store.ONE_SHOT_RUNS, **filters), self.table)
-        if not tables:
-            raise ValueError(f"{self.results} holds no such one-shot run")
-        options: dict[str, Any] = {"sample_seed": self.sample_seed, "images": self.images, "device": self.device}
-        options |= {"drawn_from": "classes" if self.classes else "architectures", "batch_norm": self.batch_norm}
-        size = None if self.architectures == "all" else self.architectures
-        jobs: list[RunsJob] = []
-        wanted: list[RankingCondition] = []
-        with one_warning():
-            for table, experiments in tables:
-                for experiment in experiments:
-                    conditions = ranking_conditions(experiment, table, size, self.epochs, **options)
-                    wanted += conditions
-                    for condition in conditions:
-                        seeds = experiment.seeds.tolist()
-                        planned = RankingJob.plan(condition, table, self.results, seeds, self.data, again=self.again)
-                        jobs += [job for job in planned if job.checkpoint.exists()]
-        status = self.parallel.run(jobs, self.results, self.device)
-        rankings = [found for found in store.load(self.results, store.RANKINGS, **filters) if found.condition in wanted]
-        for table, found in tables_of(rankings, self.table) if rankings else ():
-            print(ranking_tables(table, found))
-        return status
-
 
 STACKED_SEEDS = 20
 """Seeds of each one-shot search where stacks make them cheap."""
@@ -153,7 +88,9 @@ class ReproduceCommand(AgainOptions):
         status = self.parallel.run(black_box, self.results)
         if trained:
             status = max(status, self.parallel.run(one_shot, self.results, self.device))
-        shared: dict[str, Any] = {"results": self.results, "data": self.data, "device": self.device, "parallel": self.parallel}
+        shared: dict[str, Any] = {
+            name: getattr(self, name) for name in ("results", "again", "data", "device", "parallel")
+        }  # with the ranking
         for table in dict.fromkeys(table for table, _ in pairs):
             searched = [found.finds_fronts for found in store.load(self.results, table_fingerprint=table.fingerprint)]
             if not searched or not all(searched):
@@ -248,7 +185,7 @@ class ReproduceCommand(AgainOptions):
         jobs: list[RunsJob] = []
         for table, dataset in pairs:
             images = keys[table, dataset]
-            if self.data is None and images != "digits":
+            if self.data is None and settings[table, dataset].needs_files:
                 left_out[dataset] = None
                 continue
             trained.append(table)

@@ -85,8 +85,8 @@ class TableCommand(StoredTableOptions):
         from experiments.report.loading import load_reports  # only the commands that need it wait for it
 
         filters = given(space=self.space, dataset=self.dataset)
-        targets = self.report_on.split(",") if self.report_on else []
-        reports, left_out = load_reports(self.results, self.table, flat(self.only), self.protocol, filters, targets)
+        others = self.report_on.split(",") if self.report_on else []
+        reports, left_out = load_reports(self.results, self.table, flat(self.only), self.protocol, filters, others)
         text = self._text(reports)
         if self.out is None:
             print(text, end="")

@@ -97,7 +97,9 @@ class RunBlackBox(AgainOptions):
         if self.early_stopping:
             search = BLACK_BOX.find(f"{search.name}+{self.early_stopping}")
         limits = {"at_most": numbers_of(self.at_most, "--max"), "at_least": numbers_of(self.at_least, "--min")}
-        condition = black_box.condition_on(table, search, self.search.hyperparameters.given, settings, self.data, **limits)
+        condition = black_box.condition_with_defaults(
+            table, search, self.search.hyperparameters.given, settings, self.data, **limits
+        )
         seeds = range(self.first_seed, self.first_seed + self.seeds)
         return black_box.BlackBoxJob.plan(condition, table, self.results, seeds, self.data, again=self.again)
 

@@ -19,8 +19,8 @@ from experiments.analysis.aggregate import (
 from experiments.analysis.statistics import MIN_RUNS
 from experiments.report.baseline import baseline_of
 from experiments.report.escape import csv_text
+from experiments.report.formatting import with_interval
 from experiments.report.names import full_title, same_for_all
-from experiments.report.number_text import with_interval
 from experiments.report.numbers import Report, Row
 from experiments.report.text import TextTable, latex, markdown, title_of
 from experiments.settings import dataset_title

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from experiments.analysis.statistics import MIN_RUNS
+from experiments.report.formatting import span
 from experiments.report.measures import TEST
-from experiments.report.number_text import span
 from experiments.report.numbers import Report, Row
 from experiments.store import AnyExperiment
 

@@ -16,8 +16,8 @@ import numpy as np
 from benchmark_api.registry import Registry
 from experiments.analysis.statistics import MIN_RUNS, interquartile_mean
 from experiments.report import published
+from experiments.report.formatting import spread, with_deviation, with_interval
 from experiments.report.measures import HELD_OUT, MEASURES, Measure
-from experiments.report.number_text import spread, with_deviation, with_interval
 from experiments.report.numbers import NAN, DatasetReport, Row
 
 Value = float | str

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from experiments.report.escape import csv_text
+from experiments.report.formatting import mean_with_interval, span, spread
 from experiments.report.fronts import MARGIN, FrontReport, FrontRow
-from experiments.report.number_text import mean_with_interval, span, spread
 from experiments.report.text import TextTable, comparison_matrix, latex, markdown, title_of
 
 

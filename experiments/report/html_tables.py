@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from experiments.analysis.statistics import MIN_RUNS
 from experiments.report.columns import COLUMNS
 from experiments.report.escape import html_text as escape
+from experiments.report.formatting import stars
 from experiments.report.interactive import key_of
 from experiments.report.names import full_title, same_for_all
-from experiments.report.number_text import stars
 from experiments.report.numbers import DatasetReport, Report, Row
 from experiments.report.paper import best_rows
 from experiments.report.text import TextTable, column_tables

@@ -31,7 +31,7 @@ def load_reports(
     searches: Sequence[str] = (),
     readout: Readout = "step",
     filters: Mapping[str, str] = MappingProxyType({}),
-    targets: Sequence[str] = (),
+    report_on: Sequence[str] = (),
 ) -> Loaded:
     """Report the stored runs of searches with one objective, one report for each table.
 
@@ -41,11 +41,11 @@ def load_reports(
         searches: names as for `only`; by default all.
         readout: how final values are read off, see `final_values`.
         filters: fields of conditions and the values wanted, e.g. the dataset.
-        targets: datasets on which architectures found on others are reported as well, see `make_report`.
+        report_on: datasets on which architectures found on others are reported as well, see `make_report`.
 
     Raises:
         FileNotFoundError: there is no such folder, or a table is no longer at its path.
-        ValueError: there is no such run, no table has a target, a file is damaged, or as for `make_report`.
+        ValueError: there is no such run, no table has such a dataset, a file is damaged, or as for `make_report`.
     """
     experiments = store.load_searches(results, **filters)
     if not experiments:
@@ -57,9 +57,9 @@ def load_reports(
     left_out = dict.fromkeys(experiment.algorithm for experiment in experiments if experiment.finds_fronts)
     tables = tables_of(single, table)
     known = sorted({dataset for opened, _ in tables for dataset in opened.datasets})
-    if unknown := [name for name in targets if name not in known]:
+    if unknown := [name for name in report_on if name not in known]:
         raise ValueError(f"no table of these runs has a dataset {unknown[0]!r} to report on; there is {', '.join(known)}")
-    return Loaded([make_report(opened, group, readout, targets) for opened, group in tables], [*left_out])
+    return Loaded([make_report(opened, group, readout, report_on) for opened, group in tables], [*left_out])
 
 
 def only(experiments: Sequence[AnyExperiment], names: Sequence[str]) -> list[AnyExperiment]:

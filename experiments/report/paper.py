@@ -17,8 +17,8 @@ from experiments.analysis.statistics import MIN_RUNS, Comparison
 from experiments.report.baseline import baseline_of, compared_with
 from experiments.report.columns import COLUMNS, Column, text_of
 from experiments.report.escape import csv_text, latex_text, markdown_text
+from experiments.report.formatting import span
 from experiments.report.names import full_title, names_of, same_for_all
-from experiments.report.number_text import span
 from experiments.report.numbers import DatasetReport, Report, Row, notice_of
 from experiments.settings import dataset_title
 from experiments.store import AnyExperiment

@@ -13,8 +13,8 @@ from benchmark_api.tables.table import Table
 from benchmark_api.types import BoolArray, FloatArray
 from experiments.analysis import rankings as measures
 from experiments.analysis.statistics import rank_correlation, summarize
+from experiments.report.formatting import spread
 from experiments.report.measures import Accuracies, look_up
-from experiments.report.number_text import spread
 from experiments.report.numbers import reading_order
 from experiments.report.text import TextTable, markdown, title_of
 from experiments.store import SupernetRanking

@@ -5,8 +5,8 @@ from __future__ import annotations
 from benchmark_api.tables.table import Table
 from experiments.analysis.speedup import equal_trainings, speedup
 from experiments.analysis.statistics import summarize
+from experiments.report.formatting import mean_with_interval
 from experiments.report.measures import look_up
-from experiments.report.number_text import mean_with_interval
 from experiments.store import Experiment
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from experiments.analysis.statistics import MIN_RUNS, Comparison, difference_of_means
 from experiments.report.aggregates import aggregates
+from experiments.report.formatting import with_interval
 from experiments.report.names import full_title, same_for_all
-from experiments.report.number_text import with_interval
 from experiments.report.numbers import DatasetReport, Report, Row
 from experiments.report.paper import LEVEL
 from experiments.settings import dataset_title

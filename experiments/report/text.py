@@ -10,13 +10,13 @@ import numpy as np
 
 from benchmark_api.tables.table import Table
 from experiments.analysis.statistics import MIN_RUNS, Comparison, difference_of_means
+from experiments.report.against_published import HEADER, comparison_lines, missing_datasets
 from experiments.report.baseline import baseline_of, compared_with
 from experiments.report.claims import claim_lines
 from experiments.report.columns import COLUMNS, Column, Value, text_of
-from experiments.report.comparison import HEADER, comparison_lines, missing_datasets
 from experiments.report.escape import csv_text, latex_row, latex_text, markdown_text
+from experiments.report.formatting import stars
 from experiments.report.notes import conventions, findings
-from experiments.report.number_text import stars
 from experiments.report.numbers import DatasetReport, Report, Row, notice_of
 from experiments.store import AnyExperiment
 

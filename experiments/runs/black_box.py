@@ -140,7 +140,7 @@ class GapsWarning(UserWarning):
     """A table has trials of some architectures only."""
 
 
-def condition_on(
+def condition_with_defaults(
     table: Table,
     search_class: type[BlackBoxSearch],
     hyperparameters: Mapping[str, Any],

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 
-from algorithms.black_box.base import BlackBoxSearch, Evaluation, Query
-from algorithms.black_box.constrained import ConstrainedSearch
+from algorithms.black_box.base import AskTell, Evaluation, Query
 from benchmark_api.tables.evaluator import BudgetedEvaluator
 
 
 class ChargedSearch:
-    """A search with the interface of `BlackBoxSearch` whose processor time moves an evaluator's clock.
+    """A search whose processor time moves an evaluator's clock.
 
     Args:
         search: the search.
@@ -20,14 +19,14 @@ class ChargedSearch:
         seconds: [evaluation], processor seconds of `ask` and `tell`.
     """
 
-    def __init__(self, search: BlackBoxSearch | ConstrainedSearch, evaluator: BudgetedEvaluator) -> None:
+    def __init__(self, search: AskTell, evaluator: BudgetedEvaluator) -> None:
         self._search, self._evaluator = search, evaluator
         self._asking = 0.0  # processor seconds of the last `ask`
         self.seconds: list[float] = []
 
     @property
     def incumbent_number(self) -> int | None:
-        """Number of the incumbent's evaluation."""
+        """Number of the incumbent's evaluation, see `BlackBoxSearch`."""
         return self._search.incumbent_number
 
     def ask(self) -> Query:
@@ -38,7 +37,7 @@ class ChargedSearch:
         self._evaluator.clock += self._asking
         return query
 
-    def tell(self, query: Query, evaluation: Evaluation | float) -> None:
+    def tell(self, query: Query, evaluation: Evaluation) -> None:
         """Report the result of a query, as to `BlackBoxSearch.tell`, and charge the time."""
         started = time.process_time()
         self._search.tell(query, evaluation)

@@ -51,7 +51,7 @@ def load_task(setting: Setting, space: SearchSpace, data: Path | None, device: s
         FileNotFoundError: a file of the data set is missing.
         ValueError: as for `Setting.load`; no folder is given where one is needed.
     """
-    if data is None and setting.dataset != "digits":
+    if data is None and setting.needs_files:
         raise ValueError(f"{setting.dataset} is read from local files: name the folder that has them (--data)")
     splits = ("train", VALIDATION)  # a search has access to no others
     images = setting.load(data, splits=splits, device=device)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from algorithms.black_box.base import BlackBoxSearch, Evaluation, Query, ResultsPending, SearchFinished
+from algorithms.black_box.base import AskTell, BlackBoxSearch, Evaluation, Query, ResultsPending, SearchFinished
 from algorithms.black_box.constrained import ConstrainedSearch
 from benchmark_api.tables.evaluator import BudgetedEvaluator, BudgetExhausted, simulated_evaluator
 from benchmark_api.tables.metrics import Limits
@@ -100,16 +100,11 @@ def run(
             f"the settings are for {settings.space}, {settings.dataset}, {settings.schedule}; the view is {expected}"
         )
     started = time.perf_counter()
-    search_seed, trial_seed = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(2))
-    facts: dict[str, Any] = {"max_epochs": view.schedule_epochs, "task": task, "directions": view.directions}
-    search: BlackBoxSearch | ConstrainedSearch | ChargedSearch
-    search = unconstrained = search_class(view.space, config, seed=search_seed, **facts)
-    if limits or not view.measured.all():
-        allowed, index = view.allowed(limits or {}).tolist(), view.space.index
-        search = ConstrainedSearch(unconstrained, lambda architecture: allowed[index(architecture)])
+    search_rng, trial_rng = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(2))
     evaluator = simulated_evaluator(
-        view, settings, seed=trial_seed, needs=search_class.needs, ignores_budget=search_class.ignores_budget
+        view, settings, seed=trial_rng, needs=search_class.needs, ignores_budget=search_class.ignores_budget
     )
+    search = _made(search_class, config, view, search_rng, task, limits)
     workers = Workers(evaluator, settings.workers) if settings.workers > 1 else None
     charged = ChargedSearch(search, evaluator) if settings.charge_model_time else None
     search = charged or search
@@ -137,6 +132,23 @@ def run(
     )
 
 
+def _made(
+    search_class: type[BlackBoxSearch],
+    config: object | None,
+    view: ValidationView,
+    rng: np.random.Generator,
+    task: Any,
+    limits: Limits | None,
+) -> AskTell:
+    """Return the search of a run, confined to the architectures that the table has and the limits allow where that is not all."""
+    facts: dict[str, Any] = {"max_epochs": view.schedule_epochs, "task": task, "directions": view.directions}
+    search = search_class(view.space, config, seed=rng, **facts)
+    if not limits and view.measured.all():
+        return search
+    allowed, index = view.allowed(limits or {}).tolist(), view.space.index
+    return ConstrainedSearch(search, lambda architecture: allowed[index(architecture)])
+
+
 def check_workers(search_class: type[BlackBoxSearch], workers: int) -> None:
     """Raise ValueError where a search allows fewer pending queries than there are workers."""
     most = search_class.max_pending
@@ -145,9 +157,7 @@ def check_workers(search_class: type[BlackBoxSearch], workers: int) -> None:
         raise ValueError(f"{search_class.name} {which}: workers must be at most {most}, got {workers}")
 
 
-def _in_turn(
-    search: BlackBoxSearch | ConstrainedSearch | ChargedSearch, evaluator: BudgetedEvaluator
-) -> Iterator[tuple[Query, Evaluation]]:
+def _in_turn(search: AskTell, evaluator: BudgetedEvaluator) -> Iterator[tuple[Query, Evaluation]]:
     """Yield the queries of one worker with their results."""
     ask, evaluate = search.ask, evaluator.evaluate
     with suppress(BudgetExhausted, SearchFinished):
@@ -156,9 +166,7 @@ def _in_turn(
             yield query, evaluate(query)
 
 
-def _side_by_side(
-    search: BlackBoxSearch | ConstrainedSearch | ChargedSearch, workers: Workers
-) -> Iterator[tuple[Query, Evaluation]]:
+def _side_by_side(search: AskTell, workers: Workers) -> Iterator[tuple[Query, Evaluation]]:
     """Yield the queries of several workers with their results, as they end; the search must be told each before the next."""
     ask, start, finish = search.ask, workers.start, workers.finish
     asking = True

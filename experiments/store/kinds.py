@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from algorithms.black_box import BLACK_BOX
 from benchmark_api.tables.evaluator import Accounting
+from benchmark_api.tables.metrics import limits_of
 from benchmark_api.tables.table import Table
 from benchmark_api.types import FloatArray
 from experiments.settings import BUDGETS, RunSettings, default_noise
@@ -50,8 +51,7 @@ class Condition(AnyCondition, RunSettings):
     def limits(self) -> dict[str, tuple[float, float]]:
         """Lowest and highest value of metrics that the architectures of all queries have, by name; empty for none."""
         values = self.config_values()
-        highest, lowest = values.get("at_most", {}), values.get("at_least", {})
-        return {name: (lowest.get(name, -np.inf), highest.get(name, np.inf)) for name in (*highest, *(lowest.keys() - highest))}
+        return limits_of(values.get("at_most", {}), values.get("at_least", {}))
 
     def settings(self) -> dict[str, Any]:
         names = ("schedule", *(field.name for field in fields(Accounting)), "incumbent_rule")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from benchmark_api.tables.table import Table
 from experiments.report import DatasetReport, Report, Row
+from experiments.report.formatting import span
 from experiments.report.names import full_title, settings_of
 from experiments.settings import dataset_title
 from experiments.store import AnyExperiment
@@ -106,5 +107,4 @@ def _without_fidelities(experiment: AnyExperiment) -> str:
 def label_of(entry: Entry, groups: Sequence[Group]) -> str:
     """Name of an entry with the number of runs that entries of this name have in some groups."""
     entries = [other for group in groups for other in group.entries]
-    runs = sorted({other.row.reached.runs for other in entries if other.name == entry.name})
-    return f"{entry.name}, n = {runs[0]}" if len(runs) == 1 else f"{entry.name}, n = {runs[0]} to {runs[-1]}"
+    return f"{entry.name}, n = {span({other.row.reached.runs for other in entries if other.name == entry.name})}"

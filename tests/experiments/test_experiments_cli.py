@@ -24,7 +24,9 @@ from algorithms.one_shot import ONE_SHOT
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
 from experiments.__main__ import COMMAND_LINE, COMMANDS, main
-from experiments.commands.reproduce import FrontsCommand, RankingCommand, ReproduceCommand, TableCommand
+from experiments.commands.ranking import RankingCommand
+from experiments.commands.reproduce import ReproduceCommand
+from experiments.commands.results import FrontsCommand, TableCommand
 from experiments.commands.run import Search
 from experiments.report import numbers, published, tables_of
 from experiments.runs import one_shot as one_shot_runs
@@ -546,6 +548,10 @@ def test_reproduce_trains_supernets_where_there_are_images(
     assert "### ranking by supernets" in out
     again = experiments("reproduce", "--table", digits_table.path, *options)[1]
     assert again.count("0 new runs") == 3
+    remade: list[bool] = []
+    monkeypatch.setattr(RankingCommand, "__call__", lambda command: remade.append(command.again) or 0)
+    assert experiments("reproduce", "--table", digits_table.path, *options, "--again")[0] == 0
+    assert remade == [True]  # of supernets that are trained anew
 
 
 @pytest.mark.parametrize(

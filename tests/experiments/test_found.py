@@ -66,6 +66,9 @@ def test_the_command(results: Path, experiments: Command, tmp_path: Path) -> Non
     rows = list(csv.DictReader(io.StringIO(experiments("found", "--results", results, "--only", "rea", "--format", "csv")[1])))
     assert [(row["algorithm"], row["of_runs"]) for row in rows] == [("rea", "6")]
     assert drawings[0].name.startswith("cifar100-")
+    options = ("--only", "rea", "--format", "csv", "--draw", tmp_path / "more")
+    _, out, err = experiments("found", "--results", results, *options)
+    assert len(list(csv.DictReader(io.StringIO(out)))) == len(err.splitlines()) == 1  # the files' names are not in the CSV
 
 
 def test_no_cell_of_csv_is_a_formula(results: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,6 @@ from benchmark_api import unpickle
 from benchmark_api.importers import measurements
 from benchmark_api.importers.base import IMPORTERS, Description, Importer
 from benchmark_api.importers.measurements import Part, Spool
-from benchmark_api.importers.official.parallel import WorkerDied, in_parallel
 from benchmark_api.importers.official.read import (
     EXTENSION,
     META,
@@ -29,6 +28,7 @@ from benchmark_api.importers.official.read import (
 )
 from benchmark_api.importers.official.records import named, read_trials
 from benchmark_api.importers.official.single_file import load_records
+from benchmark_api.importers.parallel import WorkerDied, in_parallel
 from benchmark_api.jobs.files import regular
 from benchmark_api.spaces import SearchSpace
 

@@ -20,17 +20,13 @@ from experiments.analysis.cells import operation_counts, parameter_free
 from experiments.analysis.trajectories import by_epoch, final_architectures, final_values
 from experiments.report import look_up, make_report
 from experiments.report.checklist import checklist
-from experiments.store import ONE_SHOT_RUNS, OneShotExperiment
+from experiments.store import ONE_SHOT_RUNS
+from tests.helpers.one_shot_runs import only
 from tests.helpers.synthetic import condition, store_runs
 
 Command = Callable[..., tuple[int, str, str]]
 
 ALL_SKIP, ALL_NONE, LARGEST = 1835, 1651, 1462
-
-
-def only(results: Path) -> OneShotExperiment:
-    (experiment,) = store.load(results, ONE_SHOT_RUNS)
-    return experiment
 
 
 def test_the_last_architecture_is_the_result(topology_table: Table, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from benchmark_api.spaces import SizeSpace
 from benchmark_api.tables.table import Table
 from experiments import store
 from experiments.report import look_up, make_report, published
-from experiments.report.comparison import comparison_lines
+from experiments.report.against_published import comparison_lines
 from experiments.report.text import text_tables
 from experiments.store import AnyExperiment
 from tests.helpers import held_out

@@ -15,7 +15,7 @@ from benchmark_api.tables.view import ValidationView
 from benchmark_api.tables.writer import write_table
 from experiments.report.numbers import make_report
 from experiments.report.text import text_tables
-from experiments.runs.black_box import GapsWarning, condition_on, task_of
+from experiments.runs.black_box import GapsWarning, condition_with_defaults, task_of
 from experiments.runs.run import run
 from experiments.settings import RunSettings
 from tests.helpers import held_out
@@ -80,7 +80,7 @@ def test_a_plan_warns_of_gaps(tmp_path: Path, size_table: Table) -> None:
     part = Table(tmp_path / "part.safetensors")
     settings = RunSettings.of(part, "cifar10")
     with pytest.warns(GapsWarning, match=r"part.safetensors: 14 of 27 architectures have a trial of cifar10-valid/12; proposals"):
-        condition_on(part, BLACK_BOX["random"], {}, settings)
+        condition_with_defaults(part, BLACK_BOX["random"], {}, settings)
 
 
 def test_a_table_of_all_has_no_gaps() -> None:

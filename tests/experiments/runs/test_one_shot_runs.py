@@ -21,7 +21,6 @@ import torch
 from algorithms.black_box import BLACK_BOX
 from algorithms.one_shot import ONE_SHOT
 from algorithms.one_shot.alpha import AlphaConfig, AlphaSearch
-from algorithms.one_shot.metrics import EPOCH_METRICS
 from algorithms.one_shot.search import OneShotSearch
 from algorithms.one_shot.task import Execution
 from benchmark_api.spaces import TopologySpace
@@ -36,7 +35,8 @@ from experiments.__main__ import main
 from experiments.report import published
 from experiments.runs import one_shot
 from experiments.runs.one_shot import load_task
-from experiments.store import ONE_SHOT_RUNS, OneShotExperiment, StoreError
+from experiments.store import ONE_SHOT_RUNS, StoreError
+from tests.helpers.one_shot_runs import DETERMINED, assert_same, only
 from tests.helpers.stored import stored_seeds
 from tests.helpers.synthetic import condition, store_ranking, store_runs
 
@@ -54,20 +54,6 @@ def run_rsps(table: Table, results: Path, *more: object, epochs: int = 3, jobs: 
 def run_random(table: Table, results: Path) -> None:
     common = ("--table", table.path, "--results", results, "--seeds", 6, "--jobs", 1)
     assert main(["run", "random", *map(str, common)]) == 0
-
-
-def only(results: Path) -> OneShotExperiment:
-    (experiment,) = store.load(results, ONE_SHOT_RUNS)
-    return experiment
-
-
-DETERMINED = ("architecture", *(metric.name for metric in EPOCH_METRICS if not metric.measured))
-
-
-def assert_same(first: OneShotExperiment, second: OneShotExperiment) -> None:
-    assert np.array_equal(first.seeds, second.seeds)
-    for name in DETERMINED:
-        assert np.array_equal(first.columns[name], second.columns[name]), name
 
 
 @pytest.fixture(scope="module")

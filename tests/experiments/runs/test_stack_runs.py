@@ -7,11 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from algorithms.one_shot import ONE_SHOT
-from algorithms.one_shot.metrics import EPOCH_METRICS
 from algorithms.one_shot.stack import SearchStack
 from algorithms.one_shot.task import Execution
 from benchmark_api.tables.table import Table
@@ -19,27 +17,15 @@ from experiments import store
 from experiments.commands.one_shot import RunOneShot
 from experiments.commands.run import Search
 from experiments.runs.one_shot import OneShotJob, StackJob
-from experiments.store import ONE_SHOT_RUNS, OneShotExperiment
+from tests.helpers.one_shot_runs import assert_same, only
 from tests.helpers.supernet_steps import CellByDefinition
 
 Command = Callable[..., tuple[int, str, str]]
-DETERMINED = ("architecture", *(metric.name for metric in EPOCH_METRICS if not metric.measured))
 
 
 def run(table: Table, results: Path, *more: object) -> list[str]:
     common = ("--table", table.path, "--results", results, "--jobs", 1, "--stack", 2, "--epochs", 2)
     return [str(argument) for argument in ("run", "rsps", *common, "--batch", 450, "--candidates", 3, *more)]
-
-
-def only(results: Path) -> OneShotExperiment:
-    (experiment,) = store.load(results, ONE_SHOT_RUNS)
-    return experiment
-
-
-def assert_same(first: OneShotExperiment, second: OneShotExperiment) -> None:
-    assert np.array_equal(first.seeds, second.seeds)
-    for name in DETERMINED:
-        assert np.array_equal(first.columns[name], second.columns[name]), name
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
+from benchmark_api.jobs.options import available_processors
 from benchmark_api.plugins import load_plugins
 
 ResultT = TypeVar("ResultT")
@@ -30,7 +31,7 @@ def in_parallel(function: Callable[..., ResultT], calls: Sequence[tuple[Any, ...
     """
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
-    workers = min(jobs or os.cpu_count() or 1, max(len(calls), 1))
+    workers = min(jobs or available_processors(), max(len(calls), 1))
     with ProcessPoolExecutor(workers, initializer=_prepare_worker) as pool:
         try:
             for future in [pool.submit(function, *arguments) for arguments in calls]:

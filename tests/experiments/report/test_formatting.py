@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from experiments.report.number_text import span, stars, with_deviation, with_interval
+from experiments.report.formatting import span, stars, with_deviation, with_interval
 
 NAN = math.nan
 

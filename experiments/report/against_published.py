@@ -8,8 +8,8 @@ import numpy as np
 
 from experiments.analysis.statistics import Summary, welch_interval
 from experiments.report import published
+from experiments.report.formatting import spread, with_deviation, with_interval
 from experiments.report.measures import TEST
-from experiments.report.number_text import spread, with_deviation, with_interval
 from experiments.report.numbers import DatasetReport, Row
 from experiments.store import SAME_RESULT
 
