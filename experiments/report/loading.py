@@ -47,7 +47,7 @@ def load_reports(
     kinds = (store.BLACK_BOX_RUNS, store.ONE_SHOT_RUNS)
     experiments: list[AnyExperiment] = [found for kind in kinds for found in store.load(results, kind, **filters)]
     if not experiments:
-        raise ValueError(f"{results} holds no such run")
+        raise ValueError(f"{results} holds no {'such ' if filters else ''}run")
     experiments = only(experiments, searches)
     single = [experiment for experiment in experiments if not experiment.finds_fronts]
     if not single:

@@ -101,16 +101,12 @@ def only(experiments: Sequence[AnyExperiment], names: Sequence[str]) -> list[Any
         return list(experiments)
     chosen: dict[int, AnyExperiment] = {}
     for name in names:
-        named = [number for number, experiment in enumerate(experiments) if name in _names(experiment)]
+        named = [number for number, experiment in enumerate(experiments) if name in experiment.names]
         if not named:
             stored = dict.fromkeys(experiment.algorithm for experiment in experiments)
             raise ValueError(f"no stored run is of {name!r}; there are runs of {', '.join(stored)}")
         chosen |= {number: experiments[number] for number in named}
     return list(chosen.values())
-
-
-def _names(experiment: AnyExperiment) -> tuple[str, str]:
-    return experiment.algorithm, experiment.label(None)
 
 
 def check_baseline(reports: Sequence[Report], name: str) -> None:
@@ -132,9 +128,7 @@ def baseline_of(dataset: DatasetReport, name: str) -> Row | None:
     Raises:
         ValueError: several rows have the name.
     """
-    found = [row for row in dataset.rows if row.label == name] or [
-        row for row in dataset.rows if name in (row.experiment.algorithm, *_names(row.experiment))
-    ]
+    found = [row for row in dataset.rows if row.label == name] or [row for row in dataset.rows if name in row.experiment.names]
     if len(found) > 1:
         rows = ", ".join(repr(row.label) for row in found)
         raise ValueError(f"several rows of {dataset.dataset} are named {name!r}; expected one of {rows}")
@@ -202,7 +196,7 @@ def paper_table(
 
 def _place(experiment: AnyExperiment, order: Sequence[str]) -> int:
     """Place of the first name that an experiment has in an order; after all of them without one."""
-    return next((place for place, name in enumerate(order) if name in _names(experiment)), len(order))
+    return next((place for place, name in enumerate(order) if name in experiment.names), len(order))
 
 
 def same_for_all(report: Report) -> list[str]:

@@ -211,7 +211,15 @@ class AnyCondition(_Rules, ABC):
 
     def label(self, table: Table | None) -> str:
         """Return the algorithm's name and, in brackets, its `deviations`."""
-        different = ", ".join(f"{name}={value}" for name, value in self.deviations(table).items())
+        return self._named(self.deviations(table))
+
+    @property
+    def names(self) -> set[str]:
+        """Names that choose it: the algorithm's, and its `label` on any table that it may be of."""
+        return {self.algorithm, self.label(None)}
+
+    def _named(self, deviations: Mapping[str, Any]) -> str:
+        different = ", ".join(f"{name}={value}" for name, value in deviations.items())
         return f"{self.algorithm} ({different})" if different else self.algorithm
 
 

@@ -24,7 +24,10 @@ def script(path: Path, text: str) -> Path:
     [
         (["rea", "TABEL=t.safetensors"], "*** unknown variable TABEL, did you mean TABLE?"),
         (["help", "seeds=5"], "*** unknown variable seeds, did you mean SEEDS?"),
-        (["--dry-run", "rea", "SEEDS=5", "ARGS=--max params=1", "NOTHING="], "*** unknown variable NOTHING; expected one of PYTHON VENV "),
+        (
+            ["--dry-run", "rea", "SEEDS=5", "ARGS=--max params=1", "NOTHING="],
+            "*** unknown variable NOTHING; expected one of PYTHON VENV ",
+        ),
         (["rae", "SEEDS=5"], "error: unknown target rae, did you mean rea?"),
         (["reproduec"], "error: unknown target reproduec, did you mean reproduce?"),
         (["my-own"], "error: unknown target my-own; `make help` lists them; a search of your own: "),
@@ -67,7 +70,7 @@ def test_an_interrupted_install_goes_on(left: str, tmp_path: Path) -> None:
     calls, venv = tmp_path / "calls", tmp_path / "venv"
     working = f'echo "venv $*" >> {calls}'
     script(tmp_path / "working", working)
-    anew = f'mkdir -p {venv}/bin && cp {tmp_path}/working {venv}/bin/python && touch {venv}/pyvenv.cfg'
+    anew = f"mkdir -p {venv}/bin && cp {tmp_path}/working {venv}/bin/python && touch {venv}/pyvenv.cfg"
     python = script(tmp_path / "python3", f'echo "python $1 $2" >> {calls}; test "$1" = -c || {{ {anew}; }}')
     if left != "nothing":
         script(venv / "bin" / "python", working if left == "no packages" else "exit 1")
