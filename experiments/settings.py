@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -26,7 +27,10 @@ BUDGETS = {
     ("size", "digits", "3"): 24.0,
 }
 """Default budgets by space, dataset and schedule, simulated seconds: those of the NATS-Bench paper, and about 200 average
-evaluations of the embedded tables (docs/embedded.md has the means). Other runs need an explicit budget."""
+evaluations of the embedded tables (docs/embedded.md has the means). Other tables: see `default_budget`."""
+
+USUAL_QUERIES = 200
+"""Average evaluations in the default budget of a table that `BUDGETS` does not have."""
 
 
 def dataset_title(dataset: str) -> str:
@@ -43,6 +47,21 @@ def default_dataset(table: Table) -> str:
     if len(table.datasets) != 1 and "cifar10" not in table.datasets:
         raise ValueError(f"{table.path.name} has several datasets: name one of {', '.join(table.datasets)} (--dataset)")
     return table.datasets[0] if len(table.datasets) == 1 else "cifar10"
+
+
+def default_budget(table: Table, dataset: str, schedule: str) -> float | None:
+    """Return the budget of runs on a table where none is given, simulated seconds; None where it has no training times.
+
+    It is that of `BUDGETS`, else `USUAL_QUERIES` times the mean seconds of a full training and its evaluation, to two digits.
+
+    Raises:
+        ValueError: the table has no such dataset or schedule.
+    """
+    known = BUDGETS.get((table.space.name, dataset, schedule))
+    if known is not None:
+        return known
+    budget = USUAL_QUERIES * table.search_view(dataset, schedule).mean_query
+    return float(f"{budget:.2g}") if 0.0 < budget < math.inf else None
 
 
 def default_config(search_class: Any, dataset: str) -> Any:
@@ -105,7 +124,7 @@ class RunSettings(Accounting):
             table: the table to search on.
             dataset: the dataset to search on.
             schedule: the schedule; None for the table's search schedule.
-            budget: simulated seconds; None for the default of space, dataset and schedule.
+            budget: simulated seconds; None for `default_budget`.
             **accounting: other fields of `Accounting`.
 
         Raises:
@@ -114,10 +133,12 @@ class RunSettings(Accounting):
         """
         space, schedule = table.space.name, schedule or table.search_schedule
         table.splits(table.search_key(dataset), schedule)
-        budget = BUDGETS.get((space, dataset, schedule)) if budget is None else budget
+        budget = default_budget(table, dataset, schedule) if budget is None else budget
         if budget is None:
             what = f"{dataset} in the {space} space with schedule {schedule}"
-            raise ValueError(f"no default budget for {what}: give one in simulated seconds (--budget)")
+            raise ValueError(
+                f"no default budget for {what}, which has no training times: give one in simulated seconds (--budget)"
+            )
         accounting = {"noise": default_noise(table, dataset), **accounting}
         settings = cls(space=space, dataset=dataset, schedule=schedule, budget=budget, **accounting)
         if not (settings.same_trial or table.has_test(dataset)):

@@ -53,7 +53,7 @@ def sweep(
         table: the table, its file, or the name of an embedded one: nats-topology, digits-topology or digits-size.
         dataset: dataset to search on; by default the table's only one, or cifar10.
         seeds: number of runs of each search, or their seeds.
-        budget: simulated seconds of a run; by default those of the NATS-Bench paper, or of docs/embedded.md.
+        budget: simulated seconds of a run; by default those of the NATS-Bench paper, on other tables 200 average trainings.
         schedule: training schedule whose validation accuracy is the objective, named by its epochs; by default the table's.
         at_most: largest values of metrics that searches may choose, by name, in their units.
         at_least: smallest values.

@@ -183,11 +183,11 @@ class PlotsCommand(DrawingOptions):
 
     examples: ClassVar[tuple[str, ...]] = ("plots", "plots --only rea bohb --no-title --width 3.3 --font serif --out figures")
 
-    out: Path = Path("plots/figures")
-    """Folder of the figures."""
+    out: Option[Path] = None
+    """Folder of the figures; by default `figures` in the results folder."""
 
     def __call__(self) -> None:
-        page, *figures = self.draw_in(self.out)
+        page, *figures = self.draw_in(self.out or self.results / "figures")
         print(*figures, page, sep="\n")
 
 

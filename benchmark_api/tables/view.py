@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -100,6 +101,16 @@ class ValidationView:
     def shortest_query(self) -> float:
         """Seconds of the shortest training that any query can ask for."""
         return float(self.lengths[0] * np.nanmin(self.train_seconds) + np.nanmin(self.validation_seconds))
+
+    @property
+    def mean_query(self) -> float:
+        """Seconds of a full training and an evaluation, mean over architectures and trials; NaN without times."""
+        if np.isnan(self.train_seconds).all() or np.isnan(self.validation_seconds).all():
+            return math.nan
+        with np.errstate(over="ignore", invalid="ignore"):  # numbers of a damaged table, which `check` refuses
+            means = (np.nanmean(seconds, dtype=np.float64) for seconds in (self.train_seconds, self.validation_seconds))
+            train, validation = map(float, means)
+        return self.schedule_epochs * train + validation
 
     def allowed(self, limits: Limits) -> BoolArray:
         """Whether each architecture [architecture] has a trial, and metrics within limits; one without a metric is not within.

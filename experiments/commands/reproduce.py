@@ -64,7 +64,7 @@ class ReproduceCommand(AgainOptions):
     """A version of a few minutes: few seeds of few searches, unless they are given. Every title says so, and the results folder
     must not hold other runs."""
     budget: Option[Annotated[float, positive]] = None
-    """Simulated seconds of a black-box run; by default those of the NATS-Bench paper, and those of docs/embedded.md."""
+    """Simulated seconds of a black-box run; by default those of the NATS-Bench paper; on other tables 200 average trainings."""
     data: Option[Path] = None
     """Folder with the datasets' files, for one-shot searches; digits need none, other datasets are left out without it."""
     unofficial_images: bool = False

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from experiments.analysis.statistics import Comparison, compare_against
-from experiments.report.names import names_of
 from experiments.report.numbers import DatasetReport, Report, Row
 
 
@@ -28,9 +27,7 @@ def baseline_of(dataset: DatasetReport, name: str) -> Row | None:
     Raises:
         ValueError: several rows have the name.
     """
-    found = [row for row in dataset.rows if row.label == name] or [
-        row for row in dataset.rows if name in (row.experiment.algorithm, *names_of(row.experiment))
-    ]
+    found = [row for row in dataset.rows if row.label == name] or [row for row in dataset.rows if name in row.experiment.names]
     if len(found) > 1:
         rows = ", ".join(repr(row.label) for row in found)
         raise ValueError(f"several rows of {dataset.dataset} are named {name!r}; expected one of {rows}")

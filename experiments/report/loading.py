@@ -11,7 +11,6 @@ from typing import NamedTuple, TypeVar
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
 from experiments.analysis.trajectories import Readout
-from experiments.report.names import names_of
 from experiments.report.numbers import Report, make_report
 from experiments.store import AnyExperiment
 
@@ -49,7 +48,7 @@ def load_reports(
     """
     experiments = store.load_searches(results, **filters)
     if not experiments:
-        raise ValueError(f"{results} holds no such run")
+        raise ValueError(f"{results} holds no {'such ' if filters else ''}run")
     experiments = only(experiments, searches)
     single = [experiment for experiment in experiments if not experiment.finds_fronts]
     if not single:
@@ -76,7 +75,7 @@ def only(experiments: Sequence[AnyExperiment], names: Sequence[str]) -> list[Any
         return list(experiments)
     chosen: dict[int, AnyExperiment] = {}
     for name in names:
-        named = [number for number, experiment in enumerate(experiments) if name in names_of(experiment)]
+        named = [number for number, experiment in enumerate(experiments) if name in experiment.names]
         if not named:
             stored = dict.fromkeys(experiment.algorithm for experiment in experiments)
             raise ValueError(f"no stored run is of {name!r}; there are runs of {', '.join(stored)}")

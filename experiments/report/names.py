@@ -1,4 +1,4 @@
-"""Names of experiments: by which options find them, and in figures, tables for a paper and on the page."""
+"""Names of experiments in figures, in tables for a paper and on the page."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ from collections.abc import Collection
 from benchmark_api.tables.table import Table
 from experiments.report.numbers import Report
 from experiments.store import AnyCondition
-
-
-def names_of(condition: AnyCondition) -> tuple[str, str]:
-    """Return the names by which options find a condition: that of its search, and its label, e.g. "rea (population_size=20)"."""
-    return condition.algorithm, condition.label(None)
 
 
 def search_title(condition: AnyCondition) -> str:

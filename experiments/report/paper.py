@@ -18,7 +18,7 @@ from experiments.report.baseline import baseline_of, compared_with
 from experiments.report.columns import COLUMNS, Column, text_of
 from experiments.report.escape import csv_text, latex_text, markdown_text
 from experiments.report.formatting import span
-from experiments.report.names import full_title, names_of, same_for_all
+from experiments.report.names import full_title, same_for_all
 from experiments.report.numbers import DatasetReport, Report, Row, notice_of
 from experiments.settings import dataset_title
 from experiments.store import AnyExperiment
@@ -142,7 +142,7 @@ def paper_table(
 
 def _place(experiment: AnyExperiment, order: Sequence[str]) -> int:
     """Place of the first name that an experiment has in an order; after all of them without one."""
-    return next((place for place, name in enumerate(order) if name in names_of(experiment)), len(order))
+    return next((place for place, name in enumerate(order) if name in experiment.names), len(order))
 
 
 def _cells(dataset: DatasetReport, columns: Sequence[Column], tests: Mapping[str, Comparison]) -> list[list[Cell]]:

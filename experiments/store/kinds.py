@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from algorithms.black_box import BLACK_BOX
-from benchmark_api.tables.evaluator import Accounting
+from benchmark_api.tables.evaluator import Accounting, Noise
 from benchmark_api.tables.metrics import limits_of
 from benchmark_api.tables.table import Table
 from benchmark_api.types import FloatArray
-from experiments.settings import BUDGETS, RunSettings, default_noise
+from experiments.settings import BUDGETS, RunSettings, default_budget, default_noise
 from experiments.store.schema import KINDS, AnyCondition, AnyExperiment, Column, Kind, differences
 
 if TYPE_CHECKING:
@@ -59,13 +59,28 @@ class Condition(AnyCondition, RunSettings):
         return {name: facts[name] for name in names if facts.get(name) is not None}
 
     def deviations(self, table: Table | None) -> dict[str, Any]:
-        schedule, noise = self.schedule, "once" if self.noise == "once" else "random"
-        if table is not None:
-            schedule, noise = table.search_schedule, default_noise(table, self.dataset)
+        if table is None:
+            budget = BUDGETS.get((self.space, self.dataset, self.schedule), self.budget)
+            return self._different(self._some_noise, self.schedule, budget)
+        budget = default_budget(table, self.dataset, self.schedule)
+        return self._different(default_noise(table, self.dataset), table.search_schedule, budget)
+
+    @property
+    def names(self) -> set[str]:
+        of_no_default = self._different(self._some_noise, self.schedule, None)  # of a table with another default budget
+        return super().names | {self._named(of_no_default)}
+
+    @property
+    def _some_noise(self) -> Noise:
+        """Noise that is the default on some table: that of the runs if there is such a table."""
+        return "once" if self.noise == "once" else "random"
+
+    def _different(self, noise: Noise, schedule: str, budget: float | None) -> dict[str, Any]:
+        """Return the deviations from some defaults, those that depend on the table."""
         usual = {name: value for name, value in asdict(Accounting()).items() if name != "budget"}
-        usual |= {"noise": noise, "schedule": schedule, "budget": BUDGETS.get((self.space, self.dataset, self.schedule))}
+        usual |= {"noise": noise, "schedule": schedule, "budget": budget}
         changed = {name: getattr(self, name) for name, value in usual.items() if getattr(self, name) != value}
-        changed |= super().deviations(table)
+        changed |= super().deviations(None)
         for name, option in {"at_most": "max", "at_least": "min"}.items():
             if name in changed:
                 changed[option] = " ".join(f"{metric}={value:g}" for metric, value in changed.pop(name).items())

@@ -213,7 +213,15 @@ class AnyCondition(_Rules, ABC):
 
     def label(self, table: Table | None, without: Collection[str] = ()) -> str:
         """Return the algorithm's name and, in brackets, its `deviations` but for some."""
-        different = ", ".join(f"{name}={value}" for name, value in self.deviations(table).items() if name not in without)
+        return self._named({name: value for name, value in self.deviations(table).items() if name not in without})
+
+    @property
+    def names(self) -> set[str]:
+        """Names that choose it: the algorithm's, and its `label` on any table that it may be of."""
+        return {self.algorithm, self.label(None)}
+
+    def _named(self, deviations: Mapping[str, Any]) -> str:
+        different = ", ".join(f"{name}={value}" for name, value in deviations.items())
         return f"{self.algorithm} ({different})" if different else self.algorithm
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,10 +27,19 @@ def test_default_budgets_are_those_of_the_schedule(topology_table: Table) -> Non
     assert RunSettings.of(topology_table, "cifar10", schedule="200", budget=5).budget == 5
 
 
-def test_a_schedule_without_a_default_budget_needs_one(size_table: Table) -> None:
-    with pytest.raises(ValueError, match=r"no default budget for cifar10 in the size space with schedule 90: .*--budget"):
-        RunSettings.of(size_table, "cifar10", schedule="90")
+def test_other_default_budgets_are_200_average_evaluations_too(size_table: Table) -> None:
+    view = size_table.search_view("cifar10", "90")
+    assert RunSettings.of(size_table, "cifar10", schedule="90").budget == pytest.approx(200 * view.mean_query, rel=0.05)
     assert RunSettings.of(size_table, "cifar10", schedule="90", budget=5).budget == 5
+
+
+def test_a_table_without_times_has_no_default_budget(size_table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = size_table.search_view("cifar10", "90")
+    for seconds in (np.nan, -1.0, 1e308):  # not measured; damaged
+        changed = replace(view, train_seconds=np.full_like(view.train_seconds, seconds, dtype=float))
+        monkeypatch.setattr(Table, "search_view", lambda *_, changed=changed: changed)
+        with pytest.raises(ValueError, match=r"no default budget for cifar10 in the size space with schedule 90, .*--budget"):
+            RunSettings.of(size_table, "cifar10", schedule="90")
 
 
 def test_default_noise_leaves_trials_for_the_report(topology_table: Table) -> None:
