@@ -12,9 +12,10 @@ from typing import Annotated, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from algorithms.one_shot.config import OneShotConfig
 from algorithms.one_shot.exponentiated import ExponentiatedGradient
 from algorithms.one_shot.relaxations import rising, sparsemax, sparsestmax
-from algorithms.one_shot.search import OneShotConfig, OneShotSearch
+from algorithms.one_shot.search import OneShotSearch
 from algorithms.one_shot.supernets.base import ForwardMode
 from algorithms.one_shot.task import VALIDATION, Batch
 from benchmark_api.bounds import at_least, between, positive, unstored_default
@@ -145,6 +146,7 @@ class AlphaSearch(OneShotSearch):
     """
 
     space = "any"
+    graphs = "mixed"
     digits: ClassVar = {"epochs": 12, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
 
     config: ArchitectureConfig
@@ -154,8 +156,15 @@ class AlphaSearch(OneShotSearch):
         if min(self.task.space.cardinalities) < choices:
             raise ValueError(f"{self.name} needs as many choices for every decision, got {self.task.space.cardinalities}")
         self.alpha = nn.Parameter(self._initial(decisions, choices).to(self.device))  # [decision, choice]
-        self.arch_optimizer = self.config.optimizer([self.alpha])
+        self.arch_optimizer = self._on_device(self.config.optimizer([self.alpha]))
         self._parts |= {"alpha": nn.ParameterList([self.alpha]), "adam": self.arch_optimizer}
+
+    def _on_device(self, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+        """Let Adam's step be one operation on CUDA devices and in captured steps; its counter of steps is then on the device."""
+        if isinstance(optimizer, torch.optim.Adam) and (self.device.type == "cuda" or self.execution.graphs):
+            for settings in (optimizer.defaults, *optimizer.param_groups):
+                settings.update(fused=True, capturable=self.device.type == "cuda")
+        return optimizer
 
     def _initial(self, *shape: int) -> Tensor:
         """Return architecture parameters of a shape at the start: equal weights, but for small random numbers off the simplex."""
@@ -178,7 +187,7 @@ class AlphaSearch(OneShotSearch):
         return VALIDATION
 
     def _mode(self, purpose: str) -> ForwardMode:
-        """Forward mode of the next pass; its random numbers, if any, are drawn from `draws[purpose]`."""
+        """Forward mode of the next pass; its random numbers, if any, are `drawn(purpose, …)`."""
         return self.supernet.mixture(self.relax(self.alpha))
 
     def _weight_mode(self) -> ForwardMode:

@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import torch
 
+from algorithms.one_shot.config import OneShotConfig
 from algorithms.one_shot.darts import DartsFirstOrder
 from algorithms.one_shot.perturbation import Perturbation, PerturbationConfig
-from algorithms.one_shot.search import OneShotConfig, OneShotSearch, register_one_shot
+from algorithms.one_shot.search import OneShotSearch, register_one_shot
 from algorithms.one_shot.supernets import ForwardMode
 from benchmark_api.spaces import EDGES, OPERATIONS, Architecture
 from benchmark_api.types import FloatArray
@@ -45,6 +46,7 @@ class DartsPtFixed(OneShotSearch):
     title = "DARTS-PT (fixed alpha)"
     paper = DartsPt.paper
     space = "topology"
+    graphs = "mixed"
     default_selection = Perturbation
     digits: ClassVar = {"epochs": 12, "batch": 32, "rate": 0.1}
 

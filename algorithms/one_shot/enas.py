@@ -35,6 +35,7 @@ class Enas(OneShotSearch):
     paper = "Pham et al., Efficient Neural Architecture Search via Parameter Sharing, ICML 2018, arXiv 1802.03268"
     space = "topology"
     default_selection = BestOfN
+    graphs = "one-hot"
     digits: ClassVar = {"epochs": 10, "updates": 5, "batch": 32, "rate": 0.1}
 
     @dataclass(frozen=True)
@@ -87,16 +88,17 @@ class Enas(OneShotSearch):
         self._parts |= {"controller": self.controller, "adam": self.adam}
 
     def _weight_mode(self) -> Paths:
-        self._path = self.supernet.along(self._drawn(1, "architecture")[0])  # eq. 1 with M = 1
+        path = self.drawn("architecture", self._one, on_host=not self.supernet.one_hot)  # eq. 1 with M = 1: [1, edge]
+        self._path = self.supernet.sampled(path)
         return self._path
+
+    @torch.no_grad()
+    def _one(self, draw: torch.Generator) -> Tensor:
+        return torch.tensor(self.controller.sample(1, draw).architectures)
 
     def _architecture_step(self, training: Batch) -> None:
         if self.config.validation_pass:
             validation_pass(self, self._path, len(training[1]))
-
-    @torch.no_grad()
-    def _drawn(self, count: int, purpose: str) -> list[Architecture]:
-        return self.controller.sample(count, self.draws[purpose]).architectures
 
     def _end_epoch(self) -> None:
         config, batches = self.config, self.evaluation_batches()
@@ -119,8 +121,9 @@ class Enas(OneShotSearch):
     def architecture_weights(self) -> FloatArray:
         return self.controller.marginals()
 
+    @torch.no_grad()
     def candidates(self) -> list[Architecture]:
-        return self._drawn(self.config.candidates, "evaluation")
+        return self.controller.sample(self.config.candidates, self.draws["evaluation"]).architectures
 
 
 class Sample(NamedTuple):

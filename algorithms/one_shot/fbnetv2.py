@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 from algorithms.one_shot.gdas import gumbel_noise
@@ -20,7 +21,7 @@ class FBNetV2(TemperedSizeSearch):
     digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
 
     def _sample(self, purpose: str) -> WidthMasks:
-        rows = self.log_odds[self.supernet.decisions]  # [module, width]
-        noise = gumbel_noise(rows.shape, self.draws[purpose]).to(rows)
+        rows = self.supernet.of_modules(self.log_odds)  # [module, width]
+        noise = self.drawn(purpose, partial(gumbel_noise, rows.shape)).to(rows)
         g = ((rows + noise) / self.config.tau(self.epoch)).softmax(dim=1)  # Gumbel softmax of section 3.1: [module, width]
-        return WidthMasks(g @ self.supernet.candidates.to(g))  # sum of g_i times mask i: [module, channel]
+        return WidthMasks(g @ self.supernet.constants(g)[0])  # sum of g_i times mask i: [module, channel]

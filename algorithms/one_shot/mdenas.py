@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from algorithms.multinomial import Multinomial, MultinomialConfig
-from algorithms.one_shot.search import OneShotConfig, OneShotSearch, register_one_shot
+from algorithms.one_shot.config import OneShotConfig
+from algorithms.one_shot.search import OneShotSearch, register_one_shot
 from algorithms.one_shot.supernets import ForwardMode
 from algorithms.one_shot.task import VALIDATION
 from benchmark_api.bounds import between
@@ -24,6 +25,7 @@ class MdeNasOneShot(OneShotSearch):
     title = "MdeNAS (one-shot)"
     paper = "Zheng et al., Multinomial Distribution Learning for Effective NAS, ICCV 2019, arXiv 1905.07529"
     space = "topology"
+    graphs = "mixed"  # the path of an epoch is a constant of its graph
     digits: ClassVar = {"epochs": 100, "batch": 32, "rate": 0.1}
 
     @dataclass(frozen=True)

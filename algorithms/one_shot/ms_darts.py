@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -73,7 +74,7 @@ class MsDarts(DartsFirstOrder):
         for _ in range(config.shifts):
             noises, log_weights = [], []
             for _ in range(config.samples):
-                noise = uniform(a.shape, epsilon, self.draws["architecture"]).to(a)  # [decision, choice]
+                noise = epsilon * self.drawn("architecture", partial(uniform, a.shape)).to(a)  # [decision, choice]
                 c = on_simplex(a + noise)
                 loss = cross_entropy(self.logits(images, self.supernet.mixture(c)), labels)
                 noises.append(noise)

@@ -17,6 +17,7 @@ from torch.nn.functional import cross_entropy
 
 from algorithms.one_shot.search import OneShotSearch
 from algorithms.one_shot.selection import SELECTIONS, Selection
+from algorithms.one_shot.steps import make_steps
 from algorithms.one_shot.task import VALIDATION
 from benchmark_api.bounds import Bounded, between
 from benchmark_api.spaces import Architecture
@@ -80,10 +81,7 @@ class Perturbation(Selection):
 
     def _tune(self, search: OneShotSearch) -> None:
         """Train the weights, and the architecture if the method does, for an epoch."""
-        draws, augment = search.draws, search._augment
-        for batch in search.task.dataset.batches("train", search.config.batch, draws["shuffle"], augment):
-            search.weight_step(batch)
-            search._architecture_step(batch)
+        make_steps(search)
 
     def _most_missed(self, search: OneShotSearch, decision: int, criterion: str) -> int:
         """Return the choice without which the accuracy is lowest, or the loss highest; the first one on ties."""

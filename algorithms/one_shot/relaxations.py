@@ -28,12 +28,12 @@ def sparsestmax(z: Tensor, radius: float) -> Tensor:
     p = sparsemax(z)
     support, centre = torch.ones_like(p), torch.full_like(p, 1 / choices)  # of the face of the simplex that is looked at
     square = torch.full_like(p[..., :1], radius**2)  # of the radius of the sphere around the centre, in the face
+    going = p.new_ones((), dtype=torch.bool)  # whether a point was inside of each sphere so far; a tensor: no host waits for it
     for _ in range(choices - 1):  # each face has fewer choices than the one before
         direction = p - centre
         distance = direction.square().sum(dim=-1, keepdim=True)
-        inside = (distance < square) & (distance > rounding**2)
-        if not inside.any():
-            break
+        inside = (distance < square) & (distance > rounding**2) & going
+        going = inside.any()
         scale = (square / torch.where(inside, distance, 1)).clamp(min=0).sqrt()  # out to the sphere
         farther = torch.where(support > 0, centre + scale * direction, -torch.inf)
         p = torch.where(inside, sparsemax(farther), p)

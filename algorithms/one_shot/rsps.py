@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from algorithms.one_shot.search import OneShotSearch, register_one_shot
 from algorithms.one_shot.selection import BestOfN
@@ -32,6 +33,7 @@ class Rsps(OneShotSearch):
     paper = "Li & Talwalkar, Random Search and Reproducibility for Neural Architecture Search, UAI 2019, arXiv 1902.07638"
     space = "topology"
     default_selection = BestOfN
+    graphs = "one-hot"
     digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1}
 
     @dataclass(frozen=True)
@@ -55,7 +57,12 @@ class Rsps(OneShotSearch):
         return self._random_paths("evaluation")
 
     def _random_paths(self, purpose: str) -> Paths:
-        return Paths([random_path(self.draws[purpose]) for _ in range(self.supernet.cells)])
+        cells = self.supernet.cells
+
+        def paths(draw: torch.Generator) -> Tensor:
+            return torch.tensor([random_path(draw) for _ in range(cells)])  # [cell, edge]
+
+        return self.supernet.sampled(self.drawn(purpose, paths, on_host=not self.supernet.one_hot))
 
     def architecture_weights(self) -> FloatArray:
         return np.full((len(EDGES), len(OPERATIONS)), 1 / len(OPERATIONS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -48,12 +49,13 @@ class SdartsRs(DartsFirstOrder):
         share = 1.0 if self.decided else self.progress
         epsilon = config.epsilon_min + (config.epsilon - config.epsilon_min) * share
         p = self.relax(self.alpha.detach())  # [decision, choice]
-        return self.supernet.mixture(on_simplex(p + uniform(p.shape, epsilon, self.draws["architecture"]).to(p)))
+        noise = epsilon * self.drawn("architecture", partial(uniform, p.shape)).to(p)
+        return self.supernet.mixture(on_simplex(p + noise))
 
 
-def uniform(shape: torch.Size, epsilon: float, generator: torch.Generator) -> Tensor:
-    """Return numbers drawn uniformly from [-epsilon, epsilon], on the CPU."""
-    return epsilon * (2 * torch.rand(shape, generator=generator) - 1)
+def uniform(shape: torch.Size, generator: torch.Generator) -> Tensor:
+    """Return numbers drawn uniformly from [-1, 1], on the CPU."""
+    return 2 * torch.rand(shape, generator=generator) - 1
 
 
 def on_simplex(x: Tensor) -> Tensor:
@@ -62,6 +64,6 @@ def on_simplex(x: Tensor) -> Tensor:
     As in the authors' code (xiangning-chen/SmoothDARTS); it is not the nearest point of the simplex.
     """
     clipped = x.clamp(0, 1)
-    highest = torch.nn.functional.one_hot(x.argmax(dim=-1), x.shape[-1]).to(x)
+    highest = torch.zeros_like(x).scatter(-1, x.argmax(dim=-1, keepdim=True), 1.0)
     clipped = torch.where(clipped.sum(dim=-1, keepdim=True) > 0, clipped, highest)
     return clipped / clipped.sum(dim=-1, keepdim=True)

@@ -16,23 +16,27 @@ import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from algorithms.one_shot import checkpoint
+from algorithms.one_shot.config import OneShotConfig
+from algorithms.one_shot.draws import StepDraws
 from algorithms.one_shot.metrics import EpochMetrics, mean_entropy
 from algorithms.one_shot.selection import Argmax, Selection
+from algorithms.one_shot.steps import make_steps
 from algorithms.one_shot.supernets.base import ForwardMode, Supernet, build_supernet, initialized
 from algorithms.one_shot.task import VALIDATION, Batch, Execution, Task, peak_memory, wall_clock
-from benchmark_api.bounds import Bounded, at_least, between, positive, stored_values
+from benchmark_api.bounds import stored_values
 from benchmark_api.registry import Registry
 from benchmark_api.spaces import Architecture, SearchSpace
 from benchmark_api.training.devices import generator
+from benchmark_api.training.images import draw_crops
 from benchmark_api.types import FloatArray
 
 PURPOSES = ("weights", "shuffle", "augment", "validation", "architecture", "evaluation")
@@ -40,45 +44,6 @@ PURPOSES = ("weights", "shuffle", "augment", "validation", "architecture", "eval
 
 CANDIDATES = 100
 """Architectures that compete in a best-of-n selection, unless the method says otherwise."""
-
-
-@dataclass(frozen=True)
-class OneShotConfig(Bounded):
-    """Hyperparameters that all one-shot searches have; the defaults are those of NATS-Bench."""
-
-    epochs: Annotated[int, at_least(1)] = 100
-    """Length of the search E."""
-
-    batch: Annotated[int, at_least(1)] = 64
-    """Images of a training batch, and of its validation batch; the last batch of an epoch may be smaller."""
-
-    eval_batch: Annotated[int, at_least(1)] = 512
-    """Images of an evaluation batch."""
-
-    rate: Annotated[float, positive] = 0.025
-    """Initial learning rate; that of epoch e is rate_min + (rate - rate_min) / 2 * (1 + cos(pi * e / E))."""
-
-    rate_min: Annotated[float, at_least(0)] = 0.001
-    """Final learning rate of the cosine schedule."""
-
-    momentum: Annotated[float, between(0, 1, "()")] = 0.9
-    """Nesterov momentum."""
-
-    decay: Annotated[float, at_least(0)] = 5e-4
-    """Weight decay of all weights."""
-
-    batch_norm: Literal["batch", "running"] = "batch"
-    """Batch-norm statistics of cells at evaluation: of the batch, or running ones. Strongly affects results."""
-
-    @property
-    def horizon(self) -> int:
-        """Length of the cosine schedule, epochs."""
-        return self.epochs
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.rate_min > self.rate:
-            raise ValueError(f"rate_min must be at most rate ({self.rate}), got {self.rate_min}")
 
 
 class OneShotSearch(ABC):
@@ -98,10 +63,12 @@ class OneShotSearch(ABC):
         epoch: number of finished epochs.
         metrics: metrics of every finished epoch.
         decided: choice of each decision that a running selection has made; passes compute no other choice of it.
+        drawn: random numbers of steps.
         clock: returns wall time in seconds.
 
     Raises:
-        ValueError: the method does not search the space, the seed is negative, or the images are on another device.
+        ValueError: the method does not search the space, the seed is negative, the images are on another device, or steps cannot
+            be captured.
         TypeError: `config` is not an instance of the method's `Config`.
     """
 
@@ -126,6 +93,8 @@ class OneShotSearch(ABC):
     cell: ClassVar[type[nn.Module] | None] = None
     """Class of the supernet's cells, for spaces whose supernet has cells; None for the space's default."""
     default_selection: ClassVar[type[Selection]] = Argmax
+    graphs: ClassVar[Literal["", "mixed", "one-hot"]] = ""
+    """How steps are captured with `Execution.graphs`: as they are, or with paths as one-hot weights of all operations; or not."""
 
     config: OneShotConfig
     supernet: Supernet
@@ -152,16 +121,25 @@ class OneShotSearch(ABC):
         self.device = torch.device(self.execution.device)
         if task.dataset.mean.device.type != self.device.type:
             raise ValueError(f"the images must be on {self.device}, got them on {task.dataset.mean.device}")
+        if self.execution.graphs:
+            self._require_graphs()
         self.epoch = 0
         self.metrics: list[EpochMetrics] = []
         self.decided: dict[int, int] = {}
         self._interrupted = False
         self.draws = {purpose: generator(seed, number) for number, purpose in enumerate(PURPOSES)}
+        self.drawn = StepDraws(self.draws, self.device)
         self._augment = self.draws["augment"] if task.dataset.flip or task.dataset.padding else None
         self._prepare_supernet()
         self.clock: Callable[[], float] = partial(wall_clock, self.device)
         self._parts: dict[str, checkpoint.Part] = {"supernet": self.supernet, "sgd": self.optimizer}
         self._start()
+
+    def _require_graphs(self) -> None:
+        if not self.graphs:
+            raise ValueError(f"{self.name} does not say that its steps have the same operations each time, as graphs need")
+        if self.graphs == "one-hot" and self.config.batch_norm == "running":
+            raise ValueError(f"graphs of {self.name} compute all operations, and would update the running statistics of all")
 
     def _prepare_supernet(self) -> None:
         self.supernet = initialized(self.make_supernet, self.draws["weights"], self.device)
@@ -169,6 +147,7 @@ class OneShotSearch(ABC):
             self.supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.execution.compile:
             self.supernet.compile_parts()
+        self.supernet.captured = self.execution.graphs
         self.optimizer = self.sgd(list(self.supernet.parameters()))
 
     def sgd(self, parameters: Sequence[nn.Parameter]) -> torch.optim.SGD:
@@ -181,7 +160,9 @@ class OneShotSearch(ABC):
         config = self.config
         for parameter in parameters:
             parameter.grad = torch.zeros_like(parameter)
-        return torch.optim.SGD(parameters, config.rate, config.momentum, weight_decay=config.decay, nesterov=True, foreach=True)
+        fused = self.device.type == "cuda"
+        rates = (config.rate, config.momentum)
+        return torch.optim.SGD(parameters, *rates, weight_decay=config.decay, nesterov=True, foreach=not fused, fused=fused)
 
     @contextmanager
     def trained_with(self, supernet: Supernet, optimizer: torch.optim.SGD, clock: Callable[[], float]) -> Iterator[None]:
@@ -267,7 +248,7 @@ class OneShotSearch(ABC):
             raise RuntimeError(f"{self.name}: all {self.epoch} epochs are finished")
         self._check_whole()
         self._interrupted = True
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+        with self.execution.arithmetic():
             start = self.clock()
             train_loss, train_accuracy = self._train()
             self.supernet.eval()
@@ -298,16 +279,22 @@ class OneShotSearch(ABC):
 
     def _train(self) -> tuple[float, float]:
         """Train weights and architecture for an epoch; return mean loss in nats and accuracy in percent."""
-        config, data = self.config, self.task.dataset
+        config = self.config
         cosine = math.cos(math.pi * self.epoch / config.horizon)
         for group in self.optimizer.param_groups:
             group["lr"] = config.rate_min + (config.rate - config.rate_min) / 2 * (1 + cosine)  # constant within an epoch
         self.supernet.train()
-        sums = torch.zeros(2, dtype=torch.float64, device=self.device)  # of losses and of correct images
-        for batch in data.batches("train", config.batch, self.draws["shuffle"], self._augment):
-            sums += self.weight_step(batch)
-            self._architecture_step(batch)
-        return self._means(sums, "train")
+        return self._means(make_steps(self), "train")
+
+    def step(self, indices: Tensor) -> Tensor:
+        """Train weights and architecture on some training images; return sum of losses in nats and number of correct images [2].
+
+        Nothing in it waits for the device, unless the method says so.
+        """
+        batch = self._augmented("train", indices)
+        sums = self.weight_step(batch)
+        self._architecture_step(batch)
+        return sums
 
     def weight_step(self, batch: Batch) -> Tensor:
         """Update the weights on a training batch; return the sum of losses in nats and the number of correct images [2]."""
@@ -361,7 +348,7 @@ class OneShotSearch(ABC):
             images = images.contiguous(memory_format=torch.channels_last)
         mode = self.supernet.decide(mode, self.decided) if self.decided else mode
         half = self.execution.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+        with torch.autocast(self.device.type, torch.bfloat16) if half else nullcontext():
             if state is None:
                 logits: Tensor = self.supernet(images, mode)
             else:
@@ -371,8 +358,14 @@ class OneShotSearch(ABC):
     def validation_batch(self, size: int, split: str = VALIDATION) -> Batch:
         """Return images for an architecture step, of validation by default: drawn with replacement, augmented like training's."""
         count = len(self.task.dataset.split(split))
-        indices = torch.randint(count, (size,), generator=self.draws["validation"])
-        return self.task.dataset.batch(split, indices, self._augment)
+        indices = self.drawn("validation", lambda draw: torch.randint(count, (size,), generator=draw))
+        return self._augmented(split, indices)
+
+    def _augmented(self, split: str, indices: Tensor) -> Batch:
+        data, count = self.task.dataset, len(indices)
+        if self._augment is None:
+            return data.batch(split, indices)
+        return data.batch(split, indices, self.drawn("augment", lambda draw: draw_crops(count, data.flip, data.padding, draw)))
 
     def evaluation_batches(self) -> Iterator[Batch]:
         """Yield batches of validation images without augmentation, in endless passes of random order."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import torch
+from torch import Tensor
 
 from algorithms.one_shot.alpha import AlphaSearch, RelaxedConfig, outer_sum, unravel
 from algorithms.one_shot.search import register_one_shot
@@ -27,6 +28,7 @@ class Setn(AlphaSearch):
     paper = "Dong & Yang, One-Shot Neural Architecture Search via Self-Evaluated Template Network, ICCV 2019, arXiv 1910.05733"
     space = "topology"
     default_selection = BestOfN
+    graphs = "one-hot"
     digits: ClassVar = {"epochs": 10, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
 
     @dataclass(frozen=True)
@@ -40,8 +42,12 @@ class Setn(AlphaSearch):
     supernet: TopologySupernet
 
     def _weight_mode(self) -> Paths:
-        draw, counts = self.draws["architecture"], self.task.space.cardinalities
-        return self.supernet.along(tuple(int(torch.randint(count, (), generator=draw)) for count in counts))  # uniform sampling
+        counts = self.task.space.cardinalities
+
+        def uniform(draw: torch.Generator) -> Tensor:
+            return torch.stack([torch.randint(count, (), generator=draw) for count in counts])[None]  # [1, edge]
+
+        return self.supernet.sampled(self.drawn("architecture", uniform, on_host=not self.supernet.one_hot))
 
     def _evaluation_mode(self, architecture: Architecture) -> Paths:
         return self.supernet.along(architecture)

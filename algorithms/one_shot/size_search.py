@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Annotated
+from functools import partial
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
@@ -42,6 +43,8 @@ class SizeSearch(AlphaSearch):
     """
 
     space = "size"
+    samples: ClassVar[bool] = False
+    """Whether widths are drawn from probabilities, which must be finite then."""
     config: SizeConfig
     supernet: SizeSupernet
 
@@ -70,17 +73,33 @@ class SizeSearch(AlphaSearch):
     def _mode(self, purpose: str) -> ForwardMode:
         if not self.warming_up:
             return self._sample(purpose)
-        draw, candidates = self.draws[purpose], self.supernet.candidates
+        return WidthMasks(self.drawn(purpose, self._random_masks))
+
+    def _random_masks(self, draw: torch.Generator) -> Tensor:
+        """Draw masks of a pass in the warm-up [module, channel]."""
+        candidates = self.supernet.candidates
         full = torch.ones(candidates.shape[1])
         masks = []
         for _ in self.supernet.decisions:
             random = candidates[torch.randint(len(candidates), (), generator=draw)]
             masks.append(full if torch.rand((), generator=draw) < self.full_width else random)
-        return WidthMasks(torch.stack(masks))  # [module, channel]
+        return torch.stack(masks)
 
     @abstractmethod
     def _sample(self, purpose: str) -> ForwardMode:
-        """Sample the widths of a pass from the generator `draws[purpose]`."""
+        """Sample the widths of a pass with the random numbers `drawn(purpose, …)`."""
+
+    def _drawn_without_replacement(self, p: Tensor, count: int, purpose: str) -> Tensor:
+        """Draw distinct choices [row, count] in proportion to p [row, choice].
+
+        They are those of `torch.multinomial`, which divides by exponential numbers too; here these do not depend on p.
+        """
+        times = self.drawn(purpose, partial(exponential, p.shape))  # [row, choice]
+        return (p / times.to(p)).topk(count, dim=1).indices
+
+    def _end_epoch(self) -> None:
+        if self.samples and not self.alpha.isfinite().all():
+            raise RuntimeError("the probability tensor of the widths is not finite any more")
 
     def _architecture_step(self, training: Batch) -> None:
         if not self.warming_up:
@@ -119,6 +138,11 @@ class SizeSearch(AlphaSearch):
         """Return samples within the target of FLOPs, or the most probable architecture if none is."""
         within = [drawn for drawn in super().candidates() if self.cost is None or self.cost[drawn] <= 1]
         return within or [self.most_likely()]
+
+
+def exponential(shape: torch.Size, generator: torch.Generator) -> Tensor:
+    """Return standard exponential numbers."""
+    return torch.empty(shape).exponential_(generator=generator)
 
 
 @dataclass(frozen=True)

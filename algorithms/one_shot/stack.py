@@ -86,7 +86,7 @@ class SearchStack:
         if self.network is None:
             return [search.train_epoch() for search in self.searches]
         with ExitStack() as stack:
-            stack.enter_context(torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True))
+            stack.enter_context(self.searches[0].execution.arithmetic())
             members = [stack.enter_context(membership(search, self.network)) for search in self.searches]
             functions = [partial(_train, search, member) for search, member in zip(self.searches, members, strict=True)]
             take_turns(functions, partial(self._answers, self.network))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
-
-import torch
 
 from algorithms.one_shot.gdas import gumbel_noise
 from algorithms.one_shot.search import register_one_shot
@@ -22,13 +21,14 @@ class Tas(TemperedSizeSearch):
     name = "tas"
     title = "TAS"
     paper = "Dong & Yang, Network Pruning via Transformable Architecture Search, NeurIPS 2019, arXiv 1905.09717"
+    samples = True
     digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
 
     def _sample(self, purpose: str) -> WidthPairs:
-        rows = self.log_odds.log_softmax(dim=1)[self.supernet.decisions]  # [module, width]
-        noise = gumbel_noise(rows.shape, self.draws[purpose]).to(rows)
+        rows = self.supernet.of_modules(self.log_odds.log_softmax(dim=1))  # [module, width]
+        noise = self.drawn(purpose, partial(gumbel_noise, rows.shape)).to(rows)
         logits = (rows + noise) / self.config.tau(self.epoch)  # eq. 3, without its softmax: [module, width]
-        p = logits.detach().softmax(dim=1).cpu()
-        drawn = torch.multinomial(p + FLOOR, 2, generator=self.draws[purpose])  # two distinct widths: [module, 2]
-        weights = logits.gather(1, drawn.to(self.device)).softmax(dim=1)  # eq. 4, over the two sampled widths: [module, 2]
-        return WidthPairs([((first, second), q) for (first, second), q in zip(drawn.tolist(), weights, strict=True)])
+        p = logits.detach().softmax(dim=1)
+        drawn = self._drawn_without_replacement(p + FLOOR, 2, purpose)  # two distinct widths: [module, 2]
+        weights = logits.gather(1, drawn).softmax(dim=1)  # eq. 4, over the two sampled widths: [module, 2]
+        return WidthPairs(drawn, weights)

@@ -6,6 +6,8 @@ import json
 import resource
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Annotated, Literal
@@ -70,14 +72,16 @@ class Execution(Bounded):
     """How a search is computed. The result does not depend on it, up to rounding.
 
     Raises:
-        ValueError: a value is out of range, or a stack is combined with a precision or layout that it does not have.
+        ValueError: a value is out of range, the device does not have the precision, or graphs or a stack are combined with what
+            they do not have.
     """
 
     device: str = "cpu"
     """PyTorch's name of the device. The task's images must be on it."""
 
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Precision of forward and backward passes; weights, losses and architecture parameters stay float32."""
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    """Precision of forward and backward passes; weights, losses and architecture parameters stay float32. tf32: products of
+    CUDA devices round their factors to 10 bits."""
 
     channels_last: bool = False
     """Store the channels of a pixel contiguously in memory."""
@@ -85,19 +89,51 @@ class Execution(Bounded):
     compile: bool = False
     """Compile the parts of the network that compute the same at every step, with `torch.compile`."""
 
+    graphs: Annotated[bool, unstored_default] = False
+    """Capture the steps of an epoch as a CUDA graph, which starts all operations of a step at once; samplers of paths then
+    compute all operations."""
+
     stack: Annotated[int | None, between(1, 1024), unstored_default] = 1
     """Searches that are trained together, each with its own seed: on a CPU, tiny networks take a fraction of the time. None:
     chosen by device and size of the network."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.precision == "tf32" and not self.device.startswith("cuda"):
+            raise ValueError(f"precision tf32 is for CUDA devices, got it with device {self.device}")
+        if self.graphs and self.compile:
+            raise ValueError("graphs and compile are two ways to start fewer operations: expected one of them, got both")
         if (self.stack or 1) > 1 and not self.plain:
-            raise ValueError(f"a stack of {self.stack} has float32 precision, no channels_last and no compile, got {self}")
+            raise ValueError(
+                f"a stack of {self.stack} has precision float32 or tf32, no channels_last, no compile and no graphs, got {self}"
+            )
 
     @property
     def plain(self) -> bool:
-        """Whether it has the precision and the layout that a stack has."""
-        return (self.precision, self.channels_last, self.compile) == ("float32", False, False)
+        """Whether it has a precision and a layout that a stack has."""
+        return self.precision != "bfloat16" and not (self.channels_last or self.compile or self.graphs)
+
+    @contextmanager
+    def arithmetic(self) -> Iterator[None]:
+        """Let CUDA devices multiply in its precision, and convolve deterministically, while the context lasts.
+
+        PyTorch's default is TF32 in convolutions and float32 in other products; here both are the same.
+        """
+        matmul, tf32 = torch.backends.cuda.matmul, self.precision == "tf32"
+        before = matmul.allow_tf32, matmul.fp32_precision
+        precision = "tf32" if tf32 else "ieee"
+        with torch.backends.cudnn.flags(True, False, deterministic=True, allow_tf32=tf32, fp32_precision=precision):
+            matmul.allow_tf32 = tf32  # the older name of the setting, which must not contradict the newer one
+            try:
+                yield
+            finally:
+                matmul.allow_tf32 = before[0]
+        matmul.fp32_precision = before[1]
+
+
+def copied(values: Tensor, device: torch.device) -> Tensor:
+    """Return values of the CPU on a device, without waiting for the copy."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
 
 
 def wall_clock(device: torch.device) -> float:

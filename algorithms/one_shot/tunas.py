@@ -26,6 +26,7 @@ class TuNas(SizeSearch):
     name = "tunas"
     title = "TuNAS"
     paper = "Bender et al., Can Weight Sharing Outperform Random Architecture Search? CVPR 2020, arXiv 2008.06120"
+    samples = True
     digits: ClassVar = {"epochs": 18, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
 
     @dataclass(frozen=True)
@@ -45,31 +46,34 @@ class TuNas(SizeSearch):
 
     def _start(self) -> None:
         super()._start()
-        self.average = RewardAverage()
+        self.average = RewardAverage().to(self.device)
         self._parts["average"] = self.average
 
     def _draw(self, purpose: str) -> Tensor:
         """Sample a choice for each module [module, 1]."""
-        p = self.log_odds.detach().softmax(dim=1)[self.supernet.decisions].cpu()  # [module, width]
-        return torch.multinomial(p, 1, generator=self.draws[purpose])
+        p = self.supernet.of_modules(self.log_odds.detach().softmax(dim=1))  # [module, width]
+        return self._drawn_without_replacement(p, 1, purpose)
+
+    def _masks(self, drawn: Tensor) -> WidthMasks:
+        return WidthMasks(self.supernet.constants(self.alpha)[0][drawn[:, 0]])  # [module, channel]
 
     def _sample(self, purpose: str) -> WidthMasks:
-        return WidthMasks(self.supernet.candidates[self._draw(purpose)[:, 0]])  # [module, channel]
+        return self._masks(self._draw(purpose))
 
     def _architecture_step(self, training: Batch) -> None:
         if self.warming_up:  # the baseline is updated, alpha is not
-            self._advantage(self.validation_batch(len(training[1])), self._mode("architecture"), 0.0)
+            batch = self.validation_batch(len(training[1]))
+            self._advantage(batch, self._mode("architecture"), torch.zeros((), dtype=torch.float64, device=self.device))
         else:
             super()._architecture_step(training)
 
     def _architecture_loss(self, validation: Batch) -> Tensor:
         drawn = self._draw("architecture")
-        mode = WidthMasks(self.supernet.candidates[drawn[:, 0]])  # [module, channel]
-        advantage = self._advantage(validation, mode, self._distance_of(drawn[:, 0].tolist()))
-        log_p = self.log_odds.log_softmax(dim=1)[self.supernet.decisions].gather(1, drawn.to(self.device)).sum()
-        return -advantage * log_p  # REINFORCE
+        advantage = self._advantage(validation, self._masks(drawn), self._distance_of(drawn))
+        log_p = self.supernet.of_modules(self.log_odds.log_softmax(dim=1)).gather(1, drawn).sum()
+        return -advantage.to(log_p) * log_p  # REINFORCE
 
-    def _advantage(self, batch: Batch, mode: ForwardMode, distance: float) -> float:
+    def _advantage(self, batch: Batch, mode: ForwardMode, distance: Tensor) -> Tensor:
         """Return the advantage of sampled widths on validation images, percent; `distance` is relative to an accuracy in [0, 1].
 
         The baseline already includes this reward, as in the reference.
@@ -77,15 +81,17 @@ class TuNas(SizeSearch):
         images, labels = batch
         with torch.no_grad():
             accuracy = (self.logits(images, mode).argmax(dim=1) == labels).double().mean()
-        reward = 100.0 * (float(accuracy) - distance)  # eq. 2
+        reward = 100.0 * (accuracy - distance)  # eq. 2
         return reward - self.average.updated(reward, self.config.baseline_momentum)
 
-    def _distance_of(self, choices: list[int]) -> float:
+    def _distance_of(self, drawn: Tensor) -> Tensor:
         """Return the last term of eq. 2: the weighted distance of the sampled widths' FLOPs from the target.
 
-        The first choice, of the stem, is ignored: a network's stem has the width of its first block.
+        The first choice [module, 1], of the stem, is ignored: a network's stem has the width of its first block.
         """
-        return 0.0 if self.cost is None else self.config.cost_weight * abs(float(self.cost[tuple(choices[1:])]) - 1)
+        if self.cost is None:
+            return torch.zeros((), dtype=torch.float64, device=self.device)
+        return self.config.cost_weight * (self.cost[tuple(drawn[1:])] - 1).abs()[0]
 
 
 class RewardAverage(nn.Module):
@@ -99,8 +105,8 @@ class RewardAverage(nn.Module):
         self.register_buffer("total", torch.zeros((), dtype=torch.float64))
         self.register_buffer("weight", torch.zeros((), dtype=torch.float64))
 
-    def updated(self, reward: float, momentum: float) -> float:
+    def updated(self, reward: Tensor, momentum: float) -> Tensor:
         """Add a reward and return the average."""
         self.total.mul_(momentum).add_((1 - momentum) * reward)
         self.weight.mul_(momentum).add_(1 - momentum)
-        return float(self.total / self.weight)
+        return self.total / self.weight

@@ -15,7 +15,8 @@ from typing import Annotated
 
 import torch
 
-from algorithms.one_shot.search import OneShotConfig, OneShotSearch
+from algorithms.one_shot.config import OneShotConfig
+from algorithms.one_shot.search import OneShotSearch
 from algorithms.one_shot.supernets.base import ForwardMode
 from benchmark_api.bounds import unstored_default
 

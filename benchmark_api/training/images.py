@@ -70,21 +70,23 @@ class Dataset:
         return self.splits[name]
 
     def batch(
-        self, split: str, indices: Tensor | slice = slice(None), augment: torch.Generator | None = None
+        self, split: str, indices: Tensor | slice = slice(None), augment: torch.Generator | Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return normalised images [batch, channel, height, width], float32, of a split and their labels [batch].
 
         Args:
             split: name of the split.
             indices: indices of the images; by default all.
-            augment: generator for random flips and crops; None for no augmentation.
+            augment: generator for random flips and crops, or what `draw_crops` has drawn; None for no augmentation.
         """
         chosen = self.split(split)
         if isinstance(indices, Tensor):
             indices = indices.to(chosen.labels.device)
         images = chosen.images[indices]
+        if isinstance(augment, torch.Generator):
+            augment = draw_crops(len(images), self.flip, self.padding, augment)
         if augment is not None:
-            images = flip_and_crop(images, self.flip, self.padding, augment)
+            images = crop(images, self.padding, augment)
         return (images.float() - self.mean) / self.std, chosen.labels[indices]
 
     def batches(
@@ -108,14 +110,21 @@ def flip_and_crop(images: Tensor, flip: bool, padding: int, generator: torch.Gen
 
     Draws are made on the generator's device, hence equal for every device of the images [image, channel, height, width].
     """
+    return crop(images, padding, draw_crops(len(images), flip, padding, generator))
+
+
+def draw_crops(count: int, flip: bool, padding: int, generator: torch.Generator) -> Tensor:
+    """Draw for each image whether it is mirrored, and first row and column of its crop [3, image], on the generator's device."""
+    choices = 2 if flip else 1, 2 * padding + 1, 2 * padding + 1
+    return torch.stack([torch.randint(many, (count,), generator=generator, device=generator.device) for many in choices])
+
+
+def crop(images: Tensor, padding: int, drawn: Tensor) -> Tensor:
+    """Mirror, pad and crop images [image, channel, height, width] as `draw_crops` has drawn."""
     count, channels, height, width = images.shape
-
-    def draw(choices: int) -> Tensor:
-        return torch.randint(choices, (count, 1), generator=generator, device=generator.device).to(images.device)
-
-    mirrored = draw(2 if flip else 1)
-    rows = draw(2 * padding + 1) + torch.arange(height, device=images.device)  # [image, row], in padded pixels
-    columns = draw(2 * padding + 1) + torch.arange(width, device=images.device)  # [image, column]
+    mirrored, row, column = drawn.to(images.device)[:, :, None]  # [image, 1] each
+    rows = row + torch.arange(height, device=images.device)  # [image, row], in padded pixels
+    columns = column + torch.arange(width, device=images.device)  # [image, column]
     columns = torch.where(mirrored.bool(), width + 2 * padding - 1 - columns, columns)
     padded = torch.nn.functional.pad(images, (padding,) * 4)  # [image, channel, height + 2 * padding, width + 2 * padding]
     image = torch.arange(count, device=images.device)[:, None, None, None]

@@ -14,8 +14,9 @@ import torch
 
 from algorithms.one_shot import ONE_SHOT
 from algorithms.one_shot.checkpoint import read
+from algorithms.one_shot.config import OneShotConfig
 from algorithms.one_shot.metrics import EPOCH_METRICS, EpochMetrics
-from algorithms.one_shot.search import OneShotConfig, OneShotSearch
+from algorithms.one_shot.search import OneShotSearch
 from algorithms.one_shot.task import Execution, Task
 from benchmark_api.spaces import Architecture, SizeSpace, TopologySpace
 from benchmark_api.training.datasets import Dataset, Split

@@ -19,7 +19,13 @@ class ForwardMode:
 
 
 class Supernet(nn.Module, ABC):
-    """A network that holds all candidates of a space."""
+    """A network that holds all candidates of a space.
+
+    Attributes:
+        captured: whether training steps are captured, so that passes must have the same operations each time.
+    """
+
+    captured = False
 
     @abstractmethod
     def forward(self, images: Tensor, mode: Any) -> Tensor:
@@ -51,7 +57,7 @@ class Supernet(nn.Module, ABC):
 
 def one_hot_rows(weights: Tensor, choices: Mapping[int, int]) -> Tensor:
     """Return weights [decision, choice] with one-hot rows, to which no gradient flows, for the decisions that are made."""
-    hot = torch.eye(weights.shape[1]).to(weights)
+    hot = torch.eye(weights.shape[1], dtype=weights.dtype, device=weights.device)
     return torch.stack([hot[choices[number]] if number in choices else row for number, row in enumerate(weights)])
 
 

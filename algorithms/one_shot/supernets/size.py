@@ -34,10 +34,12 @@ class WidthPairs(ForwardMode):
     """Weighted sum of two widths of each module, the narrower one stretched to the wider (channel-wise interpolation).
 
     Attributes:
-        pairs: for each module, two choices of its width and their weights [2].
+        choices: two choices of a width [module, 2].
+        weights: their weights [module, 2].
     """
 
-    pairs: Sequence[tuple[tuple[int, int], Tensor]]
+    choices: Tensor
+    weights: Tensor
 
 
 class SizeSupernet(Supernet):
@@ -49,7 +51,8 @@ class SizeSupernet(Supernet):
     Attributes:
         candidates: mask of each choice of a width [choice, channel], on the CPU.
         decisions: decision that gives each module its width [module].
-        sliced: whether a processor computes only the channels that a mode keeps; whole modules otherwise.
+        sliced: whether a processor computes only the channels that a mode keeps; whole modules otherwise. In captured steps and
+            on other devices, where reading a mode takes long, modules are whole.
     """
 
     def __init__(self, space: SizeSpace, skeleton: Skeleton, track_running_stats: bool = False) -> None:
@@ -74,15 +77,37 @@ class SizeSupernet(Supernet):
         self.classifier = nn.Linear(self.width, skeleton.classes)
         channels = torch.arange(self.width, device="cpu")
         self.candidates = torch.stack([(channels < width).float() for width in space.widths])
+        self._copies: dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]] = {}
+
+    def constants(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Return constants on the device and of the type of a tensor; they are copied there once.
+
+        Returns:
+            `candidates`, and the matrices that stretch a width to the wider one of two [choice, other choice, channel, channel].
+        """
+        place = like.device, like.dtype
+        if place not in self._copies:
+            self._copies[place] = self.candidates.to(like), stretches(tuple(self.space.widths)).to(like)
+        return self._copies[place]
+
+    def of_modules(self, rows: Tensor) -> Tensor:
+        """Return the row of each module [module, ...], given one for each decision [decision, ...]."""
+        rows = rows.view_as(rows)  # whose gradients are added first, whatever else the rows are for
+        return torch.cat([rows[:1], rows])
 
     def forward(self, images: Tensor, mode: WidthMasks | WidthPairs) -> Tensor:
         """Return the logits [image, class]."""
-        kept = self._kept(mode) if self.sliced and images.device.type == "cpu" else None
+        whole = self.captured or images.device.type != "cpu"
+        kept = self._kept(mode) if self.sliced and not whole else None
+        kernels = self._kernels(mode) if isinstance(mode, WidthPairs) and whole else None
+        pairs = self._pairs(mode) if isinstance(mode, WidthPairs) and not whole else []
         x = images if kept is None else images.contiguous(memory_format=torch.channels_last)
         for number, module in enumerate((self.stem, *self.blocks)):  # a reduction block halves height and width
             x = module(x) if kept is None else module_slice(module, x, kept[number])  # [batch, channel, height, width]
-            if isinstance(mode, WidthPairs):
-                x = self._interpolated(x, *mode.pairs[number])
+            if kernels is not None:
+                x = functional.conv2d(x, kernels[number, :, :, None, None].to(x))
+            elif isinstance(mode, WidthPairs):
+                x = self._interpolated(x, *pairs[number])
             elif kept is None or not bool((mode.masks[number, : x.shape[1]] == 1).all()):
                 x = x * mode.masks[number, : x.shape[1], None, None].to(x)
         features = self.lastact(padded(x, self.width)).mean(dim=(2, 3))  # [batch, channel]
@@ -92,13 +117,24 @@ class SizeSupernet(Supernet):
     def _kept(self, mode: WidthMasks | WidthPairs) -> list[int]:
         """Return the number of channels of each module after which all are zero, and so are all gradients [module]."""
         if isinstance(mode, WidthPairs):
-            return [max(self.space.widths[choice] for choice in choices) for choices, _ in mode.pairs]
+            return [max(self.space.widths[choice] for choice in choices) for choices, _ in self._pairs(mode)]
         if mode.masks.requires_grad:  # a mask that is zero has a gradient
             return [self.width] * len(mode.masks)
         kept: list[int] = ((mode.masks != 0) * torch.arange(1, self.width + 1)).amax(dim=1).tolist()
         return kept
 
-    def _interpolated(self, x: Tensor, choices: tuple[int, int], weights: Tensor) -> Tensor:
+    def _pairs(self, mode: WidthPairs) -> list[tuple[list[int], Tensor]]:
+        """Return two choices and their weights [2] for each module."""
+        return list(zip(mode.choices.tolist(), mode.weights.unbind(), strict=True))
+
+    def _kernels(self, mode: WidthPairs) -> Tensor:
+        """Return the interpolation of channels as matrices [module, channel, channel], without a look at the choices."""
+        _, matrices = self.constants(mode.weights)
+        first, second = mode.choices.unbind(dim=1)
+        pair = torch.stack([matrices[first, second], matrices[second, first]], dim=1)  # [module, 2, channel, channel]
+        return (mode.weights[..., None, None] * pair).sum(dim=1)
+
+    def _interpolated(self, x: Tensor, choices: Sequence[int], weights: Tensor) -> Tensor:
         """Interpolate channels (Dong & Yang, NeurIPS 2019, arXiv 1905.09717, eq. 4), as one 1x1 convolution."""
         widths = [self.space.widths[choice] for choice in choices]
         wider = max(widths)
@@ -120,18 +156,20 @@ class SizeSupernet(Supernet):
 
     def mixture(self, weights: Tensor) -> WidthMasks:
         """Return the mode that masks by the weighted mean of all widths' masks; `weights` [decision, width]."""
-        return WidthMasks(weights[self.decisions] @ self.candidates.to(weights))  # [module, channel]
+        return WidthMasks(self.of_modules(weights) @ self.constants(weights)[0])  # [module, channel]
 
     def decide(self, mode: WidthMasks | WidthPairs, choices: Mapping[int, int]) -> WidthMasks | WidthPairs:
         """Return a mode with one width of some layers, and of the others what a mode computes; `choices` by decision."""
         made = [choices.get(decision) for decision in self.decisions]  # [module]
         if isinstance(mode, WidthMasks):
-            candidates = self.candidates.to(mode.masks)
+            candidates, _ = self.constants(mode.masks)
             return WidthMasks(
                 torch.stack([mask if c is None else candidates[c] for mask, c in zip(mode.masks, made, strict=True)])
             )
-        only = torch.tensor([1.0, 0.0])
-        return WidthPairs([p if c is None else ((c, c), only.to(p[1])) for p, c in zip(mode.pairs, made, strict=True)])
+        rows = list(zip(mode.choices.unbind(), mode.weights.unbind(), made, strict=True))
+        choices = [pair if choice is None else torch.full_like(pair, choice) for pair, _, choice in rows]
+        half = [weights if choice is None else torch.full_like(weights, 0.5) for _, weights, choice in rows]  # twice the same
+        return WidthPairs(torch.stack(choices), torch.stack(half))
 
 
 build_supernet.register(SizeSpace, SizeSupernet)
@@ -145,3 +183,13 @@ def stretch(channels: int, width: int) -> Tensor:
         first, last = row * channels // width, -(-(row + 1) * channels // width)
         matrix[row, first:last] = 1.0 / (last - first)
     return matrix
+
+
+@cache
+def stretches(widths: tuple[int, ...]) -> Tensor:
+    """Return the matrices that stretch a width to the wider one of two [choice, other choice, channel, channel]."""
+    full, rows = max(widths), []
+    for width in widths:
+        matrices = [stretch(width, max(width, other)) for other in widths]
+        rows.append(torch.stack([functional.pad(of, (0, full - of.shape[1], 0, full - of.shape[0])) for of in matrices]))
+    return torch.stack(rows)

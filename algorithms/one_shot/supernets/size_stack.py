@@ -7,9 +7,8 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from algorithms.one_shot.supernets.size import SizeSupernet, WidthMasks, WidthPairs, stretch
+from algorithms.one_shot.supernets.size import SizeSupernet, WidthMasks, WidthPairs, stretches
 from algorithms.one_shot.supernets.stacked import (
     STACKED,
     StackedConvolutions,
@@ -41,10 +40,10 @@ class StackedSize(StackedSupernet):
         lastact: Any = supernet.lastact
         self.last_norm = StackedNorm(lastact[0], self)
         self.classifier = [self.weights.take([value]) for value in (supernet.classifier.weight, supernet.classifier.bias)]
-        self.stretches = _stretches(supernet.space.widths, supernet.width)
+        self.stretches = stretches(tuple(supernet.space.widths))
 
     def numbers(self, mode: WidthMasks | WidthPairs) -> Tensor:
-        return mode.masks if isinstance(mode, WidthMasks) else torch.stack([weights for _, weights in mode.pairs])
+        return mode.masks if isinstance(mode, WidthMasks) else mode.weights
 
     def forward(self, images: Tensor, modes: Sequence[WidthMasks | WidthPairs], numbers: Tensor | None, values: Values) -> Tensor:
         numbers = cast(Tensor, numbers).to(images)  # masks [row, module, channel], or weights of two widths [row, module, 2]
@@ -62,20 +61,12 @@ class StackedSize(StackedSupernet):
 
     def _kernels(self, modes: Sequence[Any], weights: Tensor) -> Tensor:
         """Return the interpolation of channels as 1x1 convolutions, see `SizeSupernet` [row, module, channel, channel, 1, 1]."""
-        choices = torch.tensor([[choices for choices, _ in mode.pairs] for mode in modes])  # [row, module, 2]
-        first, second = choices.unbind(dim=2)
-        stretches = self.stretches.to(weights)
-        pair = torch.stack([stretches[first, second], stretches[second, first]], dim=2)  # [row, module, 2, channel, channel]
+        first, second = torch.stack([mode.choices for mode in modes]).unbind(dim=2)  # [row, module] each
+        if self.stretches.device != weights.device or self.stretches.dtype != weights.dtype:
+            self.stretches = self.stretches.to(weights)  # once
+        matrices = self.stretches
+        pair = torch.stack([matrices[first, second], matrices[second, first]], dim=2)  # [row, module, 2, channel, channel]
         return (weights[..., None, None] * pair).sum(dim=2)[..., None, None]
-
-
-def _stretches(widths: Sequence[int], full: int) -> Tensor:
-    """Return the matrices that stretch a width to the wider one of two [choice, other choice, channel, channel]."""
-    rows = []
-    for width in widths:
-        matrices = [stretch(width, max(width, other)) for other in widths]
-        rows.append(torch.stack([functional.pad(of, (0, full - of.shape[1], 0, full - of.shape[0])) for of in matrices]))
-    return torch.stack(rows)
 
 
 class _StackedCell:

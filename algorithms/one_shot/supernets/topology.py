@@ -44,11 +44,12 @@ class Paths(ForwardMode):
     straight-through term that sends gradients to all weights although one operation is computed (GDAS).
 
     Attributes:
-        paths: operation of each edge, for every cell.
+        paths: operation of each edge, for every cell; or, to compute all operations with one-hot weights, numbers on the device
+            [cell or 1, edge], which nothing on the host depends on.
         weights: [edge, operation], shared by all cells; None for unweighted operations.
     """
 
-    paths: Sequence[Architecture]
+    paths: Sequence[Architecture] | Tensor
     weights: Tensor | None = None
 
 
@@ -67,17 +68,21 @@ class MixedCell(nn.Module):
             for _ in EDGES
         )
 
-    def forward(self, x: Tensor, weights: Tensor | None = None, path: Architecture | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, weights: Tensor | None = None, path: Architecture | None = None, others: Tensor | None = None
+    ) -> Tensor:
         """Return the last node [batch, channel, height, width].
 
         Args:
             x: first node [batch, channel, height, width].
             weights: as in `Mixture`, or with a path as in `Paths`.
             path: operation of each edge; None for all operations.
+            others: number that is added to the output of each edge [edge]; by default what `Paths` says.
         """
         terms: list[list[Tensor]] = [[x], [], [], []]  # of each node's sum
         if weights is not None and path is not None:
             others = weights.sum(dim=1) - torch.stack([weights[edge, choice] for edge, choice in enumerate(path)])  # [edge]
+        if others is not None:
             for edge, (target, _) in enumerate(EDGES):
                 terms[target].append(others[edge])
         for source, outgoing in enumerate(OUTGOING[:-1]):
@@ -172,7 +177,7 @@ class TopologySupernet(Supernet):
 
     def forward(self, images: Tensor, mode: Mixture | Paths) -> Tensor:
         """Return the logits [image, class]."""
-        paths: Iterator[Architecture | None] = iter(mode.paths) if isinstance(mode, Paths) else repeat(None)
+        of_cells = self._of_cells(mode)
         compiled = self._compiled_cell if self.training and isinstance(mode, Mixture) else None
         x = self.stem(images)  # [batch, C, height, width]
         for block in self.blocks:
@@ -181,10 +186,41 @@ class TopologySupernet(Supernet):
             elif compiled is not None:
                 x = compiled(block, x, mode.weights)
             else:
-                x = block(x, mode.weights, next(paths))
+                x = block(x, *next(of_cells))
         features = self.lastact(x).mean(dim=(2, 3))  # [batch, 4 C]
         logits: Tensor = self.classifier(features)  # [batch, class]
         return logits
+
+    def _of_cells(self, mode: Mixture | Paths) -> Iterator[tuple[Any, ...]]:
+        """Yield what a mode gives each cell to compute: the arguments of `MixedCell` after the first node."""
+        if isinstance(mode, Mixture):
+            yield from repeat((mode.weights,))
+        elif not isinstance(mode.paths, Tensor):
+            yield from ((mode.weights, path) for path in mode.paths)
+        else:
+            operations = torch.arange(len(OPERATIONS), device=mode.paths.device)
+            chosen = (mode.paths[..., None] == operations).to(self.classifier.weight)  # [cell or 1, edge, operation]
+            scales, others = chosen, repeat(None)
+            if mode.weights is not None:
+                scales, others = chosen * mode.weights, ((1 - chosen) * mode.weights).sum(dim=2).expand(self.cells, -1)
+            yield from ((of_cell, None, rest) for of_cell, rest in zip(scales.expand(self.cells, -1, -1), others, strict=False))
+
+    @property
+    def one_hot(self) -> bool:
+        """Whether sampled paths are one-hot weights of all operations: in training steps that are captured."""
+        return self.captured and self.training
+
+    def sampled(self, paths: Tensor, weights: Tensor | None = None) -> Paths:
+        """Return the mode along sampled paths, in whichever way they are computed.
+
+        Args:
+            paths: operations [cell or 1, edge]; if they are on the device they are read from it, unless they are `one_hot`.
+            weights: as in `Paths`.
+        """
+        if self.one_hot:
+            return Paths(paths, weights)
+        rows = [tuple(path) for path in paths.tolist()]
+        return Paths(rows * self.cells if len(rows) == 1 else rows, weights)
 
     def compile_parts(self) -> None:
         """Compile all parts but cells that follow a path, and but cells at evaluation.
@@ -208,8 +244,12 @@ class TopologySupernet(Supernet):
         """Return a mode with one operation on some edges, and on the others what a mode computes; `choices` by edge."""
         if isinstance(mode, Mixture):
             return replace(mode, weights=one_hot_rows(mode.weights, choices))
-        paths = [tuple(choices.get(edge, choice) for edge, choice in enumerate(path)) for path in mode.paths]
-        return replace(mode, paths=paths, weights=None if mode.weights is None else one_hot_rows(mode.weights, choices))
+        weights = None if mode.weights is None else one_hot_rows(mode.weights, choices)
+        if isinstance(mode.paths, Tensor):
+            edges = enumerate(mode.paths.unbind(dim=1))
+            made = [torch.full_like(path, choices[edge]) if edge in choices else path for edge, path in edges]
+            return Paths(torch.stack(made, dim=1), weights)
+        return Paths([tuple(choices.get(edge, choice) for edge, choice in enumerate(path)) for path in mode.paths], weights)
 
 
 build_supernet.register(TopologySpace, TopologySupernet)

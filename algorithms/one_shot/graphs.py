@@ -1,0 +1,72 @@
+"""Graphs of operations: what a function computed once is computed again, without running the function.
+
+A step starts thousands of small operations, one after the other; a CUDA graph starts them all at once. The graph is that of a
+whole step, backward passes and optimizers included. It is captured anew in each epoch, so whatever is constant within an epoch,
+e.g. the learning rate, is a constant of the graph. `torch.compile(mode="reduce-overhead")` captures functions without side
+effects: a step would be split at each backward pass and each update, and its parts compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+def captured(function: Callable[[], None], device: torch.device) -> Callable[[], None]:
+    """Run a function whose operations do not depend on values; return what computes them again, on the same memory.
+
+    The function returns nothing: it changes tensors in place. On other devices than CUDA's, operations are recorded and repeated
+    one by one, which saves no time.
+
+    Raises:
+        RuntimeError: the function reads a value of the device.
+    """
+    if device.type != "cuda":
+        with (recording := _Recording()):
+            function()
+        return recording.repeat
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        function()  # is captured, and not run
+    graph.replay()
+    return graph.replay
+
+
+class _Recording(TorchDispatchMode):
+    """Operations in their order, with the tensors that they read and wrote."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations: list[tuple[Any, Any, Any, dict[int, Tensor]]] = []
+
+    def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if operation in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default):
+            raise RuntimeError(f"a captured step reads a value of the device, by {operation}")
+        result = operation(*args, **kwargs)
+        given, results = set(map(_memory, _tensors((args, kwargs)))), _tensors(result)
+        new = {number: tensor for number, tensor in enumerate(results) if _memory(tensor) not in given}
+        if new or not results or operation._schema.is_mutable:  # not a mere view of what was given
+            self.operations.append((operation, args, kwargs, new))
+        return result
+
+    @torch.no_grad()
+    def repeat(self) -> None:
+        """Compute the operations again."""
+        for operation, args, kwargs, new in self.operations:
+            results = _tensors(operation(*args, **kwargs))
+            for number, tensor in new.items():
+                tensor.copy_(results[number])
+
+
+def _tensors(values: Any) -> list[Tensor]:
+    return [value for value in tree_leaves(values) if isinstance(value, Tensor)]
+
+
+def _memory(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata

@@ -1,0 +1,169 @@
+"""Within an epoch the host does not wait for the device: nothing is read from it, and random numbers are copied to it ahead.
+
+PyTorch's meta device has shapes and no values: whatever would read a value of it raises, as `.item()`, a truth value, a mask as an
+index, or a copy to the CPU. What the CPU would copy to it in the loop is refused by `OneDevice`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from algorithms.one_shot import ONE_SHOT, draws, steps
+from algorithms.one_shot.relaxations import sparsemax, sparsestmax
+from algorithms.one_shot.search import OneShotSearch
+from algorithms.one_shot.steps import make_steps
+from algorithms.one_shot.task import Execution, Task, copied
+from tests.helpers import tiny
+
+META = torch.device("meta")
+WAITS = ["gdas"]
+"""Methods that read a sample from the device in each step, unless steps are captured; docs/weight-sharing.md has the reason."""
+
+VARIANTS: list[tuple[str, dict[str, Any]]] = [
+    *((name, {}) for name in ONE_SHOT if name not in WAITS),
+    *((name, {"validation_pass": True}) for name in ("rsps", "enas")),
+    *((name, {"validation_pass": True, "warmup": 0.5}) for name in ("tas", "fbnetv2")),
+    *((name, {"warmup": 0.5}) for name in ("tunas", "pc-darts", "mdenas-one-shot")),
+    *((name, {"batch_norm": "running"}) for name in ("rsps", "darts-v1", "setn", "tas")),
+    *(("darts-v1", {"relaxation": relaxation}) for relaxation in ("sigmoid", "sparsemax", "sparsestmax")),
+    *((name, {"arch_update": "exponentiated", "arch_decay": 0.0}) for name in ("darts-v1", "tunas")),
+    ("gaea", {"level": "bilevel"}),
+    ("single-darts", {"images": "all"}),
+]
+
+
+class OneDevice(TorchDispatchMode):
+    """Refuses operations on tensors of the CPU and of another device, but for single numbers, which are arguments of a kernel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.allowed = False
+
+    def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = operation(*args, **(kwargs or {}))
+        devices = {tensor.device.type for tensor in self.tensors((args, kwargs)) if tensor.dim()}
+        devices |= {tensor.device.type for tensor in self.tensors(result)}
+        listed = operation is torch.ops.aten.lift_fresh.default and "meta" in devices  # torch.tensor([…], device=…)
+        if (len(devices) > 1 or listed) and not self.allowed:
+            raise AssertionError(f"{operation} copies between devices")
+        return result
+
+    @staticmethod
+    def tensors(values: Any) -> Iterator[Tensor]:
+        return (value for value in tree_leaves(values) if isinstance(value, Tensor))
+
+
+def without_values(name: str, **changes: Any) -> OneShotSearch:
+    """A search on the meta device, ready to make steps."""
+    task = tiny.task_of(name)
+    data = task.dataset
+    splits = {of: replace(split, images=split.images.to(META), labels=split.labels.to(META)) for of, split in data.splits.items()}
+    data = replace(data, mean=data.mean.to(META), std=data.std.to(META), splits=splits)
+    task = Task(task.space, data, task.skeleton)
+    search = ONE_SHOT[name](task, tiny.config(name, **{"batch": 12, **changes}), execution=Execution("meta"))
+    search.supernet.train()
+    return search
+
+
+def copies(search: OneShotSearch, monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
+    """Make the steps of an epoch; return the shapes of the copies to the device."""
+    made = []
+    mode = OneDevice()
+
+    def counted(values: Tensor, device: torch.device) -> Tensor:
+        made.append(values.shape)
+        mode.allowed = True
+        try:
+            return copied(values, device)
+        finally:
+            mode.allowed = False
+
+    monkeypatch.setattr(draws, "copied", counted)
+    monkeypatch.setattr(steps, "copied", counted)
+    with mode:
+        assert make_steps(search).device == META
+    return made
+
+
+@pytest.mark.parametrize(("name", "changes"), VARIANTS)
+def test_no_step_waits_for_the_device(name: str, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    few = copies(without_values(name, **changes), monkeypatch)  # six steps: five on 12 images, and one on four
+    many = copies(without_values(name, **{**changes, "batch": 5}), monkeypatch)  # thirteen steps
+    assert len(few) == len(many)
+    assert 4 <= len(few) <= 40
+
+
+@pytest.mark.parametrize("name", ONE_SHOT)
+def test_steps_that_are_captured_read_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    search = without_values(name)
+    search.supernet.captured = True
+    copies(search, monkeypatch)
+
+
+@pytest.mark.parametrize("name", ["darts-v1", "gdas", "rsps", "fbnetv2", "tas", "pc-darts"])
+def test_tuning_with_decisions(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    search = without_values(name)
+    search.decided[1] = 2
+    search.supernet.captured = name in WAITS
+    copies(search, monkeypatch)
+
+
+@pytest.mark.parametrize("name", WAITS)
+def test_methods_that_wait(name: str) -> None:
+    with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
+        make_steps(without_values(name))
+
+
+def test_waiting_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each way to wait for a device makes the tests of this file fail."""
+
+    def fails(waits: Any, error: type[BaseException]) -> None:
+        search = without_values("darts-v1")
+        monkeypatch.setattr(search, "_architecture_step", lambda batch: waits(batch[0]))
+        with pytest.raises(error):
+            copies(search, monkeypatch)
+
+    fails(lambda images: images.mean().item(), RuntimeError)
+    fails(lambda images: bool((images > 0).any()), RuntimeError)
+    fails(lambda images: images.cpu(), NotImplementedError)
+    fails(lambda images: images.tolist(), NotImplementedError)
+    fails(lambda images: images[images > 0], NotImplementedError)
+    fails(lambda images: torch.zeros(3).to(images), AssertionError)
+    fails(lambda images: torch.tensor([1.0], device=images.device), AssertionError)
+    fails(lambda images: images[[0, 1]], AssertionError)
+
+
+@pytest.mark.parametrize("radius", [0.0, 0.3, 0.6, 0.9, 1.0])
+def test_sparsestmax_without_a_look_at_the_points(radius: float) -> None:
+    """The points are to the bit those of a loop that ends when no point is inside of its sphere."""
+
+    def ending(z: Tensor) -> Tensor:
+        choices, rounding = z.shape[-1], 8 * torch.finfo(z.dtype).eps
+        p = sparsemax(z)
+        support, centre, square = torch.ones_like(p), torch.full_like(p, 1 / choices), torch.full_like(p[..., :1], radius**2)
+        for _ in range(choices - 1):
+            direction = p - centre
+            distance = direction.square().sum(dim=-1, keepdim=True)
+            inside = (distance < square) & (distance > rounding**2)
+            if not inside.any():
+                break
+            scale = (square / torch.where(inside, distance, 1)).clamp(min=0).sqrt()
+            p = torch.where(inside, sparsemax(torch.where(support > 0, centre + scale * direction, -torch.inf)), p)
+            support, former = (p > 0).to(p), centre
+            centre = support / support.sum(dim=-1, keepdim=True)
+            square = square - (centre - former).square().sum(dim=-1, keepdim=True)
+        return p
+
+    draw = torch.Generator().manual_seed(0)
+    for scale in (1e-3, 0.1, 1.0):
+        for _ in range(20):
+            z = scale * torch.randn(6, 5, generator=draw)
+            assert torch.equal(sparsestmax(z, radius), ending(z))
