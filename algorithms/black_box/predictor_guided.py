@@ -114,7 +114,8 @@ class PredictorGuidedSearch(BlackBoxSearch):
     def _choose(self) -> list[Architecture]:
         """Return the next batch: candidates with the best values of the acquisition function, in descending order."""
         targets = np.array(self._targets)
-        if len(targets) > self._learned:
+        # Rejected candidates leave fewer results than a batch: a model for each of them would take most of a run's time.
+        if not self._learned or len(targets) - self._learned >= self.config.batch:
             self.predictor.fit(self.encoding(np.array(self._known)), targets)
             self._learned = len(targets)
         ranking = np.argsort(-targets, kind="stable").tolist()

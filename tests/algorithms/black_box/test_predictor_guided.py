@@ -156,3 +156,14 @@ def test_nothing_is_learned_from_failures_and_equal_accuracies() -> None:
         assert queries[0] == queries[1]
         search.tell(queries[0], 50.0)
         other.tell(queries[1], 50.0 if number % 2 else float("nan"))
+
+
+def test_a_model_is_fitted_once_for_each_batch_of_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Failed trainings, and proposals that are rejected, are no results."""
+    search, sizes = variant(TOPOLOGY, initial=4, batch=5), []
+    fit = search.predictor.fit
+    monkeypatch.setattr(search.predictor, "fit", lambda x, y: (sizes.append(len(y)), fit(x, y)))
+    for number in range(44):
+        query = search.ask()
+        search.tell(query, float(sum(query.architecture)) if number % 2 or number < 4 else float("nan"))
+    assert sizes == [4, 9, 14, 19]
