@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from benchmark_api.commands.options import Option, Several, flat
-from benchmark_api.commands.printing import print_rows
+from benchmark_api.commands.printing import print_line, print_rows
+from benchmark_api.ending import tell
 from experiments.commands.options import StoredTableOptions, given
 
 if TYPE_CHECKING:  # imported by the command: `--help` starts without it
@@ -43,13 +44,13 @@ class FoundCommand(StoredTableOptions):
             if self.draw is not None and report.table.space.drawable:
                 _draw(rows, self.draw)
         if loaded.left_out:
-            print(f"left out: {', '.join(loaded.left_out)} (several objectives): `fronts` prints them", file=sys.stderr)
+            tell(f"left out: {', '.join(loaded.left_out)} (several objectives): `fronts` prints them")
         return 0
 
 
 def _print_text(rows: Sequence[Found]) -> None:
     table = rows[0].table
-    print(f"{table.title}{f' ({table.notice})' if table.notice else ''}, accuracy in percent")
+    print_line(f"{table.title}{f' ({table.notice})' if table.notice else ''}, accuracy in percent")
     costs = [*dict.fromkeys(name for row in rows for name in row.costs)]
     measures = " or ".join(dict.fromkeys(row.measure for row in rows))
     lines = [
@@ -64,12 +65,15 @@ def _print_text(rows: Sequence[Found]) -> None:
 
 
 def _print_csv(rows: Sequence[Found]) -> None:
+    from experiments.report.escape import csv_cell
+
     writer = csv.writer(sys.stdout, lineterminator="\n")
     costs = [*dict.fromkeys(name for row in rows for name in row.costs)]
     names = ("dataset", "algorithm", "title", "index", "architecture", "runs", "of_runs", "seed", "valid", "reported", "measure")
-    writer.writerow([*names, *costs, "table_title"])
+    writer.writerow(map(csv_cell, [*names, *costs, "table_title"]))
     for row in rows:
-        writer.writerow([*(getattr(row, name) for name in names), *(row.costs.get(name, "") for name in costs), row.table.title])
+        cells = [*(getattr(row, name) for name in names), *(row.costs.get(name, "") for name in costs), row.table.title]
+        writer.writerow(csv_cell(cell) if isinstance(cell, str) else cell for cell in cells)
 
 
 def _draw(rows: Sequence[Found], folder: Path) -> None:
@@ -80,4 +84,4 @@ def _draw(rows: Sequence[Found], folder: Path) -> None:
         path = folder / f"{dataset}-{index}.pdf"
         with whole_file(path) as file:
             architecture_figure(rows[0].table.space, index).savefig(file, format="pdf", metadata={"CreationDate": None})
-        print(path)
+        print_line(path)

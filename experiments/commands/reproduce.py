@@ -11,13 +11,15 @@ from algorithms.black_box import BLACK_BOX
 from algorithms.black_box.objectives import MissingMetric
 from benchmark_api.bounds import at_least, between, positive
 from benchmark_api.commands.options import Option, Several
+from benchmark_api.commands.printing import print_line
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
-from experiments.commands.options import LAST_SEED, AgainOptions, JobOptions, SeedCount, StoredTableOptions, given, one_warning
+from experiments.commands.options import AgainOptions, JobOptions, SeedCount, StoredTableOptions, given, one_warning
 from experiments.commands.results import FrontsCommand, TableCommand
 from experiments.commands.run import ACCOUNTING, RunBlackBox, Search
 from experiments.runs.black_box import BlackBoxJob, MissingEpochs
 from experiments.runs.job import RunsJob
+from experiments.settings import LAST_SEED
 from experiments.store import RankingCondition
 
 MAX_RANKED = 10_000_000
@@ -211,7 +213,7 @@ class ReproduceCommand(AgainOptions):
                 command = RunBlackBox(search=search, table=table.path, dataset=dataset, seeds=seeds, **options)
                 jobs += _plan_where_possible(command, left_out)
         for reason in left_out:
-            print(f"left out: {reason}")
+            print_line(f"left out: {reason}")
         return jobs
 
     def _searches(self) -> Iterator[Search]:
@@ -259,7 +261,7 @@ class ReproduceCommand(AgainOptions):
                     jobs += RunOneShot(search=Search.of(search), table=table.path, dataset=dataset, **options).plan()
         if left_out:
             remedy = "they need its images; name their folder: --data, or make DATA="
-            print(f"left out: one-shot searches on {', '.join(left_out)}: {remedy}")
+            print_line(f"left out: one-shot searches on {', '.join(left_out)}: {remedy}")
         return trained, jobs
 
 

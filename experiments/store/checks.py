@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmark_api.bounds import Bound, at_least, between
 from benchmark_api.jobs.files import regular
 from benchmark_api.schema import checked, parse_json
+from benchmark_api.unpickle import MemoryLimit
 
 if TYPE_CHECKING:
     from experiments.store.schema import Column
@@ -30,6 +33,8 @@ MAX_VALUES = 50_000_000
 """Largest number of numbers of a file, which takes 400 MB in memory."""
 MAX_TEXT = 1 << 20
 """Largest size of the texts of a column, in bytes: every run repeats them."""
+MAX_MEMORY = 2 << 30
+"""Bytes by which reading a file may enlarge the process: pages may hold more than the footer, on which the other limits rest."""
 MAX_NOTE = 1 << 20
 """Bytes of a failure note that are read, its last ones."""
 
@@ -84,6 +89,24 @@ def check_cost(metadata: pq.FileMetaData) -> None:
             raise ValueError(f"{chunk.total_uncompressed_size:,} bytes of {chunk.path_in_schema}, expected at most {MAX_TEXT:,}")
 
 
+@contextmanager
+def limited_memory() -> Iterator[None]:
+    """Limit the memory of what Arrow reads to `MAX_MEMORY`, where the system enforces it.
+
+    Raises:
+        ValueError: it takes more.
+    """
+    limit, pool = MemoryLimit(MAX_MEMORY), pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())  # that of mimalloc has reserved more than it uses, which no limit concerns
+    try:
+        yield
+    except MemoryError as error:
+        raise ValueError(f"reading it takes more than {MAX_MEMORY >> 20} MiB of memory") from error
+    finally:
+        limit.lift()
+        pa.set_memory_pool(pool)
+
+
 def check_column(column: Column[Any], values: npt.NDArray[Any]) -> None:
     """Check the numbers of a column, those of all runs in one array.
 
@@ -101,8 +124,8 @@ def check_column(column: Column[Any], values: npt.NDArray[Any]) -> None:
         raise ValueError(f"column {column.name} has numbers from {lowest:g} to {highest:g}; each must be {bound}")
 
 
-def parquet_files(root: Path) -> Iterator[Path]:
-    """Yield the results files in a folder and below, in order; links to folders are followed, once each."""
+def files_below(root: Path, suffix: str) -> list[Path]:
+    """Return the files in a folder and below whose names have a suffix, in order; links to folders are followed, once each."""
     seen: set[str] = set()
     found: list[Path] = []
     for folder, names, files in os.walk(root, followlinks=True):
@@ -110,8 +133,8 @@ def parquet_files(root: Path) -> Iterator[Path]:
             names.clear()
             continue
         seen.add(real)
-        found += [Path(folder, name) for name in files if name.endswith(".parquet")]
-    yield from sorted(found)
+        found += [Path(folder, name) for name in files if name.endswith(suffix)]
+    return sorted(found)
 
 
 def last_line(note: Path) -> str:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from benchmark_api.jobs.files import regular
 from experiments.store.caution import read_caution
-from experiments.store.checks import MAX_VALUES, check_column, check_cost, parquet_files, read_manifest
+from experiments.store.checks import MAX_VALUES, check_column, check_cost, files_below, limited_memory, read_manifest
 from experiments.store.kinds import BLACK_BOX_RUNS, Experiment
 from experiments.store.schema import KINDS, RUN_COLUMNS, AnyCondition, Column, ExperimentT, Kind
 from experiments.store.write import piece_path
@@ -70,7 +70,7 @@ def load(results: str | os.PathLike[str], kind: Kind[Any] = BLACK_BOX_RUNS, /, *
     kept: Kept = OrderedDict()
     caution = read_caution(root)
     experiments = []
-    for _, paths in groupby(parquet_files(root), key=lambda path: path.parent):
+    for _, paths in groupby(files_below(root, ".parquet"), key=lambda path: path.parent):
         headers = [(path, *_header(path)) for path in paths]
         pieces = [_Piece(root, path, kind, names) for path, found, names in headers if found is kind]
         wanted = [piece for piece in pieces if all(getattr(piece.condition, name) == value for name, value in filters.items())]
@@ -108,7 +108,7 @@ def _single(noted: Iterable[str]) -> set[str]:
 
 def failures(results: Path) -> list[Path]:
     """Return the notes of failed jobs whose runs nobody has made since."""
-    return [note for note in sorted(results.rglob("*.failed")) if not note.with_suffix(".parquet").exists()]
+    return [note for note in files_below(results, ".failed") if not note.with_suffix(".parquet").exists()]
 
 
 def _in_order(condition: AnyCondition, pieces: Sequence[_Piece]) -> list[_Piece]:
@@ -290,7 +290,7 @@ _NOT_OF_THE_MACHINE = {"kind", "schema_version", "table_path"}  # of a manifest
 @contextmanager
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
-        with pq.ParquetFile(regular(path), page_checksum_verification=True) as file:
+        with limited_memory(), pq.ParquetFile(regular(path), page_checksum_verification=True) as file:
             check_cost(file.metadata)
             yield file
     except StoreError:
