@@ -16,7 +16,6 @@ from benchmark_api.commands.command_line import Command, CommandLine
 from benchmark_api.commands.importing import Export, Import
 from benchmark_api.commands.inspecting import Best, Front, Info, Query
 from benchmark_api.commands.networks import Draw, Network
-from benchmark_api.commands.options import OPTIONS
 
 COMMANDS = (Info, Query, Best, Front, Network, Draw, Import, Build, Export, Attach, Merge)
 
@@ -38,7 +37,6 @@ COMMAND_LINE = CommandLine(
     examples=("info nats-topology", "query nats-topology 1462 --dataset cifar10-valid", "best digits-topology --dataset digits"),
     interrupted="interrupted; nothing was written",
     failures=(RuntimeError,),
-    registry=OPTIONS,
 )
 main = COMMAND_LINE.main
 

@@ -1,4 +1,4 @@
-"""Bounds declared on the fields of a dataclass, checked when an instance is made.
+"""Types and bounds declared on the fields of a dataclass, checked when an instance is made.
 
     @dataclass(frozen=True)
     class Config(Bounded):
@@ -16,6 +16,7 @@ import types
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from functools import cache
+from numbers import Real
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 LARGEST = {int: 10**6, float: 1e9}
@@ -36,14 +37,16 @@ class Bound:
     high_open: bool = False
     infinite: bool = False
 
-    def allows(self, value: float) -> bool:
-        """Whether a number lies in the interval; NaN does not."""
+    def allows(self, value: Any) -> bool:
+        """Whether a number lies in the interval; NaN, and what is no number, does not."""
+        if not _is_number(value):
+            return False
         if value == math.inf:
             return self.infinite
         above = value > self.low if self.low_open else value >= self.low
         above &= not (self.low_open and self.low == 0 and value < SMALLEST)
         below = value < self.high if self.high_open else value <= self.high
-        return above and below
+        return bool(above and below)
 
     def __str__(self) -> str:
         if self.low == -math.inf:
@@ -97,17 +100,21 @@ class Limit(NamedTuple):
         return str(self.bound) if self.bound else "one of " + ", ".join(map(repr, self.choices))
 
     def allows(self, value: Any) -> bool:
-        """Whether a field may have a value. None is allowed where the annotation names it; types are not checked."""
+        """Whether a field may have a value. None is allowed where the annotation names it."""
         if value is None:
             return True
+        if self.each and not isinstance(value, tuple | list):
+            return False
         values = value if self.each else (value,)
         if not self.bound:
-            return all(item in self.choices for item in values)
+            return all(any(item is choice or item == choice for choice in self.choices) for item in values)
         return all(self.bound.allows(item) and not self._too_large(item) for item in values)
 
     def refusal(self, value: Any) -> str:
         """Return what a value that is not allowed must be."""
-        values = value if self.each else (value,)
+        values = value if self.each and isinstance(value, tuple | list) else (value,)
+        if not all(map(_is_number, values)):
+            return str(self)
         if self.bound and any(0 < item < SMALLEST for item in values):
             return f"{self} and at least {SMALLEST:g}"
         return f"{self} and at most {self.largest:g}" if any(map(self._too_large, values)) else str(self)
@@ -165,14 +172,18 @@ def stored_values(config: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Bounded:
-    """Base class of dataclasses whose fields are checked against their declared bounds and choices.
+    """Base class of dataclasses whose fields are checked against their declared bounds, choices and types.
 
     Raises:
-        ValueError: a value is out of range; the message names the field, the range and the value.
+        ValueError: a value is out of range, or of another type; the message names the field, the range and the value.
     """
 
     def __post_init__(self) -> None:
         check_fields(self)
+        for name, hint in _hints(type(self)).items():  # type: ignore[arg-type]
+            if not _fits(value := getattr(self, name), hint):
+                expected = str(getattr(hint, "__name__", hint)).replace("typing.", "")
+                raise ValueError(f"{name} must be {expected}, got {value!r:.100}")
 
 
 def check_fields(values: Any) -> None:
@@ -188,3 +199,31 @@ def check_fields(values: Any) -> None:
     for field in fields(values):
         if is_dataclass(value := getattr(values, field.name)) and not isinstance(value, type):
             check_fields(value)
+
+
+@cache
+def _hints(config: type) -> dict[str, Any]:
+    """Return the declared types of fields, without bounds."""
+    hints = get_type_hints(config)
+    return {field.name: hints[field.name] for field in fields(config)}
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is of a declared type of numbers, texts, truth values, choices or tuples; others are not checked."""
+    arguments = get_args(hint)
+    if get_origin(hint) in (Union, types.UnionType):
+        return any(_fits(value, argument) for argument in arguments)
+    if get_origin(hint) is Literal:
+        return any(type(value) is type(choice) and value == choice for choice in arguments)
+    if get_origin(hint) is tuple:
+        each = arguments[:1] * len(value) if isinstance(value, tuple) and arguments[1:] == (...,) else arguments
+        return isinstance(value, tuple) and len(each) == len(value) and all(map(_fits, value, each))
+    if hint is int:
+        return isinstance(value, int) and _is_number(value)
+    if hint is float:
+        return isinstance(value, float) or (_fits(value, int) and abs(value) < 10**308)
+    return hint not in (bool, str, types.NoneType) or isinstance(value, hint)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and type(value) is not bool

@@ -73,16 +73,16 @@ def answer(parse: Callable[[], Callable[[], int | None]], interrupted: str, *exp
             tell(f"error: {error}")
             return WRONG
         except expected as error:
-            tell(f"error: {error}")
+            tell(f"error: {error}", keep="\n")
             return FAILED
     return status or 0
 
 
-def tell(line: str) -> None:
-    """Print a message on standard error, where it is still open."""
+def tell(message: str, keep: str = "") -> None:
+    r"""Print a message on standard error, where it is still open: one line, unless `keep` is "\n"."""
     if sys.stderr is not None:
         try:
-            print(shown(line, keep="\n"), file=sys.stderr)
+            print(shown(message, keep), file=sys.stderr)
         except OSError:
             return
 

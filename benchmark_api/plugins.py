@@ -14,6 +14,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
+from traceback import extract_tb
 from types import ModuleType
 from typing import Any
 
@@ -24,10 +25,15 @@ GROUP = "nas_zoo.searches"
 """Entry-point group with which an installed package adds its modules or classes."""
 
 
+class PluginError(ImportError):
+    """A plugin cannot be imported. The message names it, the line of it that fails, and the error."""
+
+
 def load_plugins() -> None:
     """Load the plugins named in the environment variable and those of installed packages; a repetition costs nothing.
 
     Raises:
+        PluginError: an error in a module, or in one of an installed package.
         FileNotFoundError: a named file does not exist.
         ModuleNotFoundError: a named module is not on the Python path.
         ValueError: as for `add_plugin`.
@@ -35,15 +41,17 @@ def load_plugins() -> None:
     for name in _named():
         _load(name)
     for entry in entry_points(group=GROUP):
-        found = entry.load()
-        if isinstance(found, type):
-            register_class(found)
+        with _errors_placed(f"the entry point {entry.name} = {entry.value}"):
+            found = entry.load()
+            if isinstance(found, type):
+                register_class(found)
 
 
 def add_plugin(name: str) -> None:
     """Load a plugin in this process and in all worker processes that it starts from now on.
 
     Raises:
+        PluginError: an error in the module.
         FileNotFoundError: the file does not exist.
         ModuleNotFoundError: the module is not on the Python path.
         ValueError: the name has a comma, the file has the name of another module, or its class cannot be registered.
@@ -97,17 +105,49 @@ def _named() -> list[str]:
 
 
 def _load(name: str) -> None:
-    path, _, attribute = name.partition(":")
-    module = _module_of_file(Path(path)) if path.endswith(".py") else import_module(path)
-    if attribute:
+    path, colon, attribute = name.partition(":")
+    if path.endswith(".py"):
+        module = _module_of_file(Path(path))
+    elif not all(path.split(".")):
+        raise ValueError(f"module {name!r}: expected the name of a module, or a file that ends in .py")
+    else:
+        with _errors_placed(path):
+            module = import_module(path)
+    if colon:
         if not isinstance(found := getattr(module, attribute, None), type):
             raise ValueError(f"{path} has no class {attribute!r}")
         register_class(found)
 
 
+@contextmanager
+def _errors_placed(plugin: str) -> Iterator[None]:
+    """Name a plugin, and its line that fails, in the message of whatever error its import raises."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:  # a plugin may raise anything, and end the program
+        if isinstance(error, ModuleNotFoundError) and f"{plugin}.".startswith(f"{error.name}."):  # there is no such plugin
+            raise
+        text = " ".join(str(error).split())[:300]
+        raise PluginError(f"{plugin}{_line_of(error, plugin)}: {type(error).__name__}{text and ': '}{text}") from error
+
+
+def _line_of(error: BaseException, plugin: str) -> str:
+    """Return the line where an error was raised in a plugin or in what it imports; nothing where there is none."""
+    if isinstance(error, SyntaxError):  # its message has the line
+        return ""
+    machinery = (str(Path(__file__).parent), str(Path(import_module.__code__.co_filename).parent), "<frozen")
+    frames = [frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith(machinery)]
+    if not frames:
+        return ""
+    file, line = frames[-1].filename, frames[-1].lineno
+    return f", line {line}" if file == plugin else f" ({file}, line {line})"
+
+
 def _module_of_file(path: Path) -> ModuleType:
     """Import a file as the module of its name; the modules in its folder can be imported from it."""
     path, name = path.absolute(), path.stem
+    if "." in name:
+        raise ValueError(f"{path}: expected a file with no dot in its name but that of .py")
     spec = find_spec(name)
     if spec is not None and Path(spec.origin or "") != path:
         raise ValueError(f"{path} has the name of another module ({spec.origin}): rename the file")
@@ -123,7 +163,8 @@ def _module_of_file(path: Path) -> ModuleType:
     module = module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with _errors_placed(str(path)):
+            spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TypeVar
+
+from benchmark_api.text import is_plain_name
 
 NamedT = TypeVar("NamedT")
 
@@ -21,10 +23,12 @@ class Registry(Mapping[str, NamedT]):
 
     Args:
         kind: noun for one entry, used in error messages, e.g. "black-box search".
+        texts: attributes of an entry, besides `name`, that must be texts.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, texts: Sequence[str] = ()) -> None:
         self.kind = kind
+        self._texts = ("name", *texts)
         self._entries: dict[str, NamedT] = {}
         self._derived: dict[str, Callable[[NamedT], NamedT]] = {}
 
@@ -34,9 +38,14 @@ class Registry(Mapping[str, NamedT]):
         A class that is defined again, as in a notebook's cell that is run again, takes the place of the former one.
 
         Raises:
-            ValueError: another entry has the same name.
+            ValueError: another entry has the same name, the name cannot be a part of a path, or a text is missing.
         """
+        for attribute in self._texts:
+            if not isinstance(text := getattr(entry, attribute, None), str):
+                raise ValueError(f"the {self.kind} {_called(entry)} has the {attribute} {text!r:.80}; expected a text")
         name: str = entry.name  # type: ignore[attr-defined]
+        if not is_plain_name(name):
+            raise ValueError(f"the {self.kind} {_called(entry)} has the name {name!r:.80}; expected one that can be a file's")
         former = self._entries.get(name, entry)
         if former is not entry and _definition(former) != _definition(entry):
             raise ValueError(f"two entries are named as the {self.kind} {name!r}: {former} and {entry}")
@@ -74,3 +83,8 @@ class Registry(Mapping[str, NamedT]):
 def _definition(entry: object) -> object:
     """Return where a class is defined; for anything else, the thing itself."""
     return (entry.__module__, entry.__qualname__) if isinstance(entry, type) else entry
+
+
+def _called(entry: object) -> str:
+    """Return what an entry is called in the code."""
+    return entry.__qualname__ if isinstance(entry, type) else type(entry).__qualname__

@@ -19,16 +19,7 @@ SchemaT = TypeVar("SchemaT")
 Text = Annotated[str, msgspec.Meta(max_length=10_000)]
 """A text of bounded length; what it may hold beyond letters is shown escaped (`benchmark_api.text`)."""
 
-MAX_NAME = 200
-"""Largest length of a name that may become a part of a path, characters."""
-
 _SCHEDULE = re.compile(r"(?=.*[1-9])[0-9]{1,6}")  # "01" is an official one
-_NO_NAME = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]|^[.\- ]| $")
-
-
-def is_plain_name(text: str) -> bool:
-    """Whether a text may become a part of a path: it cannot leave a folder, hide, or be taken for an option."""
-    return 0 < len(text) <= MAX_NAME and not _NO_NAME.search(text)
 
 
 def is_schedule(text: str) -> bool:

@@ -1,6 +1,21 @@
-"""Text from outside on a terminal: what would move the cursor, change colours or turn around lines is shown, not sent."""
+"""Text from outside: which names may be parts of paths, and how a text is shown on a terminal.
+
+What would move the cursor, change colours or turn around lines is shown, not sent.
+"""
 
 from __future__ import annotations
+
+import re
+
+MAX_NAME = 200
+"""Largest length of a name that may become a part of a path, characters."""
+
+_NO_NAME = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]|^[.\- ]| $")
+
+
+def is_plain_name(text: str) -> bool:
+    """Whether a text may become a part of a path: it cannot leave a folder, hide, or be taken for an option."""
+    return 0 < len(text) <= MAX_NAME and not _NO_NAME.search(text)
 
 
 def shown(text: str, keep: str = "") -> str:

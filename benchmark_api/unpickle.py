@@ -288,17 +288,23 @@ def _check_start(start: bytes, name: str) -> None:
 
 
 class MemoryLimit:
-    """Limit of the process's memory, relative to its size; lifted to what it was before."""
+    """Limit of the process's memory, relative to its size; lifted to what it was before.
 
-    def __init__(self) -> None:
-        self._before = resource.getrlimit(resource.RLIMIT_AS)
+    Args:
+        growth: bytes by which the process may grow; by default `MEMORY_LIMIT`.
+    """
+
+    def __init__(self, growth: int | None = None) -> None:
+        self._before, self._growth = resource.getrlimit(resource.RLIMIT_AS), growth
         self.renew()
 
     def renew(self) -> None:
-        """Let the process grow by `MEMORY_LIMIT` from now on, where the system says how large it is."""
+        """Let the process grow by the limit from now on, where the system says how large it is."""
         try:
             with open("/proc/self/statm", "rb") as file:
-                limit = int(file.read().split()[0]) * resource.getpagesize() + MEMORY_LIMIT
+                limit = int(file.read().split()[0]) * resource.getpagesize() + (
+                    MEMORY_LIMIT if self._growth is None else self._growth
+                )
         except OSError:
             return
         soft, hard = self._before

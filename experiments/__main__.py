@@ -16,7 +16,6 @@ import tyro
 
 from algorithms.black_box import BLACK_BOX
 from benchmark_api.commands.command_line import Command, CommandLine
-from benchmark_api.commands.options import OPTIONS
 from benchmark_api.jobs.job import JobError
 from benchmark_api.registry import unknown
 from experiments.commands.found import FoundCommand
@@ -85,7 +84,6 @@ COMMAND_LINE = CommandLine(
     interrupted="interrupted: finished jobs are stored; the same command continues",
     failures=(JobError,),
     config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
-    registry=OPTIONS,
 )
 main = COMMAND_LINE.main
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
+from operator import index
 from typing import Any
 
 from benchmark_api.tables.evaluator import Accounting, Noise
@@ -31,6 +33,36 @@ evaluations of the embedded tables (docs/embedded.md has the means). Other table
 
 USUAL_QUERIES = 200
 """Average evaluations in the default budget of a table that `BUDGETS` does not have."""
+
+
+MAX_SEEDS = 1_000_000
+"""Largest number of runs of a command."""
+LAST_SEED = 2**62
+"""Largest seed: seeds are stored, and claimed, as 64-bit integers."""
+
+
+def seeds_of(seeds: int | Iterable[int], usual: Callable[[int], Iterable[int]] = range) -> list[int]:
+    """Return seeds, each once.
+
+    Args:
+        seeds: the seeds, or their number.
+        usual: function from a number to so many seeds.
+
+    Raises:
+        ValueError: they are neither.
+    """
+    expected = f"seeds must be a number from 1 to {MAX_SEEDS:,}, or as many different integers from 0 to 2^62"
+    if isinstance(seeds, int):
+        if isinstance(seeds, bool) or not 1 <= seeds <= MAX_SEEDS:
+            raise ValueError(f"{expected}, got {seeds!r:.100}")
+        return [*usual(seeds)]
+    try:
+        found = [*dict.fromkeys(map(index, islice(seeds, MAX_SEEDS + 1)))]
+    except TypeError as error:
+        raise ValueError(f"{expected}, got {seeds!r:.100}") from error
+    if not (0 < len(found) <= MAX_SEEDS and min(found) >= 0 and max(found) <= LAST_SEED):
+        raise ValueError(f"{expected}, got {seeds!r:.100}")
+    return found
 
 
 def dataset_title(dataset: str) -> str:
@@ -131,7 +163,7 @@ class RunSettings(Accounting):
             ValueError: the table has no such dataset or schedule, a value is out of range, there is no default budget, or a run
                 would see all trials of a table without test accuracies.
         """
-        space, schedule = table.space.name, schedule or table.search_schedule
+        space, schedule = table.space.name, table.search_schedule if schedule is None else schedule
         table.splits(table.search_key(dataset), schedule)
         budget = default_budget(table, dataset, schedule) if budget is None else budget
         if budget is None:

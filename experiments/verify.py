@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from benchmark_api.jobs.job import Failed, events_of
+from benchmark_api.jobs.job import Failed, JobError, events_of
 from benchmark_api.tables.table import Table
 from experiments import store
 from experiments.report import tables_of
@@ -44,7 +44,7 @@ def verify(
     Raises:
         FileNotFoundError: there is no such folder, or a table is missing.
         StoreError: a file is damaged or out of place.
-        ValueError: a table has changed, or a run cannot be repeated.
+        ValueError: a table has changed.
     """
     for failed in store.failures(results):
         yield Finding(str(failed), "a failed job that was not run again")
@@ -76,7 +76,11 @@ def _check(experiment: AnyExperiment, table: Table, seeds: Sequence[int], data: 
         return
     if others := other_versions(experiment, table.space):
         yield Finding(name, f"made by other code than this ({version_of(experiment, table.space)}): {', '.join(others)}")
-    different = [seed for seed in seeds if not _repeats(experiment, seed, table, data)]
+    try:
+        different = [seed for seed in seeds if not _repeats(experiment, seed, table, data)]
+    except JobError as error:
+        yield Finding(name, str(error))
+        return
     problems = [f"repeated runs differ, seeds {different}"] if different else []
     missing = set(range(experiment.seeds[-1])) - set(experiment.seeds.tolist()) if experiment.kind.simulated else ()
     if missing:
@@ -90,7 +94,8 @@ def _repeats(experiment: AnyExperiment, seed: int, table: Table, data: Path | No
         job = experiment.kind.job_class.of(experiment.condition, range(seed, seed + 1), table, Path(folder), data)
         *_, last = events_of(job)
         if isinstance(last, Failed):
-            raise ValueError(f"{experiment.folder()}: seed {seed} cannot be repeated:\n{last.reason}")
+            reason = last.reason.strip().splitlines()[-1]
+            raise JobError(f"the run with seed {seed} cannot be repeated: {reason}")
         (again,) = store.load(folder, experiment.kind)
         run = int(np.searchsorted(experiment.seeds, seed))
         entries = slice(experiment.offsets[run], experiment.offsets[run + 1])

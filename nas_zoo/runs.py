@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from algorithms.black_box import BLACK_BOX, BlackBoxSearch
-from benchmark_api.jobs.options import available_processors
+from benchmark_api.bounds import between
+from benchmark_api.jobs.options import MAX_JOBS, available_processors
 from benchmark_api.jobs.run_jobs import run_jobs
 from benchmark_api.plugins import known_to_workers, load_plugins, register_class
 from experiments import store
 from experiments.runs import black_box
 from experiments.runs.job import RunsJob
-from experiments.settings import RunSettings, configured, default_dataset
+from experiments.settings import RunSettings, configured, default_dataset, seeds_of
 from experiments.store import AnyCondition, Kind
 from nas_zoo.architectures import AnyTable, open_table
 from nas_zoo.results import Results
@@ -74,15 +75,16 @@ def sweep(
         OtherCodeWarning: stored runs are of other code.
     """
     opened, folder, files = open_table(table), Path(results), None if data is None else Path(data)
-    dataset = dataset or default_dataset(opened)
-    wanted = [*range(seeds)] if isinstance(seeds, int) else [*seeds]
+    dataset = default_dataset(opened) if dataset is None else dataset
+    wanted = seeds_of(seeds)
     settings = RunSettings.of(opened, dataset, schedule=schedule, budget=budget, **accounting)
     load_plugins()
-    conditions, planned = [], []
+    conditions: list[Any] = []
+    planned: list[Any] = []
     limits = {"at_most": at_most, "at_least": at_least}
-    found = [_search(search, BLACK_BOX) for search in searches]
-    for search, hyperparameters in found:
+    for search, hyperparameters in _chosen(searches, BLACK_BOX):
         conditions.append(black_box.condition_with_defaults(opened, search, hyperparameters, settings, files, **limits))
+    conditions = [*dict.fromkeys(conditions)]
     for condition in conditions:
         planned += black_box.BlackBoxJob.plan(condition, opened, folder, wanted, files, again=again)
     _run(planned, searches, jobs, quiet)
@@ -135,29 +137,45 @@ def train_one_shot(
     from experiments.runs import one_shot
 
     opened, folder, files = open_table(table), Path(results), None if data is None else Path(data)
-    dataset, execution = dataset or default_dataset(opened), execution or Execution(stack=None)
-    wanted = [*trial_seeds(seeds)] if isinstance(seeds, int) else [*seeds]
+    dataset, execution = default_dataset(opened) if dataset is None else dataset, execution or Execution(stack=None)
+    wanted = seeds_of(seeds, trial_seeds)
     setting = Setting.of(opened, dataset)
     if unofficial_images:
         setting = setting.on_images_in(files)
     load_plugins()
     conditions, planned = [], []
-    for search, hyperparameters in [_search(search, ONE_SHOT) for search in searches]:
+    for search, hyperparameters in _chosen(searches, ONE_SHOT):
         config = configured(search, dataset, hyperparameters, preset)
         conditions.append(one_shot.condition_of(search, config, opened, dataset, execution, select, setting))
+    conditions = [*dict.fromkeys(conditions)]
     for condition in conditions:
         planned += one_shot.in_stacks(one_shot.OneShotJob.plan(condition, opened, folder, wanted, files, again=again))
     _run(planned, searches, jobs if execution.device == "cpu" else jobs or 1, quiet)
     return _stored(folder, store.ONE_SHOT_RUNS, conditions, wanted)
 
 
-def _search(search: Any, registry: Any) -> tuple[Any, Hyperparameters]:
-    """Return a search's class, registered, and its hyperparameters."""
-    named, hyperparameters = search if isinstance(search, tuple) else (search, {})
-    if isinstance(named, type):
-        register_class(named)
-        named = named.name  # type: ignore[attr-defined]
-    return registry.find(named), hyperparameters
+def _chosen(searches: Any, registry: Any) -> list[tuple[Any, Hyperparameters]]:
+    """Return the classes of searches, registered, and their hyperparameters.
+
+    Raises:
+        ValueError: there is no such search, or these are no searches.
+    """
+    expected = "expected names or classes of searches, or pairs of one and its hyperparameters by name"
+    if isinstance(searches, str | bytes | Mapping) or not isinstance(searches, Iterable):
+        raise ValueError(f"searches is {searches!r:.100}; expected a list: {expected}")
+    found: list[tuple[Any, Hyperparameters]] = []
+    for search in searches:
+        match search if isinstance(search, tuple) else (search, {}):
+            case type() as named, Mapping() as hyperparameters:
+                register_class(named)
+                found.append((registry.find(named.name), hyperparameters))  # type: ignore[attr-defined]
+            case str(named), Mapping() as hyperparameters:
+                found.append((registry.find(named), hyperparameters))
+            case _:
+                raise ValueError(f"{search!r:.100} is no search; {expected}")
+    if not found:
+        raise ValueError(f"no search is named; {expected}")
+    return found
 
 
 def _run(jobs: Sequence[RunsJob], searches: Sequence[Any], processes: int | None, quiet: bool) -> None:
@@ -166,6 +184,8 @@ def _run(jobs: Sequence[RunsJob], searches: Sequence[Any], processes: int | None
     Raises:
         RuntimeError: runs failed.
     """
+    if processes is not None and not (isinstance(processes, int) and between(1, MAX_JOBS).allows(processes)):
+        raise ValueError(f"jobs must be {between(1, MAX_JOBS)}, got {processes!r:.100}")
     named = [search[0] if isinstance(search, tuple) else search for search in searches]
     own = [search for search in named if isinstance(search, type)]
     with known_to_workers(own) as importable:

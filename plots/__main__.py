@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 
 from benchmark_api.commands.command_line import Command, CommandLine
 from benchmark_api.commands.options import Option, Several, flat
+from benchmark_api.commands.printing import print_line
 from benchmark_api.tables.table import Table
 from experiments.report import FrontReport, Report, Row, aggregates, front_reports, make_report, only, tables_of
 from experiments.report.html import Drawn, Fronts, Picture, write_page
@@ -188,7 +189,8 @@ class PlotsCommand(DrawingOptions):
 
     def __call__(self) -> None:
         page, *figures = self.draw_in(self.out or self.results / "figures")
-        print(*figures, page, sep="\n")
+        for path in (*figures, page):
+            print_line(path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +201,7 @@ class ReportCommand(DrawingOptions):
 
     def __call__(self) -> None:
         with TemporaryDirectory(prefix="nas-zoo-") as folder:
-            print(self.draw_in(folder)[0])
+            print_line(self.draw_in(folder)[0])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

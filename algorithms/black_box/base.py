@@ -241,7 +241,7 @@ def _plain(number: Any) -> float:
     return float(scalar)
 
 
-BLACK_BOX: Registry[type[BlackBoxSearch]] = Registry("black-box search")
+BLACK_BOX: Registry[type[BlackBoxSearch]] = Registry("black-box search", texts=("title", "paper"))
 """Registered black-box searches by name."""
 
 BlackBoxSearch.registry = BLACK_BOX

@@ -428,7 +428,7 @@ def _correct(logits: Tensor, labels: Tensor) -> Tensor:
     return (logits.argmax(dim=1) == labels).sum()
 
 
-ONE_SHOT: Registry[type[OneShotSearch]] = Registry("one-shot search")
+ONE_SHOT: Registry[type[OneShotSearch]] = Registry("one-shot search", texts=("title", "paper"))
 """Every registered one-shot search by its name, in the order of tables, legends and help."""
 
 OneShotSearch.registry = ONE_SHOT

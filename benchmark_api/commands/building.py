@@ -11,7 +11,8 @@ import tyro
 
 from benchmark_api.bounds import at_least, between, positive
 from benchmark_api.commands.options import Jobs, OutPath, default
-from benchmark_api.commands.printing import megabytes
+from benchmark_api.commands.printing import megabytes, print_line
+from benchmark_api.ending import tell
 from benchmark_api.jobs.options import ParallelOptions
 from benchmark_api.spaces import SPACES
 from benchmark_api.spaces.size import MAX_WIDTH
@@ -90,9 +91,9 @@ class Build:
             print("".join(f"\n{failure}" for failure in error.failures), file=sys.stderr, end="")
             raise
         except KeyboardInterrupt as error:
-            print(f"interrupted; finished stacks are in {self.out}.build: the same command continues", file=sys.stderr)
+            tell(f"interrupted; finished stacks are in {self.out}.build: the same command continues")
             sys.exit(getattr(error, "status", 130))
-        print(f"{self.out}: {table.title}, {megabytes(self.out)}, fingerprint {table.fingerprint[:12]}")
+        print_line(f"{self.out}: {table.title}, {megabytes(self.out)}, fingerprint {table.fingerprint[:12]}")
 
     def plan(self) -> Plan:
         """Return the settings of the table."""

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 import tyro
 
 from benchmark_api.commands.options import OutPath, Pairs, Several, TablePath, default, pairs_of
-from benchmark_api.commands.printing import megabytes, open_table, print_rows
+from benchmark_api.commands.printing import megabytes, open_table, print_line, print_rows
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,10 @@ class Attach:
             replace=self.replace,
         )
         for column in costs.left_out:
-            print(f"left out: {column}, which has no numbers")
+            print_line(f"left out: {column}, which has no numbers")
         measured = {name: f"{int((values == values).sum()):,} of {len(table):,}" for name, values in costs.values.items()}
         print_rows(["metric", "unit", "architectures"], [[name, units.get(name, ""), of] for name, of in measured.items()])
-        print(f"{changed.path}: {changed.title}, {megabytes(changed.path)}, fingerprint {changed.fingerprint[:12]}")
+        print_line(f"{changed.path}: {changed.title}, {megabytes(changed.path)}, fingerprint {changed.fingerprint[:12]}")
 
 
 @dataclass(frozen=True)
@@ -86,5 +86,6 @@ class Merge:
         from benchmark_api.tables.merge import merge
 
         merged, lines = merge([open_table(path) for path in self.tables], self.out)
-        print("\n".join(lines))
-        print(f"{merged.path}: {merged.title}, {megabytes(merged.path)}, fingerprint {merged.fingerprint[:12]}")
+        for line in lines:
+            print_line(line)
+        print_line(f"{merged.path}: {merged.title}, {megabytes(merged.path)}, fingerprint {merged.fingerprint[:12]}")

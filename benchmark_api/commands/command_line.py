@@ -17,6 +17,7 @@ import tyro
 from tyro.constructors import ConstructorRegistry
 
 from benchmark_api.bounds import check_fields
+from benchmark_api.commands.options import OPTIONS
 from benchmark_api.ending import WRONG, answer
 from benchmark_api.plugins import add_plugin, load_plugins
 from benchmark_api.registry import unknown
@@ -74,10 +75,10 @@ class CommandLine:
     groups: Mapping[str, Sequence[str]]
     commands: Callable[[Sequence[str]], Mapping[str, Command]]
     examples: Sequence[str] = ()
-    interrupted: str = "interrupted"
+    interrupted: str = "interrupted; files that are there are whole"
     failures: tuple[type[Exception], ...] = ()
     config: tuple[Any, ...] = ()
-    registry: ConstructorRegistry | None = None
+    registry: ConstructorRegistry = OPTIONS
 
     @property
     def names(self) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 import tyro
 
 from benchmark_api.commands.options import CheckName, Jobs, OutPath, Pairs, TablePath, default, pairs_of
-from benchmark_api.commands.printing import megabytes, open_table, print_check
+from benchmark_api.commands.printing import megabytes, open_table, print_check, print_line
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Import:
         stored, expected = table.metadata["source"]["records"], len(table)
         missing = f" ({expected - stored:,} of {expected:,} architectures missing)" if stored < expected else ""
         records = f"{stored:,} records{missing}"
-        print(f"{self.out}: {table.title}, {records}, {megabytes(self.out, 0)}, fingerprint {table.fingerprint[:12]}")
+        print_line(f"{self.out}: {table.title}, {records}, {megabytes(self.out, 0)}, fingerprint {table.fingerprint[:12]}")
         if check is not None:
             print_check(table, check)
 
@@ -87,4 +87,4 @@ class Export:
 
         table = open_table(self.table)
         export_archive(table, self.out, jobs=self.jobs, progress=sys.stderr.isatty())
-        print(f"{self.out}: {table.title}")
+        print_line(f"{self.out}: {table.title}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import tyro
 
 from benchmark_api.commands.options import CheckName, Pairs, TablePath, default, numbers_of
-from benchmark_api.commands.printing import architecture_index, megabytes, open_table, print_check, print_rows
+from benchmark_api.commands.printing import architecture_index, megabytes, open_table, print_check, print_line, print_rows
 
 if TYPE_CHECKING:  # imported by the commands that need it: `--help` starts without NumPy
     from benchmark_api.tables.metrics import Metric
@@ -41,10 +41,10 @@ class Info:
         if self.check is not None:
             print_check(table, CHECKS.find(self.check))
             return
-        print(table.title)
-        for name, text in _facts(table, self.verify).items():
-            if text:
-                print(f"  {name:<12} {text}")
+        print_line(table.title)
+        for name, texts in _facts(table, self.verify).items():
+            for heading, text in zip((name, *[""] * len(texts)), filter(None, texts), strict=False):
+                print_line(f"  {heading:<12} {text}")
         print("\ndataset keys (splits with their number of epochs)")
         print_rows(["key", "schedule", "architectures", "trials", "seeds", "splits"], _contents(table))
         print("\nbest and worst architectures (mean over trials, last epoch)")
@@ -95,7 +95,8 @@ class Query:
             for schedule in (self.schedule,) if self.schedule else table.schedules(key):
                 table.splits(key, schedule)  # refuses unknown names
                 seeds = [seed for seed in table.seeds(key, schedule)[index].tolist() if seed >= 0]
-                print(f"\n{key}, {schedule} epochs: {_costs(table, index, key, schedule) if seeds else 'no trial'}")
+                print()
+                print_line(f"{key}, {schedule} epochs: {_costs(table, index, key, schedule) if seeds else 'no trial'}")
                 if seeds:
                     header = ["split", "epoch", "accuracy", "loss", "seconds", f"accuracy by seed {', '.join(map(str, seeds))}"]
                     print_rows(header, _measured(table, index, key, schedule, self.epoch))
@@ -131,7 +132,7 @@ class Best:
         index, accuracy = table.best(key, schedule, split, limits=limits, **options)
         print(f"architecture {index}: {table.space.to_string(table.space.architecture(index))}")
         found = (f"{accuracy:.4f} % on {split} of {key} after {schedule} epochs", _costs(table, index, key, schedule))
-        print(", ".join(filter(None, found)))
+        print_line(", ".join(filter(None, found)))
         if rows := list(_attached(table, index, key)):
             print_rows(["metric", "of", "value"], rows)
 
@@ -159,7 +160,7 @@ class Front:
         metric = table.metrics(key, schedule)[self.metric]
         front = pareto_front(-values if metric.direction == "maximize" else values, accuracy).tolist()
         compared = int(((accuracy == accuracy) & (values == values)).sum())
-        print(f"{len(front)} of {compared:,} architectures: {split} of {key} after {schedule} epochs against {self.metric}")
+        print_line(f"{len(front)} of {compared:,} architectures: {split} of {key} after {schedule} epochs against {self.metric}")
         texts = (table.space.to_string(table.space.architecture(index)) for index in front)
         rows = [[f"{values[i]:.6g}", f"{accuracy[i]:.4f}", str(i), text] for i, text in zip(front, texts, strict=True)]
         print_rows([f"{self.metric} {metric.unit}".rstrip(), "accuracy", "index", "architecture"], rows)
@@ -179,18 +180,19 @@ def _rated(table: Table, dataset: str, schedule: str | None, split: str | None) 
     return key, schedule, split
 
 
-def _facts(table: Table, verified: bool) -> dict[str, str]:
+def _facts(table: Table, verified: bool) -> dict[str, list[str]]:
+    """Return lines about a table by their heading."""
     space, source = table.space, table.metadata.get("source", {})
     untested = _untested(table)
     return {
-        "file": f"{table.path}, {megabytes(table.path)}",
-        "notice": table.notice,
-        "space": f"{space.name}, {len(space):,} architectures, such as {space.to_string(space.architecture(0))}",
-        "schedules": f"searches use {table.search_schedule}, reports {table.report_schedule} (epochs)",
-        "test": f"no test accuracies of {', '.join(untested)}" if untested else "",
-        "source": ("\n" + " " * 15).join(f"{name}: {value}" for name, value in source.items()),
-        "merged": ("\n" + " " * 15).join(_merged(table)),
-        "fingerprint": table.fingerprint + (" (verified)" if verified else ""),
+        "file": [f"{table.path}, {megabytes(table.path)}"],
+        "notice": [table.notice],
+        "space": [f"{space.name}, {len(space):,} architectures, such as {space.to_string(space.architecture(0))}"],
+        "schedules": [f"searches use {table.search_schedule}, reports {table.report_schedule} (epochs)"],
+        "test": [f"no test accuracies of {', '.join(untested)}"] if untested else [],
+        "source": [f"{name}: {value}" for name, value in source.items()],
+        "merged": [*_merged(table)],
+        "fingerprint": [table.fingerprint + (" (verified)" if verified else "")],
     }
 
 

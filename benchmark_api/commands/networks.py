@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 import tyro
 
 from benchmark_api.commands.options import TablePath, default
-from benchmark_api.commands.printing import architecture_index, open_table, print_rows
+from benchmark_api.commands.printing import architecture_index, open_table, print_line, print_rows
 
 ArchitectureText = tyro.conf.Positional[
     Annotated[str, tyro.conf.arg(metavar="ARCHITECTURE", help="Official index, or string (in quotes).")]
@@ -70,7 +70,7 @@ class Network:
             torch.export.save(candidate.export(), buffer)
             with whole_file(self.export) as file:
                 file.write(buffer.getvalue())
-            print(self.export)
+            print_line(self.export)
 
 
 @dataclass(frozen=True)
@@ -94,4 +94,4 @@ class Draw:
         figure = architecture_figure(space, architecture_index(space, self.architecture))
         with whole_file(self.out) as file:
             figure.savefig(file, format=self.out.suffix[1:], dpi=200)
-        print(self.out)
+        print_line(self.out)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark_api.text import shown
+
 if TYPE_CHECKING:  # imported by the commands that need it: `--help` starts without NumPy
     from benchmark_api.spaces import SearchSpace
     from benchmark_api.tables.checks import Check
@@ -25,7 +27,7 @@ def architecture_index(space: SearchSpace, text: str) -> int:
     Raises:
         ValueError: it is neither an index of the space nor a string of an architecture.
     """
-    return space.index(space.architecture(int(text)) if text.isdecimal() else space.from_string(text))
+    return space.index(space.architecture(int(text)) if text.isascii() and text.isdecimal() else space.from_string(text))
 
 
 def megabytes(path: Path, digits: int = 1) -> str:
@@ -48,8 +50,13 @@ def print_check(table: Table, check: Check) -> None:
 
 
 def print_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows below a header, with the cells of each column padded to the same width."""
-    lines = [header, *rows]
+    """Print rows below a header, with the cells of each column padded to the same width; each row is one line."""
+    lines = [[*map(shown, cells)] for cells in (header, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         print("  " + "  ".join(map(str.ljust, line, widths)).rstrip())
+
+
+def print_line(text: object) -> None:
+    """Print a text with names from files or of files as one line."""
+    print(shown(str(text)))

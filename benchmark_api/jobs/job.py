@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 from benchmark_api.jobs.files import WriteError, discard_parts
+from benchmark_api.text import shown
 
 
 class JobError(RuntimeError):
-    """Expected failure of a job. The message is one line that says what to do; it is reported without a traceback."""
+    """Expected failure of a job, or of all. The message says what to do; it is reported without a traceback of its own."""
 
 
 class SharedFailure(JobError):
-    """Failure of a job that all other jobs would meet as well; no other one is tried."""
+    """Failure that all jobs meet, or would meet; the others are not tried."""
 
 
 class Source(NamedTuple):
@@ -116,7 +117,7 @@ class Failed:
         return f"{trace}\n{last.partition(':')[0]}" if trace else last
 
     def __str__(self) -> str:
-        return f"{self.job.path} failed:\n{self.reason}"
+        return f"{shown(str(self.job.path))} failed:\n{self.reason}"
 
 
 Event = Progress | Finished | Failed
@@ -130,9 +131,9 @@ def events_of(job: Job) -> Iterator[Event]:
         for units in job.run():
             yield Progress(job, units)
     except WriteError as error:
-        yield Failed(job, str(error), unwritable=True)
+        yield Failed(job, shown(str(error)), unwritable=True)
     except JobError as error:
-        yield Failed(job, f"{error}\n", shared=isinstance(error, SharedFailure))
+        yield Failed(job, f"{shown(str(error))}\n", shared=isinstance(error, SharedFailure))
     except Exception:
         yield Failed(job, traceback.format_exc())
     else:

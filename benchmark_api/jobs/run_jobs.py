@@ -17,10 +17,6 @@ LOG_SECONDS = 60.0
 """Shortest time between two lines of progress where standard error is no terminal, seconds."""
 
 
-class AllFail(RuntimeError):
-    """The first jobs failed from one cause, so that the others were not tried."""
-
-
 class _Bar(tqdm):  # type: ignore[misc]
     monitor_interval = 0  # no monitor thread: processes are forked while the bar is shown
 
@@ -62,10 +58,10 @@ def run_jobs(
         The failures. Each reason is also written to the job's `failure_path`, and removed when the job succeeds.
 
     Raises:
-        AllFail: no job has succeeded, and the first ones failed from one cause; see `_alike`.
         ValueError: `processes` is not positive.
         WriteError: the results folder cannot be written, or the disk is full.
-        SharedFailure: a job has failed for a reason that all others would meet.
+        SharedFailure: a job has failed for a reason that all others would meet; or none has succeeded, and the first ones failed
+            from one cause (see `_alike`).
     """
     if processes < 1:
         raise ValueError(f"jobs must be at least 1, got {processes}")
@@ -96,7 +92,7 @@ def run_jobs(
                     failure_path(path).unlink(missing_ok=True)
     if not succeeded and len(failures) < len(jobs) and _alike(failures, jobs):
         first, tried = failures[0], f"the first {len(failures)} of {len(jobs)} jobs failed from one cause"
-        raise AllFail(f"{first}{tried}, so the others were not tried; the same command tries all of them again")
+        raise SharedFailure(f"{first}{tried}, so the others were not tried; the same command tries all of them again")
     return failures
 
 

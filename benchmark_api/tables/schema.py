@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 import numpy as np
 
-from benchmark_api.schema import Text, checked, is_plain_name, is_schedule, parse_json
+from benchmark_api.schema import Text, checked, is_schedule, parse_json
+from benchmark_api.text import is_plain_name
 from benchmark_api.types import AnyArray, FloatArray
 
 FORMAT_VERSION = 1

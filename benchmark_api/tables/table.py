@@ -413,7 +413,7 @@ class Table:
         Raises:
             ValueError: unknown dataset or schedule, or one without validation accuracies.
         """
-        key, schedule = self.search_key(dataset), schedule or self.search_schedule
+        key, schedule = self.search_key(dataset), self.search_schedule if schedule is None else schedule
         stem, splits = f"{key}/{schedule}", self.splits(key, schedule)
         if "x-valid" not in splits:
             raise ValueError(f"{stem} has no validation split to search on; its splits are {splits}")

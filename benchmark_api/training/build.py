@@ -29,10 +29,11 @@ from benchmark_api.jobs.job import Engine, Failed, Job
 from benchmark_api.jobs.options import available_processors
 from benchmark_api.jobs.run_jobs import run_jobs
 from benchmark_api.machine import processor_name
-from benchmark_api.schema import checked, is_plain_name, parse_json
+from benchmark_api.schema import checked, parse_json
 from benchmark_api.tables.metrics import is_attached
 from benchmark_api.tables.table import Table
 from benchmark_api.tables.writer import write_table
+from benchmark_api.text import is_plain_name
 from benchmark_api.training.costs import Costs, space_costs
 from benchmark_api.training.datasets import Dataset
 from benchmark_api.training.devices import enough_memory, one_thread

@@ -243,7 +243,7 @@ def _read_images(root: Path, source: _Source, files: Mapping[str, str], verify: 
         try:
             content = unpickle.load_images(data, str(path))
         except ValueError as error:
-            raise DatasetError(f"{error}\nExpected {path} as its authors made it: {hint}") from error
+            raise DatasetError(f"{error}; expected the file as its authors made it: {hint}") from error
         match content:
             case {"data": np.ndarray() as values, source.label_key: list() as numbers}:
                 fits = values.dtype == np.uint8 and values.shape == (len(numbers), pixels)

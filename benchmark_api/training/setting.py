@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import torch
 
 from benchmark_api.bounds import stored_values, unstored_default
-from benchmark_api.schema import checked, is_plain_name, parse_json
+from benchmark_api.schema import checked, parse_json
 from benchmark_api.tables.sources import source_of
 from benchmark_api.tables.table import Table
+from benchmark_api.text import is_plain_name
 from benchmark_api.training.datasets import Dataset, DatasetError, Distortion, load_dataset
 from benchmark_api.training.image_files import unofficial_digest
 from benchmark_api.training.networks import Skeleton

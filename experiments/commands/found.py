@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from benchmark_api.commands.options import Option, Several, flat
-from benchmark_api.commands.printing import print_rows
+from benchmark_api.commands.printing import print_line, print_rows
+from benchmark_api.ending import tell
+from benchmark_api.text import shown
 from experiments.commands.options import StoredTableOptions, given
 
 if TYPE_CHECKING:  # imported by the command: `--help` starts without it
@@ -41,15 +43,15 @@ class FoundCommand(StoredTableOptions):
             _print_csv(rows) if self.format == "csv" else _print_text(rows)
             if self.draw is not None and report.table.space.drawable:
                 for path in _draw(rows, self.draw):
-                    print(path, file=sys.stderr if self.format == "csv" else sys.stdout)
+                    print(shown(str(path)), file=sys.stderr if self.format == "csv" else sys.stdout)
         if loaded.left_out:
-            print(f"left out: {', '.join(loaded.left_out)} (several objectives): `fronts` prints them", file=sys.stderr)
+            tell(f"left out: {', '.join(loaded.left_out)} (several objectives): `fronts` prints them")
         return 0
 
 
 def _print_text(rows: Sequence[Found]) -> None:
     table = rows[0].table
-    print(f"{table.title}{f' ({table.notice})' if table.notice else ''}, accuracy in percent")
+    print_line(f"{table.title}{f' ({table.notice})' if table.notice else ''}, accuracy in percent")
     costs = [*dict.fromkeys(name for row in rows for name in row.costs)]
     measures = " or ".join(dict.fromkeys(row.measure for row in rows))
     lines = [

@@ -14,11 +14,11 @@ from benchmark_api.commands.options import Option
 from benchmark_api.tables.table import Table
 from benchmark_api.training.devices import trial_seeds
 from benchmark_api.training.setting import Setting
-from experiments.commands.options import LAST_SEED, AgainOptions, JobOptions, SeedCount
+from experiments.commands.options import AgainOptions, JobOptions, SeedCount
 from experiments.commands.run import Search
 from experiments.runs import one_shot
 from experiments.runs.job import RunsJob
-from experiments.settings import default_dataset
+from experiments.settings import LAST_SEED, default_dataset
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class RunOneShot(AgainOptions):
     def plan(self) -> list[RunsJob]:
         """Return the jobs of the runs that are not stored."""
         table = Table(self.table)
-        dataset = self.dataset or default_dataset(table)
+        dataset = default_dataset(table) if self.dataset is None else self.dataset
         search_class, config = self.search.search_class, self.search.config(dataset, self.preset)
         setting = Setting.of(table, dataset)
         if self.unofficial_images:

@@ -13,15 +13,13 @@ from typing import Annotated
 
 from benchmark_api.bounds import at_most
 from benchmark_api.commands.options import Option
+from benchmark_api.commands.printing import print_line
+from benchmark_api.ending import tell
 from benchmark_api.jobs.job import Failed
 from benchmark_api.jobs.options import MAX_JOBS, ParallelOptions, available_processors
-from benchmark_api.jobs.run_jobs import AllFail, run_jobs
+from benchmark_api.jobs.run_jobs import run_jobs
 from experiments.runs.job import OtherCodeWarning, RunsJob
-
-MAX_SEEDS = 1_000_000
-"""Largest number of runs of a command."""
-LAST_SEED = 2**62
-"""Largest seed: seeds are stored, and claimed, as 64-bit integers."""
+from experiments.settings import MAX_SEEDS
 
 SeedCount = Annotated[int, at_most(MAX_SEEDS)]
 
@@ -63,22 +61,18 @@ class JobOptions(ParallelOptions):
         # Several processes on one graphics card would share its memory.
         processes = self.jobs if self.jobs is not None else available_processors() if device == "cpu" else 1
         runs = sum(job.runs for job in jobs)
-        try:
-            failures = run_jobs(jobs, processes, self.make_engine(), progress=not self.quiet)
-        except AllFail as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 1
+        failures = run_jobs(jobs, processes, self.make_engine(), progress=not self.quiet)
         unfinished = {failure.job.path for failure in failures}
         failed = sum(job.runs for job in jobs if job.path in unfinished)
         for alike in _by_cause(failures):
             others = f"({len(alike) - 1} more jobs failed from this cause)\n" if len(alike) > 1 else ""
             print(f"\n{alike[0]}{others}", file=sys.stderr, end="")
         if failures:
-            print(f"error: {failed} of {runs} runs failed; the same command tries them again", file=sys.stderr)
+            tell(f"error: {failed} of {runs} runs failed; the same command tries them again")
         if not self.quiet:
-            print(f"{runs - failed} new runs in {results} ({time.perf_counter() - started:.1f} s)")
+            print_line(f"{runs - failed} new runs in {results} ({time.perf_counter() - started:.1f} s)")
             if hint and not failures:
-                print(f"next: nas-zoo table --results {results}, nas-zoo plots --results {results}")
+                print_line(f"next: nas-zoo table --results {results}, nas-zoo plots --results {results}")
         return 1 if failures else 0
 
 

@@ -11,8 +11,9 @@ from benchmark_api.bounds import at_least, between
 from benchmark_api.commands.options import Option
 from benchmark_api.tables.table import Table
 from experiments import store
-from experiments.commands.options import LAST_SEED, AgainOptions, JobOptions, StoredTableOptions, given, one_warning
+from experiments.commands.options import AgainOptions, JobOptions, StoredTableOptions, given, one_warning
 from experiments.runs.job import RunsJob
+from experiments.settings import LAST_SEED
 from experiments.store import OneShotExperiment, RankingCondition
 
 MAX_RANKED = 10_000_000

@@ -11,6 +11,7 @@ from algorithms.black_box import BLACK_BOX
 from algorithms.black_box.objectives import MissingMetric
 from benchmark_api.bounds import positive
 from benchmark_api.commands.options import Option, Several
+from benchmark_api.commands.printing import print_line
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
 from experiments.commands.options import AgainOptions, JobOptions, SeedCount, one_warning
@@ -149,7 +150,7 @@ class ReproduceCommand(AgainOptions):
                 command = RunBlackBox(search=search, table=table.path, dataset=dataset, seeds=seeds, **options)
                 jobs += _plan_where_possible(command, left_out)
         for reason in left_out:
-            print(f"left out: {reason}")
+            print_line(f"left out: {reason}")
         return jobs
 
     def _searches(self) -> Iterator[Search]:
@@ -197,7 +198,7 @@ class ReproduceCommand(AgainOptions):
                     jobs += RunOneShot(search=Search.of(search), table=table.path, dataset=dataset, **options).plan()
         if left_out:
             remedy = "they need its images; name their folder: --data, or make DATA="
-            print(f"left out: one-shot searches on {', '.join(left_out)}: {remedy}")
+            print_line(f"left out: one-shot searches on {', '.join(left_out)}: {remedy}")
         return trained, jobs
 
 

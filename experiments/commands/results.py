@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,10 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from algorithms.black_box import BLACK_BOX
 from benchmark_api.bounds import at_least, between
 from benchmark_api.commands.options import Option, Several, flat
+from benchmark_api.commands.printing import print_line
+from benchmark_api.ending import tell
 from benchmark_api.jobs.files import whole_file
 from experiments import store
 from experiments.analysis.trajectories import Readout
-from experiments.commands.options import LAST_SEED, MAX_SEEDS, ResultsOptions, SeedCount, StoredTableOptions, given
+from experiments.commands.options import ResultsOptions, SeedCount, StoredTableOptions, given
+from experiments.settings import LAST_SEED, MAX_SEEDS
 
 if TYPE_CHECKING:
     from experiments.report import Report
@@ -94,7 +96,7 @@ class TableCommand(StoredTableOptions):
             with whole_file(self.out) as file:
                 file.write(text.encode())
         if left_out:
-            print(f"left out: {', '.join(left_out)} (several objectives): `fronts` prints them", file=sys.stderr)
+            tell(f"left out: {', '.join(left_out)} (several objectives): `fronts` prints them")
         return 0
 
     def _text(self, reports: Sequence[Report]) -> str:
@@ -201,14 +203,14 @@ class StatusCommand(ResultsOptions):
             ranges = ", ".join(f"{seeds.start}-{seeds.stop - 1}" if len(seeds) > 1 else f"{seeds.start}" for seeds in missing)
             state = f"missing {ranges}" if missing else "complete"
             name = experiment.label(None)  # the table may be elsewhere
-            print(f"{experiment.space} {experiment.dataset} {name}: {len(experiment.seeds)} runs, {state}")
+            print_line(f"{experiment.space} {experiment.dataset} {name}: {len(experiment.seeds)} runs, {state}")
         for trained in supernets:
             seeds = ", ".join(map(str, trained.seeds))
-            print(f"{trained.space} {trained.dataset} {trained.label(None)}: {len(trained.seeds)} runs, seeds {seeds}")
+            print_line(f"{trained.space} {trained.dataset} {trained.label(None)}: {len(trained.seeds)} runs, seeds {seeds}")
         for path in under_way:
-            print(f"under way: {path}")
+            print_line(f"under way: {path}")
         for path in failures:
-            print(f"failed: {path}: {store.last_line(path)}")
+            print_line(f"failed: {path}: {store.last_line(path)}")
         return 0
 
 
@@ -238,9 +240,9 @@ class VerifyCommand(StoredTableOptions):
         problems, findings = 0, 0
         for finding in verify(self.results, self.sample, self.one_shot, self.seed, self.table, self.data):
             problems, findings = problems + bool(finding.problem), findings + 1
-            print(f"{finding.what}: {finding.problem or 'ok'}{f' ({finding.checked})' if finding.checked else ''}")
+            print_line(f"{finding.what}: {finding.problem or 'ok'}{f' ({finding.checked})' if finding.checked else ''}")
         if problems:
-            print(f"error: {problems} problems in {self.results}", file=sys.stderr)
+            tell(f"error: {problems} problems in {self.results}")
         if not findings:
             raise ValueError(f"{self.results} holds no run to verify")
         return 1 if problems else 0

@@ -15,9 +15,9 @@ from benchmark_api.commands.options import Option, Pairs, numbers_of
 from benchmark_api.tables.evaluator import Accounting
 from benchmark_api.tables.table import Table
 from experiments.commands.fields import FieldOptions
-from experiments.commands.options import LAST_SEED, AgainOptions, JobOptions, SeedCount
+from experiments.commands.options import AgainOptions, JobOptions, SeedCount
 from experiments.runs import black_box
-from experiments.settings import RunSettings, configured, default_config, default_dataset
+from experiments.settings import LAST_SEED, RunSettings, configured, default_config, default_dataset
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class RunBlackBox(AgainOptions):
             raise ValueError(f"{self.table} is a table of the {table.space.name} space, not of {self.space}")
         if self.seeds < 1 or self.first_seed < 0:
             raise ValueError(f"seeds must be at least 1 and first-seed at least 0, got {self.seeds} and {self.first_seed}")
-        dataset = self.dataset or default_dataset(table)
+        dataset = default_dataset(table) if self.dataset is None else self.dataset
         settings = RunSettings.of(table, dataset, schedule=self.schedule, **self.accounting.given)
         search = self.search.search_class
         if self.early_stopping:

@@ -70,7 +70,7 @@ class Column:
         return [text_of(value, self.format) for value in values]
 
 
-COLUMNS: Registry[Column] = Registry("report column")
+COLUMNS: Registry[Column] = Registry("report column", texts=("title", "note"))
 """All columns, in their order from left to right."""
 
 

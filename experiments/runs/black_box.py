@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from algorithms.black_box.base import BLACK_BOX, BlackBoxSearch
-from benchmark_api.bounds import stored_values
+from benchmark_api.bounds import between, stored_values
 from benchmark_api.jobs.job import JobError
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.tables.evaluator import MAX_QUERIES
@@ -195,6 +195,16 @@ def check_clock(view: ValidationView, settings: RunSettings) -> None:
         )
 
 
+def _finite(name: str, limits: Mapping[str, float]) -> dict[str, float]:
+    """Return limits of metrics by name; raise ValueError if one is no finite number."""
+    if not isinstance(limits, Mapping):
+        raise ValueError(f"{name} must be numbers by the names of metrics, got {limits!r:.100}")
+    for metric, value in limits.items():
+        if not between(-1e300, 1e300).allows(value):
+            raise ValueError(f"{name} of {metric!r:.100} must be a finite number, got {value!r:.100}")
+    return {str(metric): float(value) for metric, value in limits.items()}
+
+
 def condition_of(
     search_class: type[BlackBoxSearch],
     config: Any,
@@ -237,7 +247,7 @@ def condition_of(
             f"{table.path.name} has them after {listed(view.lengths)} epochs of schedule {view.schedule}",
             _remedy(search_class, config, view),
         )
-    limits = {name: dict(values) for name, values in (("at_most", at_most), ("at_least", at_least)) if values}
+    limits = {name: _finite(name, values) for name, values in (("at_most", at_most), ("at_least", at_least)) if values}
     condition = Condition(
         **{**asdict(settings), "budget": float(settings.budget)},  # 20000 and 20000.0 are one experiment
         algorithm=search_class.name,

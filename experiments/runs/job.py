@@ -100,11 +100,13 @@ class ResultsJob(RunsJob):
 
         Raises:
             StoreError: a stored file of the experiment is damaged or out of place.
+            ValueError: the condition cannot be stored.
             Exception: as `check` does.
 
         Warns:
             OtherCodeWarning: stored runs were made by other code than this, and stay.
         """
+        condition.check_stored()
         pieces, version = store.stored_pieces(results, condition), cls.version(condition, table.space)
         others = [piece for piece in pieces if piece.code_versions != {version}]
         wanted = {*seeds}

@@ -5,15 +5,19 @@ The types and bounds of a condition's fields are those that its dataclass declar
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmark_api.bounds import Bound, at_least, between
 from benchmark_api.schema import checked, parse_json
+from benchmark_api.unpickle import MemoryLimit
 
 if TYPE_CHECKING:
     from experiments.store.schema import Column
@@ -26,6 +30,8 @@ MAX_VALUES = 50_000_000
 """Largest number of numbers of a file, which takes 400 MB in memory."""
 MAX_TEXT = 1 << 20
 """Largest size of the texts of a column, in bytes: every run repeats them."""
+MAX_MEMORY = 2 << 30
+"""Bytes by which reading a file may enlarge the process: pages may hold more than the footer, on which the other limits rest."""
 
 RANGES: dict[str, Bound] = {
     "%": between(0, 100),
@@ -76,6 +82,24 @@ def check_cost(metadata: pq.FileMetaData) -> None:
     for chunk in chunks:
         if chunk.physical_type == "BYTE_ARRAY" and chunk.total_uncompressed_size > MAX_TEXT:
             raise ValueError(f"{chunk.total_uncompressed_size:,} bytes of {chunk.path_in_schema}, expected at most {MAX_TEXT:,}")
+
+
+@contextmanager
+def limited_memory() -> Iterator[None]:
+    """Limit the memory of what Arrow reads to `MAX_MEMORY`, where the system enforces it.
+
+    Raises:
+        ValueError: it takes more.
+    """
+    limit, pool = MemoryLimit(MAX_MEMORY), pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())  # that of mimalloc has reserved more than it uses, which no limit concerns
+    try:
+        yield
+    except MemoryError as error:
+        raise ValueError(f"reading it takes more than {MAX_MEMORY >> 20} MiB of memory") from error
+    finally:
+        limit.lift()
+        pa.set_memory_pool(pool)
 
 
 def check_column(column: Column[Any], values: npt.NDArray[Any]) -> None:

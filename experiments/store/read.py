@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from benchmark_api.jobs.files import regular
 from benchmark_api.types import AnyArray
 from experiments.store.caution import read_caution
-from experiments.store.checks import MAX_VALUES, check_column, check_cost, read_manifest
+from experiments.store.checks import MAX_VALUES, check_column, check_cost, limited_memory, read_manifest
 from experiments.store.kinds import BLACK_BOX_RUNS, ONE_SHOT_RUNS, Experiment
 from experiments.store.schema import KINDS, RUN_COLUMNS, AnyCondition, AnyExperiment, Column, ExperimentT, Kind
 from experiments.store.write import piece_path
@@ -72,7 +72,7 @@ def load(results: str | os.PathLike[str], kind: Kind[Any] = BLACK_BOX_RUNS, /, *
     kept: Kept = OrderedDict()
     caution = read_caution(root)
     experiments = []
-    for _, paths in groupby(_parquet_files(root), key=lambda path: path.parent):
+    for _, paths in groupby(files_below(root, ".parquet"), key=lambda path: path.parent):
         headers = [(path, *_header(path)) for path in paths]
         pieces = [_Piece(root, path, kind, names) for path, found, names in headers if found is kind]
         wanted = [piece for piece in pieces if all(getattr(piece.condition, name) == value for name, value in filters.items())]
@@ -86,8 +86,8 @@ def load_searches(results: str | os.PathLike[str], /, **filters: Any) -> list[An
     return [found for kind in (BLACK_BOX_RUNS, ONE_SHOT_RUNS) for found in load(results, kind, **filters)]
 
 
-def _parquet_files(root: Path) -> Iterator[Path]:
-    """Yield the results files in a folder and below, in order; links to folders are followed, once each."""
+def files_below(root: Path, suffix: str) -> list[Path]:
+    """Return the files in a folder and below whose names have a suffix, in order; links to folders are followed, once each."""
     seen: set[str] = set()
     found: list[Path] = []
     for folder, names, files in os.walk(root, followlinks=True):
@@ -95,8 +95,8 @@ def _parquet_files(root: Path) -> Iterator[Path]:
             names.clear()
             continue
         seen.add(real)
-        found += [Path(folder, name) for name in files if name.endswith(".parquet")]
-    yield from sorted(found)
+        found += [Path(folder, name) for name in files if name.endswith(suffix)]
+    return sorted(found)
 
 
 class StoredPiece(NamedTuple):
@@ -130,7 +130,7 @@ def _versions_in(notes: Iterable[str]) -> set[str]:
 
 def failures(results: Path) -> list[Path]:
     """Return the notes of failed jobs whose runs nobody has made since."""
-    return [note for note in sorted(results.rglob("*.failed")) if not note.with_suffix(".parquet").exists()]
+    return [note for note in files_below(results, ".failed") if not note.with_suffix(".parquet").exists()]
 
 
 def last_line(note: Path) -> str:
@@ -321,7 +321,7 @@ _NOT_OF_THE_MACHINE = {"kind", "schema_version", "table_path"}  # of a manifest
 @contextmanager
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
-        with pq.ParquetFile(regular(path), page_checksum_verification=True) as file:
+        with limited_memory(), pq.ParquetFile(regular(path), page_checksum_verification=True) as file:
             check_cost(file.metadata)
             yield file
     except StoreError:

@@ -22,8 +22,9 @@ import pyarrow as pa
 
 from benchmark_api.bounds import stored_values
 from benchmark_api.registry import Registry
-from benchmark_api.schema import checked, is_plain_name, parse_json
+from benchmark_api.schema import checked, parse_json
 from benchmark_api.tables.table import Table
+from benchmark_api.text import is_plain_name
 from benchmark_api.types import FloatArray
 from experiments.settings import default_config
 
@@ -158,6 +159,16 @@ class AnyCondition(_Rules, ABC):
         for name in condition.json_fields:
             checked(parse_json(getattr(condition, name)), dict[str, Any], name)
         return condition
+
+    def check_stored(self) -> None:
+        """Check that files with runs of this condition can be read again.
+
+        Raises:
+            ValueError: a field or a hyperparameter is none that can be stored.
+        """
+        if self.from_row(self.facts()) != self:
+            raise ValueError(f"the settings of {self.algorithm} would be read otherwise than they are stored: {self.facts()}")
+        self.config()
 
     @property
     def kind(self) -> Kind[Any]:

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 from benchmark_api.jobs.files import WriteError, whole_file
-from benchmark_api.jobs.job import Failed, Finished, Job, JobError, Progress, events_of
-from benchmark_api.jobs.run_jobs import AllFail, run_jobs
+from benchmark_api.jobs.job import Failed, Finished, Job, JobError, Progress, SharedFailure, events_of
+from benchmark_api.jobs.run_jobs import run_jobs
 from benchmark_api.plugins import VARIABLE
 
 PLUGIN = "plugin_of_test_local"
@@ -85,7 +85,7 @@ def failing(folder: Path, name: str, error: Exception) -> Example:
 def test_a_failure_that_all_jobs_share_ends_the_work(tmp_path: Path) -> None:
     jobs = [failing(tmp_path, f"{number}", KeyError(f"architecture {number}")) for number in range(9)]
     with pytest.raises(
-        AllFail, match=r"(?s)^/.*/0 failed:\nTraceback.*KeyError: 'architecture 0'\nthe first 2 of 9 jobs failed from one"
+        SharedFailure, match=r"(?s)^/.*/0 failed:\nTraceback.*KeyError: 'architecture 0'\nthe first 2 of 9 jobs failed from one"
     ):
         run_jobs(jobs, 1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.failed", "1.failed"]
