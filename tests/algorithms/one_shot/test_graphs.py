@@ -15,7 +15,7 @@ import torch
 
 from algorithms.one_shot import ONE_SHOT, steps
 from algorithms.one_shot.darts import DartsFirstOrder
-from algorithms.one_shot.graphs import captured
+from algorithms.one_shot.graphs import repeated
 from algorithms.one_shot.search import OneShotSearch
 from algorithms.one_shot.supernets import Paths, TopologySupernet
 from algorithms.one_shot.task import Execution
@@ -107,34 +107,32 @@ def test_one_hot_weights_are_paths(weighted: bool) -> None:
 
 
 def test_operations_are_computed_again_on_the_same_memory() -> None:
+    """Of three steps the function makes one; a number that it changes stays in the others, a tensor that it changes does not."""
     weight = torch.tensor([1.0, 2.0], requires_grad=True)
-    x, total, constant = torch.zeros(2), torch.zeros(2), 3.0
-    calls = []
+    x, total, constants = torch.ones(2), torch.zeros(2), [3.0]
 
     def step() -> None:
-        calls.append(constant)
         weight.grad = None
-        (constant * weight * x).square().sum().backward()
+        (constants[-1] * weight * x).square().sum().backward()
         with torch.no_grad():
             weight.sub_(0.01 * weight.grad)
             total.add_(weight.view(2, 1).expand(2, 3)[:, 1])
+        constants.append(5.0)  # is not read again
+        x.mul_(2.0)  # is
 
-    x.fill_(1.0)
-    again = captured(step, CPU)
-    first = weight.detach().clone()
-    constant = 5.0  # is not read again
-    x.fill_(2.0)  # is
-    again()
-    assert calls == [3.0]
-    torch.testing.assert_close(first, torch.tensor([1.0, 2.0]) * (1 - 0.01 * 18))
-    torch.testing.assert_close(weight.detach(), first * (1 - 0.01 * 18 * 4))
-    torch.testing.assert_close(total, first + weight.detach())
+    repeated(step, 3, CPU)
+    assert constants == [3.0, 5.0]
+    after = [torch.tensor([1.0, 2.0])]
+    for factor in (1, 2, 4):
+        after.append(after[-1] * (1 - 0.01 * 2 * (3 * factor) ** 2))
+    torch.testing.assert_close(weight.detach(), after[-1])
+    torch.testing.assert_close(total, sum(after[1:]))
 
 
 @pytest.mark.parametrize("read", [lambda x: x.sum().item(), lambda x: bool(x.any()), lambda x: x[x > 0]])
 def test_a_captured_step_reads_no_value(read: Any) -> None:
     with pytest.raises(RuntimeError, match="a captured step reads a value of the device, by aten"):
-        captured(lambda: read(torch.ones(3)), CPU)
+        repeated(lambda: read(torch.ones(3)), 2, CPU)
 
 
 class DrawsItself(DartsFirstOrder):

@@ -7,7 +7,9 @@ as an index, or a copy to the CPU. What the CPU would copy to it in the loop is 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,11 +19,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from algorithms.one_shot import ONE_SHOT, draws, steps
+from algorithms.one_shot.member import Member, membership
 from algorithms.one_shot.relaxations import sparsemax, sparsestmax
 from algorithms.one_shot.search import OneShotSearch
+from algorithms.one_shot.stack import SearchStack
 from algorithms.one_shot.steps import make_steps
 from algorithms.one_shot.supernets import SizeSupernet
 from algorithms.one_shot.task import Execution, Task, copied
+from algorithms.one_shot.turns import Ask, take_turns
 from tests.helpers import tiny
 
 META = torch.device("meta")
@@ -128,6 +133,24 @@ def test_tuning_with_decisions(name: str, monkeypatch: pytest.MonkeyPatch) -> No
 def test_methods_that_wait(name: str) -> None:
     with pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
         make_steps(without_values(name))
+
+
+@pytest.mark.parametrize("name", ["rsps", "darts-v1", "tas", "fbnetv2", "pc-darts"])
+def test_stacks_read_nothing(name: str) -> None:
+    """One method of each kind of forward mode; paths are copied to the device in each pass, without waiting."""
+    searches = [without_values(name) for _ in range(2)]
+    together = SearchStack(searches)
+    assert together.network is not None
+
+    def train(search: OneShotSearch, member: Member, ask: Ask) -> None:
+        member.ask = ask
+        search.supernet.train()
+        make_steps(search)
+
+    with ExitStack() as stack:
+        members = [stack.enter_context(membership(search, together.network)) for search in searches]
+        functions = [partial(train, search, member) for search, member in zip(searches, members, strict=True)]
+        take_turns(functions, partial(together._answers, together.network))
 
 
 def test_waiting_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
