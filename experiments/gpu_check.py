@@ -1,13 +1,16 @@
-"""`python -m experiments.gpu_check`: what one-shot methods do on an accelerator: correctness, speed, memory.
+"""`python -m experiments.gpu_check`: what one-shot methods do on an accelerator: correctness, speed, memory, and a search.
 
 It measures on random images of 32x32 pixels, at NATS-Bench's size unless told otherwise, until its time is up:
 
-1. correctness: two whole steps of each method on the device, against the same steps on the CPU from equal weights and draws;
-2. speed: steps per second and peak memory of each method, for stacks of some seeds, eager and compiled.
+1. correctness: whole steps of each method on the device, eager and captured as a graph, against the same steps on the CPU from
+   equal weights and draws;
+2. arithmetic: floating-point operations of an eager step, counted;
+3. speed: steps per second and peak memory of each method, eager, captured and compiled, and for stacks of some seeds;
+4. precision: how far two steps in another precision lead from those in float32, and how fast they are.
 
-Every measurement is written to the folder as soon as it is made; the next call goes on where the last one stopped. The table of
-all measurements is printed last. A real search is another command, which also goes on from its last checkpoint:
-`python -m experiments run gdas --table … --data … --device cuda`.
+Every measurement is written to the folder as soon as it is made; the next call goes on where the last one stopped. With the time
+left, `--search.method NAME` trains a real search by the code of `python -m experiments run`. It ends after an epoch, and the next
+call goes on from its last checkpoint. The table of all measurements is printed last.
 """
 
 from __future__ import annotations
@@ -18,14 +21,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, astuple, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import tyro
+from torch.utils.flop_counter import FlopCounterMode
 
 from algorithms.one_shot import ONE_SHOT, OneShotSearch
 from algorithms.one_shot.stack import SearchStack
-from algorithms.one_shot.task import Execution, Task, wall_clock
+from algorithms.one_shot.steps import EAGER, make_steps
+from algorithms.one_shot.task import Execution, Task
 from benchmark_api.jobs.files import whole_file
 from benchmark_api.machine import processor_name
 from benchmark_api.plugins import load_plugins
@@ -33,9 +38,14 @@ from benchmark_api.spaces import SizeSpace, TopologySpace
 from benchmark_api.training.datasets import Dataset, Split
 from benchmark_api.training.devices import find_device
 from benchmark_api.training.networks import Skeleton
+from experiments.commands.one_shot import RunOneShot
+from experiments.commands.run import Search
 
 STEPS = 20
 """Steps of a measurement of speed, after as many to warm up as a tenth of them, at least three."""
+
+COUNTED = 3
+"""Steps whose operations are counted: those along a sampled path differ."""
 
 
 @dataclass(frozen=True)
@@ -57,26 +67,57 @@ class Size:
     steps: int = STEPS
 
 
+@dataclass(frozen=True)
+class RealSearch:
+    """A search to train with the time left.
+
+    Attributes:
+        method: name of a one-shot method; None for no search.
+        table: table in which derived architectures are looked up.
+        dataset: dataset to search on; by default the table's only one, or cifar10.
+        data: folder with the dataset's files; digits need none.
+        unofficial_images: whether to accept files in the official format with other images.
+        graphs: whether its steps are captured.
+        precision: precision of its passes.
+    """
+
+    method: str | None = None
+    table: Path = Path("digits-topology")
+    dataset: str | None = None
+    data: Path | None = None
+    unofficial_images: bool = False
+    graphs: bool = True
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+
+
 SMALL = Size(channels=4, cells=1, batch=16, image=16)
 """Largest size of the networks whose steps are compared with those on the CPU."""
 
 TOLERANCE = 1e-4
-"""Largest relative difference from the CPU of a correct device."""
+"""Largest relative difference from the CPU of a correct device, in float32."""
+
+Network = Literal["eager", "graphs", "compiled"]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One measurement: a method, how many seeds are stacked, and whether the network is compiled."""
+    """One measurement: a method, how many seeds are stacked, how its steps are started, and the precision."""
 
     what: str
     method: str
     stack: int = 1
-    compiled: bool = False
+    network: Network = "eager"
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
 
     @property
     def key(self) -> str:
         """Name of the case in the file of measurements."""
-        return f"{self.what} {self.method} {self.stack}{' compiled' if self.compiled else ''}"
+        return " ".join(map(str, astuple(self)))
+
+    def execution(self, device: torch.device) -> Execution:
+        """Return how the case is computed; raise ValueError if the device cannot."""
+        ways = {"graphs": self.network == "graphs", "compile": self.network == "compiled"}
+        return Execution(device=str(device), precision=self.precision, stack=self.stack, **ways)
 
 
 def searches_of(case: Case, size: Size, device: torch.device, steps: int) -> list[OneShotSearch]:
@@ -95,71 +136,118 @@ def searches_of(case: Case, size: Size, device: torch.device, steps: int) -> lis
         task = Task(SizeSpace([max(1, size.channels // 2) * multiple for multiple in range(1, 9)]), data, Skeleton(10, 3))
     few: dict[str, Any] = {"epochs": 100, "batch": size.batch, "eval_batch": size.batch, "candidates": 1, "updates": 1}
     config = replace(method.Config(), **{f.name: few[f.name] for f in fields(method.Config) if f.name in few})
-    execution = Execution(device=str(device), stack=case.stack, compile=case.compiled)
+    execution = case.execution(device)
     return [method(task, config, seed=seed, execution=execution) for seed in range(case.stack)]
 
 
 def difference(case: Case, size: Size, device: torch.device) -> dict[str, float]:
-    """Train two steps on the device and on the CPU; return the largest relative difference of any tensor of weights.
+    """Make steps on the device and eager ones on the CPU; return the largest relative difference of any tensor of weights.
 
-    Of a tensor it is the norm of the difference over the norm; draws are made on the CPU, so both have the same. The networks are
-    small, with `SMALL` as the largest size: in deep ones of single precision, rounding moves inputs of a ReLU over its kink.
+    They are two steps, or as many as a graph needs to be captured and repeated. The networks are small, with `SMALL` as the
+    largest size: in deep ones of single precision, rounding moves inputs of a ReLU over its kink.
     """
-    states, small = [], Size(*(min(given, most) for given, most in zip(astuple(size), astuple(SMALL), strict=True)))
-    for where in (device, torch.device("cpu")):
-        (search,) = searches_of(case, small, where, steps=2)
-        search.train_epoch()
-        states.append({name: value.detach().cpu().double() for name, value in search.supernet.named_parameters()})
-    there, here = states
-    apart = [float((there[name] - here[name]).norm() / here[name].norm().clamp_min(1e-12)) for name in here]
-    return {"difference": max(apart)}
+    small = Size(*(min(given, most) for given, most in zip(astuple(size), astuple(SMALL), strict=True)))
+    steps = 2 if case.network == "eager" else EAGER + 2
+    reference = replace(case, network="eager", precision="float32")
+    there, here = _weights(case, small, device, steps), _weights(reference, small, torch.device("cpu"), steps)
+    return {"difference": _apart(there, here)}
+
+
+def effect(case: Case, size: Size, device: torch.device) -> dict[str, float]:
+    """Make two steps in a precision and in float32, both on the device and at full size; return the difference of weights."""
+    found, reference = (_weights(other, size, device, 2) for other in (case, replace(case, precision="float32")))
+    return {"difference": _apart(found, reference)}
+
+
+def _weights(case: Case, size: Size, device: torch.device, steps: int) -> dict[str, torch.Tensor]:
+    """Return the weights after some steps, on the CPU; draws are made on the CPU, so they are equal on all devices."""
+    (search,) = searches_of(case, size, device, steps)
+    search.train_epoch()
+    return {name: value.detach().cpu().double() for name, value in search.supernet.named_parameters()}
+
+
+def _apart(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> float:
+    """Return the norm of the difference over the norm, the largest of all tensors."""
+    return max(float((found[name] - of).norm() / of.norm().clamp_min(1e-12)) for name, of in expected.items())
+
+
+def arithmetic(case: Case, size: Size, device: torch.device) -> dict[str, float]:
+    """Count the floating-point operations of an eager step: those of convolutions and matrix products, both passes, in GFLOP."""
+    (search,) = searches_of(case, size, device, COUNTED)
+    search.supernet.train()
+    with (counter := FlopCounterMode(display=False)):
+        make_steps(search)
+    return {"GFLOP": counter.get_total_flops() / COUNTED / 1e9}
 
 
 def speed(case: Case, size: Size, device: torch.device) -> dict[str, float]:
-    """Train an epoch of a few steps to warm up, then one that is measured; return steps per second and peak memory."""
-    warm = max(3, size.steps // 10)
-    _epoch_of(searches_of(case, size, device, warm), case)
-    searches = searches_of(case, size, device, size.steps)
+    """Train an epoch of a few steps to warm up, then measure; return steps per second and peak memory.
+
+    Of a graph, what is measured is its repetition: two epochs, of which one has more steps.
+
+    Raises:
+        RuntimeError: the repetitions of a graph take less time than the time of an epoch varies.
+    """
+    _epoch(case, size, device, max(3, size.steps // 10))
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    start = wall_clock(device)
-    _epoch_of(searches, case)
-    seconds = wall_clock(device) - start
-    last = searches[0].metrics[-1]
-    per_step = (last.train_seconds * case.stack if case.stack > 1 else last.train_seconds) / size.steps
-    return {
-        "steps per second": 1 / per_step,
-        "seed steps per second": case.stack / per_step,
-        "peak memory [GB]": last.peak_memory / 1e9,
-        "seconds": seconds,
-    }
+    if case.network == "graphs":
+        short, _ = _epoch(case, size, device, EAGER + 1)
+        seconds, memory = _epoch(case, size, device, EAGER + 1 + size.steps)
+        seconds -= short
+        if seconds <= 0:
+            raise RuntimeError(f"{size.steps} steps are too few to measure: take more (--size.steps)")
+    else:
+        seconds, memory = _epoch(case, size, device, size.steps)
+    rate = size.steps / seconds
+    return {"steps per second": rate, "seed steps per second": case.stack * rate, "peak memory [GB]": memory / 1e9}
 
 
-def _epoch_of(searches: list[OneShotSearch], case: Case) -> None:
+def _epoch(case: Case, size: Size, device: torch.device, steps: int) -> tuple[float, int]:
+    """Train an epoch of some steps; return the seconds of training, all seeds together, and the peak memory in bytes."""
+    searches = searches_of(case, size, device, steps)
     SearchStack(searches).train_epoch() if case.stack > 1 else searches[0].train_epoch()
+    return sum(search.metrics[-1].train_seconds for search in searches), searches[0].metrics[-1].peak_memory
 
 
-MEASURES: dict[str, Callable[[Case, Size, torch.device], dict[str, float]]] = {"correctness": difference, "speed": speed}
+MEASURES: dict[str, Callable[[Case, Size, torch.device], dict[str, float]]] = {
+    "correctness": difference,
+    "arithmetic": arithmetic,
+    "speed": speed,
+    "precision": effect,
+}
 
 
-def cases(methods: tuple[str, ...], stacks: tuple[int, ...], compiled: bool) -> Iterator[Case]:
-    """Yield the measurements in their order: what matters first comes first."""
-    yield from (Case("correctness", method) for method in methods)
+def cases(methods: tuple[str, ...], stacks: tuple[int, ...], networks: tuple[Network, ...]) -> Iterator[Case]:
+    """Yield the measurements in their order: what matters first comes first.
+
+    Stacks are eager. Steps in other precisions are captured if graphs are measured, and eager otherwise.
+    """
+    graphs = [network for network in networks if network == "graphs"]
+    for network in ("eager", *graphs):
+        yield from (Case("correctness", method, network=network) for method in methods)
+    yield from (Case("arithmetic", method) for method in methods)
+    for network in ("eager", *graphs):
+        yield from (Case("speed", method, network=network) for method in methods if 1 in stacks)
     for stack in stacks:
-        yield from (Case("speed", method, stack) for method in methods)
-    if compiled:
-        yield from (Case("speed", method, compiled=True) for method in methods)
+        yield from (Case("speed", method, stack) for method in methods if stack > 1)
+    fastest = graphs[0] if graphs else "eager"
+    for precision in ("tf32", "bfloat16"):
+        for what, network in (("precision", "eager"), ("speed", fastest)):
+            yield from (Case(what, method, network=network, precision=precision) for method in methods)
+    if "compiled" in networks:
+        yield from (Case("speed", method, network="compiled") for method in methods)
 
 
-def check(size: Size, device: torch.device, out: Path, limit: float, todo: list[Case]) -> dict[str, dict[str, Any]]:
-    """Make the measurements that the folder lacks, until the time is up; return all of them by their keys.
+def check(size: Size, device: torch.device, out: Path, end: float, todo: list[Case]) -> dict[str, dict[str, Any]]:
+    """Make the measurements that the folder lacks, until the monotonic clock is at `end`; return all of them by their keys.
 
     Raises:
         ValueError: the folder has measurements of another size, device or version of PyTorch.
     """
-    end, file = time.monotonic() + limit, out / "gpu-check.json"
+    file = out / "gpu-check.json"
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name()
-    setting = {"size": asdict(size), "device": name, "torch": torch.__version__}
+    setting = {"format": 2, "size": asdict(size), "device": name, "torch": torch.__version__}
     kept: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {"setting": setting, "measured": {}}
     if kept["setting"] != setting:
         raise ValueError(f"{file} has measurements of {kept['setting']}, these are of {setting}: choose another folder")
@@ -179,15 +267,59 @@ def check(size: Size, device: torch.device, out: Path, limit: float, todo: list[
     return measured
 
 
+def go_on(search: RealSearch, device: torch.device, out: Path, end: float) -> str:
+    """Train a search from its last checkpoint on, until the monotonic clock would pass `end` in the next epoch.
+
+    Returns:
+        How many epochs are finished.
+
+    Raises:
+        FileNotFoundError, ValueError: the search, its table or its images refuse, as for `run`.
+    """
+    method = ONE_SHOT.find(search.method or "")
+    execution = Execution(device=str(device), precision=search.precision, graphs=search.graphs)
+    files = {"table": search.table, "dataset": search.dataset, "data": search.data, "results": out / "results"}
+    options = {"unofficial_images": search.unofficial_images, "execution": execution, "seeds": 1}
+    jobs = RunOneShot(search=Search.of(method), **files, **options).plan()
+    if not jobs:
+        return f"{method.name}: all epochs are finished, see {out / 'results'}"
+    (job,) = jobs
+    finished, longest, before = 0, 0.0, time.monotonic()
+    running = job.run()
+    for epochs in running:
+        now = time.monotonic()
+        longest = max(longest, now - before) if finished or epochs == 1 else 0.0  # the first may be those of a checkpoint
+        finished, before = finished + epochs, now
+        print(f"{method.name}: {finished} of {job.units} epochs", file=sys.stderr)
+        if finished < job.units and now + longest > end:
+            running.close()
+            break
+    return f"{method.name}: {finished} of {job.units} epochs are finished, see {out / 'results'}"
+
+
+COLUMNS = ("difference", "steps per second", "seed steps per second", "TFLOP/s", "peak memory [GB]")
+
+
 def table(measured: dict[str, dict[str, Any]]) -> str:
-    """Return the measurements as a Markdown table with a row for each method and stack."""
-    head = ("method", "seeds", "network", "difference to CPU", "steps/s", "seed steps/s", "peak memory [GB]")
+    """Return the measurements as a Markdown table.
+
+    TFLOP/s is the arithmetic of the method's eager steps in the time of these: what a graph computes in addition does not count.
+    """
+    head = ("measurement", "method", "seeds", "network", "precision", *COLUMNS)
+    counted = {of["method"]: of["GFLOP"] for of in measured.values() if "GFLOP" in of}
     rows = []
     for found in measured.values():
-        network = "compiled" if found["compiled"] else "eager"
-        values = [found.get(name) for name in ("difference", "steps per second", "seed steps per second", "peak memory [GB]")]
-        shown = [found["error"], "", "", ""] if "error" in found else ["" if v is None else f"{v:.3g}" for v in values]
-        rows.append((found["method"], str(found["stack"]), network, *shown))
+        values = dict(found)
+        if "seed steps per second" in found and found["method"] in counted:
+            values["TFLOP/s"] = counted[found["method"]] * found["seed steps per second"] / 1e3
+        if "GFLOP" in found:
+            shown = [f"{found['GFLOP']:.3g} GFLOP a step", "", "", "", ""]
+        elif "error" in found:
+            shown = [found["error"], "", "", "", ""]
+        else:
+            shown = ["" if values.get(name) is None else f"{values[name]:.3g}" for name in COLUMNS]
+        names = (found["what"], found["method"], str(found["stack"]), found["network"], found["precision"])
+        rows.append((*names, *shown))
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows))
 
 
@@ -197,30 +329,38 @@ def main(
     out: Path = Path("results/gpu-check"),
     methods: tuple[str, ...] = (),
     stacks: tuple[int, ...] = (1, 3, 16),
-    compiled: bool = True,
+    networks: tuple[Network, ...] = ("eager", "graphs", "compiled"),
     size: Size = Size(),
+    search: RealSearch = RealSearch(),
 ) -> None:
     """Measure one-shot methods on an accelerator, and print one table.
 
     Args:
         device: PyTorch's name of the device; "cpu" to try the command out.
-        limit: seconds after which no further measurement begins.
-        out: folder of the measurements; a later call goes on there.
+        limit: seconds after which no further measurement, and no further epoch of the search, begins.
+        out: folder of the measurements, and of the results of the search; a later call goes on there.
         methods: names of one-shot methods; all of the zoo unless given.
         stacks: numbers of seeds that are trained together.
-        compiled: whether to measure compiled networks too.
+        networks: how steps are started: operation by operation, as a graph, or with compiled parts of the network.
         size: of the networks and batches; NATS-Bench's unless given.
+        search: search to train with the time left.
     """
+    end = time.monotonic() + limit
     try:
         load_plugins()
         names = tuple(ONE_SHOT.find(name).name for name in methods or ONE_SHOT)
         found = find_device(device)
-        measured = check(size, found, out, limit, list(cases(names, stacks, compiled)))
+        measured = check(size, found, out, end, list(cases(names, stacks, networks)))
+        if search.method is not None and time.monotonic() < end:
+            print(go_on(search, found, out, end))
     except (ImportError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    with whole_file(out / "gpu-check.md") as file:
+        file.write(f"{table(measured)}\n".encode())
     print(table(measured))
-    if wrong := [case["method"] for case in measured.values() if case.get("difference", 0.0) > TOLERANCE]:
+    correct = [case for case in measured.values() if case["what"] == "correctness"]
+    if wrong := [f"{case['method']} ({case['network']})" for case in correct if case.get("difference", 0.0) > TOLERANCE]:
         print(
             f"error: steps on {device} differ from those on the CPU by more than {TOLERANCE:g}: {', '.join(wrong)}",
             file=sys.stderr,

@@ -17,8 +17,8 @@ from algorithms.one_shot.supernets import Paths, TopologySupernet
 class Gdas(AlphaSearch):
     """Differentiable model sampling (section 3.2 of the paper) on the cell of NATS-Bench.
 
-    Every forward pass samples one architecture shared by all cells, at evaluation too. The sample depends on alpha: the host waits
-    for it, to compute its operations alone, unless steps are captured.
+    Every forward pass samples one architecture shared by all cells, at evaluation too. The sample depends on alpha: unless steps
+    are captured, the host waits for it, to compute its operations alone.
     """
 
     name = "gdas"

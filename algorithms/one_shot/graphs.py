@@ -17,11 +17,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
-def captured(function: Callable[[], None], device: torch.device) -> Callable[[], None]:
-    """Run a function whose operations do not depend on values; return what computes them again, on the same memory.
+def repeated(function: Callable[[], None], times: int, device: torch.device) -> None:
+    """Compute some times what a function computes, on the same memory, but run the function once.
 
-    The function returns nothing: it changes tensors in place. On other devices than CUDA's, operations are recorded and repeated
-    one by one, which saves no time.
+    Its operations do not depend on values, and it returns nothing: it changes tensors in place. On other devices than CUDA's, the
+    operations are recorded and repeated one by one, which saves no time.
 
     Raises:
         RuntimeError: the function reads a value of the device.
@@ -29,12 +29,15 @@ def captured(function: Callable[[], None], device: torch.device) -> Callable[[],
     if device.type != "cuda":
         with (recording := _Recording()):
             function()
-        return recording.repeat
+        for _ in range(times - 1):
+            recording.repeat()
+        return
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         function()  # is captured, and not run
-    graph.replay()
-    return graph.replay
+    for _ in range(times):
+        graph.replay()
+    torch.cuda.current_stream(device).synchronize()  # the graph and its memory are in use until then
 
 
 class _Recording(TorchDispatchMode):

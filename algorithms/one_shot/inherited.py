@@ -61,14 +61,15 @@ def inherited_accuracy(
     order = sorted(range(len(candidates)), key=candidates.__getitem__)
     ascending = [candidates[number] for number in order]
     search.supernet.eval()
-    if normalization == "re-estimated":
-        correct = _with_statistics_of_each(search, ascending, count)
-    elif normalization == "batch":
-        with _replaced(search, copy.deepcopy(search.supernet)):
-            search.supernet.train()  # no candidate reads the running statistics, which change from one to the next
+    with search.execution.arithmetic():
+        if normalization == "re-estimated":
+            correct = _with_statistics_of_each(search, ascending, count)
+        elif normalization == "batch":
+            with _replaced(search, copy.deepcopy(search.supernet)):
+                search.supernet.train()  # no candidate reads the running statistics, which change from one to the next
+                correct = _correct(search, ascending, count)
+        else:
             correct = _correct(search, ascending, count)
-    else:
-        correct = _correct(search, ascending, count)
     accuracies = np.empty(len(candidates))
     accuracies[order] = 100.0 * correct.cpu().numpy() / count
     return accuracies

@@ -75,7 +75,7 @@ class _StackedPartialCell(StackedCell):
     def mix(self, node: StackedNode, x: Tensor, numbers: Tensor, values: Values) -> Sequence[Tensor]:
         seen, bypass = x.tensor_split([x.shape[1] // self.parts], dim=1)
         outputs = (shuffled(torch.cat([mixed, bypass], dim=1), self.parts) for mixed in super().mix(node, seen, numbers, values))
-        weights = numbers[:, node.edges, -1, None, None, None, None].unbind(dim=1)  # of each edge [row, 1, 1, 1, 1]
+        weights = (numbers[:, edge, -1, None, None, None, None] for edge in node.edges)  # of each edge [row, 1, 1, 1, 1]
         return [weight * output for weight, output in zip(weights, outputs, strict=True)]
 
 

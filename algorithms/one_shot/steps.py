@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from algorithms.one_shot.graphs import captured
+from algorithms.one_shot.graphs import repeated
 from algorithms.one_shot.task import copied
 
 if TYPE_CHECKING:
@@ -56,8 +56,6 @@ def _make_equal_steps(search: OneShotSearch, images: Tensor, sums: Tensor) -> No
         number_of_step.add_(1)
 
     before = [draw.get_state() for draw in search.draws.values()]
-    again = captured(step, search.device)
+    repeated(step, len(rest) - eager, search.device)
     if not all(map(torch.equal, before, (draw.get_state() for draw in search.draws.values()))):
         raise RuntimeError(f"{search.name} draws random numbers in a step without `drawn`: train it without graphs")
-    for _ in range(len(rest) - eager - 1):
-        again()

@@ -122,13 +122,16 @@ class Execution(Bounded):
         matmul, tf32 = torch.backends.cuda.matmul, self.precision == "tf32"
         before = matmul.allow_tf32, matmul.fp32_precision
         precision = "tf32" if tf32 else "ieee"
-        with torch.backends.cudnn.flags(True, False, deterministic=True, allow_tf32=tf32, fp32_precision=precision):
-            matmul.allow_tf32 = tf32  # the older name of the setting, which must not contradict the newer one
-            try:
-                yield
-            finally:
-                matmul.allow_tf32 = before[0]
-        matmul.fp32_precision = before[1]
+        flags = {"enabled": True, "benchmark": False, "deterministic": True, "allow_tf32": tf32, "fp32_precision": precision}
+        try:
+            with torch.backends.cudnn.flags(**flags):
+                matmul.allow_tf32 = tf32  # the older name of the setting, which must not contradict the newer one
+                try:
+                    yield
+                finally:
+                    matmul.allow_tf32 = before[0]
+        finally:
+            matmul.fp32_precision = before[1]
 
 
 def copied(values: Tensor, device: torch.device) -> Tensor:

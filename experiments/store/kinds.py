@@ -189,7 +189,7 @@ class OneShotCondition(AnyCondition):
         from benchmark_api.training.setting import Setting
 
         images = {"images": "unofficial"} if self.unofficial else {}
-        values = {"stack": 1, **self.execution_values()}
+        values = {"stack": 1, "graphs": False, **self.execution_values()}
         usual = asdict(Execution(stack=values["stack"]))
         if table is not None:
             automatic = replace(Execution(**values), stack=None)

@@ -31,7 +31,7 @@ from experiments.settings import default_config
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-SAME_RESULT = frozenset({"device", "channels_last", "compile", "stack"})
+SAME_RESULT = frozenset({"device", "channels_last", "compile", "graphs", "stack"})
 """Execution settings that do not make a different configuration."""
 
 _OTHER = object()

@@ -58,7 +58,8 @@ class Packing:
 
     def join(self, tensors: Mapping[str, Tensor]) -> Tensor:
         """Return tensors as one vector, which they become views of."""
-        vector = torch.cat([torch.zeros(0), *(tensors[name].detach().flatten() for name in self.names)])
+        device = next((tensor.device for tensor in tensors.values()), None)
+        vector = torch.cat([torch.zeros(0, device=device), *(tensors[name].detach().flatten() for name in self.names)])
         for name, view in self.views(vector, tensors):
             tensors[name].data = view
         return vector
@@ -257,6 +258,11 @@ class StackedReduction:
         first, second, shortcut = (take(values.weights)[:, 0] for take in (self.first, self.second, self.shortcut))
         y = self.first_norm(conv3x3(x.relu(), first, 2), values).relu()  # [row, 2 C, height / 2, width / 2, image]
         return conv1x1(mean_2x2(x), shortcut) + self.second_norm(conv3x3(y, second), values)
+
+
+def picked(x: Tensor, dim: int, places: Sequence[int]) -> Tensor:
+    """Return the parts of x at some places of a dimension; a list as an index would be copied to the device each time."""
+    return torch.stack([x.select(dim, place) for place in places], dim=dim)
 
 
 def conv1x1(x: Tensor, weight: Tensor) -> Tensor:

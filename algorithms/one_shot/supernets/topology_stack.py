@@ -24,9 +24,11 @@ from algorithms.one_shot.supernets.stacked import (
     StackedSupernet,
     Values,
     classified,
+    picked,
 )
 from algorithms.one_shot.supernets.topology import INCOMING, OUTGOING, MixedCell, Mixture, Paths, TopologySupernet
 from algorithms.one_shot.supernets.topology_paths import CONV_1X1, CONV_3X3, NONE, POOL, SKIP, PathEvaluator, evaluates, live
+from algorithms.one_shot.task import copied
 from benchmark_api.spaces import EDGES, OPERATIONS
 from benchmark_api.training.networks import ReductionBlock
 from benchmark_api.training.small_images import conv3x3, mean_3x3
@@ -147,14 +149,14 @@ class _Plan:
     """
 
     def __init__(self, paths: Choices, complete: bool, device: torch.device) -> None:
-        self.chosen = torch.from_numpy(paths).to(device)[..., None]  # [row, edge, 1]
+        self.chosen = copied(torch.from_numpy(paths), device)[..., None]  # [row, edge, 1]
         computed = paths if complete else np.array([live(tuple(path)) for path in paths.tolist()])
         self.pairs = [_Pairs.of(computed, edges, device) for edges in OUTGOING[:-1]]
 
     def others(self, numbers: Tensor) -> Tensor:
         """Return the sums of the weights of all other operations of a node's edges, see `Paths` [node * row]."""
         others = numbers.sum(dim=2) - numbers.gather(2, self.chosen)[..., 0]  # [row, edge]
-        return torch.cat([others[:, list(edges)].sum(dim=1) for edges in INCOMING[1:]])
+        return torch.cat([picked(others, 1, edges).sum(dim=1) for edges in INCOMING[1:]])
 
 
 def _plans(modes: Sequence[Mixture | Paths], complete: bool, device: torch.device) -> list[_Plan]:
@@ -193,7 +195,7 @@ class _Pairs(NamedTuple):
         edge = np.asarray(edges)[numbers]
         places = (rows * len(EDGES) + edge) * len(OPERATIONS) + operations[order]
         facts = np.stack([rows, numbers, _TARGETS[edge] * len(paths) + rows, places])
-        row, number, target, place = torch.from_numpy(facts).to(device).unbind()
+        row, number, target, place = copied(torch.from_numpy(facts), device).unbind()
         return cls(row, number, target, place, counts)
 
 
@@ -220,9 +222,9 @@ class StackedNode:
     def mixed(self, x: Tensor, numbers: Tensor, values: Values) -> Sequence[Tensor]:
         """Return the weighted sum of all operations for each edge [row, channel, height, width, image]."""
         rectified, shape = x.relu(), (len(x), len(self.edges), *x.shape[1:])
-        weights = numbers[:, self.edges]  # [row, edge, operation]
+        weights = picked(numbers, 1, self.edges)  # [row, edge, operation]
         plain = torch.stack([x, mean_3x3(x)], dim=1).flatten(2)  # of operations without weights [row, operation, feature]
-        total = torch.bmm(weights[:, :, [SKIP, POOL]], plain).view(shape)  # [row, edge, channel, height, width, image]
+        total = torch.bmm(picked(weights, 2, [SKIP, POOL]), plain).view(shape)  # [row, edge, channel, height, width, image]
         for choice, convolution in self.convolutions.items():
             y = convolution.all_edges(rectified, values).view(shape)
             total = torch.addcmul(total, y, weights[:, :, choice, None, None, None, None])
