@@ -86,8 +86,8 @@ class Row:
             return NAN, NAN
         paper, runs = self.published
         valid, test = (
-            standard_errors_apart(ours.mean, ours.std, ours.runs, *theirs, runs)
-            for ours, theirs in ((self.valid, paper[:2]), (self.reached, paper[2:]))
+            standard_errors_apart(ours.moments, (mean, std, runs))
+            for ours, (mean, std) in ((self.valid, paper[:2]), (self.reached, paper[2:]))
         )
         return valid, test
 
