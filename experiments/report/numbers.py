@@ -120,6 +120,15 @@ class DatasetReport:
         """Rows whose runs trained a network."""
         return [row for row in self.rows if not row.experiment.kind.simulated]
 
+    @property
+    def by_budget(self) -> dict[tuple[str, float], list[Row]]:
+        """Black-box rows by schedule and budget: curves of one group share their times."""
+        groups: dict[tuple[str, float], list[Row]] = {}
+        for row in self.rows:
+            if row.experiment.kind.simulated:
+                groups.setdefault((row.experiment.schedule, row.experiment.budget), []).append(row)
+        return groups
+
     @cached_property
     def optimum(self) -> tuple[float, float]:
         """Best validation and best reported accuracy of the space, each by itself."""
