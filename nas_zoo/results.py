@@ -183,8 +183,8 @@ class Results:
         curves = []
         for report, dataset, row in self._rows():
             experiment = row.experiment
-            alike = [other.experiment for other in dataset.rows if _spends_alike(other.experiment, experiment)]
-            times = time_grid(alike, points)
+            alike = dataset.by_budget.get((experiment.schedule, experiment.budget), [row])  # a one-shot search has its own clock
+            times = time_grid([other.experiment for other in alike], points)
             runs = Distribution.of(anytime(experiment, times, dataset.accuracies.reported_of(experiment)))
             named = dataset.dataset, experiment.algorithm, full_title(experiment, report.table), dataset.measure.name
             curves.append(Curve(*named, times, runs.values, runs.mean, runs.interval))
@@ -231,13 +231,6 @@ def load(results: Path | str = "results", *, table: Path | str | None = None, **
     if table is not None:
         ((_, experiments),) = tables_of(experiments, Path(table))
     return Results(experiments, None if table is None else Path(table))
-
-
-def _spends_alike(one: AnyExperiment, other: AnyExperiment) -> bool:
-    """Whether two experiments have one clock: of one schedule and budget; one-shot searches each have their own."""
-    if not (one.kind.simulated and other.kind.simulated):
-        return one is other
-    return (one.schedule, one.budget) == (other.schedule, other.budget)
 
 
 def _columns_of_runs(report: Report, dataset: DatasetReport, row: Row) -> dict[str, Any]:

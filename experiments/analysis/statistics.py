@@ -24,6 +24,10 @@ MIN_RUNS = 5
 # -- summaries -------------------------------------------------------------------------------------------------------------
 
 
+Moments = tuple[float, float, int]
+"""Mean, standard deviation and number of runs."""
+
+
 @dataclass(frozen=True)
 class Summary:
     """Mean and standard deviation over runs, and the ends of the mean's 95 % interval; NaN where there are too few runs."""
@@ -33,6 +37,11 @@ class Summary:
     std: float
     low: float
     high: float
+
+    @property
+    def moments(self) -> Moments:
+        """Mean, standard deviation and number of runs."""
+        return self.mean, self.std, self.runs
 
 
 def summarize(values: npt.ArrayLike, ddof: int = 1) -> Summary:
@@ -126,14 +135,14 @@ def interquartile_means(values: npt.ArrayLike) -> FloatArray:
     return np.asarray(ordered @ np.diff(ends) / (runs / 2))
 
 
-def standard_errors_apart(mean: float, std: float, runs: int, other_mean: float, other_std: float, other_runs: int) -> float:
+def standard_errors_apart(first: Moments, second: Moments) -> float:
     """Difference of two means in units of its standard error; NaN where both spreads are zero or unknown."""
-    error = float(np.hypot(std / np.sqrt(runs), other_std / np.sqrt(other_runs)))
-    return (mean - other_mean) / error if error > 0 else float("nan")
+    error = float(np.hypot(*(std / np.sqrt(runs) for _, std, runs in (first, second))))
+    return (first[0] - second[0]) / error if error > 0 else float("nan")
 
 
-def welch_interval(first: tuple[float, float, int], second: tuple[float, float, int], level: float = 0.95) -> tuple[float, float]:
-    """Interval of the difference of two means, each given as mean, standard deviation (ddof 1) and number of runs (2 or more).
+def welch_interval(first: Moments, second: Moments, level: float = 0.95) -> tuple[float, float]:
+    """Interval of the difference of two means, from standard deviations with ddof 1 of two or more runs.
 
     Welch (Biometrika 34, 1947), with Satterthwaite's degrees of freedom. Without any spread both ends are the difference.
     """

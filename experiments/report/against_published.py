@@ -47,7 +47,7 @@ def _difference(ours: Summary, mean: float, std: float, runs: int | None) -> str
     """Ours minus theirs with its 95 % interval, where both spreads are known; published spreads are of ddof 0."""
     low = high = float("nan")
     if runs is not None and runs > 1 and not np.isnan(std) and ours.runs > 1:
-        low, high = welch_interval((ours.mean, ours.std, ours.runs), (mean, std * np.sqrt(runs / (runs - 1)), runs))
+        low, high = welch_interval(ours.moments, (mean, std * np.sqrt(runs / (runs - 1)), runs))
     return with_interval(ours.mean - mean, low, high, "+.2f")
 
 

@@ -54,11 +54,7 @@ def charts(report: Report, swatches: Swatches) -> list[Chart]:
 
 
 def _curves(report: Report, dataset: DatasetReport, swatches: Swatches, hidden: Sequence[str]) -> list[Chart]:
-    groups: dict[tuple[str, float], list[Row]] = {}
-    for row in dataset.rows:
-        if row.experiment.kind.simulated:
-            groups.setdefault((row.experiment.schedule, row.experiment.budget), []).append(row)
-    figures = []
+    groups, figures = dataset.by_budget, []
     for (schedule, budget), rows in groups.items():
         times = time_grid([row.experiment for row in rows], POINTS)
         series = []

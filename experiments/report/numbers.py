@@ -86,8 +86,8 @@ class Row:
             return NAN, NAN
         paper, runs = self.published
         valid, test = (
-            standard_errors_apart(ours.mean, ours.std, ours.runs, *theirs, runs)
-            for ours, theirs in ((self.valid, paper[:2]), (self.reached, paper[2:]))
+            standard_errors_apart(ours.moments, (mean, std, runs))
+            for ours, (mean, std) in ((self.valid, paper[:2]), (self.reached, paper[2:]))
         )
         return valid, test
 
@@ -119,6 +119,15 @@ class DatasetReport:
     def one_shot_rows(self) -> list[Row]:
         """Rows whose runs trained a network."""
         return [row for row in self.rows if not row.experiment.kind.simulated]
+
+    @property
+    def by_budget(self) -> dict[tuple[str, float], list[Row]]:
+        """Black-box rows by schedule and budget: curves of one group share their times."""
+        groups: dict[tuple[str, float], list[Row]] = {}
+        for row in self.rows:
+            if row.experiment.kind.simulated:
+                groups.setdefault((row.experiment.schedule, row.experiment.budget), []).append(row)
+        return groups
 
     @cached_property
     def optimum(self) -> tuple[float, float]:

@@ -99,9 +99,8 @@ class ResultsJob(RunsJob):
             **fields: fields of the jobs that a subclass adds.
 
         Raises:
+            FileNotFoundError, ValueError: as for `check`, before anything is removed; or the condition cannot be stored.
             StoreError: a stored file of the experiment is damaged or out of place.
-            ValueError: the condition cannot be stored.
-            Exception: as `check` does.
 
         Warns:
             OtherCodeWarning: stored runs were made by other code than this, and stay.
@@ -127,7 +126,12 @@ class ResultsJob(RunsJob):
         return jobs
 
     def check(self) -> None:
-        """Raise where runs of the condition cannot be made; the seeds do not matter."""
+        """Check that runs of the condition can be made; the seeds do not matter.
+
+        Raises:
+            FileNotFoundError: a file that the runs need is missing.
+            ValueError: the search, the images or the device refuses.
+        """
 
     def discard_unfinished(self) -> None:
         """Remove what other code has left of an unfinished run."""

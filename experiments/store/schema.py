@@ -87,7 +87,7 @@ class Column(Generic[ValueT]):
         return pa.list_(pa.list_(number) if self.axis else number)
 
 
-class _Rules:
+class _Facts:
     """Facts of every condition, as a stored field or as an attribute of its class.
 
     Attributes:
@@ -113,7 +113,7 @@ class _Rules:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnyCondition(_Rules, ABC):
+class AnyCondition(_Facts, ABC):
     """Everything a run depends on besides its seed and the version of the code.
 
     Attributes:

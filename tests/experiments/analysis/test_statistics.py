@@ -68,9 +68,9 @@ def test_interquartile_mean_by_hand() -> None:
 
 def test_standard_errors_by_hand() -> None:
     # Errors 3 / sqrt(9) = 1 and 4 / sqrt(16) = 1: the difference of 2 is 2 / sqrt(2) of them.
-    assert statistics.standard_errors_apart(12, 3, 9, 10, 4, 16) == pytest.approx(np.sqrt(2))
-    assert statistics.standard_errors_apart(10, 4, 16, 12, 3, 9) == pytest.approx(-np.sqrt(2))
-    assert np.isnan(statistics.standard_errors_apart(1, 0, 5, 2, 0, 5))
+    assert statistics.standard_errors_apart((12, 3, 9), (10, 4, 16)) == pytest.approx(np.sqrt(2))
+    assert statistics.standard_errors_apart((10, 4, 16), (12, 3, 9)) == pytest.approx(-np.sqrt(2))
+    assert np.isnan(statistics.standard_errors_apart((1, 0, 5), (2, 0, 5)))
 
 
 def test_holm_by_hand() -> None:
