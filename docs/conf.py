@@ -37,8 +37,24 @@ copybutton_exclude = ".linenos, .gp"
 suppress_warnings = ["misc.highlighting_failure"]
 
 NAVIGATION = {
-    "Start": ["Overview </README>", "python", "From Python, as a notebook <tutorial>", "command-line", "faq", "glossary", "comparison"],
-    "How to": ["how-to/*", "report", "cluster"],
+    "Start": [
+        "Overview </README>",
+        "python",
+        "From Python, as a notebook <tutorial>",
+        "command-line",
+        "faq",
+        "glossary",
+        "comparison",
+    ],
+    "How to": [
+        "how-to/published-results",
+        "how-to/own-search",
+        "how-to/own-one-shot-method",
+        "how-to/own-data",
+        "how-to/*",
+        "report",
+        "cluster",
+    ],
     "Searches and results": ["embedded", "embedded-noise", "bohb", "weight-sharing", "rankings", "objectives", "workers"],
     "Tables": ["tables", "import", "drop-in"],
     "Reference": ["api"],

@@ -59,7 +59,9 @@ def test_pages_of_algorithms_have_the_same_parts(name: str) -> None:
     source, _, rest = page.partition("\nCode: ")
     assert re.search(r"^Paper: .+?\b(19|20)\d\d\b", source, re.MULTILINE | re.DOTALL), "no paper with its year"
     if fields(SEARCHES[name].Config):
-        assert re.search(r"^\| hyperparameter \| ours \| .+ \|$", rest, re.MULTILINE), "no table of hyperparameters beside a source"
+        assert re.search(r"^\| hyperparameter \| ours \| .+ \|$", rest, re.MULTILINE), (
+            "no table of hyperparameters beside a source"
+        )
     deviations, _, result = rest.partition("## Deviations\n\n")[2].partition("## Result\n")
     numbers = [int(number) for number in re.findall(r"^(\d+)\. ", deviations, re.MULTILINE)]
     assert numbers == list(range(1, len(numbers) + 1))
