@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 import warnings
@@ -16,6 +17,7 @@ from benchmark_api.commands.options import Option
 from benchmark_api.jobs.job import Failed
 from benchmark_api.jobs.options import MAX_JOBS, ParallelOptions, available_processors
 from benchmark_api.jobs.run_jobs import AllFail, run_jobs
+from benchmark_api.plugins import module_options
 from experiments.runs.job import OtherCodeWarning, RunsJob
 
 MAX_SEEDS = 1_000_000
@@ -78,7 +80,8 @@ class JobOptions(ParallelOptions):
         if not self.quiet:
             print(f"{runs - failed} new runs in {results} ({time.perf_counter() - started:.1f} s)")
             if hint and not failures:
-                print(f"next: nas-zoo table --results {results}, nas-zoo plots --results {results}")
+                where = f"--results {shlex.quote(str(results))}{module_options()}"
+                print(f"next: nas-zoo table {where}, nas-zoo plots {where}")
         return 1 if failures else 0
 
 
