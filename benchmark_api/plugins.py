@@ -1,12 +1,14 @@
 """Plugins: a user's modules and classes that add searches, spaces, importers or report columns, wherever they lie.
 
-A plugin is named by a module on the Python path (`my_search`) or by a file (`folder/my_search.py`). Either may be followed by a
-class that the module does not register itself (`my_search.py:MySearch`).
+A plugin is named by a module on the Python path (`my_search`) or by a file (`folder/my_search.py`). The classes that it defines
+under names of their own are registered, with or without a decorator; `my_search.py:MySearch` names one of them.
 """
 
 from __future__ import annotations
 
+import inspect
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -45,6 +47,8 @@ def load_plugins() -> None:
             found = entry.load()
             if isinstance(found, type):
                 register_class(found)
+            else:
+                _register_classes(found)
 
 
 def add_plugin(name: str) -> None:
@@ -63,6 +67,12 @@ def add_plugin(name: str) -> None:
         name = f"{Path(path).absolute()}{colon}{attribute}"
     _load(name)
     os.environ[VARIABLE] = ",".join(dict.fromkeys((*_named(), name)))
+
+
+def module_options() -> str:
+    """Return the options with which a command in this folder has the named plugins, each after a blank; empty for none."""
+    home = f"{Path.cwd()}{os.sep}"
+    return "".join(f" --module {shlex.quote(name.removeprefix(home))}" for name in _named())
 
 
 @contextmanager
@@ -117,6 +127,20 @@ def _load(name: str) -> None:
         if not isinstance(found := getattr(module, attribute, None), type):
             raise ValueError(f"{path} has no class {attribute!r}")
         register_class(found)
+    else:
+        _register_classes(module)
+
+
+def _register_classes(module: ModuleType) -> None:
+    """Register the searches, selections and spaces that a module itself defines under names of their own.
+
+    Raises:
+        ValueError: another class has the name of one.
+    """
+    for entry in [*vars(module).values()]:
+        defined = isinstance(entry, type) and entry.__module__ == module.__name__ and not inspect.isabstract(entry)
+        if defined and isinstance(vars(entry).get("name"), str) and hasattr(entry, "registry"):
+            register_class(entry)
 
 
 @contextmanager

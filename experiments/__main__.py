@@ -59,7 +59,7 @@ def _run(words: Sequence[str]) -> Command:
 
         for name in asked:
             if not name.startswith("-") and name not in ONE_SHOT:
-                raise ValueError(unknown("search", name, [*BLACK_BOX, *ONE_SHOT]))
+                raise ValueError(f"{unknown('search', name, [*BLACK_BOX, *ONE_SHOT])}; one of your own needs its file (--module)")
         searches += subcommands(RunOneShot, ONE_SHOT)
     about = "Run one search with many seeds. Stored runs are skipped. `run NAME --help` has the options of a search."
     examples = (

@@ -15,7 +15,7 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from benchmark_api.registry import Registry
+from benchmark_api.registry import Registry, unknown
 
 if TYPE_CHECKING:  # annotations only: a command line that lists the spaces starts without NumPy and matplotlib
     import numpy as np
@@ -226,8 +226,11 @@ def space_from_spec(spec: Mapping[str, Any]) -> SearchSpace:
         ValueError: no registered space has this name and these parameters.
     """
     parameters = dict(spec)
+    name = str(parameters.pop("space", None))
+    if name not in SPACES:
+        raise ValueError(f"{unknown(SPACES.kind, name, SPACES)}; one of your own needs its file (--module)")
     try:
-        space = SPACES.find(str(parameters.pop("space", None)))(**parameters)
+        space = SPACES[name](**parameters)
     except TypeError as error:
         raise ValueError(f"unknown search space {dict(spec)!r}: {error}") from error
     if space.spec() != dict(spec):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 import warnings
@@ -18,6 +19,7 @@ from benchmark_api.ending import tell
 from benchmark_api.jobs.job import Failed
 from benchmark_api.jobs.options import MAX_JOBS, ParallelOptions, available_processors
 from benchmark_api.jobs.run_jobs import run_jobs
+from benchmark_api.plugins import module_options
 from experiments.runs.job import OtherCodeWarning, RunsJob
 from experiments.settings import MAX_SEEDS
 
@@ -72,7 +74,8 @@ class JobOptions(ParallelOptions):
         if not self.quiet:
             print_line(f"{runs - failed} new runs in {results} ({time.perf_counter() - started:.1f} s)")
             if hint and not failures:
-                print_line(f"next: nas-zoo table --results {results}, nas-zoo plots --results {results}")
+                where = f"--results {shlex.quote(str(results))}{module_options()}"
+                print_line(f"next: nas-zoo table {where}, nas-zoo plots {where}")
         return 1 if failures else 0
 
 

@@ -18,7 +18,10 @@ FILE = """
 from algorithms.black_box import RandomSearch
 from helper_of_mine import TITLE
 
-class Mine(RandomSearch):
+class Nameless(RandomSearch):
+    pass
+
+class Mine(Nameless):
     name, title, paper = "mine", TITLE, "unpublished"
 """
 
@@ -40,10 +43,10 @@ def test_a_file_is_loaded_once_and_named_for_other_processes(folder: Path, monke
     monkeypatch.chdir(folder)
     add_plugin("search_of_mine.py")
     module = sys.modules["search_of_mine"]
-    assert "mine" not in BLACK_BOX  # the file registers nothing
-    add_plugin("search_of_mine.py:Mine")
     assert BLACK_BOX["mine"] is module.Mine
     assert BLACK_BOX["mine"].title == "Mine"
+    assert module.Nameless not in BLACK_BOX.values()  # its name is that of random search
+    add_plugin("search_of_mine.py:Mine")
     path = folder / "search_of_mine.py"
     assert os.environ[VARIABLE] == f"{path},{path}:Mine"
     monkeypatch.chdir("/")
@@ -81,9 +84,10 @@ def test_a_file_that_fails_is_no_module(folder: Path) -> None:
     assert "search_of_mine" not in sys.modules
 
 
-def test_installed_packages_add_modules_and_classes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("value", ["search_of_mine", "search_of_mine:Mine"])
+def test_installed_packages_add_modules_and_classes(value: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(folder)
-    entries = [EntryPoint("mine", "search_of_mine:Mine", plugins.GROUP), EntryPoint("helper", "helper_of_mine", plugins.GROUP)]
+    entries = [EntryPoint("mine", value, plugins.GROUP), EntryPoint("helper", "helper_of_mine", plugins.GROUP)]
     monkeypatch.setattr(plugins, "entry_points", lambda group: [entry for entry in entries if entry.group == group])
     load_plugins()
     assert BLACK_BOX["mine"] is sys.modules["search_of_mine"].Mine

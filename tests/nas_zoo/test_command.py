@@ -64,6 +64,8 @@ def test_a_folder_with_packages_of_the_same_names(tmp_path: Path) -> None:
     done = nas_zoo(tmp_path, "run", "mine-in-a-file", "--module", "mine.py", *options)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("30 new runs in results")
+    where = "--results results --module mine.py"
+    assert done.stdout.endswith(f"next: nas-zoo table {where}, nas-zoo plots {where}\n")
     table = nas_zoo(tmp_path, "table", "--format", "csv", "--module=mine.py")
     assert "mine-in-a-file" in table.stdout
     short = ("--epochs", "1", "--batch", "900", "--candidates", "2", "--seeds", "2", "--jobs", "2")
