@@ -69,7 +69,7 @@ class Plots:
         return ax
 
     def costs(self, metric: str = "flops", ax: Axes | None = None, dataset: str | None = None) -> Axes:
-        """Draw accuracy against a metric: the space, its Pareto front, and what each search chose.
+        """Draw accuracy against a metric: the space, its Pareto front, and medians and quartiles of what each search chose.
 
         Raises:
             ValueError: the table has no such metric.

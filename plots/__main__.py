@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from benchmark_api.commands.command_line import Command, CommandLine
 from benchmark_api.commands.options import Option, Several, flat
 from benchmark_api.commands.printing import print_line
+from benchmark_api.jobs.options import available_processors
 from benchmark_api.tables.table import Table
 from experiments.report import FrontReport, Report, Row, aggregates, front_reports, make_report, only, tables_of
 from experiments.report.html import Drawn, Fronts, Picture, write_page
@@ -33,7 +34,7 @@ from plots.figures.groups import groups_of
 from plots.figures.layout import USUAL, Look, check_width
 from plots.figures.one_shot import one_shot_figures
 from plots.figures.profiles import profiles_figure
-from plots.files import cell_picture, pictures, save
+from plots.files import KINDS, Writer, cell_picture
 from plots.panels.style import RC, settings_with
 
 
@@ -44,6 +45,8 @@ def draw(
     searches: Sequence[str] = (),
     look: Look = USUAL,
     settings: dict[Any, Any] = RC,
+    jobs: int = 1,
+    kinds: Sequence[str] = KINDS,
 ) -> list[Path]:
     """Draw all figures of the experiments in a results folder, and write the page with all of them, `report.html`, there.
 
@@ -54,9 +57,11 @@ def draw(
         searches: names as for `experiments.report.only`; by default all searches.
         look: how the figures look.
         settings: matplotlib's settings.
+        jobs: number of processes that write figures, see `Writer`; the files are the same with any number.
+        kinds: kinds of files of each figure, PNG among them, which the page is made from.
 
     Returns:
-        The files: the page, then a PNG and a PDF for each figure; these are named after the table.
+        The files: the page, then those of each figure, by default a PNG and a PDF; these are named after the table.
 
     Raises:
         FileNotFoundError: there is no such folder, or a table is no longer at its path.
@@ -71,19 +76,20 @@ def draw(
     fronts: list[tuple[list[FrontReport], Saved]] = []
     files: list[Path] = []
 
-    def saved(opened: Table, figures: Mapping[str, Figure]) -> Saved:
-        found = {what: save(figure, Path(out_dir, f"{opened.path.stem}-{what}")) for what, figure in figures.items()}
+    def saved(writer: Writer, opened: Table, figures: Iterable[tuple[str, Figure]]) -> Saved:
+        found = {what: writer.save(figure, Path(out_dir, f"{opened.path.stem}-{what}"), kinds) for what, figure in figures}
         files.extend(file for of_figure in found.values() for file in of_figure)
         return found
 
-    with matplotlib.rc_context(settings):
+    with matplotlib.rc_context(settings), Writer(jobs, settings) as writer:
         for opened, group in tables_of(experiments, table):
             if single := [experiment for experiment in group if not experiment.finds_fronts]:
                 report = make_report(opened, single)
-                reports.append((report, saved(opened, figures_of(report, results_dir, look))))
+                reports.append((report, saved(writer, opened, figures_of(report, results_dir, look))))
             if found := front_reports(opened, [experiment for experiment in group if isinstance(experiment, Experiment)]):
-                fronts.append((found, saved(opened, front_figures(found, look))))
-        return [_write_page(Path(results_dir, "report.html"), reports, fronts), *files]
+                fronts.append((found, saved(writer, opened, front_figures(found, look))))
+        writer.finish()
+        return [_write_page(Path(results_dir, "report.html"), reports, fronts, writer), *files]
 
 
 Saved = dict[str, list[Path]]
@@ -91,11 +97,14 @@ Saved = dict[str, list[Path]]
 
 
 def _write_page(
-    path: Path, reports: Sequence[tuple[Report, Saved]], fronts: Sequence[tuple[Sequence[FrontReport], Saved]]
+    path: Path,
+    reports: Sequence[tuple[Report, Saved]],
+    fronts: Sequence[tuple[Sequence[FrontReport], Saved]],
+    writer: Writer,
 ) -> Path:
     """Write the page of reports and their figures."""
     every = [saved for _, saved in (*reports, *fronts)]
-    shown = pictures([png for saved in every for png, *_ in saved.values()])
+    shown = writer.pictures([png for saved in every for png, *_ in saved.values()])
     drawn = {
         report.table.fingerprint: Drawn(_shown(saved, shown), cells_of(report), swatches_of(report)) for report, saved in reports
     }
@@ -120,34 +129,38 @@ def swatches_of(report: Report) -> dict[Row, Swatch]:
     return {entry.row: Swatch(entry.style.color, entry.style.dashes, entry.style.marker) for entry in entries}
 
 
-def front_figures(reports: Sequence[FrontReport], look: Look = USUAL) -> dict[str, Figure]:
-    """All figures of the reports of fronts on one table, by what they show."""
-    figures = {"hypervolume": hypervolume_figure(reports, look)}
+def front_figures(reports: Sequence[FrontReport], look: Look = USUAL) -> Iterator[tuple[str, Figure]]:
+    """Draw all figures of the reports of fronts on one table, each with what it shows."""
+    yield "hypervolume", hypervolume_figure(reports, look)
     if of_one_metric := [report for report in reports if len(report.landscape.objectives) == 1]:
-        figures["attainment"] = attainment_figure(of_one_metric, look)
-    return figures
+        yield "attainment", attainment_figure(of_one_metric, look)
 
 
-def figures_of(report: Report, results_dir: str | os.PathLike[str], look: Look = USUAL) -> dict[str, Figure]:
-    """All figures of a report, by what they show; the results folder has the rankings by supernets."""
+def figures_of(report: Report, results_dir: str | os.PathLike[str], look: Look = USUAL) -> Iterator[tuple[str, Figure]]:
+    """Draw all figures of a report, each with what it shows; the results folder has the rankings by supernets."""
     groups = groups_of(report, look)
     searched = [group for group in groups if group.black_box]
-    figures = {"anytime": anytime_figure(searched)} if searched else {}
-    figures["final"] = final_figure(groups)
+    if searched:
+        yield "anytime", anytime_figure(searched)
+    yield "final", final_figure(groups)
     if ranked := [group for group in searched if rankable(group)]:
-        figures["ranks"] = ranks_figure(ranked)
+        yield "ranks", ranks_figure(ranked)
     if profiled := aggregates(report):
-        figures["profiles"] = profiles_figure(report, groups, profiled)
+        yield "profiles", profiles_figure(report, groups, profiled)
     for group in groups:
         for name in distinct_metrics(group.report, ("flops", "params")):
-            figures[f"{group.slug}-{name}"] = cost_figure(group, name)
+            yield f"{group.slug}-{name}", cost_figure(group, name)
         if group.report.metrics:
-            figures[f"{group.slug}-fronts"] = fronts_figure(group)
-    figures["correlation"] = correlation_figure(report.table, look)
+            yield f"{group.slug}-fronts", fronts_figure(group)
+    yield "correlation", correlation_figure(report.table, look)
     for dataset, group in {group.report.dataset: group for group in reversed(groups) if group.one_shot}.items():
         rankings = load(results_dir, RANKINGS, dataset=dataset, table_fingerprint=report.table.fingerprint)
-        figures |= {f"{dataset}-{what}": figure for what, figure in one_shot_figures(group, rankings).items()}
-    return figures
+        for what, figure in one_shot_figures(group, rankings):
+            yield f"{dataset}-{what}", figure
+
+
+MOST_JOBS = 4
+"""Most processes that write figures by default: the process that draws them takes a third of the time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,12 +183,21 @@ class DrawingOptions:
     """Family of fonts, e.g. serif or "Times New Roman"."""
     font_size: float = RC["font.size"]
     """Size of the text in points."""
+    jobs: Option[int] = None
+    """Processes that write figures; by default one per core, at most four."""
 
-    def draw_in(self, folder: str | os.PathLike[str]) -> list[Path]:
-        """Draw the figures in a folder, and write the page; return its path and those of the figures."""
+    def draw_in(self, folder: str | os.PathLike[str], kinds: Sequence[str] = KINDS) -> list[Path]:
+        """Draw the figures in a folder, and write the page; return its path and those of the figures.
+
+        Raises:
+            ValueError: `jobs` is not positive, a width or font is refused, or as for `draw`.
+        """
+        if self.jobs is not None and self.jobs < 1:
+            raise ValueError(f"--jobs {self.jobs}; expected at least 1")
         settings = settings_with(self.font, self.font_size)
         look = Look(self.title, check_width(self.width), tuple(flat(self.highlight)))
-        return draw(self.results, folder, self.table, flat(self.only), look, settings)
+        jobs = self.jobs or min(MOST_JOBS, available_processors())
+        return draw(self.results, folder, self.table, flat(self.only), look, settings, jobs, kinds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +223,7 @@ class ReportCommand(DrawingOptions):
 
     def __call__(self) -> None:
         with TemporaryDirectory(prefix="nas-zoo-") as folder:
-            print_line(self.draw_in(folder)[0])
+            print_line(self.draw_in(folder, ("png",))[0])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import io
+import multiprocessing
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import repeat
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import matplotlib
+from benchmark_api.importers.official.parallel import WorkerDied, follow_parent
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -15,8 +22,11 @@ from benchmark_api.spaces import SearchSpace
 from benchmark_api.spaces.drawing import architecture_figure
 from experiments.report.html import Picture
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 PAGE_DPI = (120, 96, 80, 64)
-"""Resolutions of figures on the page, from which `pictures` takes the first with which they fit it."""
+"""Resolutions of figures on the page, from which `Writer.pictures` takes the first with which they fit it."""
 
 PAGE_BYTES = 1_400_000
 """Size of all figures on the page, so that it stays below 3 MB: their text form has a third more, the data half a megabyte."""
@@ -25,25 +35,85 @@ CSS_DPI = 96
 """Pixels of a page in an inch."""
 
 
-def save(figure: Figure, path: str | os.PathLike[str]) -> list[Path]:
-    """Save a figure as PNG and PDF under a path without an extension, whose folder is made; return the two files."""
-    metadata = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
-    files = [Path(f"{os.fspath(path)}.{kind}") for kind in metadata]
-    for file, kind in zip(files, metadata, strict=True):
+METADATA: dict[str, dict[str, None]] = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
+"""Metadata left out of the files, by their kind: they would differ between two files of one figure."""
+
+KINDS = (*METADATA,)
+"""Kinds of files of a figure."""
+
+
+def save(figure: Figure, path: str | os.PathLike[str], kinds: Sequence[str] = KINDS) -> list[Path]:
+    """Save a figure as PNG and PDF under a path without an extension, whose folder is made; return the files."""
+    files = _files(path, kinds)
+    for file, kind in zip(files, kinds, strict=True):
         with whole_file(file) as whole:
-            figure.savefig(whole, format=kind, metadata=metadata[kind])
+            figure.savefig(whole, format=kind, metadata=METADATA[kind])
         figure.set_layout_engine("none")  # the places of the first file: finding them again takes as long as drawing
     return files
 
 
-def pictures(files: Sequence[Path]) -> dict[Path, Picture]:
-    """Figures for the page from their PNG files, in the highest resolution with which all of them fit it."""
-    found: dict[Path, Picture] = {}
-    for dpi in PAGE_DPI:
-        found = {file: _picture(file, dpi) for file in files}
-        if sum(len(one.webp) for one in found.values()) <= PAGE_BYTES:
-            break
-    return found
+def _files(path: str | os.PathLike[str], kinds: Sequence[str]) -> list[Path]:
+    return [Path(f"{os.fspath(path)}.{kind}") for kind in kinds]
+
+
+class Writer:
+    """Saves figures, in other processes if there are several jobs: while one figure is written, the next ones are drawn.
+
+    Used in a `with` statement.
+
+    Args:
+        jobs: number of processes that write; with one job, figures are written by this process at once.
+        settings: matplotlib's settings.
+    """
+
+    def __init__(self, jobs: int, settings: Mapping[Any, Any]) -> None:
+        spawn = multiprocessing.get_context("spawn")  # this process has threads, which a forked one would lack
+        self._pool = ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_begin, initargs=(settings,)) if jobs > 1 else None
+        self._written: list[Future[Any]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def save(self, figure: Figure, path: str | os.PathLike[str], kinds: Sequence[str] = KINDS) -> list[Path]:
+        """Save a figure as `save` does, now or before the end of `finish`; return the files."""
+        if self._pool is None:
+            return save(figure, path, kinds)
+        self._written.append(self._pool.submit(save, figure, path, kinds))
+        return _files(path, kinds)
+
+    def finish(self) -> None:
+        """Wait until all figures are saved.
+
+        Raises:
+            OSError: one could not be.
+            WorkerDied: a process died.
+        """
+        try:
+            for written in self._written:
+                written.result()
+        except BrokenProcessPool as error:
+            raise WorkerDied("a process that writes figures died, perhaps for lack of memory; try fewer jobs") from error
+        self._written = []
+
+    def pictures(self, files: Sequence[Path]) -> dict[Path, Picture]:
+        """Figures for the page from their PNG files, in the highest resolution with which all of them fit it."""
+        found: dict[Path, Picture] = {}
+        for dpi in PAGE_DPI:
+            made = (map if self._pool is None else self._pool.map)(_picture, files, repeat(dpi))
+            found = dict(zip(files, made, strict=True))
+            if sum(len(one.webp) for one in found.values()) <= PAGE_BYTES:
+                break
+        return found
+
+
+def _begin(settings: Mapping[Any, Any]) -> None:
+    """Prepare a process that writes figures."""
+    follow_parent()
+    matplotlib.rcParams.update(settings)
 
 
 def _picture(png: Path, dpi: int) -> Picture:

@@ -43,6 +43,12 @@ def in_parallel(function: Callable[..., ResultT], calls: Sequence[tuple[Any, ...
 
 
 def _prepare_worker() -> None:
+    follow_parent()
+    gc.disable()  # thousands of live dicts per record and no cycles among them: collecting takes a sixth of the time
+    load_plugins()
+
+
+def follow_parent() -> None:
     """Leave Ctrl-C and the end of a terminal to the parent process, and end when the parent does, even if that is killed.
 
     A worker of `ProcessPoolExecutor` would wait for ever: it holds both ends of the pipe that its work comes through.
@@ -58,5 +64,3 @@ def _prepare_worker() -> None:
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
-    gc.disable()  # thousands of live dicts per record and no cycles among them: collecting takes a sixth of the time
-    load_plugins()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from algorithms.black_box.objectives import Front
-from benchmark_api.types import FloatArray, IntArray
+from benchmark_api.types import BoolArray, FloatArray, IntArray
 from experiments.store import Experiment
 
 
@@ -40,13 +40,15 @@ def front_steps(experiment: Experiment, losses: FloatArray) -> list[list[FrontSt
     epochs, clock, rows = experiment.epochs.tolist(), experiment.seconds.tolist(), losses.tolist()
     comparable = experiment.incumbent_rule == "any-fidelity"
     make_front = Staircase if losses.shape[1] == 2 else AnyFront
-    valid = (~np.isnan(losses).any(axis=1) & (experiment.seconds <= experiment.budget)).tolist()
-    runs = []
-    for start, stop in pairwise(experiment.offsets.tolist()):
+    valid = ~np.isnan(losses).any(axis=1) & (experiment.seconds <= experiment.budget)
+    if comparable or len(set(epochs)) == 1:
+        valid &= ~_dominated(losses, valid, experiment.offsets)
+    kept, runs = np.flatnonzero(valid), []
+    for start, stop in pairwise(np.searchsorted(kept, experiment.offsets).tolist()):
         front = make_front()
         highest, steps = 0, []
-        for entry in range(start, stop):
-            if not valid[entry] or (epochs[entry] < highest and not comparable):
+        for entry in kept[start:stop].tolist():
+            if epochs[entry] < highest and not comparable:
                 continue
             if epochs[entry] > highest and not comparable:
                 front, highest = make_front(), epochs[entry]
@@ -54,6 +56,24 @@ def front_steps(experiment: Experiment, losses: FloatArray) -> list[list[FrontSt
                 steps.append(FrontStep(clock[entry], np.array(sorted(front.items))))
         runs.append(steps)
     return runs
+
+
+def _dominated(losses: FloatArray, valid: BoolArray, offsets: IntArray) -> BoolArray:
+    """Whether each entry [entry] is dominated or equalled by the valid entry of its run with the lowest sum of losses so far.
+
+    Such an entry changes no front. Most entries are such ones, and they are found without a loop.
+    """
+    count = len(losses)
+    scale = np.ptp(losses[valid], axis=0) if valid.any() else np.ones(losses.shape[1])
+    sums = np.where(valid, (losses / np.where(scale > 0, scale, 1.0)).sum(axis=1), np.inf)
+    order = np.argsort(sums, kind="stable")
+    place = np.empty(count, dtype=np.int64)
+    place[order] = np.arange(count)
+    run = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    lowest = order[count - 1 - np.maximum.accumulate(run * count + count - 1 - place) % count]  # up to and with each entry
+    before = np.concatenate(([0], lowest[:-1]))
+    same_run = np.concatenate(([False], run[1:] == run[:-1]))
+    return np.asarray(same_run & valid[before] & (losses[before] <= losses).all(axis=1))
 
 
 class AnyFront(Front[int]):
@@ -103,18 +123,22 @@ def hypervolume(points: FloatArray, reference: FloatArray) -> float:
     Raises:
         ValueError: there are more than two objectives and moocore is not installed.
     """
+    if len(reference) == 2:
+        right, top = reference.tolist()
+        return area(points.tolist(), right, top)
     inside = points[(points < reference).all(axis=1)]
-    if not len(inside):
-        return 0.0
-    if len(reference) > 2:
-        return _hypervolume_of_many(inside, reference)
-    right, top = reference.tolist()  # plain floats: fronts are too small for arrays to pay
+    return _hypervolume_of_many(inside, reference) if len(inside) else 0.0
+
+
+def area(points: Iterable[Sequence[float]], right: float, top: float) -> float:
+    """`hypervolume` of points of two objectives, up to the reference point (right, top); plain floats, as fronts are too small
+    for arrays to pay."""
     volume, lowest = 0.0, top
-    for first, second in sorted(inside.tolist()):
+    for first, second in sorted(point for point in points if point[0] < right and point[1] < top):
         if second < lowest:
             volume += (right - first) * (lowest - second)
             lowest = second
-    return float(volume)
+    return volume
 
 
 def _hypervolume_of_many(points: FloatArray, reference: FloatArray) -> float:

@@ -16,7 +16,7 @@ _CAPTIONS = {
     "attainment": "Accuracy that a quarter to three quarters of the runs attained at no more than a cost, and the exact front.",
     "flops": "Accuracy against multiply-accumulates: all architectures, the Pareto front, and those that runs chose.",
     "params": "Accuracy against parameters: all architectures, the Pareto front, and those that runs chose.",
-    "fronts": "Accuracy against each measured cost, with the Pareto front and the architectures that runs chose.",
+    "fronts": "Accuracy against each measured cost, with the Pareto front, and medians and quartiles of what runs chose.",
     "epochs": "Looked-up accuracy of the architecture derived after each epoch of one-shot searches.",
     "operations": "Operations of the cell derived after each epoch of one-shot searches.",
     "weights": "Architecture weights after the last epoch, mean over runs; dots: runs that chose the operation.",

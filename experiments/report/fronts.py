@@ -17,7 +17,7 @@ from benchmark_api.tables.fronts import non_dominated
 from benchmark_api.tables.metrics import Metric
 from benchmark_api.tables.table import Table
 from benchmark_api.types import FloatArray, IntArray
-from experiments.analysis.fronts import front_steps, hypervolume
+from experiments.analysis.fronts import area, front_steps, hypervolume
 from experiments.analysis.statistics import Comparison, Summary, compare_all, summarize
 from experiments.report.measures import TEST, Measure, look_up
 from experiments.report.numbers import reading_order
@@ -78,6 +78,8 @@ class Landscape:
         return self._hypervolume(self.exact)
 
     def _hypervolume(self, architectures: IntArray) -> float:
+        if len(self.objectives) == 1:
+            return area([self._points[index] for index in architectures.tolist()], 1.0 + MARGIN, 1.0 + MARGIN)
         return hypervolume(self._scaled[architectures], self._reference)
 
     @cached_property
@@ -89,6 +91,12 @@ class Landscape:
         best, worst = self.losses[self.exact].min(axis=0), self.losses[self.exact].max(axis=0)
         scaled: FloatArray = (self.losses - best) / np.where(worst > best, worst - best, 1.0)
         return scaled
+
+    @cached_property
+    def _points(self) -> list[list[float]]:
+        """The same as plain lists [architecture][objective]: a report asks for the fronts of each step of each run."""
+        points: list[list[float]] = self._scaled.tolist()
+        return points
 
     @property
     def metrics(self) -> dict[str, Metric]:
@@ -142,8 +150,9 @@ class FrontRow:
         """Compute the row of an experiment."""
         changes: list[tuple[FloatArray, FloatArray]] = []
         fronts: list[IntArray] = []
+        of_entries = experiment.architecture
         for steps in front_steps(experiment, landscape.seen_by(experiment)):
-            found = [experiment.architecture[step.entries] for step in steps]
+            found = [of_entries[step.entries] for step in steps]
             regrets = [100.0 - landscape.relative_hypervolume(architectures) for architectures in found]
             changes.append((np.array([step.seconds for step in steps]), np.array(regrets)))
             fronts.append(np.unique(found[-1]) if found else np.empty(0, dtype=np.int64))

@@ -15,7 +15,7 @@ from benchmark_api.types import FloatArray, IntArray
 from experiments.report import DatasetReport
 from plots.figures.groups import Group, label_of
 from plots.figures.layout import COLUMNS, legend_below, new_figure, wrapped
-from plots.panels.scatter import SPACE_COLOR, count_below, plot_chosen, plot_space
+from plots.panels.scatter import SPACE_COLOR, count_below, plot_chosen, plot_space, plot_typical, show_typical
 from plots.panels.style import MUTED_COLOR, REFERENCE_COLOR
 
 NAMES = {"flops": "multiply-accumulates", "params": "parameters"}
@@ -49,30 +49,38 @@ def cost_figure(group: Group, metric: str) -> Figure:
 
 
 def fronts_figure(group: Group) -> Figure:
-    """Accuracy against every metric of the table, with the architectures that the searches chose; one panel for each metric."""
+    """Accuracy against every metric of the table, with what the runs of each search chose; one panel for each metric."""
     report = group.report
     title = f"accuracy against cost, {group.title}"
     figure, panels = new_figure(
         report.table, title, len(report.metrics), COLUMNS, (3.3, 2.9), 1.4, shown=group.experiments, look=group.look
     )
+    below: list[str] = []
     for number, (axes, metric) in enumerate(zip(panels, report.metrics, strict=True)):
-        costs_panel(axes, group, metric)
+        below = costs_panel(axes, group, metric)
         if number % COLUMNS == 0:
             axes.set_ylabel(f"{report.measure.accuracy} [%]")
     handles = _space_handles(group) | {
         label_of(entry, [group]): _marker(entry.style.marker, entry.style.color) for entry in group.entries
     }
-    legend_below(figure, handles, "markers: chosen (larger: by more runs)")
+    how = "markers: medians of the architectures chosen, lines between their quartiles"
+    legend_below(figure, handles, f"{how}; below the axis: {', '.join(below)}" if below else how)
     return figure
 
 
-def costs_panel(axes: Axes, group: Group, metric: str) -> None:
-    """Draw the space against a metric, and the architectures that each search of a group chose."""
+def costs_panel(axes: Axes, group: Group, metric: str) -> list[str]:
+    """Draw the space against a metric, and what the runs of each search of a group chose.
+
+    Returns:
+        Names of the searches that are below the axis.
+    """
     costs, label = _axis(group, metric)
     plot_space(axes, costs, group.report.accuracies.reported, _front(group, metric), log=True)
     for entry in group.entries:
-        plot_chosen(axes, costs, entry.row.chosen, entry.row.finals, entry.style, _most(group))
+        plot_typical(axes, costs[entry.row.chosen], entry.row.finals, entry.style)
+    low = show_typical(axes, [entry.row.finals for entry in group.entries])
     axes.set_xlabel(label)
+    return [f"{entry.name} {median:.2f}" for entry in group.entries if (median := float(np.median(entry.row.finals))) < low]
 
 
 def _most(group: Group) -> int:

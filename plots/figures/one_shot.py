@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,17 +27,17 @@ DRAWN_CELLS = 3
 """Maximum number of runs of each search whose cells are drawn, those with the lowest seeds."""
 
 
-def one_shot_figures(group: Group, rankings: Sequence[SupernetRanking]) -> dict[str, Figure]:
-    """All figures of the one-shot searches on one dataset, by what they show; `rankings` are those on that dataset."""
+def one_shot_figures(group: Group, rankings: Sequence[SupernetRanking]) -> Iterator[tuple[str, Figure]]:
+    """Draw all figures of the one-shot searches on one dataset, each with what it shows; `rankings` are those on that dataset."""
     space = group.report.table.space
-    figures = {"epochs": epochs_figure(group)}
+    yield "epochs", epochs_figure(group)
     if any(map(has_weights, group.one_shot)):
-        figures["weights"] = weights_figure(group)
+        yield "weights", weights_figure(group)
     if space.operation_colors:
-        figures["operations"] = operations_figure(group)
+        yield "operations", operations_figure(group)
     if space.drawable:
-        figures["cells"] = cells_figure(group)
-    return figures | ranking_figures(group, rankings)
+        yield "cells", cells_figure(group)
+    yield from ranking_figures(group, rankings).items()
 
 
 def epochs_figure(group: Group) -> Figure:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -56,7 +57,7 @@ def plot_anytime(axes: Axes, times: FloatArray, series: Sequence[Series], optimu
     axes.set_xlim(times[0], times[-1])
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     unit, name = (1000.0, "1,000 s") if times[-1] >= WIDE else (1.0, "s")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: _in_units(seconds / unit)))
+    axes.xaxis.set_major_formatter(FuncFormatter(partial(_in_units, unit)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(f"simulated time [{name}]")
     axes.grid(True, axis="y")
@@ -72,7 +73,8 @@ def _name_those_below(axes: Axes, series: Sequence[Series]) -> None:
             below += 1
 
 
-def _in_units(time: float) -> str:
+def _in_units(unit: float, seconds: float, _: int) -> str:
+    time = seconds / unit
     return f"{time:,.0f}" if time >= 1 else f"{time:g}"
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from benchmark_api.types import FloatArray, IntArray
 from plots.panels.style import REFERENCE_COLOR, AlgorithmStyle, note
@@ -16,6 +17,9 @@ LARGEST = 160.0
 
 LOG_RATIO = 10.0
 """Ratio of the largest to the smallest cost from which a cost axis is logarithmic."""
+
+REACH = 4.0
+"""Lower end of an accuracy axis, see `show_typical`."""
 
 SPACE_COLOR = "#c0c0c0"
 
@@ -52,7 +56,7 @@ def _show_costs(axes: Axes, first: float, last: float, log: bool) -> None:
     factor = (last / first) ** 0.05
     axes.set_xlim(first / factor, last * factor)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda cost, _: f"{cost:g}"))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
@@ -78,6 +82,42 @@ def plot_chosen(axes: Axes, cost: FloatArray, chosen: IntArray, accuracy: FloatA
         axes.plot(cost[architectures[alike]], means[alike], style.marker, **look)
     low, high = axes.get_ylim()
     axes.set_ylim(low, max(high, float(means.max()) + 0.02 * (high - low)))  # held-out trials may exceed the space's best mean
+
+
+def plot_typical(axes: Axes, cost: FloatArray, accuracy: FloatArray, style: AlgorithmStyle) -> None:
+    """Draw what the runs of a search chose as a marker at the medians, with lines between the quartiles of cost and accuracy.
+
+    Args:
+        axes: axes to draw on.
+        cost: [run], of the architecture that each run chose; NaN where not measured.
+        accuracy: [run], percent.
+        style: style of the search.
+    """
+    if np.isnan(cost).all():
+        return
+    (left, x, right), (low, y, high) = np.nanpercentile(cost, [25, 50, 75]), np.percentile(accuracy, [25, 50, 75])
+    look = {"color": style.color, "linewidth": 0.9 * style.linewidth, "alpha": 0.8 * style.opacity, "zorder": 3}
+    axes.plot([left, right], [y, y], "-", **look)
+    axes.plot([x, x], [low, high], "-", **look)
+    look = {"color": style.color, "alpha": style.opacity, "zorder": 4, "markeredgecolor": "white", "markeredgewidth": 0.5}
+    axes.plot(x, y, style.marker, markersize=7.0, **look)
+
+
+def show_typical(axes: Axes, accuracies: Sequence[FloatArray]) -> float:
+    """Limit the accuracy axis of `plot_space` to what most searches reached, from accuracies [search][run], percent.
+
+    The lower end is `REACH` times as far from the top as the median search's median, or the lowest quartile if that is higher.
+
+    Returns:
+        The lower end.
+    """
+    bottom, top = axes.get_ylim()
+    medians = [float(np.median(of)) for of in accuracies]
+    lowest = min(float(np.percentile(of, 25)) for of in accuracies)
+    top = max(top, *(float(np.percentile(of, 75)) for of in accuracies))
+    low = max(lowest, top - REACH * (top - float(np.median(medians))), bottom)
+    axes.set_ylim(low - 0.05 * (top - low), top + 0.02 * (top - low))
+    return float(axes.get_ylim()[0])
 
 
 def plot_attainment(axes: Axes, cost: FloatArray, quartiles: FloatArray, color: str, linestyle: Any) -> None:

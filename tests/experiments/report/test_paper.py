@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from algorithms.black_box import BLACK_BOX
+from algorithms.one_shot import ONE_SHOT
 from benchmark_api.spaces import SizeSpace
 from benchmark_api.tables.table import Table
 from experiments.analysis.statistics import compare_against, difference_of_means, holm, mann_whitney
@@ -143,8 +145,10 @@ def test_pdflatex_sets_it_without_an_overfull_box(options: str, report: Report, 
     )
     many = replace(three, datasets=[*three.datasets] * 3, rows=[replace(row, cells=[*row.cells] * 3) for row in three.rows])
     many = replace(many, references=[replace(row, cells=[*row.cells] * 3) for row in three.references])
+    titles = [search.title for registry in (BLACK_BOX, ONE_SHOT) for search in registry.values()]
+    every = replace(three, rows=[replace(three.rows[number % 3], title=title) for number, title in enumerate(titles)])
     stored = make.output("experiments", "table", "--results", make.RESULTS, "--layout", "paper", "--format", "latex")
-    body = "\n".join((stored, PAPER_FORMATS["latex"]([three, wide, many])))
+    body = "\n".join((stored, PAPER_FORMATS["latex"]([three, wide, many, every, replace(every, datasets=every.datasets[:1])])))
     (tmp_path / "paper.tex").write_text(
         rf"\documentclass[{options}]{{article}}\usepackage[utf8]{{inputenc}}\usepackage{{array,booktabs}}\begin{{document}}"
         f"\n{body}\n" + r"\end{document}"

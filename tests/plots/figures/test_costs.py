@@ -12,7 +12,7 @@ from benchmark_api.tables.table import Table
 from experiments.report import make_report
 from plots.__main__ import figures_of
 from plots.figures.black_box import anytime_figure, correlation_figure, final_figure
-from plots.figures.costs import fronts_figure
+from plots.figures.costs import cost_figure, fronts_figure
 from plots.figures.groups import Group, groups_of
 from tests.helpers import held_out
 
@@ -54,21 +54,42 @@ def test_the_front_goes_from_the_best_cost(group: Group) -> None:
 
 
 def test_chosen_architectures_are_drawn_at_their_held_out_trials(group: Group) -> None:
-    axes, *_ = fronts_figure(group).axes
+    axes, *_ = cost_figure(group, "params").axes
     twice, thrice = axes.lines[2:]
     assert twice.get_xydata().tolist() == [[400.0, 75.0]]
     assert thrice.get_xydata().tolist() == [[30.0, 84.0]]
     assert axes.get_ylim()[1] > 84.0  # above the best mean of the space
-    labels = [text.get_text() for text in axes.figure.legends[0].get_texts()]
-    assert labels[0] == "the 4 architectures (mean over all trials)"
+
+
+def test_a_search_is_drawn_at_the_medians_of_what_its_runs_chose(group: Group) -> None:
+    axes, *_ = fronts_figure(group).axes
+    across, up, marker = axes.lines[2:]
+    assert across.get_xydata().tolist() == [[30.0, 84.0], [400.0, 84.0]]
+    assert up.get_xydata().tolist() == [[30.0, 75.0], [30.0, 84.0]]
+    assert marker.get_xydata().tolist() == [[30.0, 84.0]]
+    assert axes.get_ylim()[1] > 84.0
+    legend = axes.figure.legends[0]
+    assert legend.get_texts()[0].get_text() == "the 4 architectures (mean over all trials)"
+    assert legend.get_title().get_text().replace("\n", " ") == (
+        "markers: medians of the architectures chosen, lines between their quartiles"
+    )
+
+
+def test_searches_far_below_are_named_and_do_not_stretch_the_axis(table: Table) -> None:
+    good = [held_out.experiment(table, [[(1, 0)]] * 5, algorithm=name) for name in ("random", "mine", "other")]
+    poor = held_out.experiment(table, [[(2, 0)]] * 5, algorithm="poor")
+    (group,) = groups_of(make_report(table, [*good, poor]))
+    figure = fronts_figure(group)
+    assert figure.axes[0].get_ylim()[0] > 66.0
+    assert figure.legends[0].get_title().get_text().replace("\n", " ").endswith("below the axis: poor 66.00")
 
 
 def test_figures_follow_the_metrics_of_the_table(group: Group, table: Table, tmp_path: Path) -> None:
-    names = figures_of(make_report(table, [group.black_box[0].experiment]), tmp_path)
+    names = dict(figures_of(make_report(table, [group.black_box[0].experiment]), tmp_path))
     assert list(names) == ["anytime", "final", "profiles", "cifar10-params", "cifar10-fronts", "correlation"]
     bare = held_out.write_table(tmp_path / "bare.safetensors", SPACE, ACCURACY)
     runs = held_out.experiment(bare, [[(1, 0)]] * 2)
-    assert list(figures_of(make_report(bare, [runs]), tmp_path)) == ["anytime", "final", "correlation"]
+    assert list(dict(figures_of(make_report(bare, [runs]), tmp_path))) == ["anytime", "final", "correlation"]
 
 
 def test_a_metric_of_poor_architectures_alone_is_drawn(tmp_path: Path) -> None:

@@ -51,4 +51,4 @@ def test_attainment_surfaces(reports: list[FrontReport]) -> None:
 
 
 def test_surfaces_are_of_one_metric(reports: list[FrontReport]) -> None:
-    assert list(front_figures(reports)) == ["hypervolume", "attainment"]
+    assert [what for what, _ in front_figures(reports)] == ["hypervolume", "attainment"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,9 @@ from plots.figures.black_box import anytime_figure, correlation_figure, final_fi
 from plots.figures.groups import Group, groups_of
 from plots.figures.layout import Look, check_width, new_figure
 from plots.figures.profiles import profiles_figure
-from plots.files import PAGE_DPI, pictures, save
-from plots.panels.style import style_of
+from plots.files import PAGE_DPI, Writer, save
+from plots.panels.style import RC, style_of
+from tests.golden.make import RESULTS
 from tests.helpers import held_out
 
 SPACE = SizeSpace(widths=(4, 8), layers=2)  # 4 architectures
@@ -77,8 +79,6 @@ def test_highlighted_searches_are_wide_in_every_figure(table: Table) -> None:
 
 
 def test_unknown_searches_are_refused(tmp_path: Path) -> None:
-    from tests.golden.make import RESULTS
-
     with pytest.raises(ValueError, match="no stored run is of 'mine'; there are runs of"):
         draw(RESULTS, tmp_path, searches=["mine"])
     with pytest.raises(ValueError, match="no stored run is of 'mine'"):
@@ -101,11 +101,30 @@ def test_pictures_of_a_page_fit_it(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     figure = Figure((3, 2))
     figure.subplots().imshow(np.random.default_rng(0).random((40, 60)))
     png, _ = save(figure, tmp_path / "figure")
-    sharp = pictures([png])[png]
+    writer = Writer(1, RC)
+    sharp = writer.pictures([png])[png]
     assert sharp.webp[8:12] == b"WEBP"
     assert abs(sharp.width - 288) <= 1
     monkeypatch.setattr("plots.files.PAGE_BYTES", len(sharp.webp) - 1)
-    smaller = pictures([png])[png]
+    smaller = writer.pictures([png])[png]
     assert len(smaller.webp) < len(sharp.webp)
     assert (smaller.width, smaller.height) == (sharp.width, sharp.height)
     assert tuple(sorted(PAGE_DPI, reverse=True)) == PAGE_DPI
+
+
+@pytest.mark.slow
+def test_several_processes_write_the_same_files(tmp_path: Path) -> None:
+    copies = [shutil.copytree(RESULTS, tmp_path / f"results-{jobs}") for jobs in (1, 2)]
+    drawn = [draw(copy, tmp_path / f"figures-{jobs}", jobs=jobs) for copy, jobs in zip(copies, (1, 2), strict=True)]
+    assert [path.name for path in drawn[0]] == [path.name for path in drawn[1]]
+    for first, second in zip(*drawn, strict=True):
+        assert first.read_bytes() == second.read_bytes(), first.name
+
+
+def test_a_figure_that_cannot_be_written_ends_the_command(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with Writer(2, RC) as writer:
+        files = writer.save(Figure((1, 1)), tmp_path / "taken" / "figure", ("png",))
+        assert files == [tmp_path / "taken" / "figure.png"]
+        with pytest.raises(OSError, match="taken"):
+            writer.finish()

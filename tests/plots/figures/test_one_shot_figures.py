@@ -105,16 +105,16 @@ def test_weights_and_rankings(digits_table: Table, group: Group, results: Path) 
     shown = weights.axes[2].images[0].get_array()
     np.testing.assert_allclose(shown, gdas.columns["arch_weights"][[2, 5, 8]].reshape(3, 6, 5).mean(axis=0))
     assert [label.get_text() for label in weights.axes[2].get_yticklabels()][:2] == ["1 ← 0", "2 ← 0"]
-    (axes,) = one_shot_figures(group, load(results, RANKINGS))["ranking"].axes
+    (axes,) = dict(one_shot_figures(group, load(results, RANKINGS)))["ranking"].axes
     test = digits_table.accuracy(np.array([10, 20, 30, 40]), "digits", "3", "x-test")
     np.testing.assert_allclose(axes.lines[0].get_ydata(), test)
     assert axes.get_title() == "GDAS, seed 777"
 
 
 def test_every_figure_carries_the_notice(digits_table: Table, group: Group, results: Path) -> None:
-    figures = one_shot_figures(group, load(results, RANKINGS))
+    figures = dict(one_shot_figures(group, load(results, RANKINGS)))
     assert list(figures) == ["epochs", "weights", "operations", "cells", "ranking", "ranking-measures"]
-    assert list(one_shot_figures(group, [])) == ["epochs", "weights", "operations", "cells"]
+    assert list(dict(one_shot_figures(group, []))) == ["epochs", "weights", "operations", "cells"]
     for figure in (*figures.values(), final_figure([group]), cost_figure(group, "flops")):
         assert digits_table.notice in figure.get_suptitle()
 
@@ -126,7 +126,7 @@ def test_figures_of_runs_on_unofficial_images_say_so(digits_table: Table, tmp_pa
     store_ranking(tmp_path, digits_table, other, [10, 20, 30], [1.0, 2.0, 3.0])
     (group,) = groups_of(make_report(digits_table, load(tmp_path, ONE_SHOT_RUNS)))
     assert group.one_shot[0].name == "GDAS, images unofficial"
-    figures = one_shot_figures(group, load(tmp_path, RANKINGS))
+    figures = dict(one_shot_figures(group, load(tmp_path, RANKINGS)))
     assert len(figures) == 6
     for figure in (*figures.values(), final_figure([group]), cost_figure(group, "flops")):
         said = " ".join(figure.get_suptitle().split())

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 
+import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 
 from algorithms.black_box import BLACK_BOX
 from algorithms.one_shot import ONE_SHOT
+from benchmark_api.types import FloatArray
 from plots.panels.style import FADED, HIGHLIGHTED, RC, AlgorithmStyle, legend_order, settings_with, style_of
 
 ZOO = [
@@ -30,6 +33,45 @@ def test_neighbours_differ_in_colour_dashes_and_marker() -> None:
             assert first.color != second.color
             assert first.linestyle != second.linestyle
             assert first.marker != second.marker
+
+
+# Simulations of dichromats for linear sRGB, Machado, Oliveira and Fernandes (IEEE TVCG 15(6), 2009), table 1, severity 1.0.
+VISION = {
+    "usual": np.eye(3),
+    "protanopia": np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
+    "deuteranopia": np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]),
+    "tritanopia": np.array([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]),
+}
+TO_XYZ = np.array([[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]])
+WHITE = TO_XYZ.sum(axis=1)
+APART = 9.0
+"""Distance in CIELAB (CIE 1976) that counts as different; 2.3 is just noticeable, markers are small."""
+
+
+def lab(color: str, vision: FloatArray) -> FloatArray:
+    """A colour in CIELAB as it is seen."""
+    rgb = np.array(to_rgb(color))
+    linear = vision @ np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    ratio = TO_XYZ @ np.clip(linear, 0, 1) / WHITE
+    x, y, z = np.where(ratio > (6 / 29) ** 3, np.cbrt(ratio), ratio * (29 / 6) ** 2 / 3 + 4 / 29)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def test_colours_are_compared_as_they_are_seen() -> None:
+    np.testing.assert_allclose(lab("#ffffff", VISION["usual"]), [100, 0, 0], atol=0.01)
+    np.testing.assert_allclose(lab("#ff0000", VISION["usual"]), [53.24, 80.09, 67.20], atol=0.05)
+    red, green = (lab(color, VISION["deuteranopia"]) for color in ("#a03000", "#5a6400"))
+    assert np.linalg.norm(red - green) < 0.3 * np.linalg.norm(lab("#a03000", np.eye(3)) - lab("#5a6400", np.eye(3)))
+
+
+@pytest.mark.parametrize("vision", VISION)
+@pytest.mark.parametrize("sign", ["marker", "linestyle"])
+def test_searches_of_one_figure_differ_for_the_colour_blind(sign: str, vision: str) -> None:
+    """Figures of points show both kinds of searches without dashes; those of lines without markers show one kind."""
+    for names in [ZOO] if sign == "marker" else [[*BLACK_BOX], [*ONE_SHOT]]:
+        for first, second in combinations((style_of(name) for name in names if name in ZOO), 2):
+            apart = np.linalg.norm(lab(first.color, VISION[vision]) - lab(second.color, VISION[vision]))
+            assert getattr(first, sign) != getattr(second, sign) or apart >= APART
 
 
 def test_ones_own_search_stands_out_and_has_one_style(monkeypatch: pytest.MonkeyPatch) -> None:
