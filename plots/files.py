@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib
-from benchmark_api.importers.official.parallel import WorkerDied, follow_parent
 from matplotlib.figure import Figure
 from PIL import Image
 
+from benchmark_api.jobs.calls import WorkerDied, follow_parent
 from benchmark_api.jobs.files import whole_file
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.spaces.drawing import architecture_figure

@@ -134,7 +134,7 @@ def area(points: Iterable[Sequence[float]], right: float, top: float) -> float:
     """`hypervolume` of points of two objectives, up to the reference point (right, top); plain floats, as fronts are too small
     for arrays to pay."""
     volume, lowest = 0.0, top
-    for first, second in sorted(point for point in points if point[0] < right and point[1] < top):
+    for first, second in sorted((first, second) for first, second in points if first < right and second < top):
         if second < lowest:
             volume += (right - first) * (lowest - second)
             lowest = second

@@ -96,7 +96,7 @@ def plot_typical(axes: Axes, cost: FloatArray, accuracy: FloatArray, style: Algo
     if np.isnan(cost).all():
         return
     (left, x, right), (low, y, high) = np.nanpercentile(cost, [25, 50, 75]), np.percentile(accuracy, [25, 50, 75])
-    look = {"color": style.color, "linewidth": 0.9 * style.linewidth, "alpha": 0.8 * style.opacity, "zorder": 3}
+    look: dict[str, Any] = {"color": style.color, "linewidth": 0.9 * style.linewidth, "alpha": 0.8 * style.opacity, "zorder": 3}
     axes.plot([left, right], [y, y], "-", **look)
     axes.plot([x, x], [low, high], "-", **look)
     look = {"color": style.color, "alpha": style.opacity, "zorder": 4, "markeredgecolor": "white", "markeredgewidth": 0.5}

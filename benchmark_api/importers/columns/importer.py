@@ -15,7 +15,7 @@ from benchmark_api.importers.columns.measured import Collector, Measured
 from benchmark_api.importers.columns.reading import ENDINGS, format_of, read_blocks
 from benchmark_api.importers.columns.trials import add_trials, metric_values
 from benchmark_api.importers.measurements import Spool
-from benchmark_api.importers.parallel import WorkerDied, in_parallel
+from benchmark_api.jobs.calls import WorkerDied, in_parallel
 from benchmark_api.jobs.files import regular
 
 SECONDS_LIMIT = 120.0

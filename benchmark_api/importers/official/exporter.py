@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from benchmark_api.importers import measurements
 from benchmark_api.importers.official.read import META, record_path
-from benchmark_api.importers.parallel import in_parallel
+from benchmark_api.jobs.calls import in_parallel
 from benchmark_api.jobs.files import DISK_ERRORS, scratch_folder, writing_in
 from benchmark_api.spaces import SIZE_CELL, SearchSpace, TopologySpace
 from benchmark_api.tables.table import Table

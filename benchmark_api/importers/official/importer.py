@@ -28,7 +28,7 @@ from benchmark_api.importers.official.read import (
 )
 from benchmark_api.importers.official.records import named, read_trials
 from benchmark_api.importers.official.single_file import load_records
-from benchmark_api.importers.parallel import WorkerDied, in_parallel
+from benchmark_api.jobs.calls import WorkerDied, in_parallel
 from benchmark_api.jobs.files import regular
 from benchmark_api.spaces import SearchSpace
 

@@ -19,7 +19,7 @@ from benchmark_api.importers.official import exporter, importer
 from benchmark_api.importers.official.exporter import export_archive, record
 from benchmark_api.importers.official.read import read_meta, read_record, recognise_space
 from benchmark_api.importers.official.records import read_trials
-from benchmark_api.importers.parallel import WorkerDied, in_parallel
+from benchmark_api.jobs.calls import WorkerDied, in_parallel
 from benchmark_api.spaces import SearchSpace, SizeSpace, TopologySpace
 from benchmark_api.tables import Table, TableWriter
 from benchmark_api.unpickle import UnsafePickleError, loads

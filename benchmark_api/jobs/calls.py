@@ -1,4 +1,4 @@
-"""Calls in worker processes, for imports and exports."""
+"""Calls of functions in worker processes, for imports, exports and figures; jobs are another thing (`run_jobs`)."""
 
 from __future__ import annotations
 
