@@ -17,7 +17,7 @@ from experiments import store
 from experiments.analysis.trajectories import Readout
 from experiments.commands.options import ResultsOptions, SeedCount, StoredTableOptions, given
 from experiments.settings import LAST_SEED, MAX_SEEDS
-from experiments.store.checks import last_line
+from experiments.store.checks import files_below, last_line
 
 if TYPE_CHECKING:
     from experiments.report import Report
@@ -198,7 +198,7 @@ class StatusCommand(ResultsOptions):
         for trained in store.load(self.results, store.ONE_SHOT_RUNS):
             seeds = ", ".join(map(str, trained.seeds))
             print_line(f"{trained.space} {trained.dataset} {trained.label(None)}: {len(trained.seeds)} runs, seeds {seeds}")
-        for path in sorted(self.results.rglob(f"*{store.SUPERNET_SUFFIX}")):
+        for path in files_below(self.results, store.SUPERNET_SUFFIX):
             if not Path(str(path).removesuffix(store.SUPERNET_SUFFIX) + ".parquet").exists():
                 print_line(f"under way: {path}")
         for path in store.failures(self.results):
