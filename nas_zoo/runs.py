@@ -137,10 +137,8 @@ def train_one_shot(
     from experiments.runs import one_shot
 
     opened, folder, files = open_table(table), Path(results), None if data is None else Path(data)
-    dataset, execution = (
-        default_dataset(opened) if dataset is None else dataset,
-        Execution(stack=None) if execution is None else execution,
-    )
+    dataset = default_dataset(opened) if dataset is None else dataset
+    execution = Execution(stack=None) if execution is None else execution
     wanted = seeds_of(seeds, trial_seeds)
     if not isinstance(execution, Execution):
         raise ValueError(f"execution must be an Execution, got {execution!r:.100}")

@@ -28,9 +28,10 @@ from benchmark_api.importers.official.read import (
     record_path,
     strings_of,
 )
-from benchmark_api.importers.official.records import named, read_trials
+from benchmark_api.importers.official.records import read_trials
 from benchmark_api.importers.official.single_file import load_records
 from benchmark_api.jobs.files import regular
+from benchmark_api.schema import named
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.text import shown
 
