@@ -182,8 +182,7 @@ class Bounded:
         check_fields(self)
         for name, hint in _hints(type(self)).items():  # type: ignore[arg-type]
             if not _fits(value := getattr(self, name), hint):
-                expected = str(getattr(hint, "__name__", hint)).replace("typing.", "")
-                raise ValueError(f"{name} must be {expected}, got {value!r:.100}")
+                raise ValueError(f"{name} must be {_named(hint)}, got {value!r:.100}")
 
 
 def check_fields(values: Any) -> None:
@@ -225,5 +224,16 @@ def _fits(value: Any, hint: Any) -> bool:
     return hint not in (bool, str, types.NoneType) or isinstance(value, hint)
 
 
+def _named(hint: Any) -> str:
+    """Return a declared type for a message."""
+    if get_origin(hint) in (Union, types.UnionType):
+        return " or ".join(map(_named, get_args(hint)))
+    if get_origin(hint) is Literal:
+        return " or ".join(map(repr, get_args(hint)))
+    if get_origin(hint) is tuple:
+        return f"a tuple of {' and '.join(_named(argument) for argument in get_args(hint) if argument is not ...)}"
+    return "None" if hint is types.NoneType else str(getattr(hint, "__name__", hint))
+
+
 def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and type(value) is not bool
+    return isinstance(value, Real) and not isinstance(value, bool)

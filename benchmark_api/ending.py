@@ -17,7 +17,7 @@ from contextlib import contextmanager, redirect_stdout
 from types import FrameType, TracebackType
 from typing import NoReturn, TextIO
 
-from benchmark_api.text import shown
+from benchmark_api.text import ExplainedError, shown
 
 FAILED, WRONG, INTERRUPTED = 1, 2, 128
 """Exit statuses: a job failed, the input is wrong; interrupted, plus the signal's number."""
@@ -70,7 +70,7 @@ def answer(parse: Callable[[], Callable[[], int | None]], interrupted: str, *exp
         except (ImportError, OSError, ValueError) as error:
             if isinstance(error, OSError) and error.errno is not None and error.filename is None:
                 _discard_output()  # it may be standard output that cannot be written
-            tell(f"error: {error}")
+            tell(f"error: {error}", keep="\n" if isinstance(error, ExplainedError) else "")
             return WRONG
         except expected as error:
             tell(f"error: {error}", keep="\n")

@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -75,3 +77,12 @@ def checked(value: Any, schema: type[SchemaT], what: str) -> SchemaT:
     except RecursionError as error:
         raise ValueError(f"{what}: nested too deeply") from error
     return instance
+
+
+@contextmanager
+def named(where: object) -> Iterator[None]:
+    """Prefix the messages of ValueErrors with the place of what was read."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error

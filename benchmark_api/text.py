@@ -18,6 +18,15 @@ def is_plain_name(text: str) -> bool:
     return 0 < len(text) <= MAX_NAME and not _NO_NAME.search(text)
 
 
+class ExplainedError(ValueError):
+    """Wrong input, explained on several lines; texts from outside in it must have been shown."""
+
+
+def is_utf_8(path: str) -> bool:
+    """Whether a path can be written as UTF-8; Python gives other names of files halves of surrogate pairs."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in path)
+
+
 def shown(text: str, keep: str = "") -> str:
     r"""Return a text with every character that is not printable as an escape of Python, e.g. an escape character as `\x1b`.
 

@@ -295,16 +295,15 @@ class MemoryLimit:
     """
 
     def __init__(self, growth: int | None = None) -> None:
-        self._before, self._growth = resource.getrlimit(resource.RLIMIT_AS), growth
+        self._before = resource.getrlimit(resource.RLIMIT_AS)
+        self._growth = MEMORY_LIMIT if growth is None else growth
         self.renew()
 
     def renew(self) -> None:
         """Let the process grow by the limit from now on, where the system says how large it is."""
         try:
             with open("/proc/self/statm", "rb") as file:
-                limit = int(file.read().split()[0]) * resource.getpagesize() + (
-                    MEMORY_LIMIT if self._growth is None else self._growth
-                )
+                limit = int(file.read().split()[0]) * resource.getpagesize() + self._growth
         except OSError:
             return
         soft, hard = self._before

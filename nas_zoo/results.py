@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmark_api.bounds import between
 from benchmark_api.plugins import load_plugins
 from benchmark_api.types import FloatArray
 from experiments import store
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nas_zoo.plotting import Plots
+
+
+MAX_POINTS = 100_000
+"""Largest number of points in time of a curve."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +184,12 @@ class Results:
 
         Args:
             points: number of points in time, in equal ratios; black-box searches of one dataset, schedule and budget share them.
+
+        Raises:
+            ValueError: it is no number from 2 to `MAX_POINTS`.
         """
+        if not (isinstance(points, int) and between(2, MAX_POINTS).allows(points)):
+            raise ValueError(f"points must be an integer {between(2, MAX_POINTS)}, got {points!r:.100}")
         curves = []
         for report, dataset, row in self._rows():
             experiment = row.experiment

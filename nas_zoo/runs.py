@@ -137,8 +137,11 @@ def train_one_shot(
     from experiments.runs import one_shot
 
     opened, folder, files = open_table(table), Path(results), None if data is None else Path(data)
-    dataset, execution = default_dataset(opened) if dataset is None else dataset, execution or Execution(stack=None)
+    dataset = default_dataset(opened) if dataset is None else dataset
+    execution = Execution(stack=None) if execution is None else execution
     wanted = seeds_of(seeds, trial_seeds)
+    if not isinstance(execution, Execution):
+        raise ValueError(f"execution must be an Execution, got {execution!r:.100}")
     setting = Setting.of(opened, dataset)
     if unofficial_images:
         setting = setting.on_images_in(files)
@@ -160,9 +163,9 @@ def _chosen(searches: Any, registry: Any) -> list[tuple[Any, Hyperparameters]]:
     Raises:
         ValueError: there is no such search, or these are no searches.
     """
-    expected = "expected names or classes of searches, or pairs of one and its hyperparameters by name"
+    expected = "names or classes of searches, or pairs of one and its hyperparameters by name"
     if isinstance(searches, str | bytes | Mapping) or not isinstance(searches, Iterable):
-        raise ValueError(f"searches is {searches!r:.100}; expected a list: {expected}")
+        raise ValueError(f"searches is {searches!r:.100}; expected a list of {expected}")
     found: list[tuple[Any, Hyperparameters]] = []
     for search in searches:
         match search if isinstance(search, tuple) else (search, {}):
@@ -172,9 +175,9 @@ def _chosen(searches: Any, registry: Any) -> list[tuple[Any, Hyperparameters]]:
             case str(named), Mapping() as hyperparameters:
                 found.append((registry.find(named), hyperparameters))
             case _:
-                raise ValueError(f"{search!r:.100} is no search; {expected}")
+                raise ValueError(f"{search!r:.100} is no search; expected {expected}")
     if not found:
-        raise ValueError(f"no search is named; {expected}")
+        raise ValueError(f"no search is named; expected {expected}")
     return found
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmark_api.spaces import SearchSpace
+from benchmark_api.text import shown
 from benchmark_api.types import FloatArray
 
 MAX_BYTES = 1 << 26
@@ -79,7 +80,7 @@ def read_costs(
             found[name][indices] = numbers
     if not found:
         raise ValueError(f"{path.name} has no numbers but those of the architectures; its columns are {', '.join(cells)}")
-    return Costs(f"{path.name}, SHA-256 {hashlib.sha256(content).hexdigest()[:16]}", found, tuple(left_out))
+    return Costs(f"{shown(path.name)}, SHA-256 {hashlib.sha256(content).hexdigest()[:16]}", found, tuple(left_out))
 
 
 # -- files -----------------------------------------------------------------------------------------------------------------

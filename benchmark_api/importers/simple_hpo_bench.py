@@ -21,8 +21,8 @@ from tqdm import tqdm
 from benchmark_api import unpickle
 from benchmark_api.importers.base import IMPORTERS, Description, Importer
 from benchmark_api.importers.measurements import Spool, Trial, Trials
-from benchmark_api.importers.official.records import named
 from benchmark_api.jobs.calls import WorkerDied, in_parallel
+from benchmark_api.schema import named
 from benchmark_api.spaces import OPERATIONS, TopologySpace
 from benchmark_api.types import FloatArray
 

@@ -16,6 +16,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmark_api.registry import Registry, unknown
+from benchmark_api.text import ExplainedError
 
 if TYPE_CHECKING:  # annotations only: a command line that lists the spaces starts without NumPy and matplotlib
     import numpy as np
@@ -120,8 +121,10 @@ class SearchSpace(ABC):
 
     def _malformed(self, text: str, position: int, expected: str, got: str) -> ValueError:
         """Return the error of a malformed string, with a caret under the position."""
-        caret = f"\n  {text}\n  {' ' * position}^"
-        return ValueError(f"not a {self.name} string: expected {expected} at position {position}, got {got!r}{caret}")
+        error = f"not a {self.name} string: expected {expected} at position {position}, got {got!r:.100}"
+        if not text.isprintable() or len(text) > 500:
+            return ValueError(error)
+        return ExplainedError(f"{error}\n  {text}\n  {' ' * position}^")
 
     def _decode(self, code: int) -> Architecture:
         """Return the mixed-radix digits of a code, first decision slowest."""

@@ -15,6 +15,7 @@ from benchmark_api.tables.layout import splits_of
 from benchmark_api.tables.metrics import is_attached
 from benchmark_api.tables.table import Table
 from benchmark_api.tables.writer import default_schedules, write_table
+from benchmark_api.text import shown
 
 
 @dataclass
@@ -45,7 +46,7 @@ class Plan:
 
     def file(self, number: int) -> str:
         """Return the name of a table's file."""
-        return self.tables[number].path.name
+        return shown(self.tables[number].path.name)
 
     def equal(self, number: int, tensor: str) -> bool:
         """Whether a tensor of a table equals the one that was taken, or none was."""
@@ -138,7 +139,7 @@ def _metadata(plan: Plan) -> dict[str, Any]:
         "title": " + ".join(dict.fromkeys(title for table in taken for title in table.title.split(" + "))),
         "notice": "; ".join(dict.fromkeys(table.notice for table in taken if table.notice)),
         "source": {
-            "name": "merged from " + ", ".join(table.path.name for table in taken),
+            "name": "merged from " + ", ".join(shown(table.path.name) for table in taken),
             "fingerprint": hashlib.sha256(fingerprints.encode()).hexdigest(),
         },
         "merged": [_part_of(plan, number) for number in plan.parts],

@@ -196,7 +196,7 @@ class Table:
             key, schedule, *rest = name.split("/")
             splits = self.splits(key, schedule)  # names an unknown key or schedule
             wanted = f"{'/'.join(rest)} for {key}/{schedule}"
-            if rest[0] in splits or len(rest) == 1:
+            if not rest or rest[0] in splits or len(rest) == 1:
                 raise ValueError(f"no {wanted}: the source of {self.path.name} did not have it") from None
             raise ValueError(f"no {wanted}; its splits are {', '.join(splits)}") from None
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from benchmark_api.jobs.files import whole_file
 from benchmark_api.tables.safetensors import Layout, fingerprint, map_safetensors
-from benchmark_api.tables.schema import FORMAT_VERSION
+from benchmark_api.tables.schema import FORMAT_VERSION, check_name, read_metadata
 from benchmark_api.types import AnyArray
 
 _NO_FINGERPRINT = "0" * 64
@@ -31,6 +31,10 @@ class TableWriter:
         path: the table to make; replaced only at the end.
         tensors: dtype and shape of every tensor by name. All floats start as NaN, all integers as -1.
         metadata: the table's metadata without "format" and "fingerprint".
+
+    Raises:
+        ValueError: a table may not have such metadata, or tensors of such names.
+        WriteError: as for `whole_file`.
     """
 
     def __init__(
@@ -41,6 +45,9 @@ class TableWriter:
     ) -> None:
         self.path = Path(path)
         about = json.dumps({**metadata, "format": FORMAT_VERSION, "fingerprint": _NO_FINGERPRINT})
+        read_metadata(about)  # what could not be read again is not written
+        for name in tensors:
+            check_name(name)
         self._layout = Layout(tensors, {"table": about})
         self._fingerprint_at = self._layout.head.index(_NO_FINGERPRINT.encode())
         with ExitStack() as stack:

@@ -8,7 +8,6 @@ program = candidate.export()                   # torch.export
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,13 +15,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from benchmark_api.bounds import between
+from benchmark_api.schema import named
 from benchmark_api.tables.sources import source_of
 from benchmark_api.tables.table import Table
 from benchmark_api.training.costs import costs_of
 from benchmark_api.training.datasets import shape_of
 from benchmark_api.training.devices import find_device, one_thread, trial_seeds
 from benchmark_api.training.networks import Skeleton, build_network
-from benchmark_api.training.setting import Setting
+from benchmark_api.training.setting import Setting, parse_settings
 from benchmark_api.training.train import Curves, Recipe, initial_weights, train
 
 if TYPE_CHECKING:
@@ -69,15 +70,20 @@ class Candidate(nn.Module):
 
         Raises:
             FileNotFoundError: the NumPy file of a data set of one's own is missing.
-            ValueError: unknown index or dataset, or the space defines no networks.
+            ValueError: unknown index or dataset, no seed, or the space defines no networks.
         """
-        dataset = table.datasets[0] if dataset is None else dataset
+        if not (seed is None or (isinstance(seed, int) and between(0, 2**62).allows(seed))):
+            raise ValueError(f"seed must be an integer from 0 to 2^62, got {seed!r:.100}")
+        if not (known := [*table.datasets, *table.keys]):
+            raise ValueError(f"{table.path} has accuracies of no data set")
+        dataset = known[0] if dataset is None else str(dataset)
         key = table.report_key(dataset)
         setting = Setting.of(table, dataset.removesuffix("-valid") if dataset not in table.datasets else dataset)
         setting = replace(setting, dataset=key)
-        settings = json.loads(source_of(table.metadata, key).get("settings", "{}"))
-        protocol = settings.get("protocol", {"epochs": int(table.report_schedule)})
-        return cls(table, index, setting, Recipe.from_settings(protocol), data, trial_seeds(1)[0] if seed is None else seed)
+        with named(table.path):
+            settings = parse_settings(source_of(table.metadata, key).get("settings", "{}"))
+            recipe = Recipe.from_settings(settings.get("protocol", {"epochs": int(table.report_schedule)}))
+        return cls(table, index, setting, recipe, data, trial_seeds(1)[0] if seed is None else seed)
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.network(images)[1]  # [batch, class]

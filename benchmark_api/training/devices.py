@@ -28,7 +28,9 @@ def generator(*key: int) -> torch.Generator:
 def find_device(name: str) -> torch.device:
     """Return a device by its PyTorch name; raise ValueError if it does not exist or cannot be used."""
     try:
-        return torch.empty(0, device=name).device
+        tried = torch.zeros(1, device=name)
+        tried.item()  # not on the device meta, which only knows shapes
+        return tried.device
     except (AssertionError, RuntimeError) as error:
         raise ValueError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from error
 

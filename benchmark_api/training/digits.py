@@ -35,12 +35,12 @@ class Distortion(Bounded):
         seed: seed of all draws.
     """
 
-    copies: Annotated[int, at_least(1)] = 4
+    copies: Annotated[int, between(1, 1000)] = 4
     rotation: Annotated[float, at_least(0)] = 15.0
     scale: Annotated[float, between(0, 1, "[)")] = 0.2
     shift: Annotated[float, at_least(0)] = 1.0
     noise: Annotated[float, at_least(0)] = 0.1
-    seed: int = 0
+    seed: Annotated[int, between(0, 2**62)] = 0
 
 
 def load_digits(wanted: Sequence[str], distortion: Distortion | None, device: torch.device) -> Dataset:

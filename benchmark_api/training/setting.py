@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 
-from benchmark_api.bounds import stored_values, unstored_default
-from benchmark_api.schema import checked, parse_json
+from benchmark_api.bounds import Bounded, between, stored_values, unstored_default
+from benchmark_api.schema import checked, named, parse_json
+from benchmark_api.spaces.size import MAX_WIDTH
 from benchmark_api.tables.sources import source_of
 from benchmark_api.tables.table import Table
 from benchmark_api.text import is_plain_name
@@ -22,8 +23,14 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+def parse_settings(text: Any) -> dict[str, Any]:
+    """Return the settings that a table or a run keeps as JSON; raise ValueError if they are none."""
+    found: dict[str, Any] = checked(parse_json(checked(text, str, "its settings")), dict[str, Any], "its settings")
+    return found
+
+
 @dataclass(frozen=True)
-class Setting:
+class Setting(Bounded):
     """Images and skeleton of trainings. Tables and results store it as JSON, the fields under their names.
 
     Attributes:
@@ -36,8 +43,8 @@ class Setting:
 
     dataset: str
     distortion: Distortion | None
-    channels: int | None
-    cells: int | None
+    channels: Annotated[int, between(1, MAX_WIDTH)] | None
+    cells: Annotated[int, between(0, 100)] | None
     unofficial_images: Annotated[str | None, unstored_default] = None
 
     @classmethod
@@ -49,13 +56,14 @@ class Setting:
         ImageNet16-120 x-valid is one half of the official test images, as in the reference.
 
         Raises:
-            ValueError: the table has no such dataset to search on.
+            ValueError: the table has no such dataset to search on, or its settings are none.
         """
         if dataset not in table.datasets:
             raise ValueError(f"{table.path} has no dataset {dataset!r} to search on; it has {', '.join(table.datasets)}")
         source = source_of(table.metadata, table.search_key(dataset))
         if "settings" in source:
-            return cls.from_json(source["settings"])
+            with named(table.path):
+                return cls.from_json(source["settings"])
         usual = table.space.skeleton_defaults
         return cls(table.search_key(dataset), None, usual.get("channels"), usual.get("cells"))
 
@@ -66,7 +74,7 @@ class Setting:
         Raises:
             ValueError: the text is another one.
         """
-        setting = checked(parse_json(text), cls, "its settings")
+        setting = checked(parse_settings(text), cls, "its settings")
         if not is_plain_name(setting.dataset):
             raise ValueError(f"its settings: the dataset is {setting.dataset!r:.80}, which cannot name a file")
         return setting

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmark_api.bounds import Bounded, at_least, between, positive
+from benchmark_api.schema import checked
 from benchmark_api.training.datasets import Dataset
 from benchmark_api.training.devices import clock, generator
 from benchmark_api.types import FloatArray
@@ -50,10 +51,10 @@ class Recipe(Bounded):
         return {_STORED.get(name, name): value for name, value in asdict(self).items()}
 
     @classmethod
-    def from_settings(cls, settings: Mapping[str, Any]) -> Recipe:
-        """Return the recipe that `settings` described."""
-        fields = {stored: name for name, stored in _STORED.items()}
-        return cls(**{fields.get(name, name): value for name, value in settings.items()})
+    def from_settings(cls, settings: Any) -> Recipe:
+        """Return the recipe that `settings` described; raise ValueError if that are none."""
+        stored, fields = checked(settings, dict[str, Any], "its protocol"), {given: name for name, given in _STORED.items()}
+        return checked({fields.get(name, name): value for name, value in stored.items()}, cls, "its protocol")
 
 
 _STORED = {"learning_rate": "rate", "weight_decay": "decay"}

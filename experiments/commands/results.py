@@ -195,7 +195,7 @@ class StatusCommand(ResultsOptions):
     def __call__(self) -> int:
         searches, supernets = store.load(self.results), store.load(self.results, store.ONE_SHOT_RUNS)
         failures = store.failures(self.results)
-        under_way = [path for path in sorted(self.results.rglob(f"*{store.SUPERNET_SUFFIX}")) if not _finished(path)]
+        under_way = [path for path in store.files_below(self.results, store.SUPERNET_SUFFIX) if not _finished(path)]
         if not (searches or supernets or failures or under_way):
             raise ValueError(f"{self.results} holds no run")
         for experiment in searches:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from benchmark_api.jobs.job import Job, SharedFailure, Source
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.tables.table import Table, TableError
+from benchmark_api.text import is_utf_8
 from experiments import store
 
 if TYPE_CHECKING:
@@ -99,13 +100,16 @@ class ResultsJob(RunsJob):
             **fields: fields of the jobs that a subclass adds.
 
         Raises:
-            FileNotFoundError, ValueError: as for `check`, before anything is removed; or the condition cannot be stored.
+            FileNotFoundError, ValueError: as for `check`, before anything is removed; or the condition, or the path of the table,
+                cannot be stored.
             StoreError: a stored file of the experiment is damaged or out of place.
 
         Warns:
             OtherCodeWarning: stored runs were made by other code than this, and stay.
         """
         condition.check_stored()
+        if not is_utf_8(str(table.path.resolve())):
+            raise ValueError(f"{table.path.resolve()}: runs keep the path of their table, which must be UTF-8: rename it")
         pieces, version = store.stored_pieces(results, condition), cls.version(condition, table.space)
         others = [piece for piece in pieces if piece.code_versions != {version}]
         wanted = {*seeds}

@@ -29,6 +29,7 @@ from experiments.store.read import (
     StoredPiece,
     StoreError,
     failures,
+    files_below,
     last_line,
     load,
     load_searches,
@@ -50,6 +51,6 @@ __all__ = [
     "BLACK_BOX_RUNS", "KINDS", "ONE_SHOT_RUNS", "PIECE_SEEDS", "RANKINGS", "SAME_RESULT", "SUPERNET_SUFFIX",
     "AnyCondition", "AnyExperiment", "Column", "Condition", "Experiment", "Kind", "MixedCodeWarning", "OneShotCondition",
     "OneShotExperiment", "RankingCondition", "StoreError", "StoredPiece", "SupernetRanking", "claim", "failure_path",
-    "failures", "kept_supernet_path", "last_line", "load", "load_searches", "missing_pieces", "piece_path",
+    "failures", "files_below", "kept_supernet_path", "last_line", "load", "load_searches", "missing_pieces", "piece_path",
     "read_caution", "stored_pieces", "supernet_path", "write_caution", "write_piece",
 ]  # fmt: skip

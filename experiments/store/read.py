@@ -321,7 +321,7 @@ _NOT_OF_THE_MACHINE = {"kind", "schema_version", "table_path"}  # of a manifest
 @contextmanager
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
-        with limited_memory(), pq.ParquetFile(regular(path), page_checksum_verification=True) as file:
+        with limited_memory(), pq.ParquetFile(pa.OSFile(os.fsencode(regular(path))), page_checksum_verification=True) as file:
             check_cost(file.metadata)
             yield file
     except StoreError:

@@ -12,7 +12,7 @@ import pytest
 
 from algorithms.black_box import BLACK_BOX
 from benchmark_api import plugins
-from benchmark_api.plugins import VARIABLE, add_plugin, load_plugins, register_class
+from benchmark_api.plugins import VARIABLE, PluginError, add_plugin, load_plugins, register_class
 
 FILE = """
 from algorithms.black_box import RandomSearch
@@ -79,7 +79,7 @@ def test_a_wrong_name_is_explained(name: str, error: type[Exception], message: s
 
 def test_a_file_that_fails_is_no_module(folder: Path) -> None:
     (folder / "helper_of_mine.py").write_text("raise KeyError('x')\n")
-    with pytest.raises(KeyError):
+    with pytest.raises(PluginError, match=r"search_of_mine.py \(.*helper_of_mine.py, line 1\): KeyError: 'x'"):
         add_plugin(str(folder / "search_of_mine.py"))
     assert "search_of_mine" not in sys.modules
 

@@ -17,6 +17,7 @@ from benchmark_api.importers.columns.trials import add_trials, metric_values
 from benchmark_api.importers.measurements import Spool
 from benchmark_api.jobs.calls import WorkerDied, in_parallel
 from benchmark_api.jobs.files import regular
+from benchmark_api.text import shown
 
 SECONDS_LIMIT = 120.0
 """Processor time after which the reading of pickles is given up; those of a whole space take seconds."""
@@ -62,7 +63,7 @@ class ColumnsImporter(Importer):
             for tensor, of_all in values.items()
             for name in [tensor.rpartition("/")[2]]
         }
-        name = source.name.removesuffix(".gz").rpartition(".")[0] or source.name
+        name = shown(source.name.removesuffix(".gz").rpartition(".")[0] or source.name)
         title = mapping.title or f"{space.name.capitalize()} space ({name})"
         facts = {"mapping": mapping.name, **mapping.source}
         return Description(space, name, title, _sha256(source), mapping.notice, facts, metrics)

@@ -16,6 +16,7 @@ from benchmark_api.importers.columns.kinds import NUMBERS, dataset_key, short, s
 from benchmark_api.jobs.files import regular
 from benchmark_api.spaces import SPACES, SearchSpace, space_from_spec
 from benchmark_api.tables.metrics import BUILT_IN, Direction
+from benchmark_api.text import shown
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -145,7 +146,7 @@ def load_mapping(
     if preset is not None and preset not in PRESETS:
         raise ValueError(f"unknown preset {preset!r}; expected one of {', '.join(PRESETS)}")
     path = PRESETS[preset] if preset is not None else path
-    name = preset or (path.name if path else "--set")
+    name = preset or (shown(path.name) if path else "--set")
     try:
         document = tomllib.loads(regular(path).read_text(encoding="utf-8")) if path else {}
     except ValueError as error:

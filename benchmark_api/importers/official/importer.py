@@ -6,6 +6,7 @@ The processes end, instead of the import, when a file exhausts the stack, or the
 from __future__ import annotations
 
 import hashlib
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,11 +27,13 @@ from benchmark_api.importers.official.read import (
     record_path,
     strings_of,
 )
-from benchmark_api.importers.official.records import named, read_trials
+from benchmark_api.importers.official.records import read_trials
 from benchmark_api.importers.official.single_file import load_records
 from benchmark_api.jobs.calls import WorkerDied, in_parallel
 from benchmark_api.jobs.files import regular
+from benchmark_api.schema import named
 from benchmark_api.spaces import SearchSpace
+from benchmark_api.text import shown
 
 SECONDS_LIMIT = 60.0
 """Processor time after which the decoding of one record is given up; official ones take milliseconds."""
@@ -55,7 +58,7 @@ class OfficialImporter(Importer):
             space, fingerprint = _read_folder(source, spool, jobs, progress)
         else:
             space, fingerprint = _read_single_file(source, spool, progress)
-        name = source.name.removesuffix(EXTENSION)
+        name = shown(source.name.removesuffix(EXTENSION))
         return Description(space, name, f"NATS-Bench {space.name} ({name})", fingerprint)
 
 
@@ -86,7 +89,7 @@ def _in_workers(function: Callable[..., Any], calls: list[tuple[Any, ...]], jobs
     try:
         yield from in_parallel(function, calls, jobs)
     except WorkerDied as error:
-        files = sorted(note.read_text().split("\n")[0] for note in folder.glob("*.reading"))
+        files = sorted(os.fsdecode(note.read_bytes().split(b"\n")[0]) for note in folder.glob("*.reading"))
         reading = f" while reading {' or '.join(files)}: a file made to exhaust time or memory, or" if files else ", perhaps for"
         raise WorkerDied(f"a worker process died{reading} lack of memory; try fewer jobs") from error
 
@@ -98,7 +101,7 @@ def _convert_records(records: list[tuple[int, Path, str]], folder: Path, curves:
     with open(note, "wb", buffering=0) as reading:
         for index, path, text in records:
             reading.seek(0)  # over the name before: to truncate the file takes longer than to read a small record
-            reading.write(f"{path}\n".encode())
+            reading.write(os.fsencode(path) + b"\n")
             signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS_LIMIT)  # its signal ends the process
             with open(regular(path), "rb") as file:
                 hashed = _Hashed(file)
@@ -124,7 +127,7 @@ def _read_single_file(source: Path, spool: Spool, progress: bool) -> tuple[Searc
 def _convert_single_file(source: Path, folder: Path, curves: bool, progress: bool) -> tuple[SearchSpace, list[Part], str]:
     spool = Spool(folder, curves)
     note = folder / "single.reading"
-    note.write_text(str(source))
+    note.write_bytes(os.fsencode(source))
     texts: dict[int, str] = {}
 
     def consume(index: int, record: Any) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmark_api import unpickle
-from benchmark_api.importers.official.records import check_identity, named
+from benchmark_api.importers.official.records import check_identity
+from benchmark_api.schema import named
 from benchmark_api.spaces import SearchSpace, SizeSpace, TopologySpace
 
 EXTENSION = ".pickle.pbz2"

@@ -9,8 +9,7 @@ times differ between epochs, that number is their mean: the total over the whole
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark_api.importers.measurements import Trial, Trials, constant
+from benchmark_api.schema import named
 from benchmark_api.types import FloatArray
 
 ValueT = TypeVar("ValueT")
@@ -30,15 +30,6 @@ _MAX_TRIALS = 16
 _MAX_EPOCHS = 1000
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SCHEDULE = re.compile(r"[0-9]{1,4}")
-
-
-@contextmanager
-def named(where: object) -> Iterator[None]:
-    """Prefix the messages of ValueErrors with the place of what was read."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
 
 
 def _expect(content: Any, name: str, kind: type[ValueT] | tuple[type[ValueT], ...]) -> ValueT:
