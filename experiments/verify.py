@@ -48,7 +48,7 @@ def verify(
     """
     for failed in store.failures(results):
         yield Finding(str(failed), "a failed job that was not run again")
-    for part in store.checks.files_below(results, ".part"):
+    for part in store.files_below(results, ".part"):
         yield Finding(str(part), "temporary file of a killed or running writer")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", store.MixedCodeWarning)  # a finding below says so

@@ -112,7 +112,7 @@ class ReproduceCommand(AgainOptions):
         caution = store.read_caution(self.results)
         if caution and not self.quick:
             raise ValueError(f"{self.results} holds runs with a caution ({caution}): name another folder (--results)")
-        if self.quick and not caution and store.checks.files_below(self.results, ".parquet"):
+        if self.quick and not caution and store.files_below(self.results, ".parquet"):
             raise ValueError(f"{self.results} holds other runs, whose titles would say that they are cut: name another folder")
 
     def _caution(self) -> str:
