@@ -268,7 +268,7 @@ def check(size: Size, device: torch.device, out: Path, end: float, todo: list[Ca
 
 
 def go_on(search: RealSearch, device: torch.device, out: Path, end: float) -> str:
-    """Train a search from its last checkpoint on, until the monotonic clock would pass `end` in the next epoch.
+    """Train a search from its last checkpoint on, an epoch at least, until the monotonic clock would pass `end` in the next one.
 
     Returns:
         How many epochs are finished.
@@ -284,16 +284,17 @@ def go_on(search: RealSearch, device: torch.device, out: Path, end: float) -> st
     if not jobs:
         return f"{method.name}: all epochs are finished, see {out / 'results'}"
     (job,) = jobs
-    finished, longest, before = 0, 0.0, time.monotonic()
+    loading, finished, longest, before = job.checkpoint.exists(), 0, 0.0, time.monotonic()
     running = job.run()
     for epochs in running:
-        now = time.monotonic()
-        longest = max(longest, now - before) if finished or epochs == 1 else 0.0  # the first may be those of a checkpoint
-        finished, before = finished + epochs, now
+        finished, now = finished + epochs, time.monotonic()
         print(f"{method.name}: {finished} of {job.units} epochs", file=sys.stderr)
-        if finished < job.units and now + longest > end:
+        if loading:  # these are the epochs of the checkpoint
+            loading = False
+        elif finished < job.units and now + (longest := max(longest, now - before)) > end:
             running.close()
             break
+        before = now
     return f"{method.name}: {finished} of {job.units} epochs are finished, see {out / 'results'}"
 
 

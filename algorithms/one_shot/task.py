@@ -80,8 +80,7 @@ class Execution(Bounded):
     """PyTorch's name of the device. The task's images must be on it."""
 
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
-    """Precision of forward and backward passes; weights, losses and architecture parameters stay float32. tf32: products of
-    CUDA devices round their factors to 10 bits."""
+    """Precision of passes; weights, losses and architecture parameters stay float32. tf32 is for CUDA devices."""
 
     channels_last: bool = False
     """Store the channels of a pixel contiguously in memory."""
@@ -90,8 +89,7 @@ class Execution(Bounded):
     """Compile the parts of the network that compute the same at every step, with `torch.compile`."""
 
     graphs: Annotated[bool, unstored_default] = False
-    """Capture the steps of an epoch as a CUDA graph, which starts all operations of a step at once; samplers of paths then
-    compute all operations."""
+    """Capture the steps of an epoch as a CUDA graph; methods that sample paths then compute all operations."""
 
     stack: Annotated[int | None, between(1, 1024), unstored_default] = 1
     """Searches that are trained together, each with its own seed: on a CPU, tiny networks take a fraction of the time. None:
