@@ -67,6 +67,7 @@ help: ## List the targets and the variables
 	@echo '           images or shorter trainings)'
 	@echo '           SPACE=topology|size  SEEDS=number of runs  JOBS=processes'
 	@echo '           RESULTS=results  FIGURES=plots/figures  PYTHON=python3  QUICK=1 (few seeds of few searches, in RESULTS=results-quick)'
+	@echo "           reproduce: SEEDS are those of black-box searches; of one-shot methods: ARGS='--one-shot-seeds 5'"
 	@echo '           black-box searches: BUDGET=simulated seconds'
 	@echo '           fronts: OBJECTIVES=metrics, each an objective besides accuracy (params)  SEARCHES=names of black-box searches'
 	@echo '           one-shot methods: EPOCHS=epochs of the search  DEVICE=cpu|cuda  DATA=folder of the data set (digits need none)'

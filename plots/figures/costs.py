@@ -39,7 +39,7 @@ def cost_figure(group: Group, metric: str) -> Figure:
         plot_chosen(axes, costs, entry.row.chosen, entry.row.finals, entry.style, most)
         count_below(axes, entry.row.finals)
         axes.set_title(wrapped(label_of(entry, [group]), 2.2))
-        if axes.xaxis.get_tick_params()["labelbottom"]:
+        if axes.xaxis.get_major_ticks(1)[0].label1.get_visible():
             axes.set_xlabel(label)
         if axes.yaxis.get_tick_params()["labelleft"]:
             axes.set_ylabel(f"{report.measure.accuracy} [%]")

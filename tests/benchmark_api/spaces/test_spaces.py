@@ -331,9 +331,7 @@ def test_unknown_spec(spec: dict[str, object]) -> None:
 
 
 def test_an_unknown_space_may_be_one_of_the_users() -> None:
-    with pytest.raises(
-        ValueError, match=r"unknown search space 'mine'; expected one of .*; one of your own needs its file \(--module\)$"
-    ):
+    with pytest.raises(ValueError, match=r"unknown search space 'mine'; .*; one of your own needs its file \(--module\)$"):
         space_from_spec({"space": "mine"})
 
 
