@@ -131,7 +131,7 @@ def test_stacked_searches_choose_as_alone(level: str) -> None:
         SearchStack(searches).train_epoch()
         for search, alone in zip(searches, others, strict=True):
             assert search.metrics[-1].architecture == alone.train_epoch().architecture
-            torch.testing.assert_close(search.alpha, alone.alpha, rtol=0, atol=1e-4)
+            torch.testing.assert_close(search.alpha, alone.alpha, rtol=0, atol=1e-3)  # two epochs of rounding, amplified
 
 
 # -- the schedule -------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from benchmark_api.jobs.run_jobs import run_jobs
 from benchmark_api.tables.table import Table
 from experiments.analysis.statistics import MIN_RUNS
 from experiments.report import Report, make_report
-from experiments.runs.black_box import condition_of, plan
+from experiments.runs.black_box import BlackBoxJob, condition_of
 from experiments.settings import RunSettings
 from experiments.store import load
 from plots.__main__ import draw, main
@@ -38,7 +38,7 @@ def store_runs(
     search = BLACK_BOX[algorithm]
     config = search.Config(**hyperparameters)
     condition = condition_of(search, config, table, RunSettings.of(table, "cifar10", budget=budget))
-    assert not run_jobs(plan(condition, table, results, range(runs)), processes=1)
+    assert not run_jobs(BlackBoxJob.plan(condition, table, results, range(runs)), processes=1)
 
 
 @pytest.fixture(scope="module")
