@@ -304,7 +304,7 @@ def test_tasks_and_executions_that_do_not_fit() -> None:
         ONE_SHOT["rsps"](Task(SizeSpace(), tiny.TASK.dataset, Skeleton(3, 2)))
     with pytest.raises(ValueError, match="the images must be on meta, got them on cpu"):
         tiny.make("rsps", execution=Execution("meta"))
-    with pytest.raises(ValueError, match="precision must be one of 'float32', 'bfloat16', got 'half'"):
+    with pytest.raises(ValueError, match="precision must be one of 'float32', 'tf32', 'bfloat16', got 'half'"):
         Execution(precision="half")
     with pytest.raises(ValueError, match="seed must be at least 0, got -1"):
         tiny.make("rsps", seed=-1)
