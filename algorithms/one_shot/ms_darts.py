@@ -74,7 +74,7 @@ class MsDarts(DartsFirstOrder):
         for _ in range(config.shifts):
             noises, log_weights = [], []
             for _ in range(config.samples):
-                noise = epsilon * self.drawn("architecture", partial(uniform, a.shape)).to(a)  # [decision, choice]
+                noise = self.drawn("architecture", partial(uniform, a.shape, epsilon)).to(a)  # [decision, choice]
                 c = on_simplex(a + noise)
                 loss = cross_entropy(self.logits(images, self.supernet.mixture(c)), labels)
                 noises.append(noise)

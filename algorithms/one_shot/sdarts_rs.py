@@ -49,13 +49,13 @@ class SdartsRs(DartsFirstOrder):
         share = 1.0 if self.decided else self.progress
         epsilon = config.epsilon_min + (config.epsilon - config.epsilon_min) * share
         p = self.relax(self.alpha.detach())  # [decision, choice]
-        noise = epsilon * self.drawn("architecture", partial(uniform, p.shape)).to(p)
+        noise = self.drawn("architecture", partial(uniform, p.shape, epsilon)).to(p)
         return self.supernet.mixture(on_simplex(p + noise))
 
 
-def uniform(shape: torch.Size, generator: torch.Generator) -> Tensor:
-    """Return numbers drawn uniformly from [-1, 1], on the CPU."""
-    return 2 * torch.rand(shape, generator=generator) - 1
+def uniform(shape: torch.Size, epsilon: float, generator: torch.Generator) -> Tensor:
+    """Return numbers drawn uniformly from [-epsilon, epsilon], on the CPU."""
+    return epsilon * (2 * torch.rand(shape, generator=generator) - 1)
 
 
 def on_simplex(x: Tensor) -> Tensor:

@@ -167,8 +167,8 @@ def modes(name: str, draw: torch.Generator) -> list[ForwardMode]:
         weights = torch.rand(6, 5, generator=draw, requires_grad=True)
         paths = [tuple(torch.randint(5, (6,), generator=draw).tolist()) for _ in range(3)]
         return [Mixture(weights), Paths(paths), Paths(paths, weights)]
-    pairs = [((0, 2), torch.rand(2, generator=draw, requires_grad=True)) for _ in range(6)]
-    return [WidthMasks(torch.rand(6, 4, generator=draw, requires_grad=True)), WidthPairs(pairs)]
+    pairs = WidthPairs(torch.tensor([(0, 2)] * 6), torch.rand(6, 2, generator=draw, requires_grad=True))
+    return [WidthMasks(torch.rand(6, 4, generator=draw, requires_grad=True)), pairs]
 
 
 @pytest.mark.parametrize("task", [tiny.TASK, tiny.SIZE_TASK], ids=["topology", "size"])

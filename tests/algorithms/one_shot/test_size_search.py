@@ -108,7 +108,10 @@ def test_interpolation(supernet: SizeSupernet, images: Tensor) -> None:
             out = out + weight * pooled
         return functional.pad(out, (0, 0, 0, 0, 0, x.shape[1] - c))
 
-    ours = supernet(images, WidthPairs(list(zip(pairs, q, strict=True))))
+    ours = supernet(images, WidthPairs(torch.tensor(pairs), q))
+    assert_same_with_gradients(supernet, q, ours, literally(supernet, images, narrow))
+    supernet.captured = True  # kernels of all modules at once, without a look at the choices
+    ours = supernet(images, WidthPairs(torch.tensor(pairs), q))
     assert_same_with_gradients(supernet, q, ours, literally(supernet, images, narrow))
 
 
@@ -151,7 +154,7 @@ def test_what_tas_draws(task: Task) -> None:
     noise = gumbel_noise(torch.Size((6, 3)), again)
     logits = (search.alpha.log_softmax(1)[[0, 0, 1, 2, 3, 4]] + noise) / 10.0  # the first epoch's temperature
     drawn = torch.multinomial(logits.softmax(1) + 1e-7, 2, generator=again)
-    for module, ((first, second), q) in enumerate(mode.pairs):
+    for module, ((first, second), q) in enumerate(zip(mode.choices.tolist(), mode.weights, strict=True)):
         assert first != second
         assert [first, second] == drawn[module].tolist()
         torch.testing.assert_close(q, logits[module, [first, second]].softmax(0))
@@ -192,7 +195,7 @@ def test_temperatures_fall_linearly(task: Task) -> None:
 def test_the_policy_gradient_of_tunas(task: Task) -> None:
     search = TuNas(task, TuNas.Config(epochs=2), seed=5)
     batch = search.validation_batch(16)
-    search.average.updated(50.0, 0.95)  # a baseline of before
+    search.average.updated(torch.tensor(50.0), 0.95)  # a baseline of before
     search.draws["architecture"] = generator(7)
     gradient = search._architecture_gradient(batch, batch)
     drawn = torch.multinomial(search.alpha.detach().softmax(1)[[0, 0, 1, 2, 3, 4]], 1, generator=generator(7))
@@ -211,15 +214,17 @@ def test_the_policy_gradient_of_tunas(task: Task) -> None:
 
 def test_the_baseline_has_no_bias() -> None:
     average = RewardAverage()
-    assert average.updated(40.0, 0.9) == pytest.approx(40.0)
-    assert average.updated(60.0, 0.9) == pytest.approx((0.9 * 0.1 * 40 + 0.1 * 60) / (0.9 * 0.1 + 0.1))
+    assert float(average.updated(torch.tensor(40.0), 0.9)) == pytest.approx(40.0)
+    expected = (0.9 * 0.1 * 40 + 0.1 * 60) / (0.9 * 0.1 + 0.1)
+    assert float(average.updated(torch.tensor(60.0), 0.9)) == pytest.approx(expected)
 
 
 def test_the_absolute_reward_of_tunas(task: Task) -> None:
     search = TuNas(task, TuNas.Config(epochs=1, flops_target=0.02, cost_weight=0.5), seed=0)
     flops = space_costs(SPACE, task.skeleton, 8).flops[SPACE.index((1, 0, 2, 2, 0))] / 1e6
-    assert search._distance_of([2, 1, 0, 2, 2, 0]) == pytest.approx(0.5 * abs(flops / 0.02 - 1))
-    assert TuNas(task, TuNas.Config(epochs=1), seed=0)._distance_of([0] * 6) == 0.0
+    drawn = torch.tensor([2, 1, 0, 2, 2, 0])[:, None]  # [module, 1]
+    assert float(search._distance_of(drawn)) == pytest.approx(0.5 * abs(flops / 0.02 - 1))
+    assert float(TuNas(task, TuNas.Config(epochs=1), seed=0)._distance_of(drawn)) == 0.0
 
 
 # -- warm-up -------------------------------------------------------------------------------------------------------------------

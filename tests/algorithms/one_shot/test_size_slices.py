@@ -38,7 +38,8 @@ def modes(supernet: SizeSupernet) -> dict[str, tuple[Any, Tensor | None]]:
     narrow, weights = supernet.along((0, 2, 1, 0, 2)), torch.tensor([0.3, 0.7], dtype=torch.float64, requires_grad=True)
     mixture = torch.softmax(torch.arange(15.0, dtype=torch.float64).view(5, 3).requires_grad_(), dim=1)
     scaled = WidthMasks(0.5 * narrow.masks)
-    pairs = WidthPairs([(choices, weights) for choices in ((0, 1), (2, 0), (1, 2), (0, 1), (1, 0), (2, 1))])
+    choices = torch.tensor([(0, 1), (2, 0), (1, 2), (0, 1), (1, 0), (2, 1)])
+    pairs = WidthPairs(choices, weights.expand(len(choices), -1))
     return {
         "narrow": (narrow, None),
         "full": (WidthMasks(torch.ones(MODULES, supernet.width)), None),

@@ -216,7 +216,8 @@ def test_small_networks_on_a_cpu_are_stacked() -> None:
     assert chosen(topology, "digits", 2) == chosen(topology, "digits", 16) == chosen(narrow, "digits", None) == 20
     assert chosen(topology, "digits", 17) == chosen(topology, "cifar10-valid", 16) == chosen(topology, "cifar10-valid", 2) == 1
     assert chosen(SizeSpace((1, 17)), "digits", None) == chosen(SizeSpace(), "cifar10-valid", None) == 1
-    for other in ({"device": "cuda"}, {"precision": "bfloat16"}, {"channels_last": True}, {"compile": True}, {"stack": 1}):
+    settings = {"channels_last": True}, {"compile": True}, {"graphs": True}, {"stack": 1}
+    for other in ({"device": "cuda"}, {"precision": "bfloat16"}, *settings):
         assert chosen(topology, "digits", 2, **other) == 1
     assert chosen(topology, "cifar10-valid", 16, device="cuda", stack=3) == 3
 
@@ -232,7 +233,9 @@ def test_searches_of_a_stack_differ_in_their_seeds_only() -> None:
 
 def test_a_stack_has_single_precision() -> None:
     assert Execution(stack=3).stack == 3
-    with pytest.raises(ValueError, match="a stack of 3 has float32 precision, no channels_last and no compile, got Execution"):
+    with pytest.raises(
+        ValueError, match="a stack of 3 has precision float32 or tf32, no channels_last, no compile and no graphs"
+    ):
         Execution(precision="bfloat16", stack=3)
     with pytest.raises(ValueError, match="stack"):
         Execution(stack=0)
