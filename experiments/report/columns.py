@@ -142,7 +142,8 @@ def _published(which: int, note: str = "") -> Column:
             return ""
         mean, std = row.published[0][2 * which : 2 * which + 2]
         apart = row.standard_errors()[which]
-        return f"{with_deviation(mean, std)} ({'-' if np.isnan(apart) else f'{apart:+.1f}'})"
+        shown = "-" if np.isnan(apart) else f"{round(apart, 1) + 0.0:+.1f}"  # -0.04 is +0.0
+        return f"{with_deviation(mean, std)} ({shown})"
 
     return Column(
         name=f"published {('valid', 'test')[which]}",
