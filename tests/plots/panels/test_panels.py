@@ -115,7 +115,7 @@ def test_final_counts_runs_that_would_stretch_the_axis(axes: Axes) -> None:
     assert 90.6 < low < 92.9
     counted = {text.get_text(): text.xy for text in axes.texts if "below" in text.get_text()}
     # at the ends of their rows, outside of the axes; with the mean where no diamond shows it
-    assert counted == {"1 below": (1, 0), "10 below, mean 30.00": (1, 1), "2 below, mean 90.48": (1, 2)}
+    assert counted == {"1 below": (1, 0), "10 below\nmean 30.00": (1, 1), "2 below\nmean 90.48": (1, 2)}
     assert {"optimum 94.30", "space mean 92.90"} < set(texts(axes))
 
 
