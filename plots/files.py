@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import multiprocessing
 import os
+import signal
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import repeat
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,6 +72,8 @@ class Writer:
         spawn = multiprocessing.get_context("spawn")  # this process has threads, which a forked one would lack
         self._pool = ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_begin, initargs=(settings,)) if jobs > 1 else None
         self._written: list[Future[Any]] = []
+        if self._pool is not None:
+            resource_tracker.ensure_running()  # before Python 3.12 its start unblocks what `save` blocks
 
     def __enter__(self) -> Self:
         return self
@@ -82,7 +86,12 @@ class Writer:
         """Save a figure as `save` does, now or before the end of `finish`; return the files."""
         if self._pool is None:
             return save(figure, path, kinds)
-        self._written.append(self._pool.submit(save, figure, path, kinds))
+        # A process that this starts inherits that Ctrl-C and the end of a terminal are blocked, which this process answers.
+        unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+        try:
+            self._written.append(self._pool.submit(save, figure, path, kinds))
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         return _files(path, kinds)
 
     def finish(self) -> None:

@@ -15,6 +15,7 @@ from experiments.analysis.fronts import attainment_surfaces
 from experiments.analysis.statistics import MIN_RUNS, Distribution
 from experiments.analysis.trajectories import time_grid
 from experiments.report import FrontReport, FrontRow
+from experiments.report.names import full_title
 from experiments.settings import dataset_title
 from plots.figures.black_box import TIMES
 from plots.figures.layout import COLUMNS, USUAL, Look, about_curves, legend_below, new_figure
@@ -24,6 +25,9 @@ from plots.panels.style import REFERENCE_COLOR, AlgorithmStyle, Series, style_of
 
 COSTS = 400
 """Values of the cost at which an attainment surface is computed."""
+
+BANDS = 6
+"""Most searches whose attainment surfaces have bands: more would hide each other."""
 
 SHARES = (0.75, 0.5, 0.25)
 """Shares of the runs whose surfaces are the lower end of the band, the line, and the upper end."""
@@ -46,7 +50,7 @@ def hypervolume_panel(axes: Axes, report: FrontReport, look: Look = USUAL) -> No
     """Draw the hypervolume of the fronts of a report over time."""
     times = time_grid([row.experiment for row in report.rows], TIMES)
     styles = _styles(report, look)
-    series = [Series(_label(row), styles[row.label], Distribution.of(100.0 - row.regrets(times))) for row in report.rows]
+    series = [Series(_label(report, row), styles[row.label], Distribution.of(100.0 - row.regrets(times))) for row in report.rows]
     plot_anytime(axes, times, series, 100.0)
     axes.set_ylabel("hypervolume [% of the exact front's]")
     axes.set_title(_title(report))
@@ -61,7 +65,8 @@ def attainment_figure(reports: Sequence[FrontReport], look: Look = USUAL) -> Fig
     handles: dict[str, Line2D] = {}
     for axes, report in zip(panels, reports, strict=True):
         handles |= attainment_panel(axes, report, look)
-    legend_below(figure, handles, "lines: attained by half of the runs; bands: by one quarter to three quarters of them")
+    bands = "; bands: by one quarter to three quarters of them" if any(len(report.rows) <= BANDS for report in reports) else ""
+    legend_below(figure, handles, f"lines: attained by half of the runs{bands}")
     return figure
 
 
@@ -76,7 +81,7 @@ def attainment_panel(axes: Axes, report: FrontReport, look: Look = USUAL) -> dic
     for row in report.rows:
         style = styles[row.label]
         _plot_surface(axes, report, row, style)
-        handles[_label(row)] = Line2D([], [], color=style.color, linestyle=style.linestyle)
+        handles[_label(report, row)] = Line2D([], [], color=style.color, linestyle=style.linestyle)
     axes.set_xlabel(_cost_label(report))
     axes.set_ylabel(f"{landscape.accuracy_name} [%]")
     axes.set_title(_title(report))
@@ -89,11 +94,19 @@ def _plot_surface(axes: Axes, report: FrontReport, row: FrontRow, style: Algorit
     costs = np.unique(np.concatenate([cost for cost, _ in fronts]))
     if len(costs) > COSTS:
         costs = costs[np.linspace(0, len(costs) - 1, COSTS).astype(int)]
-    plot_attainment(axes, costs, attainment_surfaces(fronts, costs, SHARES), style.color, style.linestyle)
+    surfaces, band = attainment_surfaces(fronts, costs, SHARES), len(report.rows) <= BANDS
+    plot_attainment(axes, costs, surfaces, style.color, style.linestyle, band)
 
 
-def _label(row: FrontRow) -> str:
-    return f"{row.label}, n = {row.reached.runs}"
+def _label(report: FrontReport, row: FrontRow) -> str:
+    title = full_title(row.experiment, report.landscape.table, ("objectives", *same_in_all(report)))
+    return f"{title}, n = {row.reached.runs}"
+
+
+def same_in_all(report: FrontReport) -> list[str]:
+    """Settings that all experiments of a report share: labels leave them out."""
+    rows = [row.experiment for row in report.rows]
+    return [name for name in ("budget", "schedule", "noise") if len({getattr(row, name) for row in rows}) == 1]
 
 
 def _cost_label(report: FrontReport) -> str:

@@ -13,7 +13,7 @@ from experiments.report import Report, Row
 from experiments.report.aggregates import Aggregate
 from plots.figures.groups import Group
 from plots.figures.layout import CHARACTER, legend_below, new_figure
-from plots.panels.profiles import Profile, plot_estimates, plot_profiles
+from plots.panels.profiles import Profile, lower_end, plot_estimates, plot_profiles
 from plots.panels.style import AlgorithmStyle
 
 THRESHOLDS = 200
@@ -44,7 +44,9 @@ def estimates_panel(axes: Axes, groups: Sequence[Group], methods: Sequence[Aggre
 def profiles_panel(axes: Axes, groups: Sequence[Group], methods: Sequence[Aggregate]) -> None:
     """Draw the performance profiles of methods, which have their styles from some groups."""
     styles = _styles(groups)
-    low = min(np.quantile(method.scores, 0.05) for method in methods)
+    estimates = [(one.title, styles[one.rows[0]], one.iqm) for one in methods]
+    reached = min(float(np.quantile(method.scores, 0.05)) for method in methods)
+    low = min(max(reached, 2 * lower_end(estimates) - BEST_SCORE), BEST_SCORE - 1)  # runs differ more than their means do
     thresholds = np.linspace(low, max(BEST_SCORE, *(method.scores.max() for method in methods)), THRESHOLDS)
     profiles = [Profile(one.title, styles[one.rows[0]], *performance_profile(one.scores, thresholds)) for one in methods]
     plot_profiles(axes, thresholds, profiles)

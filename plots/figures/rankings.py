@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 from matplotlib.figure import Figure
 
+from benchmark_api.tables.trials import nanmean
 from benchmark_api.types import FloatArray
 from experiments.analysis import rankings as measures
 from experiments.analysis.statistics import MIN_RUNS, Distribution
@@ -98,7 +99,7 @@ def _measures(one: Ranked) -> Mapping[str, FloatArray]:
         "accuracy of the estimated best [%]": one.each(partial(measures.top, number=1))[:, 1],
     }
     if len(one.estimates) > 1:
-        shown["S-Tau, mean with the other seeds"] = np.nanmean(one.agreement, axis=1)
+        shown["S-Tau, mean with the other seeds"] = nanmean(one.agreement)
     return shown
 
 

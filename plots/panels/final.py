@@ -67,7 +67,7 @@ def _row(axes: Axes, row: int, one: Series, left: float) -> int:
         s=22 if interval is None else 6, color=color, alpha=0.5 * one.style.opacity, linewidths=0, rasterized=True,
     )  # fmt: skip
     if below := int(np.sum(values < left)):
-        text = f"{below} below" if one.runs.mean >= left else f"{below} below, mean {one.runs.mean:.2f}"
+        text = f"{below} below" if one.runs.mean >= left else f"{below} below\nmean {one.runs.mean:.2f}"
         axes.annotate(
             text, (1, row), xytext=(4, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
             va="center", color=MUTED_COLOR, fontsize="small", annotation_clip=False,

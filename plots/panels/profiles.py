@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from benchmark_api.types import FloatArray
 from experiments.analysis.aggregate import Estimate
 from plots.panels.curves import MARKS
-from plots.panels.style import REFERENCE_COLOR, AlgorithmStyle
+from plots.panels.final import REACH
+from plots.panels.style import MUTED_COLOR, REFERENCE_COLOR, AlgorithmStyle
 
 
 class Profile(NamedTuple):
@@ -37,14 +39,26 @@ def plot_profiles(axes: Axes, thresholds: FloatArray, profiles: Sequence[Profile
 
 
 def plot_estimates(axes: Axes, estimates: Sequence[tuple[str, AlgorithmStyle, Estimate]]) -> None:
-    """Draw a value with its 95 % interval for each search, the first at the top."""
-    for row, (_, style, (value, low, high)) in enumerate(estimates):
-        axes.barh(row, high - low, 0.5, left=low, color=style.color, alpha=0.5 * style.opacity)
+    """Draw a value with its 95 % interval for each search, the first at the top.
+
+    The axis is as in `plot_final`: a value far below the others stands as a number at its left end.
+    """
+    low, last = lower_end(estimates), max(one.high for *_, one in estimates)
+    margin = 0.05 * (last - low) or 0.5
+    for row, (_, style, (value, left, right)) in enumerate(estimates):
+        if value < low - margin:
+            axes.text(low - margin, row, f" ◂ {value:.1f}", va="center", color=MUTED_COLOR, fontsize="small")
+            continue
+        axes.barh(row, right - left, 0.5, left=left, color=style.color, alpha=0.5 * style.opacity)
         axes.plot(value, row, style.marker, color=REFERENCE_COLOR, markersize=4.5)
-    first, last = min(one.low for *_, one in estimates), max(one.high for *_, one in estimates)
-    margin = 0.05 * (last - first) or 0.5
-    axes.set_xlim(first - margin, last + margin)
+    axes.set_xlim(low - margin, last + margin)
     axes.set_ylim(len(estimates) - 0.5, -0.5)
     axes.set_yticks(range(len(estimates)), [label for label, _, _ in estimates])
     axes.tick_params(axis="y", length=0)
     axes.grid(True, axis="x")
+
+
+def lower_end(estimates: Sequence[tuple[str, AlgorithmStyle, Estimate]]) -> float:
+    """Lower end of an axis of values: `REACH` times as far from the top as the median one, or the lowest if that is higher."""
+    highest, median = max(one.high for *_, one in estimates), float(np.median([one.value for *_, one in estimates]))
+    return max(min(one.low for *_, one in estimates), highest - REACH * (highest - median))

@@ -120,7 +120,7 @@ def show_typical(axes: Axes, accuracies: Sequence[FloatArray]) -> float:
     return float(axes.get_ylim()[0])
 
 
-def plot_attainment(axes: Axes, cost: FloatArray, quartiles: FloatArray, color: str, linestyle: Any) -> None:
+def plot_attainment(axes: Axes, cost: FloatArray, quartiles: FloatArray, color: str, linestyle: Any, band: bool = True) -> None:
     """Draw what half of the runs of a search attained, and a band between what three quarters and one quarter of them did.
 
     Args:
@@ -129,9 +129,11 @@ def plot_attainment(axes: Axes, cost: FloatArray, quartiles: FloatArray, color: 
         quartiles: accuracy that 75, 50 and 25 % of the runs attained at no more than a cost [3, cost], percent; -inf for none.
         color: colour of the search.
         linestyle: line style of the search.
+        band: whether to draw the band.
     """
     low, middle, high = np.where(np.isinf(quartiles), np.nan, quartiles)
-    axes.fill_between(cost, np.where(np.isnan(low), 0.0, low), high, step="post", color=color, alpha=0.18, linewidth=0)
+    if band:
+        axes.fill_between(cost, np.where(np.isnan(low), 0.0, low), high, step="post", color=color, alpha=0.18, linewidth=0)
     axes.plot(cost, middle, color=color, linestyle=linestyle, linewidth=1.2, drawstyle="steps-post", zorder=3)
 
 

@@ -199,7 +199,7 @@ def test_fronts(folder: Path) -> None:
     last = 100 - fronts["hypervolume_regret_mean"].iloc[0]
     assert np.mean([line.get_ydata()[-1] for line in hypervolume.lines if len(line.get_xdata()) > 2]) == pytest.approx(last)
     attainment = found.plot.attainment("params")
-    assert [text.get_text().split(",")[0] for text in attainment.get_legend().get_texts()][1:] == ["exact front", "nsga2"]
+    assert [text.get_text().split(",")[0] for text in attainment.get_legend().get_texts()][1:] == ["exact front", "NSGA-II"]
     plt.close("all")
 
 

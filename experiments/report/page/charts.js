@@ -69,6 +69,8 @@ function logTicks(low, high, room) {
   return found.filter((value) => value >= low && value <= high);
 }
 const shown = (value) => (value >= 1000 ? value.toLocaleString("en") : String(Number(value.toPrecision(4))));
+// Where a label at a place is anchored, so that it ends before the end of the figure.
+const anchor = (place, text, end) => (place + 3.6 * text.length > end ? "end" : "middle");
 const fixed = (value) => (value === null || value === undefined ? "–" : value.toFixed(2));
 function limits(chart, visible) {
   const end = chart.x.at(-1),
@@ -174,7 +176,7 @@ function curves(host, chart) {
       : ticks(first, end, Math.max(2, Math.floor((right - left) / 110))))
       root.append(
         svg("path", { class: "axis", d: `M${x(value)},${HEIGHT - MARGIN.bottom}v4` }),
-        svg("text", { class: "muted", x: x(value), y: HEIGHT - MARGIN.bottom + 17, "text-anchor": "middle" }, shown(value)),
+        svg("text", { class: "muted", x: x(value), y: HEIGHT - MARGIN.bottom + 17, "text-anchor": anchor(x(value), shown(value), width) }, shown(value)),
       );
     root.append(
       svg("path", { class: "axis", fill: "none", d: `M${left},${MARGIN.top}V${HEIGHT - MARGIN.bottom}H${right}` }),
@@ -322,7 +324,7 @@ function finals(host, chart) {
   function draw() {
     const width = Math.max(280, plot.clientWidth || 560),
       step = 22,
-      height = 34 + step * series.length;
+      height = 40 + step * series.length;
     const names = Math.min(Math.max(...series.map((one) => one.name.length)) * 6.6 + 14, 0.42 * width),
       right = width - 12;
     const medians = series.map((one) => one.quartiles[2]).sort((a, b) => a - b),
@@ -338,12 +340,12 @@ function finals(host, chart) {
     });
     for (const value of ticks(low, top, Math.max(2, (right - names) / 90)))
       root.append(
-        svg("path", { class: "grid", d: `M${x(value)},4V${height - 28}` }),
-        svg("text", { class: "muted", x: x(value), y: height - 14, "text-anchor": "middle" }, shown(value)),
+        svg("path", { class: "grid", d: `M${x(value)},4V${height - 34}` }),
+        svg("text", { class: "muted", x: x(value), y: height - 20, "text-anchor": anchor(x(value), shown(value), right + 10) }, shown(value)),
       );
     root.append(
-      svg("text", { class: "muted", x: (names + right) / 2, y: height - 1, "text-anchor": "middle" }, chart.xlabel),
-      svg("path", { class: "axis", "stroke-dasharray": "1 3", d: `M${x(chart.optimum)},4V${height - 28}` }),
+      svg("text", { class: "muted", x: (names + right) / 2, y: height - 5, "text-anchor": "middle" }, chart.xlabel),
+      svg("path", { class: "axis", "stroke-dasharray": "1 3", d: `M${x(chart.optimum)},4V${height - 34}` }),
     );
     series.forEach((one, i) => {
       const y = 14 + step * i,
@@ -375,7 +377,7 @@ function finals(host, chart) {
         group.append(svg("path", { d: `M${x(one.low)},${y}H${x(one.high)}`, class: "axis", "stroke-width": 2.4 }));
       group.append(
         out
-          ? svg("text", { x: x(low) + 2, y: y + 4 }, `◂ ${fixed(one.mean)}`)
+          ? svg("text", { x: right, y: y + 4, "text-anchor": "end" }, `◂ mean ${fixed(one.mean)}`)
           : svg("path", {
               d: SHAPES[one.marker],
               fill: one.color,

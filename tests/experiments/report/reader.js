@@ -24,6 +24,12 @@ addEventListener("load", async () => {
     });
     found.tables = all("table").filter((table) => table.rows.length > 1 && table.getBoundingClientRect().height > 30).length;
     found.wide = document.documentElement.scrollWidth - innerWidth;
+    found.cut = all(".plot svg text")
+      .filter((text) => {
+        const [inner, outer] = [text, text.closest("svg")].map((e) => e.getBoundingClientRect());
+        return inner.left < outer.left - 1 || inner.right > outer.right + 1 || inner.bottom > outer.bottom + 1;
+      })
+      .map((text) => text.textContent);
     const chart = one(".chart"),
       lines = () => chart.querySelectorAll(".line").length,
       toggle = chart.querySelector(".legend button");

@@ -200,6 +200,7 @@ def test_a_reader_sees_it_in_a_browser(width: int, page: Path, read: dict[int, d
     assert found["images"] == sum(tag == "img" for tag, _ in expected) > 5
     assert found["tables"] == sum(tag == "table" for tag, _ in expected)
     assert found["wide"] <= 0
+    assert found["cut"] == []  # no text of a chart
     assert found["colors"] == ["rgb(255, 255, 255)", "rgb(21, 24, 28)"]
 
 

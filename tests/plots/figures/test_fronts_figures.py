@@ -33,7 +33,7 @@ def reports(tmp_path: Path) -> list[FrontReport]:
 def test_hypervolume_over_time(reports: list[FrontReport]) -> None:
     latency, speed = hypervolume_figure(reports).axes
     assert [axes.get_title() for axes in (latency, speed)] == ["CIFAR-10, latency", "CIFAR-10, speed"]
-    mean = next(line for line in latency.lines if str(line.get_label()).startswith("random"))
+    mean = next(line for line in latency.lines if str(line.get_label()).startswith("RANDOM, n = 6"))
     expected = 100.0 - reports[0].rows[0].regrets(np.asarray(mean.get_xdata())).mean(axis=0)
     np.testing.assert_allclose(np.asarray(mean.get_ydata()), expected)
     assert "fewer than 5 runs: each by itself" in latency.figure.legends[0].get_title().get_text()
@@ -52,3 +52,13 @@ def test_attainment_surfaces(reports: list[FrontReport]) -> None:
 
 def test_surfaces_are_of_one_metric(reports: list[FrontReport]) -> None:
     assert [what for what, _ in front_figures(reports)] == ["hypervolume", "attainment"]
+
+
+def test_bands_that_would_hide_each_other_are_left_out(reports: list[FrontReport], monkeypatch: pytest.MonkeyPatch) -> None:
+    figure = attainment_figure(reports)
+    assert len(figure.axes[0].collections) == 2
+    assert "bands: by one quarter" in figure.legends[0].get_title().get_text().replace("\n", " ")
+    monkeypatch.setattr("plots.figures.fronts.BANDS", 1)
+    figure = attainment_figure(reports)
+    assert not figure.axes[0].collections
+    assert figure.legends[0].get_title().get_text() == "lines: attained by half of the runs"

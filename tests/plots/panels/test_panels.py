@@ -10,10 +10,12 @@ from matplotlib.figure import Figure
 
 from benchmark_api.spaces import OPERATIONS, TopologySpace
 from benchmark_api.tables.fronts import pareto_front
+from experiments.analysis.aggregate import Estimate
 from experiments.analysis.statistics import MIN_RUNS, Distribution, bootstrap_mean_interval
 from plots.panels.curves import Reference, plot_anytime, plot_epochs, plot_operations
 from plots.panels.final import plot_final
 from plots.panels.heat_maps import plot_correlations, plot_weights
+from plots.panels.profiles import plot_estimates
 from plots.panels.scatter import count_below, plot_chosen, plot_inherited, plot_space
 from plots.panels.style import Series, style_of
 
@@ -115,7 +117,7 @@ def test_final_counts_runs_that_would_stretch_the_axis(axes: Axes) -> None:
     assert 90.6 < low < 92.9
     counted = {text.get_text(): text.xy for text in axes.texts if "below" in text.get_text()}
     # at the ends of their rows, outside of the axes; with the mean where no diamond shows it
-    assert counted == {"1 below": (1, 0), "10 below, mean 30.00": (1, 1), "2 below, mean 90.48": (1, 2)}
+    assert counted == {"1 below": (1, 0), "10 below\nmean 30.00": (1, 1), "2 below\nmean 90.48": (1, 2)}
     assert {"optimum 94.30", "space mean 92.90"} < set(texts(axes))
 
 
@@ -123,6 +125,15 @@ def test_final_survives_runs_that_all_end_alike(axes: Axes) -> None:
     plot_final(axes, [series(np.full(20, 94.0))], optimum=94.0)
     low, high = axes.get_xlim()
     assert low < 94.0 < high
+
+
+def test_estimates_far_below_are_numbers_at_the_left_end(axes: Axes) -> None:
+    style = style_of("rea")
+    values = [("a", Estimate(96.0, 95.0, 97.0)), ("b", Estimate(94.0, 93.0, 95.0)), ("c", Estimate(20.0, 19.0, 21.0))]
+    plot_estimates(axes, [(name, style, value) for name, value in values])
+    assert texts(axes) == [" ◂ 20.0"]
+    assert axes.get_xlim()[0] > 80.0
+    assert [float(line.get_xdata()[0]) for line in axes.lines] == [96.0, 94.0]
 
 
 # -- cost ------------------------------------------------------------------------------------------------------------------
