@@ -103,6 +103,8 @@ def test_an_interrupt_while_a_command_is_imported_is_one_line(module: str) -> No
         assert process.returncode in (2, 130)
 
 
+MOMENTS = 4
+"""Interrupts of each command."""
 COMMANDS = {
     "table": ["table"],
     "report": ["report"],
@@ -128,9 +130,9 @@ def test_an_interrupt_at_any_moment_is_one_line(command: str, stored: Path) -> N
     from nas_zoo.__main__ import main as every_command
 
     importlib.import_module("plots.__main__")
-    draw, moments = random.Random(command), 5
+    draw, seconds, interrupted = random.Random(command), 0.0, 0
     words = [*COMMANDS[command], "--results", str(stored / "r")]
-    for _ in range(moments):
+    for share in (None, *(draw.random() * 0.9 for _ in range(MOMENTS))):  # the first one is left alone, for its time
         read, write = os.pipe()
         begun, begins = os.pipe()
         child = os.fork()
@@ -149,15 +151,20 @@ def test_an_interrupt_at_any_moment_is_one_line(command: str, stored: Path) -> N
                 os._exit(status)
         os.close(write)
         os.read(begun, 1)
-        time.sleep(0.05 + draw.random())
-        os.kill(child, signal.SIGINT)
+        started = time.monotonic()
+        if share is not None:
+            time.sleep(0.02 + share * seconds)
+            os.kill(child, signal.SIGINT)
         with open(read, "rb") as errors:
             text = errors.read().decode()
+        seconds = seconds or time.monotonic() - started
         for descriptor in (begun, begins):
             os.close(descriptor)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         assert (status, text.count("\n")) in ((128 + signal.SIGINT, 1), (0, 0)), text
         assert "Traceback" not in text
+        interrupted += status != 0
+    assert interrupted
     assert [path for path in stored.rglob("*") if path.name.endswith((".part", ".spool"))] == []
 
 
