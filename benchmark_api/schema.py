@@ -37,7 +37,7 @@ def parse_json(text: bytes | str) -> Any:
     """
     try:
         decoded = text if isinstance(text, str) else text.decode("utf-8")
-        value = json.loads(decoded, object_pairs_hook=_once, parse_constant=_refuse_constant)
+        value = _DECODER.decode(decoded)
         if "\\ud" in decoded or "\\uD" in decoded:
             json.dumps(value, ensure_ascii=False).encode()  # refuses half a surrogate pair, which no output can show
     except (ValueError, RecursionError) as error:
@@ -56,6 +56,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(text: str) -> Any:
     raise ValueError(f"{text} is no number")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_refuse_constant)
 
 
 def checked(value: Any, schema: type[SchemaT], what: str) -> SchemaT:

@@ -22,11 +22,23 @@ from benchmark_api.jobs.files import regular
 from benchmark_api.kind_of_file import HEAD, kind_of
 from benchmark_api.schema import parse_json
 
-_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "U16": "<u2", "U8": "|u1"}
+_DTYPES: Mapping[str, np.dtype[Any]] = {
+    name: np.dtype(text)
+    for name, text in {
+        "F64": "<f8",
+        "F32": "<f4",
+        "F16": "<f2",
+        "I64": "<i8",
+        "I32": "<i4",
+        "I16": "<i2",
+        "U16": "<u2",
+        "U8": "|u1",
+    }.items()
+}
 HEADER_LIMIT = 16 << 20
 """Largest header, in bytes: parsed, JSON takes up to 50 times as much memory. Headers of tables have some thousand bytes."""
 
-_DTYPE_NAMES = {np.dtype(text): name for name, text in _DTYPES.items()}
+_DTYPE_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 
 
 class FormatError(ValueError):
@@ -112,8 +124,9 @@ class _Place(NamedTuple):
 def _place(name: str, entry: Any) -> _Place:
     """Return what a header entry says, which must fit together."""
     try:
-        dtype, shape, (begin, end) = np.dtype(_DTYPES[entry["dtype"]]), tuple(entry["shape"]), entry["data_offsets"]
-        if not all(type(number) is int and number >= 0 for number in (*shape, begin, end)):
+        dtype, shape, (begin, end) = _DTYPES[entry["dtype"]], tuple(entry["shape"]), entry["data_offsets"]
+        numbers = (*shape, begin, end)
+        if {*map(type, numbers)} != {int} or min(numbers) < 0:
             raise ValueError(f"shape {shape} and offsets {begin} to {end} are not whole numbers")
         if end - begin != math.prod(shape) * dtype.itemsize:
             raise ValueError(f"offsets {begin} to {end} do not hold {shape} of {dtype}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import random
 import resource
 import shutil
 import signal
@@ -101,6 +103,71 @@ def test_an_interrupt_while_a_command_is_imported_is_one_line(module: str) -> No
         assert process.returncode in (2, 130)
 
 
+MOMENTS = 4
+"""Interrupts of each command."""
+COMMANDS = {
+    "table": ["table"],
+    "report": ["report"],
+    "plots": ["plots", "--out", "figures"],
+    "verify": ["verify", "--sample", "50"],
+}
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a results folder of three searches."""
+    folder = tmp_path_factory.mktemp("stored")
+    for name in ("random", "rea", "local-search"):
+        common = ["--table", "digits-topology", "--dataset", "digits", "--results", str(folder / "r")]
+        assert main(["run", name, *common, "--seeds", "50", "--budget", "20", "--jobs", "1"]) == 0
+    return folder
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks a process that has PyArrow and matplotlib")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_interrupt_at_any_moment_is_one_line(command: str, stored: Path) -> None:
+    """The process is forked where everything is imported, and gets the signal while it works."""
+    from nas_zoo.__main__ import main as every_command
+
+    importlib.import_module("plots.__main__")
+    draw, seconds, interrupted = random.Random(command), 0.0, 0
+    words = [*COMMANDS[command], "--results", str(stored / "r")]
+    for share in (None, *(draw.random() * 0.9 for _ in range(MOMENTS))):  # the first one is left alone, for its time
+        read, write = os.pipe()
+        begun, begins = os.pipe()
+        child = os.fork()
+        if not child:
+            os.chdir(stored)
+            os.dup2(write, 2)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            os.write(begins, b"x")
+            status = 99
+            try:
+                status = every_command(words)
+            finally:
+                sys.stderr.flush()
+                os._exit(status)
+        os.close(write)
+        os.read(begun, 1)
+        started = time.monotonic()
+        if share is not None:
+            time.sleep(0.02 + share * seconds)
+            os.kill(child, signal.SIGINT)
+        with open(read, "rb") as errors:
+            text = errors.read().decode()
+        seconds = seconds or time.monotonic() - started
+        for descriptor in (begun, begins):
+            os.close(descriptor)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert (status, text.count("\n")) in ((128 + signal.SIGINT, 1), (0, 0)), text
+        assert "Traceback" not in text
+        interrupted += status != 0
+    assert interrupted
+    assert [path for path in stored.rglob("*") if path.name.endswith((".part", ".spool"))] == []
+
+
 def test_a_second_signal_does_not_disturb_an_import(tmp_path: Path) -> None:
     archive = official.write_archive(tmp_path / "archive", SizeSpace((1, 2, 3), 6), range(500), ["01"])
     process = start("benchmark_api", "import", str(archive), str(tmp_path / "out" / "t"), "--jobs", "2", "--partial")
@@ -113,7 +180,14 @@ def test_a_second_signal_does_not_disturb_an_import(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["archive"]
 
 
-@pytest.mark.parametrize(("module", "arguments"), [("experiments", ["list"]), ("benchmark_api", ["info", "digits-size"])])
+LEFT = [
+    ("experiments", ["list"]),
+    ("benchmark_api", ["info", "digits-size"]),
+    ("plots", ["--help"]),
+]
+
+
+@pytest.mark.parametrize(("module", "arguments"), LEFT)
 def test_a_reader_that_leaves_is_no_error(module: str, arguments: list[str]) -> None:
     for redirection in ("| true", "| head -1", ">&-", "2>&-", ">/dev/full"):
         command = f"{sys.executable} -m {module} {' '.join(arguments)} {redirection}"
@@ -172,9 +246,10 @@ def test_eight_drivers_at_once(tmp_path: Path) -> None:
 
 
 def test_little_memory_is_one_line(tmp_path: Path) -> None:
-    for megabytes in (350, 700):
+    for module, megabytes in (("experiments", 350), ("experiments", 700), ("plots", 350), ("plots", 700)):
         limit = partial(resource.setrlimit, resource.RLIMIT_AS, (megabytes << 20, megabytes << 20))
-        process = start("experiments", "table", "--results", str(tmp_path), limit=limit)
+        words = ["table"] if module == "experiments" else []
+        process = start(module, *words, "--results", str(tmp_path), limit=limit)
         _, errors = process.communicate(timeout=120)
         assert "Traceback" not in errors, errors
         assert process.returncode != 0

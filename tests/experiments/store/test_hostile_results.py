@@ -6,6 +6,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import reduce
 from pathlib import Path
@@ -32,6 +34,7 @@ from tests.helpers.synthetic import condition as one_shot_condition
 from tests.helpers.synthetic import store_runs
 
 Change = Callable[[pa.Table], pa.Table]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -212,6 +215,80 @@ def test_one_shot_settings_are_read_through_a_schema(digits_table: Table, tmp_pa
         tries.refused((name, value), lambda: store.load(tmp_path / "good", store.ONE_SHOT_RUNS), path)
 
 
+# -- what a file costs ------------------------------------------------------------------------------------------------------
+
+
+def varint(number: int, length: int = 0) -> bytes:
+    """A number as a footer of Parquet has it; a longer form of the same number for a length."""
+    digits, left = [], number << 1
+    while left or len(digits) < max(length, 1):
+        digits.append(left & 0x7F)
+        left >>= 7
+    return bytes([*(digit | 0x80 for digit in digits[:-1]), digits[-1]])
+
+
+def forge(path: Path, number: int, instead: int) -> None:
+    """Replace a number in the footer of a file."""
+    content = path.read_bytes()
+    start = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    footer, true = content[start:-8], varint(number)
+    assert true in footer
+    path.write_bytes(content[:start] + footer.replace(true, varint(instead, len(true))) + content[-8:])
+
+
+MEASURE = """
+import resource, sys, time
+from experiments import store
+started = time.process_time()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    store.load(sys.argv[1])
+except ValueError as error:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before >> 10, time.process_time() - started, error, sep="|")
+"""
+
+
+def measured(results: Path) -> tuple[int, float, str]:
+    """Memory (MiB) and processor time (seconds) of a process that reads a folder, and its refusal."""
+    done = subprocess.run([sys.executable, "-c", MEASURE, str(results)], cwd=ROOT, capture_output=True, text=True, check=True)
+    memory, seconds, error = done.stdout.split("|")
+    return int(memory), float(seconds), error
+
+
+def of_three_million(table: pa.Table) -> pa.Table:
+    """Three million copies of some facts of the first run: what a file has beyond its footer is not looked at."""
+    return pa.table({name: pa.repeat(table[name][0], 3_000_000) for name in ("seed", "dataset", "hyperparameters")})
+
+
+def test_three_million_runs_are_refused_by_their_number(piece: Path, tmp_path: Path, tries: Tries) -> None:
+    path = replaced(piece, tmp_path / "r", of_three_million)
+    assert path.stat().st_size < 300_000
+    memory, seconds, error = measured(tmp_path / "r")
+    tries.inputs += 1
+    assert f"{path}: 3,000,000 runs" in error
+    assert memory < 50
+    assert seconds < 2
+    forge(path, 3_000_000, 1)  # the footer says one run, the pages have all
+    tries.refused("a footer of one run", lambda: store.load(tmp_path / "r"), path)
+
+
+def test_pages_that_hold_more_than_the_footer_says_are_refused(
+    piece: Path, tmp_path: Path, tries: Tries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text of 100 MB in 3 kB, whose size the footer hides; the limit is lowered to spare memory."""
+    path = replaced(piece, tmp_path / "r", lambda table: table.slice(0, 1))
+    text = json.dumps({"a": "x" * 100_000_000})
+    large = column("hyperparameters", text)(pq.read_table(path))
+    pq.write_table(large, path, compression="zstd", use_dictionary=False, write_statistics=False)
+    names = pq.read_schema(path).names
+    size = pq.read_metadata(path).row_group(0).column(names.index("hyperparameters")).total_uncompressed_size
+    tries.refused("as the footer says", lambda: store.load(tmp_path / "r"), path, "bytes of hyperparameters")
+    forge(path, size, 1000)
+    monkeypatch.setattr(store.checks, "MAX_MEMORY", 32 << 20)
+    if sys.platform == "linux":
+        tries.refused("more than the footer says", lambda: store.load(tmp_path / "r"), path, "more than 32 MiB of memory")
+
+
 # -- folders -----------------------------------------------------------------------------------------------------------------
 
 
@@ -238,6 +315,44 @@ def test_linked_folders_are_read(piece: Path, tmp_path: Path, tries: Tries) -> N
     (experiment,) = store.load(tmp_path / "r")
     assert experiment.seeds.tolist() == [0, 1, 2]
     tries.inputs += 1
+
+
+def test_a_linked_folder_is_written_and_checked_as_it_is_read(table: Table, tmp_path: Path, tries: Tries) -> None:
+    (tmp_path / "elsewhere" / "size").mkdir(parents=True)
+    results = tmp_path / "r"
+    results.mkdir()
+    (results / "size").symlink_to(tmp_path / "elsewhere" / "size")
+    command = ["run", "rea", "--table", str(table.path), "--budget", "50", "--jobs", "1", "--results", str(results)]
+    for seeds in ("2", "2", "30"):
+        assert main([*command, "--seeds", seeds]) == 0
+        tries.inputs += 1
+    (experiment,) = store.load(results)
+    assert len(experiment.seeds) == 30
+    (home,) = (tmp_path / "elsewhere" / "size" / "digits").iterdir()
+    (home / "seeds-00050-00074.failed").write_text("the reason\n")
+    (home / ".x.abcdefgh.part").write_text("")
+    assert [note.name for note in store.failures(results)] == ["seeds-00050-00074.failed"]
+    assert main(["status", "--results", str(results)]) == 0
+    assert main(["verify", "--results", str(results)]) == 1
+    (home / "seeds-00050-00074.failed").unlink()
+    (home / ".x.abcdefgh.part").unlink()
+    assert main(["verify", "--results", str(results)]) == 0
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[2J", "\udcff", "😀 $x$ |", "-x", "%s {x}"])
+def test_folders_of_any_name(name: str, table: Table, tmp_path: Path, tries: Tries, capsys: pytest.CaptureFixture[str]) -> None:
+    results = tmp_path / name
+    command = ["run", "rea", "--table", str(table.path), "--budget", "50", "--jobs", "1", "--seeds", "2"]
+    for words in (command, command, ["status"], ["verify"], ["table"], ["found"]):
+        assert main([*words, "--results", str(results)]) == 0, words
+        tries.inputs += 1
+    (path,) = results.rglob("*.parquet")
+    path.write_bytes(b"x")
+    capsys.readouterr()
+    assert main(["table", "--results", str(results)]) == 2
+    error = capsys.readouterr().err
+    assert error[:-1].isprintable()
+    assert "seeds-00000-00001.parquet" in error
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"\xff\xfe", b"x" * 3_000_000])
