@@ -146,7 +146,7 @@ class AlphaSearch(OneShotSearch):
     """
 
     space = "any"
-    graphs = "mixed"
+    graphs: ClassVar[Literal["", "mixed", "one-hot"]] = "mixed"
     digits: ClassVar = {"epochs": 12, "batch": 32, "rate": 0.1, "arch_rate": 0.01}
 
     config: ArchitectureConfig

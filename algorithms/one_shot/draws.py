@@ -68,7 +68,8 @@ class StepDraws:
     @contextmanager
     def showing(self) -> Iterator[list[Request]]:
         """Let a step show what it asks for, in the list, while the context lasts."""
-        self._asked = asked = []
+        asked: list[Request] = []
+        self._asked = asked
         try:
             yield asked
         finally:

@@ -167,9 +167,9 @@ class SizeSupernet(Supernet):
                 torch.stack([mask if c is None else candidates[c] for mask, c in zip(mode.masks, made, strict=True)])
             )
         rows = list(zip(mode.choices.unbind(), mode.weights.unbind(), made, strict=True))
-        choices = [pair if choice is None else torch.full_like(pair, choice) for pair, _, choice in rows]
+        pairs = [pair if choice is None else torch.full_like(pair, choice) for pair, _, choice in rows]
         half = [weights if choice is None else torch.full_like(weights, 0.5) for _, weights, choice in rows]  # twice the same
-        return WidthPairs(torch.stack(choices), torch.stack(half))
+        return WidthPairs(torch.stack(pairs), torch.stack(half))
 
 
 build_supernet.register(SizeSpace, SizeSupernet)

@@ -200,10 +200,12 @@ class TopologySupernet(Supernet):
         else:
             operations = torch.arange(len(OPERATIONS), device=mode.paths.device)
             chosen = (mode.paths[..., None] == operations).to(self.classifier.weight)  # [cell or 1, edge, operation]
-            scales, others = chosen, repeat(None)
+            others: Sequence[Tensor | None] = [None] * self.cells
             if mode.weights is not None:
-                scales, others = chosen * mode.weights, ((1 - chosen) * mode.weights).sum(dim=2).expand(self.cells, -1)
-            yield from ((of_cell, None, rest) for of_cell, rest in zip(scales.expand(self.cells, -1, -1), others, strict=False))
+                others = ((1 - chosen) * mode.weights).sum(dim=2).expand(self.cells, -1).unbind()
+                chosen = chosen * mode.weights
+            scales = chosen.expand(self.cells, -1, -1).unbind()
+            yield from ((of_cell, None, rest) for of_cell, rest in zip(scales, others, strict=True))
 
     @property
     def one_hot(self) -> bool:

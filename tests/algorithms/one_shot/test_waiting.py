@@ -40,9 +40,9 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     *((name, {"warmup": 0.5}) for name in ("tunas", "pc-darts", "mdenas-one-shot")),
     *((name, {"batch_norm": "running"}) for name in ("rsps", "tas")),
     *(("darts-v1", {"relaxation": relaxation, "batch_norm": "running"}) for relaxation in ("sigmoid", "sparsestmax")),
-    *((name, {"arch_update": "exponentiated", "arch_decay": 0.0}) for name in ("darts-v1", "tunas")),
+    *((name, {"arch_update": "exponentiated"}) for name in ("darts-v1", "tunas")),
     ("gaea", {"level": "bilevel"}),
-    ("single-darts", {"images": "all"}),
+    ("single-darts", {"images": "all", "batch": 52}),
 ]
 
 
