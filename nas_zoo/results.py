@@ -124,9 +124,9 @@ class Results:
         for report, dataset, row in self._rows():
             one = best[report.table.fingerprint, id(row.experiment)]
             facts = {"title": one.title, "best_index": one.index, "best_architecture": one.architecture}
-            rows.append({column.name: column.value(dataset, row) for column in COLUMNS.values() if column.csv} | facts)
-        frame = pd.DataFrame(rows).replace("", np.nan)
-        return frame.dropna(axis="columns", how="all").infer_objects()
+            values = {column.name: column.value(dataset, row) for column in COLUMNS.values() if column.csv}
+            rows.append({name: np.nan if value == "" else value for name, value in values.items()} | facts)
+        return pd.DataFrame(rows).dropna(axis="columns", how="all")
 
     def fronts(self, *objectives: str) -> pd.DataFrame:
         """Return a frame with a row for each search and choice of objectives: how far its fronts are from the exact one.

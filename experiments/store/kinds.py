@@ -60,8 +60,8 @@ class Condition(AnyCondition, RunSettings):
 
     def deviations(self, table: Table | None) -> dict[str, Any]:
         if table is None:
-            listed = BUDGETS.get((self.space, self.dataset, self.schedule), self.budget)
-            return self._different(self._some_noise, self.schedule, listed)
+            usual = BUDGETS.get((self.space, self.dataset, self.schedule), self.budget)
+            return self._different(self._some_noise, self.schedule, usual)
         budget = default_budget(table, self.dataset, self.schedule)
         return self._different(default_noise(table, self.dataset), table.search_schedule, budget)
 
