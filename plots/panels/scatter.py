@@ -116,7 +116,8 @@ def show_typical(axes: Axes, accuracies: Sequence[FloatArray]) -> float:
     lowest = min(float(np.percentile(of, 25)) for of in accuracies)
     top = max(top, *(float(np.percentile(of, 75)) for of in accuracies))
     low = max(lowest, top - REACH * (top - float(np.median(medians))), bottom)
-    axes.set_ylim(low - 0.05 * (top - low), top + 0.02 * (top - low))
+    span = top - low or 1.0
+    axes.set_ylim(low - 0.05 * span, top + 0.02 * span)
     return float(axes.get_ylim()[0])
 
 

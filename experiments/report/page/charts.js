@@ -69,8 +69,17 @@ function logTicks(low, high, room) {
   return found.filter((value) => value >= low && value <= high);
 }
 const shown = (value) => (value >= 1000 ? value.toLocaleString("en") : String(Number(value.toPrecision(4))));
+const pen = document.createElement("canvas").getContext("2d");
+pen.font = `12px ${getComputedStyle(document.body).fontFamily}`;
+const widthOf = (text) => pen.measureText(text).width;
+function shortened(text, width) {
+  if (widthOf(text) <= width) return text;
+  let end = text.length;
+  while (end > 1 && widthOf(`${text.slice(0, end)}…`) > width) end--;
+  return `${text.slice(0, end)}…`;
+}
 // Where a label at a place is anchored, so that it ends before the end of the figure.
-const anchor = (place, text, end) => (place + 3.6 * text.length > end ? "end" : "middle");
+const anchor = (place, text, end) => (place + widthOf(text) / 2 > end ? "end" : "middle");
 const fixed = (value) => (value === null || value === undefined ? "–" : value.toFixed(2));
 function limits(chart, visible) {
   const end = chart.x.at(-1),
@@ -325,7 +334,7 @@ function finals(host, chart) {
     const width = Math.max(280, plot.clientWidth || 560),
       step = 22,
       height = 40 + step * series.length;
-    const names = Math.min(Math.max(...series.map((one) => one.name.length)) * 6.6 + 14, 0.42 * width),
+    const names = Math.min(Math.max(...series.map((one) => widthOf(one.name))) + 14, 0.42 * width),
       right = width - 12;
     const medians = series.map((one) => one.quartiles[2]).sort((a, b) => a - b),
       typical = medians[Math.floor(medians.length / 2)];
@@ -351,7 +360,7 @@ function finals(host, chart) {
       const y = 14 + step * i,
         q = one.quartiles,
         out = one.mean < low;
-      const label = one.name.length * 6.6 > names - 10 ? `${one.name.slice(0, Math.floor((names - 16) / 6.6))}…` : one.name;
+      const label = shortened(one.name, names - 12);
       const text = `${one.name}: mean ${fixed(one.mean)}${one.low === null ? "" : `, 95 % interval ${fixed(one.low)} to ${fixed(one.high)}`}; median ${fixed(q[2])}, quartiles ${fixed(q[1])} to ${fixed(q[3])}, range ${fixed(q[0])} to ${fixed(q[4])}; n = ${one.runs}`;
       const group = svg(
         "g",
