@@ -40,6 +40,7 @@ from benchmark_api.training.devices import find_device
 from benchmark_api.training.networks import Skeleton
 from experiments.commands.one_shot import RunOneShot
 from experiments.commands.run import Search
+from experiments.runs.one_shot import OneShotJob
 
 STEPS = 20
 """Steps of a measurement of speed, after as many to warm up as a tenth of them, at least three."""
@@ -278,14 +279,22 @@ def go_on(search: RealSearch, device: torch.device, out: Path, end: float) -> st
     """
     method = ONE_SHOT.find(search.method or "")
     execution = Execution(device=str(device), precision=search.precision, graphs=search.graphs)
-    files = {"table": search.table, "dataset": search.dataset, "data": search.data, "results": out / "results"}
-    options = {"unofficial_images": search.unofficial_images, "execution": execution, "seeds": 1}
-    jobs = RunOneShot(search=Search.of(method), **files, **options).plan()
+    jobs = RunOneShot(
+        search=Search.of(method),
+        table=search.table,
+        dataset=search.dataset,
+        data=search.data,
+        unofficial_images=search.unofficial_images,
+        seeds=1,
+        execution=execution,
+        results=out / "results",
+    ).plan()
     if not jobs:
         return f"{method.name}: all epochs are finished, see {out / 'results'}"
     (job,) = jobs
+    assert isinstance(job, OneShotJob)
     loading, finished, longest, before = job.checkpoint.exists(), 0, 0.0, time.monotonic()
-    running = job.run()
+    running: Any = job.run()
     for epochs in running:
         finished, now = finished + epochs, time.monotonic()
         print(f"{method.name}: {finished} of {job.units} epochs", file=sys.stderr)
