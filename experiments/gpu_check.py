@@ -224,18 +224,18 @@ def cases(methods: tuple[str, ...], stacks: tuple[int, ...], networks: tuple[Net
 
     Stacks are eager. Steps in other precisions are captured if graphs are measured, and eager otherwise.
     """
-    graphs = [network for network in networks if network == "graphs"]
-    for network in ("eager", *graphs):
+    alone: list[Network] = ["eager", *(network for network in networks if network == "graphs")]
+    for network in alone:
         yield from (Case("correctness", method, network=network) for method in methods)
     yield from (Case("arithmetic", method) for method in methods)
-    for network in ("eager", *graphs):
+    for network in alone:
         yield from (Case("speed", method, network=network) for method in methods if 1 in stacks)
     for stack in stacks:
         yield from (Case("speed", method, stack) for method in methods if stack > 1)
-    fastest = graphs[0] if graphs else "eager"
-    for precision in ("tf32", "bfloat16"):
-        for what, network in (("precision", "eager"), ("speed", fastest)):
-            yield from (Case(what, method, network=network, precision=precision) for method in methods)
+    precisions: tuple[Literal["tf32", "bfloat16"], ...] = ("tf32", "bfloat16")
+    for precision in precisions:
+        yield from (Case("precision", method, precision=precision) for method in methods)
+        yield from (Case("speed", method, network=alone[-1], precision=precision) for method in methods)
     if "compiled" in networks:
         yield from (Case("speed", method, network="compiled") for method in methods)
 
