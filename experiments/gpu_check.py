@@ -40,6 +40,7 @@ from benchmark_api.training.devices import find_device
 from benchmark_api.training.networks import Skeleton
 from experiments.commands.one_shot import RunOneShot
 from experiments.commands.run import Search
+from experiments.runs.one_shot import OneShotJob
 
 STEPS = 20
 """Steps of a measurement of speed, after as many to warm up as a tenth of them, at least three."""
@@ -223,18 +224,18 @@ def cases(methods: tuple[str, ...], stacks: tuple[int, ...], networks: tuple[Net
 
     Stacks are eager. Steps in other precisions are captured if graphs are measured, and eager otherwise.
     """
-    graphs = [network for network in networks if network == "graphs"]
-    for network in ("eager", *graphs):
+    alone: list[Network] = ["eager", *(network for network in networks if network == "graphs")]
+    for network in alone:
         yield from (Case("correctness", method, network=network) for method in methods)
     yield from (Case("arithmetic", method) for method in methods)
-    for network in ("eager", *graphs):
+    for network in alone:
         yield from (Case("speed", method, network=network) for method in methods if 1 in stacks)
     for stack in stacks:
         yield from (Case("speed", method, stack) for method in methods if stack > 1)
-    fastest = graphs[0] if graphs else "eager"
-    for precision in ("tf32", "bfloat16"):
-        for what, network in (("precision", "eager"), ("speed", fastest)):
-            yield from (Case(what, method, network=network, precision=precision) for method in methods)
+    precisions: tuple[Literal["tf32", "bfloat16"], ...] = ("tf32", "bfloat16")
+    for precision in precisions:
+        yield from (Case("precision", method, precision=precision) for method in methods)
+        yield from (Case("speed", method, network=alone[-1], precision=precision) for method in methods)
     if "compiled" in networks:
         yield from (Case("speed", method, network="compiled") for method in methods)
 
@@ -278,14 +279,22 @@ def go_on(search: RealSearch, device: torch.device, out: Path, end: float) -> st
     """
     method = ONE_SHOT.find(search.method or "")
     execution = Execution(device=str(device), precision=search.precision, graphs=search.graphs)
-    files = {"table": search.table, "dataset": search.dataset, "data": search.data, "results": out / "results"}
-    options = {"unofficial_images": search.unofficial_images, "execution": execution, "seeds": 1}
-    jobs = RunOneShot(search=Search.of(method), **files, **options).plan()
+    jobs = RunOneShot(
+        search=Search.of(method),
+        table=search.table,
+        dataset=search.dataset,
+        data=search.data,
+        unofficial_images=search.unofficial_images,
+        seeds=1,
+        execution=execution,
+        results=out / "results",
+    ).plan()
     if not jobs:
         return f"{method.name}: all epochs are finished, see {out / 'results'}"
     (job,) = jobs
+    assert isinstance(job, OneShotJob)
     loading, finished, longest, before = job.checkpoint.exists(), 0, 0.0, time.monotonic()
-    running = job.run()
+    running: Any = job.run()
     for epochs in running:
         finished, now = finished + epochs, time.monotonic()
         print(f"{method.name}: {finished} of {job.units} epochs", file=sys.stderr)
