@@ -32,6 +32,9 @@ VALUES = 6
 COLUMN_VALUES = 3
 """Maximum number of columns of values in one column of a paper with two."""
 
+ROWS = 30
+"""Maximum number of methods in letters of the usual size: more fit one page in smaller ones."""
+
 TITLE = 14
 """Characters on one line of the titles of methods, and of columns; longer ones are broken."""
 
@@ -217,7 +220,7 @@ def latex(table: PaperTable) -> str:
     lines = [
         "% \\usepackage{array,booktabs}", rf"\begin{{{float_name}}}", r"\centering", r"\setlength{\belowcaptionskip}{4pt}",
         rf"\caption{{{latex_text(table.caption)}}}",
-        rf"\label{{tab:{table.name}}}", r"\footnotesize",
+        rf"\label{{tab:{table.name}}}", r"\scriptsize" if len(table.rows) > ROWS else r"\footnotesize",
         rf"\setlength{{\tabcolsep}}{{{1.5 if wide else 2.0}pt}}",
     ]  # fmt: skip
     for number, (first, last, datasets) in enumerate(parts):

@@ -100,8 +100,13 @@ def _certainty(best: Row, others: Sequence[Row], comparisons: Sequence[Compariso
 def _listed(names: Sequence[str]) -> str:
     """Names as text; of many the first and the number of the others."""
     if len(names) > NAMED + 1:
-        return f"{', '.join(names[:NAMED])} and {len(names) - NAMED} more"
-    return ", ".join(names)
+        return f"{_joined(names[:NAMED])} and {len(names) - NAMED} more"
+    return _joined(names)
+
+
+def _joined(names: Sequence[str]) -> str:
+    """Names with commas between them; semicolons where a name has a comma."""
+    return ("; " if any("," in name for name in names) else ", ").join(names)
 
 
 def _span(values: Collection[float]) -> str:
@@ -130,7 +135,7 @@ def verdicts(report: Report) -> list[str]:
     if places:
         every = [title for title, better in places.items() if len(better) == len(report.datasets) and all(better)]
         where = f" on all {len(report.datasets)} data sets" if len(report.datasets) > 1 else ""
-        which = f"{len(every)} of {len(places)}" + (f": {', '.join(every)}" if every else "")
+        which = f"{len(every)} of {len(places)}" + (f": {_joined(every)}" if every else "")
         sentences.append(f"Significantly better than random search{where} (p < {LEVEL}): {which}.")
     return sentences
 

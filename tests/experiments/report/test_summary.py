@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -94,3 +97,9 @@ def test_what_holds_on_every_data_set_comes_first(table: Table) -> None:
     only_one = make_report(table, on("cifar10", "rea", "mine"))
     assert verdicts(only_one) == ["Significantly better than random search (p < 0.05): 2 of 2: REA, mine."]
     assert verdicts(make_report(table, [runs(table, "rea", [1] * 6)])) == []
+
+
+def test_names_with_commas_are_told_apart(table: Table) -> None:
+    other = replace(runs(table, "rea", [1] * 12), hyperparameters=CONFIG.replace('"tournament_size": 3', '"tournament_size": 5'))
+    text = " ".join(verdicts(make_report(table, [runs(table, "rea", [1] * 12), other, runs(table, "random", [0] * 12)])))
+    assert re.search(r": 2 of 2: REA; REA, tournament size \d+\.$|: 2 of 2: REA, tournament size \d+; REA, ", text)
