@@ -35,8 +35,7 @@ def stub(monkeypatch: pytest.MonkeyPatch, noises: Iterable[Tensor], losses: Iter
     """A search whose random numbers and losses are given."""
     search, noises, losses = tiny.make("ms-darts", **options), iter(noises), iter(losses)
     assert isinstance(search, MsDarts)
-    epsilon = 0.1 * search.config.epsilon  # of the first epoch
-    monkeypatch.setattr(ms_darts, "uniform", lambda *_: next(noises) / epsilon)
+    monkeypatch.setattr(ms_darts, "uniform", lambda *_: next(noises))
     monkeypatch.setattr(ms_darts, "cross_entropy", lambda *_: torch.tensor(next(losses), dtype=torch.float64))
     monkeypatch.setattr(search, "logits", lambda *_: None)
     return search

@@ -1,7 +1,8 @@
 """Within an epoch the host does not wait for the device: nothing is read from it, and random numbers are copied to it ahead.
 
 PyTorch's meta device has shapes and no values: whatever would read a value of it raises, as `.item()`, a truth value, a mask
-as an index, or a copy to the CPU. What the CPU would copy to it in the loop is refused by `OneDevice`.
+as an index, or a copy to the CPU. Tensors that the CPU would copy to it in the loop are refused by `OneDevice`; lists are not seen,
+as the meta device takes them without a copy.
 """
 
 from __future__ import annotations
@@ -57,8 +58,7 @@ class OneDevice(TorchDispatchMode):
         result = operation(*args, **(kwargs or {}))
         devices = {tensor.device.type for tensor in self.tensors((args, kwargs)) if tensor.dim()}
         devices |= {tensor.device.type for tensor in self.tensors(result)}
-        listed = operation is torch.ops.aten.lift_fresh.default and "meta" in devices  # torch.tensor([…], device=…)
-        if (len(devices) > 1 or listed) and not self.allowed:
+        if len(devices) > 1 and not self.allowed:
             raise AssertionError(f"{operation} copies between devices")
         return result
 
@@ -169,8 +169,6 @@ def test_waiting_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     fails(lambda images: images.tolist(), NotImplementedError)
     fails(lambda images: images[images > 0], NotImplementedError)
     fails(lambda images: torch.zeros(3).to(images), AssertionError)
-    fails(lambda images: torch.tensor([1.0], device=images.device), AssertionError)
-    fails(lambda images: images[[0, 1]], AssertionError)
 
 
 @pytest.mark.parametrize("radius", [0.0, 0.3, 0.6, 0.9, 1.0])

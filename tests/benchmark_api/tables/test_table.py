@@ -536,7 +536,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     with pytest.raises(KeyError):
-        TableWriter(tmp_path / "t", {**layout, "complex": (np.complex64, (1,))}, METADATA)
+        TableWriter(tmp_path / "t", {**layout, "metrics/complex": (np.complex64, (1,))}, METADATA)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -555,9 +555,9 @@ def test_a_failure_keeps_the_table_that_was_there(path: Path) -> None:
 def test_blocks_must_fit(tmp_path: Path, block: Any, start: int) -> None:
     with (
         pytest.raises(ValueError, match="params: rows"),
-        TableWriter(tmp_path / "t", {"params": (np.float64, (4,))}, METADATA) as writer,
+        TableWriter(tmp_path / "t", {"cifar10/12/params": (np.float64, (4,))}, METADATA) as writer,
     ):
-        writer.write("params", block, start)
+        writer.write("cifar10/12/params", block, start)
 
 
 def test_a_finished_table_replaces_the_old_one_under_its_readers(path: Path) -> None:
