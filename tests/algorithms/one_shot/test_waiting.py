@@ -1,8 +1,8 @@
 """Within an epoch the host does not wait for the device: nothing is read from it, and random numbers are copied to it ahead.
 
 PyTorch's meta device has shapes and no values: whatever would read a value of it raises, as `.item()`, a truth value, a mask
-as an index, or a copy to the CPU. Tensors that the CPU would copy to it in the loop are refused by `OneDevice`; lists are not seen,
-as the meta device takes them without a copy.
+as an index, or a copy to the CPU. Tensors that the CPU would copy to it in the loop are refused by `OneDevice`; lists are not
+seen, as the meta device takes them without a copy.
 """
 
 from __future__ import annotations

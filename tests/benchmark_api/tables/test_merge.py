@@ -14,7 +14,7 @@ from benchmark_api.spaces import SizeSpace
 from benchmark_api.tables.attach import attach
 from benchmark_api.tables.merge import merge
 from benchmark_api.tables.sources import source_of
-from benchmark_api.tables.table import Table, TableError
+from benchmark_api.tables.table import Table
 from benchmark_api.training.setting import Setting
 from tests.helpers.hand import group, write
 
