@@ -54,7 +54,8 @@ def answer(parse: Callable[[], Callable[[], int | None]], interrupted: str, *exp
     """
     with _interruptible(), _bus_errors_told():
         try:
-            command = parse()
+            with redirect_stdout(sys.stdout or _Shown(None)):  # a help is printed to it, and it may be closed
+                command = parse()
             with redirect_stdout(_Shown(sys.stdout)):
                 status = command()
                 sys.stdout.flush()

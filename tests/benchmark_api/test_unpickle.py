@@ -420,7 +420,7 @@ def test_a_record_may_not_be_larger_than_others_are(tmp_path: Path, monkeypatch:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces a limit of memory")
 def test_the_limit_of_memory_is_one_for_each_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    content = {"arch2infos": {index: OrderedDict(a=index, b=[0.5] * 300_000) for index in range(30)}, "x": 1}
+    content = {"arch2infos": {index: OrderedDict(a=index, b=[0.5] * 60_000) for index in range(30)}, "x": 1}
     path = official.write(tmp_path / "single", content)
     monkeypatch.setattr(unpickle, "MEMORY_LIMIT", 32 << 20)
     kept: list[bytes] = []

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import algorithms.one_shot
 from algorithms.black_box import BLACK_BOX
@@ -521,10 +522,13 @@ def test_a_caution_is_a_line_of_text(tmp_path: Path) -> None:
     assert (len(text), text[:12]) == (400, "a [31m <b>\ufffdc")
 
 
-def test_reproduce_makes_more_runs_of_small_supernets(digits_table: Table, topology_table: Table, tmp_path: Path) -> None:
+def test_reproduce_makes_more_runs_of_small_supernets(
+    digits_table: Table, topology_table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     command = ReproduceCommand(table=(digits_table.path,), results=tmp_path, one_shot_searches=("rsps", "gdas"))
     _, jobs = command._plan_one_shot(command._pairs())
     assert [job.runs for job in jobs] == [20, 20]
+    monkeypatch.setattr(one_shot_runs, "find_device", torch.device)  # there is no other device that can compute
     _, jobs = replace(command, device="meta")._plan_one_shot(command._pairs())
     assert [job.runs for job in jobs] == 6 * [1]
 

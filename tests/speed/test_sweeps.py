@@ -14,7 +14,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmark_api.jobs.run_jobs import run_jobs
 from experiments import store
-from experiments.runs.black_box import plan
+from experiments.runs.black_box import BlackBoxJob
 from tests.speed.subject import Subject, Workload
 
 # A small process starts the command: on Linux a process counts the memory of the one that started it as its own.
@@ -26,7 +26,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
 def sweep(subject: Subject, results: Path, runs: int, processes: int) -> None:
-    jobs = plan(subject.condition, subject.table, results, range(runs))
+    jobs = BlackBoxJob.plan(subject.condition, subject.table, results, range(runs))
     assert run_jobs(jobs, processes) == []
 
 

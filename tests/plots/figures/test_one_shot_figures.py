@@ -16,6 +16,7 @@ from experiments.__main__ import main
 from experiments.report import Report, make_report
 from experiments.store import ONE_SHOT_RUNS, RANKINGS, load
 from plots.__main__ import draw
+from plots.files import Writer
 from plots.figures.black_box import final_figure
 from plots.figures.costs import cost_figure
 from plots.figures.groups import Group, groups_of
@@ -140,8 +141,8 @@ def test_one_shot_runs_have_a_row_among_the_final_ones(digits_table: Table, grou
 
 
 def test_draw_saves_them(digits_table: Table, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plots.__main__, "save", lambda figure, stem: [stem])  # drawing is slow, and tested above
-    monkeypatch.setattr(plots.__main__, "pictures", lambda files: dict.fromkeys(files))
+    monkeypatch.setattr(Writer, "save", lambda self, figure, stem, kinds: [stem])  # drawing is slow, and tested above
+    monkeypatch.setattr(Writer, "pictures", lambda self, files: dict.fromkeys(files))
     monkeypatch.setattr(plots.__main__, "write_page", lambda path, *_: path)  # has tests of its own
     page, *paths = draw(results, tmp_path)
     assert page == results / "report.html"
@@ -153,8 +154,8 @@ def test_draw_saves_them(digits_table: Table, results: Path, tmp_path: Path, mon
 
 def test_one_shot_runs_alone_are_drawn(digits_table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store_runs(tmp_path, digits_table, condition(digits_table, "digits", "gdas"), [[1, LARGEST]])
-    monkeypatch.setattr(plots.__main__, "save", lambda figure, stem: [stem])
-    monkeypatch.setattr(plots.__main__, "pictures", lambda files: dict.fromkeys(files))
+    monkeypatch.setattr(Writer, "save", lambda self, figure, stem, kinds: [stem])
+    monkeypatch.setattr(Writer, "pictures", lambda self, files: dict.fromkeys(files))
     monkeypatch.setattr(plots.__main__, "write_page", lambda path, *_: path)
     files = [path.name for path in draw(tmp_path, tmp_path)]
     assert files[:3] == ["report.html", "digits-final", "digits-digits-flops"]
