@@ -16,7 +16,6 @@ from experiments.__main__ import main
 from experiments.report import Report, make_report
 from experiments.store import ONE_SHOT_RUNS, RANKINGS, load
 from plots.__main__ import draw
-from plots.files import Writer
 from plots.figures.black_box import final_figure
 from plots.figures.costs import cost_figure
 from plots.figures.groups import Group, groups_of
@@ -27,6 +26,7 @@ from plots.figures.one_shot import (
     operations_figure,
     weights_figure,
 )
+from plots.files import Writer
 from plots.panels.style import style_of
 from tests.helpers.synthetic import condition, store_ranking, store_runs
 
