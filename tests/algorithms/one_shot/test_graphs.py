@@ -6,7 +6,6 @@ not run again, so a number that it has read from anywhere but a tensor stays wha
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -37,23 +36,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
 """Other hyperparameters with which a method is captured."""
 
 
-def doubled(search: OneShotSearch) -> OneShotSearch:
-    """The search in double precision: Adam makes steps of ordinary size of a gradient that is rounding noise."""
-    data = search.task.dataset
-    data = replace(data, mean=data.mean.double(), std=data.std.double())
-    search.task = replace(search.task, dataset=data)
-    search.supernet.double()
-    if hasattr(search, "alpha"):
-        search.alpha.data = search.alpha.data.double()
-    return search
-
-
 @pytest.mark.parametrize("name", ONE_SHOT)
 def test_captured_epochs_are_eager_ones(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two epochs, with four steps or more of equal size and a smaller one: draws are equal, other numbers up to rounding."""
     assert ONE_SHOT[name].graphs
     changes = {"batch": 15, **OPTIONS.get(name, {})}
-    eager, graphs = (doubled(tiny.make(name, execution=execution, **changes)) for execution in (None, GRAPHS))
+    eager, graphs = (tiny.doubled(tiny.make(name, execution=execution, **changes)) for execution in (None, GRAPHS))
     made = []
     step = graphs.step
     monkeypatch.setattr(graphs, "step", lambda indices: made.append(len(indices)) or step(indices))
@@ -78,7 +66,7 @@ def test_captured_epochs_are_eager_ones(name: str, monkeypatch: pytest.MonkeyPat
 def test_one_hot_weights_are_paths(weighted: bool) -> None:
     """Logits, all gradients and running statistics of paths, as one-hot weights of all operations."""
     draw = torch.Generator().manual_seed(1)
-    search = doubled(tiny.make("gdas"))
+    search = tiny.doubled(tiny.make("gdas"))
     network, images = search.supernet, search.task.dataset.batch("train", slice(20))[0]
     assert isinstance(network, TopologySupernet)
     found = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +45,7 @@ def made(name: str, seeds: Sequence[int] = SEEDS, **changes: Any) -> list[OneSho
 
 def doubled(searches: Sequence[OneShotSearch]) -> list[OneShotSearch]:
     """The searches in double precision: Adam makes steps of ordinary size of a gradient that is rounding noise."""
-    for search in searches:
-        data = search.task.dataset
-        data = replace(data, mean=data.mean.double(), std=data.std.double())
-        search.task = replace(search.task, dataset=data)
-        search.supernet.double()
-        if hasattr(search, "alpha"):
-            search.alpha.data = search.alpha.data.double()
-    return list(searches)
+    return [tiny.doubled(search) for search in searches]
 
 
 def train(searches: Sequence[OneShotSearch], epochs: int = 1) -> None:
