@@ -3,7 +3,7 @@
 It measures on random images of 32x32 pixels, at NATS-Bench's size unless told otherwise, until its time is up:
 
 1. correctness: whole steps of each method on the device, eager and captured as a graph, against the same steps on the CPU from
-   equal weights and draws;
+   equal weights and draws, in double precision;
 2. arithmetic: floating-point operations of an eager step, counted;
 3. speed: steps per second and peak memory of each method, eager, captured and compiled, and for stacks of some seeds;
 4. precision: how far two steps in another precision lead from those in float32, and how fast they are.
@@ -19,9 +19,9 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, astuple, dataclass, fields, replace
+from dataclasses import asdict, astuple, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 import tyro
@@ -78,8 +78,8 @@ class RealSearch:
         dataset: dataset to search on; by default the table's only one, or cifar10.
         data: folder with the dataset's files; digits need none.
         unofficial_images: whether to accept files in the official format with other images.
-        graphs: whether its steps are captured.
-        precision: precision of its passes.
+        epochs: epochs of the search; None for the method's.
+        execution: how it is computed, but for the device.
     """
 
     method: str | None = None
@@ -87,38 +87,50 @@ class RealSearch:
     dataset: str | None = None
     data: Path | None = None
     unofficial_images: bool = False
-    graphs: bool = True
-    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    epochs: int | None = None
+    execution: Execution = field(default_factory=lambda: Execution(graphs=True))
 
 
 SMALL = Size(channels=4, cells=1, batch=16, image=16)
 """Largest size of the networks whose steps are compared with those on the CPU."""
 
-TOLERANCE = 1e-4
-"""Largest relative difference from the CPU of a correct device, in float32."""
+TOLERANCE = 1e-6
+"""Largest relative difference from the CPU of a correct device, in double precision.
 
-Network = Literal["eager", "graphs", "compiled"]
+In single precision the weights differ by more where rounding has moved an input of a ReLU over its kink.
+"""
+
+Measure = Literal["correctness", "arithmetic", "speed", "precision"]
+Network = Literal["eager", "graphs", "compiled", "compiled graphs"]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One measurement: a method, how many seeds are stacked, how its steps are started, and the precision."""
+    """One measurement: a method, how many seeds are stacked, how its steps are started, precision and layout of its passes."""
 
-    what: str
+    what: Measure
     method: str
     stack: int = 1
     network: Network = "eager"
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    channels_last: bool = False
 
     @property
     def key(self) -> str:
         """Name of the case in the file of measurements."""
-        return " ".join(map(str, astuple(self)))
+        of_case = (self.what, self.method, self.stack, self.network, self.precision)
+        return " ".join(map(str, (*of_case, "channels_last") if self.channels_last else of_case))
 
     def execution(self, device: torch.device) -> Execution:
         """Return how the case is computed; raise ValueError if the device cannot."""
-        ways = {"graphs": self.network == "graphs", "compile": self.network == "compiled"}
-        return Execution(device=str(device), precision=self.precision, stack=self.stack, **ways)
+        return Execution(
+            device=str(device),
+            precision=self.precision,
+            channels_last=self.channels_last,
+            compile="compiled" in self.network,
+            graphs="graphs" in self.network,
+            stack=self.stack,
+        )
 
 
 def searches_of(case: Case, size: Size, device: torch.device, steps: int) -> list[OneShotSearch]:
@@ -144,14 +156,23 @@ def searches_of(case: Case, size: Size, device: torch.device, steps: int) -> lis
 def difference(case: Case, size: Size, device: torch.device) -> dict[str, float]:
     """Make steps on the device and eager ones on the CPU; return the largest relative difference of any tensor of weights.
 
-    They are two steps, or as many as a graph needs to be captured and repeated. The networks are small, with `SMALL` as the
-    largest size: in deep ones of single precision, rounding moves inputs of a ReLU over its kink.
+    They are two steps, or as many as a graph needs to be captured and repeated, of small networks in double precision.
     """
     small = Size(*(min(given, most) for given, most in zip(astuple(size), astuple(SMALL), strict=True)))
     steps = 2 if case.network == "eager" else EAGER + 2
-    reference = replace(case, network="eager", precision="float32")
-    there, here = _weights(case, small, device, steps), _weights(reference, small, torch.device("cpu"), steps)
+    there = _weights(case, small, device, steps, double=True)
+    here = _weights(replace(case, network="eager"), small, torch.device("cpu"), steps, double=True)
     return {"difference": _apart(there, here)}
+
+
+def doubled(search: OneShotSearch) -> OneShotSearch:
+    """Return the search, before its first step, in double precision."""
+    data = search.task.dataset
+    search.task = replace(search.task, dataset=replace(data, mean=data.mean.double(), std=data.std.double()))
+    search.supernet.double()
+    if hasattr(search, "alpha"):
+        search.alpha.data = search.alpha.data.double()
+    return search
 
 
 def effect(case: Case, size: Size, device: torch.device) -> dict[str, float]:
@@ -160,9 +181,11 @@ def effect(case: Case, size: Size, device: torch.device) -> dict[str, float]:
     return {"difference": _apart(found, reference)}
 
 
-def _weights(case: Case, size: Size, device: torch.device, steps: int) -> dict[str, torch.Tensor]:
+def _weights(case: Case, size: Size, device: torch.device, steps: int, double: bool = False) -> dict[str, torch.Tensor]:
     """Return the weights after some steps, on the CPU; draws are made on the CPU, so they are equal on all devices."""
     (search,) = searches_of(case, size, device, steps)
+    if double:
+        doubled(search)
     search.train_epoch()
     return {name: value.detach().cpu().double() for name, value in search.supernet.named_parameters()}
 
@@ -182,18 +205,17 @@ def arithmetic(case: Case, size: Size, device: torch.device) -> dict[str, float]
 
 
 def speed(case: Case, size: Size, device: torch.device) -> dict[str, float]:
-    """Train an epoch of a few steps to warm up, then measure; return steps per second and peak memory.
+    """Measure an epoch after one of a few steps; return steps per second and peak memory.
 
     Of a graph, what is measured is its repetition: two epochs, of which one has more steps.
 
     Raises:
         RuntimeError: the repetitions of a graph take less time than the time of an epoch varies.
     """
-    _epoch(case, size, device, max(3, size.steps // 10))
+    short, _ = _epoch(case, size, device, EAGER + 1)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    if case.network == "graphs":
-        short, _ = _epoch(case, size, device, EAGER + 1)
+    if case.execution(device).graphs:
         seconds, memory = _epoch(case, size, device, EAGER + 1 + size.steps)
         seconds -= short
         if seconds <= 0:
@@ -211,7 +233,7 @@ def _epoch(case: Case, size: Size, device: torch.device, steps: int) -> tuple[fl
     return sum(search.metrics[-1].train_seconds for search in searches), searches[0].metrics[-1].peak_memory
 
 
-MEASURES: dict[str, Callable[[Case, Size, torch.device], dict[str, float]]] = {
+MEASURES: dict[Measure, Callable[[Case, Size, torch.device], dict[str, float]]] = {
     "correctness": difference,
     "arithmetic": arithmetic,
     "speed": speed,
@@ -222,7 +244,8 @@ MEASURES: dict[str, Callable[[Case, Size, torch.device], dict[str, float]]] = {
 def cases(methods: tuple[str, ...], stacks: tuple[int, ...], networks: tuple[Network, ...]) -> Iterator[Case]:
     """Yield the measurements in their order: what matters first comes first.
 
-    Stacks are eager. Steps in other precisions are captured if graphs are measured, and eager otherwise.
+    Stacks, and steps in other precisions, are captured if graphs are measured, and eager otherwise. In other precisions the
+    channels of a pixel are side by side, as tensor cores take them.
     """
     alone: list[Network] = ["eager", *(network for network in networks if network == "graphs")]
     for network in alone:
@@ -230,14 +253,14 @@ def cases(methods: tuple[str, ...], stacks: tuple[int, ...], networks: tuple[Net
     yield from (Case("arithmetic", method) for method in methods)
     for network in alone:
         yield from (Case("speed", method, network=network) for method in methods if 1 in stacks)
-    for stack in stacks:
-        yield from (Case("speed", method, stack) for method in methods if stack > 1)
     precisions: tuple[Literal["tf32", "bfloat16"], ...] = ("tf32", "bfloat16")
     for precision in precisions:
+        yield from (Case("speed", method, 1, alone[-1], precision, channels_last=True) for method in methods)
         yield from (Case("precision", method, precision=precision) for method in methods)
-        yield from (Case("speed", method, network=alone[-1], precision=precision) for method in methods)
-    if "compiled" in networks:
-        yield from (Case("speed", method, network="compiled") for method in methods)
+    for stack in stacks:
+        yield from (Case("speed", method, stack, alone[-1]) for method in methods if stack > 1)
+    for network in networks:
+        yield from (Case("speed", method, network=network) for method in methods if "compiled" in network)
 
 
 def check(size: Size, device: torch.device, out: Path, end: float, todo: list[Case]) -> dict[str, dict[str, Any]]:
@@ -248,7 +271,7 @@ def check(size: Size, device: torch.device, out: Path, end: float, todo: list[Ca
     """
     file = out / "gpu-check.json"
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor_name()
-    setting = {"format": 2, "size": asdict(size), "device": name, "torch": torch.__version__}
+    setting = {"format": 3, "size": asdict(size), "device": name, "torch": torch.__version__}
     kept: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {"setting": setting, "measured": {}}
     if kept["setting"] != setting:
         raise ValueError(f"{file} has measurements of {kept['setting']}, these are of {setting}: choose another folder")
@@ -278,15 +301,17 @@ def go_on(search: RealSearch, device: torch.device, out: Path, end: float) -> st
         FileNotFoundError, ValueError: the search, its table or its images refuse, as for `run`.
     """
     method = ONE_SHOT.find(search.method or "")
-    execution = Execution(device=str(device), precision=search.precision, graphs=search.graphs)
+    of_method = Search.of(method)
+    if search.epochs is not None:
+        of_method = replace(of_method, hyperparameters=replace(of_method.hyperparameters, given={"epochs": search.epochs}))
     jobs = RunOneShot(
-        search=Search.of(method),
+        search=of_method,
         table=search.table,
         dataset=search.dataset,
         data=search.data,
         unofficial_images=search.unofficial_images,
         seeds=1,
-        execution=execution,
+        execution=replace(search.execution, device=str(device)),
         results=out / "results",
     ).plan()
     if not jobs:
@@ -315,7 +340,7 @@ def table(measured: dict[str, dict[str, Any]]) -> str:
 
     TFLOP/s is the arithmetic of the method's eager steps in the time of these: what a graph computes in addition does not count.
     """
-    head = ("measurement", "method", "seeds", "network", "precision", *COLUMNS)
+    head = ("measurement", "method", "seeds", "network", "precision", "channels", *COLUMNS)
     counted = {of["method"]: of["GFLOP"] for of in measured.values() if "GFLOP" in of}
     rows = []
     for found in measured.values():
@@ -328,7 +353,8 @@ def table(measured: dict[str, dict[str, Any]]) -> str:
             shown = [found["error"], "", "", "", ""]
         else:
             shown = ["" if values.get(name) is None else f"{values[name]:.3g}" for name in COLUMNS]
-        names = (found["what"], found["method"], str(found["stack"]), found["network"], found["precision"])
+        layout = "last" if found["channels_last"] else "first"
+        names = (found["what"], found["method"], str(found["stack"]), found["network"], found["precision"], layout)
         rows.append((*names, *shown))
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows))
 
@@ -337,6 +363,7 @@ def main(
     device: str = "cuda",
     limit: float = 600.0,
     out: Path = Path("results/gpu-check"),
+    measures: tuple[Measure, ...] = get_args(Measure),
     methods: tuple[str, ...] = (),
     stacks: tuple[int, ...] = (1, 3, 16),
     networks: tuple[Network, ...] = ("eager", "graphs", "compiled"),
@@ -349,9 +376,10 @@ def main(
         device: PyTorch's name of the device; "cpu" to try the command out.
         limit: seconds after which no further measurement, and no further epoch of the search, begins.
         out: folder of the measurements, and of the results of the search; a later call goes on there.
+        measures: what is measured.
         methods: names of one-shot methods; all of the zoo unless given.
         stacks: numbers of seeds that are trained together.
-        networks: how steps are started: operation by operation, as a graph, or with compiled parts of the network.
+        networks: how steps are started: operation by operation, as a graph, with compiled parts of the network, or both.
         size: of the networks and batches; NATS-Bench's unless given.
         search: search to train with the time left.
     """
@@ -360,7 +388,8 @@ def main(
         load_plugins()
         names = tuple(ONE_SHOT.find(name).name for name in methods or ONE_SHOT)
         found = find_device(device)
-        measured = check(size, found, out, end, list(cases(names, stacks, networks)))
+        todo = [case for case in cases(names, stacks, networks) if case.what in measures]
+        measured = check(size, found, out, end, todo)
         if search.method is not None and time.monotonic() < end:
             print(go_on(search, found, out, end))
     except (ImportError, OSError, ValueError) as error:

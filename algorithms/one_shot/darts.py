@@ -79,13 +79,13 @@ class DartsSecondOrder(DartsFirstOrder):
             return nn.functional.cross_entropy(self.logits(batch[0], self._mode("architecture"), state), batch[1])
 
         # w' is the result of one more optimizer step from w (section 2.3), without Nesterov's look-ahead.
-        gradient = torch.autograd.grad(loss(w, training), w)
+        gradient = torch.autograd.grad(loss(w, training), w, materialize_grads=True)
         momentum = (config.momentum * self.optimizer.state[parameter]["momentum_buffer"] for parameter in w)
         ahead = [
             (of_w - xi * (of_momentum + of_gradient + config.decay * of_w)).detach().requires_grad_()
             for of_w, of_momentum, of_gradient in zip(w, momentum, gradient, strict=True)
         ]
-        direct, *vector = torch.autograd.grad(loss(ahead, validation), (self.alpha, *ahead))
+        direct, *vector = torch.autograd.grad(loss(ahead, validation), (self.alpha, *ahead), materialize_grads=True)
         epsilon = config.perturbation / torch.stack([part.square().sum() for part in vector]).sum().sqrt()
         above, below = (
             torch.autograd.grad(loss([a.detach() + step * b for a, b in zip(w, vector, strict=True)], training), self.alpha)[0]

@@ -8,7 +8,7 @@ effects: a step would be split at each backward pass and each update, and its pa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -17,27 +17,35 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
-def repeated(function: Callable[[], None], times: int, device: torch.device) -> None:
-    """Compute some times what a function computes, on the same memory, but run the function once.
+def repeated(functions: Sequence[Callable[[], None]], times: int, device: torch.device) -> None:
+    """Compute some times what functions compute, on the same memory, but run each function once.
 
-    Its operations do not depend on values, and it returns nothing: it changes tensors in place. On other devices than CUDA's, the
-    operations are recorded and repeated one by one, which saves no time.
+    Their operations do not depend on values, and they return nothing: they change tensors in place, each its own. On CUDA devices
+    the functions are computed side by side. On others, the operations are recorded and repeated one by one, which saves no time.
 
     Raises:
-        RuntimeError: the function reads a value of the device.
+        RuntimeError: a function reads a value of the device.
     """
     if device.type != "cuda":
-        with (recording := _Recording()):
-            function()
-        for _ in range(times - 1):
-            recording.repeat()
+        for function in functions:
+            with (recording := _Recording()):
+                function()
+            for _ in range(times - 1):
+                recording.repeat()
         return
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        function()  # is captured, and not run
+    graphs = []
+    for function in functions:
+        graphs.append(graph := torch.cuda.CUDAGraph())
+        with torch.cuda.graph(graph):
+            function()  # is captured, and not run
+    streams = [torch.cuda.Stream(device) for _ in graphs]  # type: ignore[no-untyped-call]
+    for stream in streams:
+        stream.wait_stream(torch.cuda.current_stream(device))
     for _ in range(times):
-        graph.replay()
-    torch.cuda.current_stream(device).synchronize()  # the graph and its memory are in use until then
+        for graph, stream in zip(graphs, streams, strict=True):
+            with torch.cuda.stream(stream):
+                graph.replay()
+    torch.cuda.synchronize(device)  # the graphs and their memory are in use until then
 
 
 class _Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -78,7 +78,15 @@ class Clock:
     """Request for the wall time in seconds, divided by the number of searches."""
 
 
-Request = Forward | Backward | Clock
+@dataclass(frozen=True)
+class Repeat:
+    """Request to compute functions some times, as `algorithms.one_shot.graphs.repeated` does; the answer is None."""
+
+    functions: Sequence[Callable[[], None]]
+    times: int
+
+
+Request = Forward | Backward | Clock | Repeat
 
 
 class _Pass(torch.autograd.Function):

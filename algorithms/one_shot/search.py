@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from algorithms.one_shot import checkpoint
 from algorithms.one_shot.config import OneShotConfig
 from algorithms.one_shot.draws import StepDraws
+from algorithms.one_shot.graphs import repeated
 from algorithms.one_shot.metrics import EpochMetrics, mean_entropy
 from algorithms.one_shot.selection import Argmax, Selection
 from algorithms.one_shot.steps import make_steps
@@ -65,6 +66,7 @@ class OneShotSearch(ABC):
         decided: choice of each decision that a running selection has made; passes compute no other choice of it.
         drawn: random numbers of steps.
         clock: returns wall time in seconds.
+        repeat: computes functions some times, as `repeated` does.
 
     Raises:
         ValueError: the method does not search the space, the seed is negative, the images are on another device, or steps cannot
@@ -132,6 +134,7 @@ class OneShotSearch(ABC):
         self._augment = self.draws["augment"] if task.dataset.flip or task.dataset.padding else None
         self._prepare_supernet()
         self.clock: Callable[[], float] = partial(wall_clock, self.device)
+        self.repeat: Callable[[Sequence[Callable[[], None]], int], None] = partial(repeated, device=self.device)
         self._parts: dict[str, checkpoint.Part] = {"supernet": self.supernet, "sgd": self.optimizer}
         self._start()
 
@@ -147,7 +150,8 @@ class OneShotSearch(ABC):
             self.supernet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.execution.compile:
             self.supernet.compile_parts()
-        self.supernet.captured = self.execution.graphs
+        if self.execution.graphs:
+            self.supernet.capture()
         self.optimizer = self.sgd(list(self.supernet.parameters()))
 
     def sgd(self, parameters: Sequence[nn.Parameter]) -> torch.optim.SGD:

@@ -8,12 +8,14 @@
 Every search draws its own random numbers, has its own optimizers, and runs the code of its method unchanged: it is what it would
 be alone, up to the rounding of its passes. During an epoch a `Member` replaces its supernet, and what several members ask for at
 once is one pass, or one backward pass, of a stacked supernet. Rows of a pass do not influence each other.
+
+Captured steps (`Execution.graphs`) need no stacked supernet: the graphs of all searches are repeated side by side.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
@@ -22,14 +24,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from algorithms.one_shot.member import Backward, Clock, Forward, Member, Request, Row, membership
+from algorithms.one_shot.graphs import repeated
+from algorithms.one_shot.member import Backward, Clock, Forward, Member, Repeat, Request, Row, membership
 from algorithms.one_shot.metrics import EpochMetrics
 from algorithms.one_shot.search import OneShotSearch
 from algorithms.one_shot.supernets.base import build_supernet
 from algorithms.one_shot.supernets.stacked import STACKED, StackedSupernet, Values, stacked
 from algorithms.one_shot.task import Execution, wall_clock
 from algorithms.one_shot.turns import Ask, take_turns
-from benchmark_api.spaces import SearchSpace
+from benchmark_api.spaces import SearchSpace, SizeSpace
 from benchmark_api.training.setting import Setting
 
 IMAGES = 1024
@@ -48,17 +51,25 @@ Up to there a stack took at most 0.6 of the time of its searches alone on a CPU 
 pixels); at four times as many, `tunas` took longer than alone.
 """
 
+CAPTURED = 3
+"""Searches of the size space whose captured steps are started side by side where no number is asked for.
+
+On an H200 three took 0.7 of the time of each alone, eight 0.67 (`tunas`, NATS-Bench's size); a network of the topology space
+fills the card by itself (`darts-v1`: three took 0.92, eight as much).
+"""
+
 DIGITS = 8 * 8
 """Pixels of the images of digits. All others count as 32 x 32, as large as CIFAR's."""
 
 
 def chosen_stack(execution: Execution, space: SearchSpace, setting: Setting) -> int:
-    """Return how many searches are trained together: what an execution says or, if it does not, several small networks on a CPU.
-
-    Other devices were not measured, and train each search alone.
+    """Return how many searches are trained together: what an execution says or, if it does not, several small networks on a CPU,
+    and on a CUDA device several networks of the size space whose steps are captured.
     """
     if execution.stack is not None:
         return execution.stack
+    if execution.graphs and execution.device.startswith("cuda"):
+        return CAPTURED if isinstance(space, SizeSpace) else 1
     if execution.device != "cpu" or not execution.plain or build_supernet.dispatch(type(space)) not in STACKED:
         return 1
     widest = space.block_widths(space.architecture(len(space) - 1), setting.channels, setting.cells)[0]
@@ -68,7 +79,8 @@ def chosen_stack(execution: Execution, space: SearchSpace, setting: Setting) -> 
 class SearchStack:
     """Searches of one method with different seeds, trained together.
 
-    Supernets without a stacked counterpart (`algorithms.one_shot.supernets.stacked`) are trained one after another.
+    Supernets without a stacked counterpart (`algorithms.one_shot.supernets.stacked`) are trained one after another, unless their
+    steps are captured.
 
     Raises:
         ValueError: there is no search, or they differ in more than their seeds.
@@ -79,20 +91,25 @@ class SearchStack:
         if len(kinds) != 1:
             raise ValueError(f"the searches of a stack must be equal but for their seeds, got {len(kinds)} kinds of searches")
         self.searches = list(searches)
-        self.network = stacked(searches[0].supernet)
+        self.network = None if searches[0].execution.graphs else stacked(searches[0].supernet)
 
     def train_epoch(self) -> list[EpochMetrics]:
         """Train an epoch of each search; return the metrics, as `OneShotSearch.train_epoch`, with equal shares of the seconds."""
-        if self.network is None:
+        execution = self.searches[0].execution
+        if self.network is None and not execution.graphs:
             return [search.train_epoch() for search in self.searches]
         with ExitStack() as stack:
-            stack.enter_context(self.searches[0].execution.arithmetic())
-            members = [stack.enter_context(membership(search, self.network)) for search in self.searches]
-            functions = [partial(_train, search, member) for search, member in zip(self.searches, members, strict=True)]
+            stack.enter_context(execution.arithmetic())
+            functions: list[Callable[[Ask], None]]
+            if self.network is None:
+                functions = [partial(_train_captured, search) for search in self.searches]
+            else:
+                members = [stack.enter_context(membership(search, self.network)) for search in self.searches]
+                functions = [partial(_train, search, member) for search, member in zip(self.searches, members, strict=True)]
             take_turns(functions, partial(self._answers, self.network))
         return [search.metrics[-1] for search in self.searches]
 
-    def _answers(self, network: StackedSupernet, requests: Sequence[Request]) -> list[Any]:
+    def _answers(self, network: StackedSupernet | None, requests: Sequence[Request]) -> list[Any]:
         """Return the answers to requests; those that can be computed together are."""
         groups: dict[Hashable, list[int]] = {}
         for number, request in enumerate(requests):
@@ -102,10 +119,14 @@ class SearchStack:
             answers |= dict(zip(numbers, self._answers_of(network, [requests[number] for number in numbers]), strict=True))
         return [answers[number] for number in range(len(requests))]
 
-    def _answers_of(self, network: StackedSupernet, requests: Sequence[Any]) -> Sequence[Any]:
+    def _answers_of(self, network: StackedSupernet | None, requests: Sequence[Any]) -> Sequence[Any]:
         """Return the answers to requests of one group."""
         match requests[0]:
+            case Repeat(times=times):
+                repeated([function for request in requests for function in request.functions], times, self.searches[0].device)
+                return [None] * len(requests)
             case Forward():
+                assert network is not None
                 return _passes(network, requests)
             case Backward():
                 return requests[0].row.joint.backward(requests)  # type: ignore[no-any-return]
@@ -117,6 +138,16 @@ def _train(search: OneShotSearch, member: Member, ask: Ask) -> None:
     search.train_epoch()
 
 
+def _train_captured(search: OneShotSearch, ask: Ask) -> None:
+    """Train an epoch; its repeated steps wait for those of the other searches."""
+    former = search.repeat, search.clock
+    search.repeat, search.clock = (lambda functions, times: ask(Repeat(functions, times))), (lambda: ask(Clock()))
+    try:
+        search.train_epoch()
+    finally:
+        search.repeat, search.clock = former
+
+
 def _group(request: Request) -> Hashable:
     """Return what requests have in common that are answered together."""
     match request:
@@ -125,6 +156,8 @@ def _group(request: Request) -> Hashable:
             return type(request.mode), request.images.shape, request.training, request.gradients, shape
         case Backward():
             return id(request.row.joint)
+        case Repeat():
+            return Repeat, request.times
     return Clock
 
 

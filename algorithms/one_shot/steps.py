@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from algorithms.one_shot.graphs import repeated
 from algorithms.one_shot.task import copied
 
 if TYPE_CHECKING:
@@ -56,6 +55,6 @@ def _make_equal_steps(search: OneShotSearch, images: Tensor, sums: Tensor) -> No
         number_of_step.add_(1)
 
     before = [draw.get_state() for draw in search.draws.values()]
-    repeated(step, len(rest) - eager, search.device)
+    search.repeat([step], len(rest) - eager)
     if not all(map(torch.equal, before, (draw.get_state() for draw in search.draws.values()))):
         raise RuntimeError(f"{search.name} draws random numbers in a step without `drawn`: train it without graphs")

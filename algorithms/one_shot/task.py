@@ -89,7 +89,8 @@ class Execution(Bounded):
     """Compile the parts of the network that compute the same at every step, with `torch.compile`."""
 
     graphs: Annotated[bool, unstored_default] = False
-    """Capture the steps of an epoch as a CUDA graph; methods that sample paths then compute all operations."""
+    """Capture the steps of an epoch as a CUDA graph; methods that sample paths then compute all edges in the same way. With
+    `compile`, the parts of the network are compiled before."""
 
     stack: Annotated[int | None, between(1, 1024), unstored_default] = 1
     """Searches that are trained together, each with its own seed: on a CPU, tiny networks take a fraction of the time. None:
@@ -99,16 +100,18 @@ class Execution(Bounded):
         super().__post_init__()
         if self.precision == "tf32" and not self.device.startswith("cuda"):
             raise ValueError(f"precision tf32 is for CUDA devices, got it with device {self.device}")
-        if self.graphs and self.compile:
-            raise ValueError("graphs and compile are two ways to start fewer operations: expected one of them, got both")
-        if (self.stack or 1) > 1 and not self.plain:
+        if self.graphs and self.compile and not self.device.startswith("cuda"):
             raise ValueError(
-                f"a stack of {self.stack} has precision float32 or tf32, no channels_last, no compile and no graphs, got {self}"
+                f"compiled parts are captured on CUDA devices only, got graphs and compile with device {self.device}"
+            )
+        if (self.stack or 1) > 1 and not (self.graphs or self.plain):
+            raise ValueError(
+                f"a stack of {self.stack} without graphs has precision float32 or tf32, no channels_last, no compile, got {self}"
             )
 
     @property
     def plain(self) -> bool:
-        """Whether it has a precision and a layout that a stack has."""
+        """Whether it has a precision and a layout that a stacked network has."""
         return self.precision != "bfloat16" and not (self.channels_last or self.compile or self.graphs)
 
     @contextmanager

@@ -318,7 +318,8 @@ def _train_epoch(searches: Sequence[OneShotSearch]) -> None:
 
 def in_stacks(jobs: Sequence[OneShotJob]) -> list[RunsJob]:
     """Return the jobs of one condition in stacks, if the condition says so and the supernet can be stacked; else as they are."""
-    size = jobs[0].condition.execution_values().get("stack", 1) if jobs else 1
-    if size == 1 or stacked(jobs[0].search().supernet) is None:
+    execution = jobs[0].condition.execution_values() if jobs else {}
+    size = execution.get("stack", 1)
+    if size == 1 or not (execution.get("graphs") or stacked(jobs[0].search().supernet)):
         return [*jobs]
     return [StackJob.of(jobs[first : first + size]) for first in range(0, len(jobs), size)]

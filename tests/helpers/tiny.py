@@ -100,14 +100,3 @@ def state(search: OneShotSearch) -> dict[str, npt.NDArray[np.generic]]:
     with tempfile.TemporaryDirectory() as folder:
         search.save(Path(folder, "saved"))
         return {name: array.copy() for name, array in read(Path(folder, "saved"))[0].items()}
-
-
-def doubled(search: OneShotSearch) -> OneShotSearch:
-    """The search in double precision: Adam makes steps of ordinary size of a gradient that is rounding noise."""
-    data = search.task.dataset
-    data = dataclasses.replace(data, mean=data.mean.double(), std=data.std.double())
-    search.task = dataclasses.replace(search.task, dataset=data)
-    search.supernet.double()
-    if hasattr(search, "alpha"):
-        search.alpha.data = search.alpha.data.double()
-    return search

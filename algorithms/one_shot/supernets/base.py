@@ -27,6 +27,10 @@ class Supernet(nn.Module, ABC):
 
     captured = False
 
+    def capture(self) -> None:
+        """Let training passes have the same operations each time."""
+        self.captured = True
+
     @abstractmethod
     def forward(self, images: Tensor, mode: Any) -> Tensor:
         """Return the logits [image, class] under one of the supernet's forward modes."""

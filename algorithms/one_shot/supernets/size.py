@@ -148,7 +148,7 @@ class SizeSupernet(Supernet):
         """Compile the modules, at full width; their narrowing differs from step to step."""
         self.sliced = False
         for part in (self.stem, self.lastact, *self.blocks):
-            part.compile()
+            part.compile(dynamic=False)
 
     def along(self, architecture: Architecture) -> WidthMasks:
         """Return the mode in which every module has its width in one architecture."""

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from algorithms.one_shot.supernets import topology_together as together
 from algorithms.one_shot.supernets.base import ForwardMode, Supernet, build_supernet, one_hot_rows
 from benchmark_api.spaces import EDGES, OPERATIONS, Architecture, TopologySpace
 from benchmark_api.training.networks import ReductionBlock, Skeleton, make_operation
@@ -59,7 +60,12 @@ class MixedCell(nn.Module):
     Args:
         channels: width of all nodes.
         track_running_stats: whether evaluation uses running statistics; False: always the batch's.
+
+    Attributes:
+        together: whether mixtures of all operations are computed for all edges of a node at once, also on a CPU.
     """
+
+    together = False
 
     def __init__(self, channels: int, track_running_stats: bool = False) -> None:
         super().__init__()
@@ -69,7 +75,12 @@ class MixedCell(nn.Module):
         )
 
     def forward(
-        self, x: Tensor, weights: Tensor | None = None, path: Architecture | None = None, others: Tensor | None = None
+        self,
+        x: Tensor,
+        weights: Tensor | None = None,
+        path: Architecture | None = None,
+        others: Tensor | None = None,
+        hot: Tensor | None = None,
     ) -> Tensor:
         """Return the last node [batch, channel, height, width].
 
@@ -78,6 +89,7 @@ class MixedCell(nn.Module):
             weights: as in `Mixture`, or with a path as in `Paths`.
             path: operation of each edge; None for all operations.
             others: number that is added to the output of each edge [edge]; by default what `Paths` says.
+            hot: operation of each edge as one-hot rows on the device [edge, operation], instead of a path.
         """
         terms: list[list[Tensor]] = [[x], [], [], []]  # of each node's sum
         if weights is not None and path is not None:
@@ -87,7 +99,8 @@ class MixedCell(nn.Module):
                 terms[target].append(others[edge])
         for source, outgoing in enumerate(OUTGOING[:-1]):
             node = total(terms[source], x)
-            for edge, outputs in self.mix(node, outgoing, weights, path).items():
+            found = self.mix(node, outgoing, weights, path) if hot is None else self.choose(node, outgoing, hot, weights)
+            for edge, outputs in found.items():
                 terms[EDGES[edge][0]] += outputs
         return total(terms[-1], x)
 
@@ -101,6 +114,9 @@ class MixedCell(nn.Module):
             path: as for `forward`, of all edges of the cell.
         """
         operations: Any = self.edges  # [edge][operation]
+        if path is None and weights is not None and (self.together or not x.is_cpu):
+            of_edges = together.mixed(x, [operations[edge] for edge in edges], rows(weights, edges))
+            return {edge: [output] for edge, output in zip(edges, of_edges, strict=True)}
         terms: dict[int, list[Tensor]] = {edge: [] for edge in edges}
         rectified = None
         for choice, name in enumerate(OPERATIONS):
@@ -118,6 +134,19 @@ class MixedCell(nn.Module):
                 terms[edge].append(output)
         return terms
 
+    def choose(self, x: Tensor, edges: Sequence[int], hot: Tensor, weights: Tensor | None) -> dict[int, list[Tensor]]:
+        """Return the outputs of edges that leave one node, as `mix` does, along the path of one-hot rows `hot`."""
+        operations: Any = self.edges  # [edge][operation]
+        of_edges = None if weights is None else rows(weights, edges)
+        outputs = together.chosen(x, [operations[edge] for edge in edges], rows(hot, edges), of_edges)
+        return {edge: [output] for edge, output in zip(edges, outputs, strict=True)}
+
+
+def rows(weights: Tensor, edges: Sequence[int]) -> Tensor:
+    """Return the rows of some edges, in one operation forward and one backward."""
+    of_edges = weights.unbind()
+    return torch.stack([of_edges[edge] for edge in edges])
+
 
 def total(terms: Sequence[Tensor], like: Tensor) -> Tensor:
     """Return the sum of a node's inputs; a sum of scalars, or of nothing, is broadcast to the shape of `like`."""
@@ -129,18 +158,12 @@ def _convolve(x: Tensor, layers: Sequence[Any], scales: list[Tensor] | None) -> 
     """Convolve and normalise x [batch, channel, height, width] by several layers at once, and scale each layer's output."""
     _, convolutions, norms = zip(*layers, strict=True)
     first = norms[0]
+    scale = None if scales is None else torch.stack(scales).repeat_interleave(first.num_features)  # [edges * channel]
+    if first.track_running_stats:
+        return together.normalized(x, layers, scale).chunk(len(layers), dim=1)
     weight, bias = (torch.cat([getattr(layer, name) for layer in convolutions]) for name in ("weight", "bias"))
     y = functional.conv2d(x, weight, bias, padding=convolutions[0].padding)  # [batch, edges * channel, height, width]
-    scale = None if scales is None else torch.stack(scales).repeat_interleave(first.num_features)  # [edges * channel]
-    if not first.track_running_stats:
-        return functional.batch_norm(y, None, None, scale, None, True, first.momentum, first.eps).chunk(len(layers), dim=1)
-    mean, variance = (torch.cat([getattr(norm, name) for norm in norms]) for name in ("running_mean", "running_var"))
-    y = functional.batch_norm(y, mean, variance, scale, None, first.training, first.momentum, first.eps)
-    if first.training:
-        for norm, of_mean, of_variance in zip(norms, mean.chunk(len(norms)), variance.chunk(len(norms)), strict=True):
-            norm.running_mean.copy_(of_mean)
-            norm.running_var.copy_(of_variance)
-    return y.chunk(len(layers), dim=1)  # of each edge [batch, channel, height, width]
+    return functional.batch_norm(y, None, None, scale, None, True, first.momentum, first.eps).chunk(len(layers), dim=1)
 
 
 class TopologySupernet(Supernet):
@@ -178,13 +201,14 @@ class TopologySupernet(Supernet):
     def forward(self, images: Tensor, mode: Mixture | Paths) -> Tensor:
         """Return the logits [image, class]."""
         of_cells = self._of_cells(mode)
-        compiled = self._compiled_cell if self.training and isinstance(mode, Mixture) else None
+        same = isinstance(mode, Mixture) or isinstance(mode.paths, Tensor)  # operations in each step
+        compiled = self._compiled_cell if self.training and same else None
         x = self.stem(images)  # [batch, C, height, width]
         for block in self.blocks:
             if not isinstance(block, MixedCell):
                 x = block(x)  # [batch, 2 C, height / 2, width / 2]
             elif compiled is not None:
-                x = compiled(block, x, mode.weights)
+                x = compiled(block, x, *next(of_cells))
             else:
                 x = block(x, *next(of_cells))
         features = self.lastact(x).mean(dim=(2, 3))  # [batch, 4 C]
@@ -199,13 +223,12 @@ class TopologySupernet(Supernet):
             yield from ((mode.weights, path) for path in mode.paths)
         else:
             operations = torch.arange(len(OPERATIONS), device=mode.paths.device)
-            chosen = (mode.paths[..., None] == operations).to(self.classifier.weight)  # [cell or 1, edge, operation]
+            hot = (mode.paths[..., None] == operations).to(self.classifier.weight)  # [cell or 1, edge, operation]
             others: Sequence[Tensor | None] = [None] * self.cells
             if mode.weights is not None:
-                others = ((1 - chosen) * mode.weights).sum(dim=2).expand(self.cells, -1).unbind()
-                chosen = chosen * mode.weights
-            scales = chosen.expand(self.cells, -1, -1).unbind()
-            yield from ((of_cell, None, rest) for of_cell, rest in zip(scales, others, strict=True))
+                others = ((1 - hot) * mode.weights).sum(dim=2).expand(self.cells, -1).unbind()
+            of_cells = hot.expand(self.cells, -1, -1).unbind()
+            yield from ((mode.weights, None, rest, of_cell) for of_cell, rest in zip(of_cells, others, strict=True))
 
     @property
     def one_hot(self) -> bool:
@@ -224,6 +247,12 @@ class TopologySupernet(Supernet):
         rows = [tuple(path) for path in paths.tolist()]
         return Paths(rows * self.cells if len(rows) == 1 else rows, weights)
 
+    def capture(self) -> None:
+        super().capture()
+        for block in self.blocks:
+            if isinstance(block, MixedCell):
+                block.together = True
+
     def compile_parts(self) -> None:
         """Compile all parts but cells that follow a path, and but cells at evaluation.
 
@@ -231,8 +260,8 @@ class TopologySupernet(Supernet):
         """
         cells = [block for block in self.blocks if isinstance(block, MixedCell)]
         for part in (self.stem, self.lastact, *(block for block in self.blocks if block not in cells)):
-            part.compile()
-        self._compiled_cell = torch.compile(type(cells[0]).forward)
+            part.compile(dynamic=False)
+        self._compiled_cell = torch.compile(type(cells[0]).forward, dynamic=False)
 
     def along(self, architecture: Architecture) -> Paths:
         """Return the mode in which every cell is that of one architecture."""

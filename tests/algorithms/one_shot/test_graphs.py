@@ -16,8 +16,10 @@ from algorithms.one_shot import ONE_SHOT, steps
 from algorithms.one_shot.darts import DartsFirstOrder
 from algorithms.one_shot.graphs import repeated
 from algorithms.one_shot.search import OneShotSearch
+from algorithms.one_shot.stack import SearchStack
 from algorithms.one_shot.supernets import Paths, TopologySupernet
 from algorithms.one_shot.task import Execution
+from experiments.gpu_check import doubled
 from tests.helpers import tiny
 
 CPU = torch.device("cpu")
@@ -41,7 +43,7 @@ def test_captured_epochs_are_eager_ones(name: str, monkeypatch: pytest.MonkeyPat
     """Two epochs, with four steps or more of equal size and a smaller one: draws are equal, other numbers up to rounding."""
     assert ONE_SHOT[name].graphs
     changes = {"batch": 15, **OPTIONS.get(name, {})}
-    eager, graphs = (tiny.doubled(tiny.make(name, execution=execution, **changes)) for execution in (None, GRAPHS))
+    eager, graphs = (doubled(tiny.make(name, execution=execution, **changes)) for execution in (None, GRAPHS))
     made = []
     step = graphs.step
     monkeypatch.setattr(graphs, "step", lambda indices: made.append(len(indices)) or step(indices))
@@ -62,21 +64,37 @@ def test_captured_epochs_are_eager_ones(name: str, monkeypatch: pytest.MonkeyPat
         np.testing.assert_allclose(tiny.plain(found)[2:6], tiny.plain(expected)[2:6], atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["rsps", "enas", "tunas"])
+def test_captured_searches_of_a_stack_are_those_alone(name: str) -> None:
+    """To the bit; epochs end with a smaller batch, and ENAS trains its controller between them."""
+    alone, together = ([tiny.make(name, seed, GRAPHS, batch=15) for seed in (0, 1, 2)] for _ in range(2))
+    stack = SearchStack(together)
+    for _ in range(2):
+        stack.train_epoch()
+        for search in alone:
+            search.train_epoch()
+    for mine, other in zip(alone, together, strict=True):
+        ours, theirs = tiny.state(mine), tiny.state(other)
+        assert all(np.array_equal(array, theirs[of]) for of, array in ours.items())
+        assert [tiny.plain(epoch) for epoch in mine.metrics] == [tiny.plain(epoch) for epoch in other.metrics]
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_one_hot_weights_are_paths(weighted: bool) -> None:
     """Logits, all gradients and running statistics of paths, as one-hot weights of all operations."""
     draw = torch.Generator().manual_seed(1)
-    search = tiny.doubled(tiny.make("gdas"))
+    search = doubled(tiny.make("gdas"))
     network, images = search.supernet, search.task.dataset.batch("train", slice(20))[0]
     assert isinstance(network, TopologySupernet)
     found = []
     chosen = torch.randint(5, (network.cells, 6), generator=draw)
-    chosen[0] = 0  # nothing but `none`
+    chosen[0, :3] = 0  # nothing but `none`, up to the last node
     weights = torch.rand(6, 5, generator=draw, dtype=torch.float64)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     for captured_step in (False, True):
         network.load_state_dict(before)
-        network.captured = captured_step
+        if captured_step:
+            network.capture()
         numbers = weights.clone().requires_grad_() if weighted else None
         mode = network.sampled(chosen, numbers)
         assert isinstance(mode.paths, torch.Tensor) is captured_step
@@ -109,7 +127,7 @@ def test_operations_are_computed_again_on_the_same_memory() -> None:
         constants.append(5.0)  # is not read again
         x.mul_(2.0)  # is
 
-    repeated(step, 3, CPU)
+    repeated([step], 3, CPU)
     assert constants == [3.0, 5.0]
     after = [torch.tensor([1.0, 2.0])]
     for factor in (1, 2, 4):
@@ -121,7 +139,7 @@ def test_operations_are_computed_again_on_the_same_memory() -> None:
 @pytest.mark.parametrize("read", [lambda x: x.sum().item(), lambda x: bool(x.any()), lambda x: x.nonzero()])
 def test_a_captured_step_reads_no_value(read: Any) -> None:
     with pytest.raises(RuntimeError, match="a captured step reads a value of the device, by aten"):
-        repeated(lambda: read(torch.ones(3)), 2, CPU)
+        repeated([lambda: read(torch.ones(3))], 2, CPU)
 
 
 class DrawsItself(DartsFirstOrder):
@@ -169,10 +187,11 @@ def test_methods_that_cannot_be_captured() -> None:
 
 
 def test_executions_with_graphs() -> None:
-    with pytest.raises(ValueError, match="graphs and compile are two ways to start fewer operations: expected one of them"):
+    with pytest.raises(ValueError, match="captured on CUDA devices only, got graphs and compile with device cpu"):
         Execution(graphs=True, compile=True)
-    with pytest.raises(ValueError, match=r"a stack of 3 has precision float32 or tf32, .* and no graphs, got Execution"):
-        Execution(graphs=True, stack=3)
+    with pytest.raises(ValueError, match=r"a stack of 3 without graphs has precision float32 or tf32, .* got Execution"):
+        Execution(channels_last=True, stack=3)
+    assert Execution("cuda", graphs=True, compile=True, channels_last=True, precision="bfloat16", stack=3).graphs
     with pytest.raises(ValueError, match="precision tf32 is for CUDA devices, got it with device cpu"):
         Execution(precision="tf32")
     assert Execution("cuda:1", precision="tf32", stack=3).plain

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from algorithms.one_shot.search import OneShotSearch
 from algorithms.one_shot.stack import SearchStack
 from algorithms.one_shot.supernets import ForwardMode, Mixture, Paths, WidthMasks, WidthPairs
 from benchmark_api.spaces import Architecture
+from experiments.gpu_check import doubled
 from tests.helpers import tiny
 from tests.helpers.supernet_steps import by_definition
 
@@ -24,18 +24,6 @@ from tests.helpers.supernet_steps import by_definition
 def make(name: str, seed: int = 0, **changes: Any) -> OneShotSearch:
     """Return the small search of a method with the selection."""
     return ONE_SHOT[name](tiny.task_of(name), tiny.config(name, **changes), seed=seed, selection=Perturbation)
-
-
-def doubled(search: OneShotSearch) -> OneShotSearch:
-    """The search in double precision."""
-    data = search.task.dataset
-    search.task = replace(search.task, dataset=replace(data, mean=data.mean.double(), std=data.std.double()))
-    search.supernet.double()
-    for parameter in search.supernet.parameters():
-        parameter.grad = torch.zeros_like(parameter)
-    if hasattr(search, "alpha"):
-        search.alpha.data = search.alpha.data.double()
-    return search
 
 
 # -- the schedule and the choices ------------------------------------------------------------------------------------------------

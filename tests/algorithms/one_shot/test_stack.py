@@ -19,6 +19,7 @@ from algorithms.one_shot.stack import SearchStack, chosen_stack
 from algorithms.one_shot.task import Execution
 from benchmark_api.spaces import Architecture, SearchSpace, SizeSpace, TopologySpace
 from benchmark_api.training.setting import Setting
+from experiments.gpu_check import doubled
 from tests.helpers import tiny
 from tests.helpers.supernet_steps import by_definition
 
@@ -43,9 +44,9 @@ def made(name: str, seeds: Sequence[int] = SEEDS, **changes: Any) -> list[OneSho
     return [make(ONE_SHOT[name], seed, **changes) for seed in seeds]
 
 
-def doubled(searches: Sequence[OneShotSearch]) -> list[OneShotSearch]:
+def in_double(searches: Sequence[OneShotSearch]) -> list[OneShotSearch]:
     """The searches in double precision: Adam makes steps of ordinary size of a gradient that is rounding noise."""
-    return [tiny.doubled(search) for search in searches]
+    return [doubled(search) for search in searches]
 
 
 def train(searches: Sequence[OneShotSearch], epochs: int = 1) -> None:
@@ -55,8 +56,8 @@ def train(searches: Sequence[OneShotSearch], epochs: int = 1) -> None:
 
 def assert_trained_as_alone(searches: Sequence[OneShotSearch], others: Sequence[OneShotSearch]) -> None:
     """After an epoch, draws, counters and derived architectures are equal, and all other numbers up to rounding."""
-    train(doubled(searches))
-    for search, alone in zip(searches, doubled(others), strict=True):
+    train(in_double(searches))
+    for search, alone in zip(searches, in_double(others), strict=True):
         alone.train_epoch()
         ours, theirs = tiny.state(search), tiny.state(alone)
         assert ours.keys() == theirs.keys()
@@ -124,7 +125,7 @@ def test_a_search_does_not_depend_on_the_others_and_resumes_in_any_stack(name: s
 
 @pytest.mark.parametrize("name", ["gdas", "tunas"])
 def test_after_several_epochs(name: str) -> None:
-    searches, others = doubled(made(name, epochs=4)), doubled(made(name, epochs=4))
+    searches, others = in_double(made(name, epochs=4)), in_double(made(name, epochs=4))
     train(searches, epochs=3)
     for search, alone in zip(searches, others, strict=True):
         for _ in range(3):
