@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -28,9 +28,10 @@ import tyro
 from torch.utils.flop_counter import FlopCounterMode
 
 from algorithms.one_shot import ONE_SHOT, OneShotSearch
+from algorithms.one_shot.graphs import Captured
 from algorithms.one_shot.stack import SearchStack
 from algorithms.one_shot.steps import EAGER, make_steps
-from algorithms.one_shot.task import Execution, Task
+from algorithms.one_shot.task import Execution, Task, peak_memory, wall_clock
 from benchmark_api.jobs.files import whole_file
 from benchmark_api.machine import processor_name
 from benchmark_api.plugins import load_plugins
@@ -153,15 +154,16 @@ def searches_of(case: Case, size: Size, device: torch.device, steps: int) -> lis
     return [method(task, config, seed=seed, execution=execution) for seed in range(case.stack)]
 
 
-def difference(case: Case, size: Size, device: torch.device) -> dict[str, float]:
+def difference(case: Case, size: Size, device: torch.device, double: bool = True) -> dict[str, float]:
     """Make steps on the device and eager ones on the CPU; return the largest relative difference of any tensor of weights.
 
-    They are two steps, or as many as a graph needs to be captured and repeated, of small networks in double precision.
+    They are two steps, or as many as a graph needs to be captured and repeated, of small networks, in double precision unless
+    told otherwise.
     """
     small = Size(*(min(given, most) for given, most in zip(astuple(size), astuple(SMALL), strict=True)))
     steps = 2 if case.network == "eager" else EAGER + 2
-    there = _weights(case, small, device, steps, double=True)
-    here = _weights(replace(case, network="eager"), small, torch.device("cpu"), steps, double=True)
+    there = _weights(case, small, device, steps, double)
+    here = _weights(replace(case, network="eager"), small, torch.device("cpu"), steps, double)
     return {"difference": _apart(there, here)}
 
 
@@ -205,32 +207,46 @@ def arithmetic(case: Case, size: Size, device: torch.device) -> dict[str, float]
 
 
 def speed(case: Case, size: Size, device: torch.device) -> dict[str, float]:
-    """Measure an epoch after one of a few steps; return steps per second and peak memory.
+    """Measure steps after some to warm up; return steps per second and peak memory.
 
-    Of a graph, what is measured is its repetition: two epochs, of which one has more steps.
-
-    Raises:
-        RuntimeError: the repetitions of a graph take less time than the time of an epoch varies.
+    Of captured steps, what is measured is their repetition.
     """
-    short, _ = _epoch(case, size, device, EAGER + 1)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     if case.execution(device).graphs:
-        seconds, memory = _epoch(case, size, device, EAGER + 1 + size.steps)
-        seconds -= short
-        if seconds <= 0:
-            raise RuntimeError(f"{size.steps} steps are too few to measure: take more (--size.steps)")
+        rate = _captured_rate(case, size, device)
     else:
-        seconds, memory = _epoch(case, size, device, size.steps)
-    rate = size.steps / seconds
-    return {"steps per second": rate, "seed steps per second": case.stack * rate, "peak memory [GB]": memory / 1e9}
+        _train_epoch(searches_of(case, size, device, max(3, size.steps // 10)))
+        searches = searches_of(case, size, device, size.steps)
+        _train_epoch(searches)
+        rate = size.steps / sum(search.metrics[-1].train_seconds for search in searches)
+    return {
+        "steps per second": rate,
+        "seed steps per second": case.stack * rate,
+        "peak memory [GB]": peak_memory(device) / 1e9,
+    }
 
 
-def _epoch(case: Case, size: Size, device: torch.device, steps: int) -> tuple[float, int]:
-    """Train an epoch of some steps; return the seconds of training, all seeds together, and the peak memory in bytes."""
-    searches = searches_of(case, size, device, steps)
-    SearchStack(searches).train_epoch() if case.stack > 1 else searches[0].train_epoch()
-    return sum(search.metrics[-1].train_seconds for search in searches), searches[0].metrics[-1].peak_memory
+def _train_epoch(searches: list[OneShotSearch]) -> None:
+    SearchStack(searches).train_epoch() if len(searches) > 1 else searches[0].train_epoch()
+
+
+def _captured_rate(case: Case, size: Size, device: torch.device) -> float:
+    """Return the repetitions of captured steps per second, after one to warm up."""
+    searches, rates = searches_of(case, size, device, EAGER + 1 + size.steps), []
+
+    def timed(functions: Sequence[Callable[[], None]], times: int) -> None:
+        captured = Captured(functions, device)
+        captured(1)
+        start = wall_clock(device)
+        captured(times - 1)
+        rates.append((times - 1) / (wall_clock(device) - start))
+
+    trained = SearchStack(searches) if case.stack > 1 else searches[0]
+    trained.repeat = timed
+    trained.train_epoch()
+    (rate,) = rates
+    return rate
 
 
 MEASURES: dict[Measure, Callable[[Case, Size, torch.device], dict[str, float]]] = {

@@ -17,35 +17,56 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 
-def repeated(functions: Sequence[Callable[[], None]], times: int, device: torch.device) -> None:
-    """Compute some times what functions compute, on the same memory, but run each function once.
+class Captured:
+    """Functions that are computed again and again on the same memory, although each is run only once.
 
     Their operations do not depend on values, and they return nothing: they change tensors in place, each its own. On CUDA devices
-    the functions are computed side by side. On others, the operations are recorded and repeated one by one, which saves no time.
+    they are captured as graphs, which are computed side by side. On others, operations are recorded when they are computed first,
+    and repeated one by one, which saves no time.
 
     Raises:
         RuntimeError: a function reads a value of the device.
     """
-    if device.type != "cuda":
-        for function in functions:
-            with (recording := _Recording()):
-                function()
-            for _ in range(times - 1):
+
+    def __init__(self, functions: Sequence[Callable[[], None]], device: torch.device) -> None:
+        self.functions, self.device = functions, device
+        self._recorded: list[_Recording] = []
+        self._graphs: list[torch.cuda.CUDAGraph] = []
+        if device.type == "cuda":
+            for function in functions:
+                self._graphs.append(graph := torch.cuda.CUDAGraph())
+                with torch.cuda.graph(graph):
+                    function()  # is captured, and not run
+
+    def __call__(self, times: int) -> None:
+        """Compute the functions some times, and wait until they are computed."""
+        if self.device.type == "cuda":
+            self._replay(times)
+            return
+        if not self._recorded and times:
+            for function in self.functions:
+                with (recording := _Recording()):
+                    function()
+                self._recorded.append(recording)
+            times -= 1
+        for recording in self._recorded:
+            for _ in range(times):
                 recording.repeat()
-        return
-    graphs = []
-    for function in functions:
-        graphs.append(graph := torch.cuda.CUDAGraph())
-        with torch.cuda.graph(graph):
-            function()  # is captured, and not run
-    streams = [torch.cuda.Stream(device) for _ in graphs]  # type: ignore[no-untyped-call]
-    for stream in streams:
-        stream.wait_stream(torch.cuda.current_stream(device))
-    for _ in range(times):
-        for graph, stream in zip(graphs, streams, strict=True):
-            with torch.cuda.stream(stream):
-                graph.replay()
-    torch.cuda.synchronize(device)  # the graphs and their memory are in use until then
+
+    def _replay(self, times: int) -> None:
+        streams = [torch.cuda.Stream(self.device) for _ in self._graphs]  # type: ignore[no-untyped-call]
+        for stream in streams:
+            stream.wait_stream(torch.cuda.current_stream(self.device))
+        for _ in range(times):
+            for graph, stream in zip(self._graphs, streams, strict=True):
+                with torch.cuda.stream(stream):
+                    graph.replay()
+        torch.cuda.synchronize(self.device)  # graphs and their memory are in use until then
+
+
+def repeated(functions: Sequence[Callable[[], None]], times: int, device: torch.device) -> None:
+    """Compute functions some times, as `Captured` does."""
+    Captured(functions, device)(times)
 
 
 class _Recording(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -79,14 +79,14 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Repeat:
+class Repetition:
     """Request to compute functions some times, as `algorithms.one_shot.graphs.repeated` does; the answer is None."""
 
     functions: Sequence[Callable[[], None]]
     times: int
 
 
-Request = Forward | Backward | Clock | Repeat
+Request = Forward | Backward | Clock | Repetition
 
 
 class _Pass(torch.autograd.Function):

@@ -43,6 +43,9 @@ from benchmark_api.types import FloatArray
 PURPOSES = ("weights", "shuffle", "augment", "validation", "architecture", "evaluation")
 """Purposes of the independent random generators of a search."""
 
+Repeat = Callable[[Sequence[Callable[[], None]], int], None]
+"""Computes functions some times."""
+
 CANDIDATES = 100
 """Architectures that compete in a best-of-n selection, unless the method says otherwise."""
 
@@ -134,7 +137,7 @@ class OneShotSearch(ABC):
         self._augment = self.draws["augment"] if task.dataset.flip or task.dataset.padding else None
         self._prepare_supernet()
         self.clock: Callable[[], float] = partial(wall_clock, self.device)
-        self.repeat: Callable[[Sequence[Callable[[], None]], int], None] = partial(repeated, device=self.device)
+        self.repeat: Repeat = partial(repeated, device=self.device)
         self._parts: dict[str, checkpoint.Part] = {"supernet": self.supernet, "sgd": self.optimizer}
         self._start()
 

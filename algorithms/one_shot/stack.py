@@ -25,9 +25,9 @@ import torch
 from torch import Tensor
 
 from algorithms.one_shot.graphs import repeated
-from algorithms.one_shot.member import Backward, Clock, Forward, Member, Repeat, Request, Row, membership
+from algorithms.one_shot.member import Backward, Clock, Forward, Member, Repetition, Request, Row, membership
 from algorithms.one_shot.metrics import EpochMetrics
-from algorithms.one_shot.search import OneShotSearch
+from algorithms.one_shot.search import OneShotSearch, Repeat
 from algorithms.one_shot.supernets.base import build_supernet
 from algorithms.one_shot.supernets.stacked import STACKED, StackedSupernet, Values, stacked
 from algorithms.one_shot.task import Execution, wall_clock
@@ -79,6 +79,9 @@ def chosen_stack(execution: Execution, space: SearchSpace, setting: Setting) -> 
 class SearchStack:
     """Searches of one method with different seeds, trained together.
 
+    Attributes:
+        repeat: computes captured steps of all searches some times, as `repeated` does.
+
     Supernets without a stacked counterpart (`algorithms.one_shot.supernets.stacked`) are trained one after another, unless their
     steps are captured.
 
@@ -91,6 +94,7 @@ class SearchStack:
         if len(kinds) != 1:
             raise ValueError(f"the searches of a stack must be equal but for their seeds, got {len(kinds)} kinds of searches")
         self.searches = list(searches)
+        self.repeat: Repeat = partial(repeated, device=searches[0].device)
         self.network = None if searches[0].execution.graphs else stacked(searches[0].supernet)
 
     def train_epoch(self) -> list[EpochMetrics]:
@@ -122,8 +126,8 @@ class SearchStack:
     def _answers_of(self, network: StackedSupernet | None, requests: Sequence[Any]) -> Sequence[Any]:
         """Return the answers to requests of one group."""
         match requests[0]:
-            case Repeat(times=times):
-                repeated([function for request in requests for function in request.functions], times, self.searches[0].device)
+            case Repetition(times=times):
+                self.repeat([function for request in requests for function in request.functions], times)
                 return [None] * len(requests)
             case Forward():
                 assert network is not None
@@ -141,7 +145,7 @@ def _train(search: OneShotSearch, member: Member, ask: Ask) -> None:
 def _train_captured(search: OneShotSearch, ask: Ask) -> None:
     """Train an epoch; its repeated steps wait for those of the other searches."""
     former = search.repeat, search.clock
-    search.repeat, search.clock = (lambda functions, times: ask(Repeat(functions, times))), (lambda: ask(Clock()))
+    search.repeat, search.clock = (lambda functions, times: ask(Repetition(functions, times))), (lambda: ask(Clock()))
     try:
         search.train_epoch()
     finally:
@@ -156,8 +160,8 @@ def _group(request: Request) -> Hashable:
             return type(request.mode), request.images.shape, request.training, request.gradients, shape
         case Backward():
             return id(request.row.joint)
-        case Repeat():
-            return Repeat, request.times
+        case Repetition():
+            return Repetition, request.times
     return Clock
 
 

@@ -60,8 +60,7 @@ def test_all_kinds_of_measurements(tmp_path: Path) -> None:
     found = check(TINY, CPU, tmp_path, soon(), [todo[1], todo[4], todo[5], todo[8]])
     assert found[todo[1].key]["difference"] < 1e-9
     speed = found[todo[4].key]
-    assert speed.get("steps per second", 1.0) > 0
-    assert speed.get("error", "too few to measure").endswith(("too few to measure", "(--size.steps)"))
+    assert speed["steps per second"] > 0
     assert found[todo[5].key]["error"] == "precision tf32 is for CUDA devices, got it with device cpu"
     assert 1e-6 < found[todo[8].key]["difference"] < 1.0
 

@@ -10,7 +10,7 @@ import torch
 from algorithms.one_shot import ONE_SHOT
 from algorithms.one_shot.stack import SearchStack
 from algorithms.one_shot.steps import make_steps
-from experiments.gpu_check import SMALL, TOLERANCE, Case, Network, difference, effect, searches_of
+from experiments.gpu_check import SMALL, TOLERANCE, Case, Network, difference, doubled, effect, searches_of
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 CUDA = torch.device("cuda")
@@ -29,11 +29,17 @@ def test_steps_equal_those_on_the_cpu(name: str, network: Network) -> None:
     assert difference(Case("correctness", name, network=network), SMALL, CUDA)["difference"] < TOLERANCE
 
 
+def test_single_precision_is_not_less() -> None:
+    assert difference(Case("correctness", "darts-v1"), SMALL, CUDA, double=False)["difference"] < 1e-4
+
+
+@pytest.mark.parametrize("network", ["eager", "graphs"])
 @pytest.mark.parametrize("name", ONE_SHOT)
-def test_a_stack_equals_its_searches_alone(name: str) -> None:
-    together = searches_of(Case("speed", name, stack=3), SMALL, CUDA, steps=2)
+def test_a_stack_equals_its_searches_alone(name: str, network: Network) -> None:
+    case = Case("speed", name, 3, network)
+    searches, together = ([doubled(search) for search in searches_of(case, SMALL, CUDA, steps=5)] for _ in range(2))
     SearchStack(together).train_epoch()
-    for alone, stacked in zip(searches_of(Case("speed", name, stack=3), SMALL, CUDA, steps=2), together, strict=True):
+    for alone, stacked in zip(searches, together, strict=True):
         alone.train_epoch()
         for mine, other in zip(alone.supernet.parameters(), stacked.supernet.parameters(), strict=True):
             assert float((mine - other).norm()) < TOLERANCE * float(mine.norm().clamp_min(1e-6))
