@@ -16,12 +16,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
+import multiprocessing
 import random
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import suppress
 from fractions import Fraction
 from typing import Any, ClassVar
@@ -76,6 +75,11 @@ def run(search: BlackBoxSearch, evaluations: int, accuracy: Callable[[Query], fl
         search.tell(query, evaluation_of(query, accuracy(query)))
         trajectory.append((query.architecture, query.epochs))
     return trajectory
+
+
+def run_in_spaces(search_class: Search, config: Any) -> list[Trajectory]:
+    """Return the queries of a run in each of the spaces."""
+    return [run(search_class(space, config, seed=5), 80) for space in SPACES]
 
 
 def other_numbers(value: float, limit: Limit | None) -> Iterator[float]:
@@ -134,18 +138,21 @@ class BlackBoxContract:
         assert run(self.make(search_class, space, seed=np.random.default_rng(1)), 60) == first
         assert (run(self.make(search_class, space, seed=2), 60) != first) == self.is_random
 
-    def test_another_process_makes_the_same_runs(self, search_class: Search) -> None:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def another_process(cls) -> Iterator[Executor]:
+        """A process with other hashes of strings."""
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("PYTHONHASHSEED", "7")
+                executor.submit(int).result()  # starts it
+            yield executor
+
+    def test_another_process_makes_the_same_runs(self, search_class: Search, another_process: Executor) -> None:
         if self.task is not None:
             pytest.skip("the task is only in this process")
-        quick = {name: value for name, value in vars(self.config(search_class)).items() if name in self.quick}
-        program = (
-            f"from {search_class.__module__} import {search_class.__qualname__} as search_class\n"
-            f"from {BlackBoxContract.__module__} import SPACES, run\n"
-            f"print([run(search_class(space, search_class.Config(**{quick}), seed=5), 80) for space in SPACES])"
-        )
-        environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
-        assert output.stdout.strip() == str([run(self.make(search_class, space, seed=5), 80) for space in SPACES])
+        again = another_process.submit(run_in_spaces, search_class, self.config(search_class)).result()
+        assert again == run_in_spaces(search_class, self.config(search_class))
 
     def test_global_random_state_is_neither_used_nor_changed(self, search_class: Search) -> None:
         def state() -> tuple[Any, Any]:
