@@ -23,6 +23,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import suppress
 from fractions import Fraction
+from functools import cache
+from itertools import product, zip_longest
 from typing import Any, ClassVar
 
 import numpy as np
@@ -42,7 +44,9 @@ NUMBERS: tuple[Callable[[float], Any], ...] = (int, np.float64, np.float32, np.a
 """Constructors of numbers that `tell` takes."""
 
 Search = type[BlackBoxSearch]
-Trajectory = list[tuple[Architecture, int | None]]
+Training = tuple[Architecture, int | None]
+"""An architecture and its epochs."""
+Trajectory = list[Training]
 every_space = pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
 
 
@@ -64,17 +68,20 @@ def evaluation_of(query: Query, accuracy: float) -> Evaluation:
     return Evaluation(accuracy, float(epochs), curve, {"params": 0.1 * size, "flops": 10.0 * size, "latency": latency})
 
 
-def run(search: BlackBoxSearch, evaluations: int, accuracy: Callable[[Query], float] = toy_accuracy) -> Trajectory:
-    """Return the queries of at most that many evaluations."""
-    trajectory: Trajectory = []
+def answered(search: BlackBoxSearch, evaluations: int, accuracy: Callable[[Query], float] = toy_accuracy) -> Iterator[Training]:
+    """Iterate over the queries of at most that many evaluations, each of which is answered."""
     for _ in range(evaluations):
         try:
             query = search.ask()
         except SearchFinished:
             break
         search.tell(query, evaluation_of(query, accuracy(query)))
-        trajectory.append((query.architecture, query.epochs))
-    return trajectory
+        yield query.architecture, query.epochs
+
+
+def run(search: BlackBoxSearch, evaluations: int, accuracy: Callable[[Query], float] = toy_accuracy) -> Trajectory:
+    """Return the queries of at most that many evaluations."""
+    return list(answered(search, evaluations, accuracy))
 
 
 def run_in_spaces(search_class: Search, config: Any) -> list[Trajectory]:
@@ -367,16 +374,20 @@ class BlackBoxContract:
     # -- hyperparameters ---------------------------------------------------------------------------------------------------
 
     def test_every_hyperparameter_changes_the_run(self, search_class: Search) -> None:
+        def start(config: Any, seed: int) -> Iterator[Training]:
+            return answered(self.make(search_class, SPACES[1], config, seed=seed), 150)
+
+        runs = cache(lambda config, seed: list(start(config, seed)))
         for field in dataclasses.fields(search_class.Config):
             if field.name in self.without_effect:
                 continue
             own = {name: value for name, value in self.defaults.items() if name == field.name}
             default = self.config(search_class, **self.shared, **own)
-            runs = [run(self.make(search_class, SPACES[1], default, seed=seed), 150) for seed in (0, 1)]
-            assert any(
-                [run(self.make(search_class, SPACES[1], config, seed=seed), 150) for seed in (0, 1)] != runs
-                for config in self._others(default, field.name)
-            ), f"{field.name} changes nothing"
+            pairs = (
+                zip_longest(start(config, seed), runs(default, seed))
+                for config, seed in product(self._others(default, field.name), (0, 1))
+            )
+            assert any(ours != theirs for pair in pairs for ours, theirs in pair), f"{field.name} changes nothing"
 
     def _others(self, default: Any, name: str) -> Iterator[Any]:
         """Iterate over configurations that differ from the default in one hyperparameter."""
