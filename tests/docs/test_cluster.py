@@ -38,9 +38,9 @@ def test_the_commands_for_a_cluster_run(folder: Path) -> None:
         for line in lines:
             match shlex.split(re.sub(r"--seeds \d+", "--seeds 5", line)):
                 case [".venv/bin/ray", "start", "--head", "--block", "--port=6379"]:
-                    nodes.start("--head", "--port=0")
+                    nodes.start("--head", "--port=0", "--num-cpus=1")
                 case [".venv/bin/ray", "start", "--block", "--address=HEAD:6379"]:
-                    nodes.start(f"--address={nodes.address}")
+                    nodes.start(f"--address={nodes.address}", "--num-cpus=1")
                 case [".venv/bin/python", "-m", "pip", *_] | [*_, "--device", "cuda", "--engine", "ray", "--gpus", "0.5"]:
                     continue
                 case [".venv/bin/python", *arguments]:
