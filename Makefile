@@ -142,10 +142,10 @@ bench-check: $(VENV)/.installed-dev ## Measure again and compare with the last k
 	$(SPEED) --benchmark-compare --benchmark-compare-fail=min:25% $(ARGS)
 
 test: $(VENV)/.installed-dev ## Run all tests, in one process for each core
-	$(RUN) -m pytest -n auto --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(RUN) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 quick: $(VENV)/.installed-dev ## Run the tests that take seconds
-	$(RUN) -m pytest -n auto --dist loadgroup --no-loadscope-reorder -m 'not slow' $(ARGS)
+	$(RUN) -m pytest -n auto --dist loadfile --no-loadscope-reorder -m 'not slow' $(ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style and types
 	$(VENV)/bin/ruff check .

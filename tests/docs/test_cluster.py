@@ -10,15 +10,22 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from benchmark_api.tables.table import Table
 from tests.helpers.documents import blocks, python
-from tests.helpers.ray_nodes import ENVIRONMENT, LOOPBACK, RAY, RayNodes, wait_for
+from tests.helpers.ray_nodes import ENVIRONMENT, LOOPBACK, RAY, RayNodes, alone, wait_for
 
 PAGE = "docs/cluster.md"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def only_nodes() -> Iterator[None]:
+    with alone():
+        yield
 
 
 @pytest.fixture
