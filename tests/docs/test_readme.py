@@ -20,7 +20,7 @@ HOW_TO = sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("docs/how-to/*
 PAGES = ["README.md", *HOW_TO]
 COMMANDS = list(dict.fromkeys(command for page in PAGES for command in commands(page)))
 LESS = {
-    r"nas-zoo run (gates|darts-v1) ": " --epochs 1 --batch 900",
+    r"nas-zoo run (gates|darts-v1) ": " --epochs 1 --batch 900 --jobs 1",
     r"benchmark_api build ": " --batch 160 --jobs 1",
     r"nas-zoo plots --only ": " --table digits-size --jobs 1",
     r"nas-zoo plots --module greedy.py ": " --only greedy rea --table nats-topology --jobs 1",
