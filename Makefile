@@ -105,11 +105,11 @@ import: $(VENV)/.installed ## Import an official archive: make import ARCHIVE=fo
 
 reproduce: $(VENV)/.installed ## All algorithms, then tables and figures: on the embedded tables, or: make reproduce TABLE=file DATA=folder; QUICK=1: in minutes
 	$(RUN) -m experiments reproduce $(call flag,TABLE,table) $(call given,DATASET,dataset) $(call flag,DATA,data) $(call flag,DEVICE,device) --results '$(RESULTS)' $(call flag,SEEDS,seeds) $(call flag,BUDGET,budget) $(call flag,JOBS,jobs) $(if $(QUICK),--quick) $(ARGS)
-	$(RUN) -m plots --results '$(RESULTS)' --out '$(FIGURES)' $(call flag,TABLE,table)
+	$(RUN) -m plots --results '$(RESULTS)' --out '$(FIGURES)' $(call flag,TABLE,table) $(call flag,JOBS,jobs)
 
 fronts: $(VENV)/.installed ## Search for fronts of accuracy against metrics, then tables and figures: make fronts TABLE=file OBJECTIVES='params latency@pixel3'
 	$(RUN) -m experiments reproduce --table '$(or $(TABLE),nats-topology)' $(call given,DATASET,dataset) --searches $(SEARCHES) $(addprefix --objectives ,$(OBJECTIVES)) --one-shot-seeds 0 --results '$(RESULTS)' $(call flag,SEEDS,seeds) $(call flag,BUDGET,budget) $(call flag,JOBS,jobs) $(ARGS)
-	$(RUN) -m plots --results '$(RESULTS)' --out '$(FIGURES)' --table '$(or $(TABLE),nats-topology)'
+	$(RUN) -m plots --results '$(RESULTS)' --out '$(FIGURES)' --table '$(or $(TABLE),nats-topology)' $(call flag,JOBS,jobs)
 
 $(ALGORITHMS): $(VENV)/.installed ## Run one algorithm on an embedded table, or: make gdas TABLE=file DATASET=cifar10 DATA=folder DEVICE=cuda
 	$(RUN) -m experiments run $@ --table '$(call table-of,$@)' $(patsubst %,--dataset '%',$(call dataset-of,$@)) $(call flag,SEEDS,seeds) $(if $(call of-kind,$@,black-box),$(black-box-flags),$(one-shot-flags)) --results '$(RESULTS)' $(call flag,JOBS,jobs) $(ARGS)
@@ -121,7 +121,7 @@ table: $(VENV)/.installed ## Print the results in RESULTS and the published ones
 	@$(RUN) -m experiments table --results '$(RESULTS)' $(call flag,TABLE,table) $(ARGS)
 
 plots: $(VENV)/.installed ## Draw the figures of what is in RESULTS as PNG and PDF
-	$(RUN) -m plots --results '$(RESULTS)' --out '$(FIGURES)' $(call flag,TABLE,table) $(ARGS)
+	$(RUN) -m plots --results '$(RESULTS)' --out '$(FIGURES)' $(call flag,TABLE,table) $(call flag,JOBS,jobs) $(ARGS)
 
 gpu-check: $(VENV)/.installed ## Check one-shot methods on an accelerator: correctness, speed, memory; goes on where it stopped (DEVICE=cuda)
 	$(RUN) -m experiments.gpu_check --device '$(or $(DEVICE),cuda)' --out '$(RESULTS)/gpu-check' $(ARGS)
@@ -142,10 +142,10 @@ bench-check: $(VENV)/.installed-dev ## Measure again and compare with the last k
 	$(SPEED) --benchmark-compare --benchmark-compare-fail=min:25% $(ARGS)
 
 test: $(VENV)/.installed-dev ## Run all tests, in one process for each core
-	$(RUN) -m pytest -n auto --dist loadgroup $(ARGS)
+	$(RUN) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 quick: $(VENV)/.installed-dev ## Run the tests that take seconds
-	$(RUN) -m pytest -n auto --dist loadgroup -m 'not slow' $(ARGS)
+	$(RUN) -m pytest -n auto --dist loadfile --no-loadscope-reorder -m 'not slow' $(ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style and types
 	$(VENV)/bin/ruff check .

@@ -18,14 +18,12 @@ from experiments.__main__ import main
 from tests.helpers.hostile import Tries
 
 os.environ["OMP_NUM_THREADS"] = "1"  # in this process, where PyTorch is imported later, and in those that tests start
-RAY = ("test_ray_engine.py", "test_readme.py")
-"""Modules that start Ray nodes, which must not start at the same time."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a module, which share fixtures, in one process of pytest-xdist."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("ray" if item.path.name in RAY else item.path.stem))
+    """Begin with the modules of slow tests: the short ones at the end keep all processes of pytest-xdist busy."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -16,14 +16,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
+import multiprocessing
 import random
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import suppress
 from fractions import Fraction
+from functools import cache
+from itertools import product, zip_longest
 from typing import Any, ClassVar
 
 import numpy as np
@@ -43,7 +44,9 @@ NUMBERS: tuple[Callable[[float], Any], ...] = (int, np.float64, np.float32, np.a
 """Constructors of numbers that `tell` takes."""
 
 Search = type[BlackBoxSearch]
-Trajectory = list[tuple[Architecture, int | None]]
+Training = tuple[Architecture, int | None]
+"""An architecture and its epochs."""
+Trajectory = list[Training]
 every_space = pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
 
 
@@ -65,17 +68,25 @@ def evaluation_of(query: Query, accuracy: float) -> Evaluation:
     return Evaluation(accuracy, float(epochs), curve, {"params": 0.1 * size, "flops": 10.0 * size, "latency": latency})
 
 
-def run(search: BlackBoxSearch, evaluations: int, accuracy: Callable[[Query], float] = toy_accuracy) -> Trajectory:
-    """Return the queries of at most that many evaluations."""
-    trajectory: Trajectory = []
+def answered(search: BlackBoxSearch, evaluations: int, accuracy: Callable[[Query], float] = toy_accuracy) -> Iterator[Training]:
+    """Iterate over the queries of at most that many evaluations, each of which is answered."""
     for _ in range(evaluations):
         try:
             query = search.ask()
         except SearchFinished:
             break
         search.tell(query, evaluation_of(query, accuracy(query)))
-        trajectory.append((query.architecture, query.epochs))
-    return trajectory
+        yield query.architecture, query.epochs
+
+
+def run(search: BlackBoxSearch, evaluations: int, accuracy: Callable[[Query], float] = toy_accuracy) -> Trajectory:
+    """Return the queries of at most that many evaluations."""
+    return list(answered(search, evaluations, accuracy))
+
+
+def run_in_spaces(search_class: Search, config: Any) -> list[Trajectory]:
+    """Return the queries of a run in each of the spaces."""
+    return [run(search_class(space, config, seed=5), 80) for space in SPACES]
 
 
 def other_numbers(value: float, limit: Limit | None) -> Iterator[float]:
@@ -134,18 +145,21 @@ class BlackBoxContract:
         assert run(self.make(search_class, space, seed=np.random.default_rng(1)), 60) == first
         assert (run(self.make(search_class, space, seed=2), 60) != first) == self.is_random
 
-    def test_another_process_makes_the_same_runs(self, search_class: Search) -> None:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def another_process(cls) -> Iterator[Executor]:
+        """A process with other hashes of strings."""
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("PYTHONHASHSEED", "7")
+                executor.submit(int).result()  # starts it
+            yield executor
+
+    def test_another_process_makes_the_same_runs(self, search_class: Search, another_process: Executor) -> None:
         if self.task is not None:
             pytest.skip("the task is only in this process")
-        quick = {name: value for name, value in vars(self.config(search_class)).items() if name in self.quick}
-        program = (
-            f"from {search_class.__module__} import {search_class.__qualname__} as search_class\n"
-            f"from {BlackBoxContract.__module__} import SPACES, run\n"
-            f"print([run(search_class(space, search_class.Config(**{quick}), seed=5), 80) for space in SPACES])"
-        )
-        environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
-        assert output.stdout.strip() == str([run(self.make(search_class, space, seed=5), 80) for space in SPACES])
+        again = another_process.submit(run_in_spaces, search_class, self.config(search_class)).result()
+        assert again == run_in_spaces(search_class, self.config(search_class))
 
     def test_global_random_state_is_neither_used_nor_changed(self, search_class: Search) -> None:
         def state() -> tuple[Any, Any]:
@@ -360,16 +374,20 @@ class BlackBoxContract:
     # -- hyperparameters ---------------------------------------------------------------------------------------------------
 
     def test_every_hyperparameter_changes_the_run(self, search_class: Search) -> None:
+        def start(config: Any, seed: int) -> Iterator[Training]:
+            return answered(self.make(search_class, SPACES[1], config, seed=seed), 150)
+
+        runs = cache(lambda config, seed: list(start(config, seed)))
         for field in dataclasses.fields(search_class.Config):
             if field.name in self.without_effect:
                 continue
             own = {name: value for name, value in self.defaults.items() if name == field.name}
             default = self.config(search_class, **self.shared, **own)
-            runs = [run(self.make(search_class, SPACES[1], default, seed=seed), 150) for seed in (0, 1)]
-            assert any(
-                [run(self.make(search_class, SPACES[1], config, seed=seed), 150) for seed in (0, 1)] != runs
-                for config in self._others(default, field.name)
-            ), f"{field.name} changes nothing"
+            pairs = (
+                zip_longest(start(config, seed), runs(default, seed))
+                for config, seed in product(self._others(default, field.name), (0, 1))
+            )
+            assert any(ours != theirs for pair in pairs for ours, theirs in pair), f"{field.name} changes nothing"
 
     def _others(self, default: Any, name: str) -> Iterator[Any]:
         """Iterate over configurations that differ from the default in one hyperparameter."""

@@ -20,7 +20,7 @@ import multiprocessing
 import pickle
 import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -80,13 +80,20 @@ class OneShotContract:
         other = tiny.plain(self.make(search_class, seed=1).train_epoch())
         assert other[2:] != expected[0][2:]
 
-    @pytest.mark.slow
-    def test_another_process_makes_the_same_run(self, search_class: Search, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("PYTHONHASHSEED", "7")
+    @pytest.fixture(scope="class")
+    @classmethod
+    def another_process(cls) -> Iterator[Executor]:
+        """A process with other hashes of strings."""
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("PYTHONHASHSEED", "7")
+                executor.submit(torch.set_num_threads, torch.get_num_threads()).result()  # starts it
+            yield executor
+
+    def test_another_process_makes_the_same_run(self, search_class: Search, another_process: Executor) -> None:
         search = self.make(search_class)
-        arguments = search_class, search.task, search.config, self.selection, torch.get_num_threads()
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as another:
-            again = another.submit(run_pickled, pickle.dumps(arguments)).result()
+        arguments = search_class, search.task, search.config, self.selection
+        again = another_process.submit(run_pickled, pickle.dumps(arguments)).result()
         assert_equal(again, reference(type(self), search_class))
 
     def test_a_resumed_search_is_bit_identical(self, search_class: Search, tmp_path: Path) -> None:
@@ -208,8 +215,7 @@ def reference(contract: type[OneShotContract], search_class: Search) -> list[lis
 
 def run_pickled(arguments: bytes) -> list[list[Any]]:
     """Return the metrics of a run, in another process."""
-    search_class, task, config, selection, threads = pickle.loads(arguments)
-    torch.set_num_threads(threads)
+    search_class, task, config, selection = pickle.loads(arguments)
     return tiny.run(search_class(task, config, selection=selection))
 
 

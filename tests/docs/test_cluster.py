@@ -10,15 +10,22 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from benchmark_api.tables.table import Table
 from tests.helpers.documents import blocks, python
-from tests.helpers.ray_nodes import ENVIRONMENT, LOOPBACK, RAY, RayNodes, wait_for
+from tests.helpers.ray_nodes import ENVIRONMENT, LOOPBACK, RAY, RayNodes, alone, wait_for
 
 PAGE = "docs/cluster.md"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def only_nodes() -> Iterator[None]:
+    with alone():
+        yield
 
 
 @pytest.fixture
@@ -38,9 +45,9 @@ def test_the_commands_for_a_cluster_run(folder: Path) -> None:
         for line in lines:
             match shlex.split(re.sub(r"--seeds \d+", "--seeds 5", line)):
                 case [".venv/bin/ray", "start", "--head", "--block", "--port=6379"]:
-                    nodes.start("--head", "--port=0")
+                    nodes.start("--head", "--port=0", "--num-cpus=1")
                 case [".venv/bin/ray", "start", "--block", "--address=HEAD:6379"]:
-                    nodes.start(f"--address={nodes.address}")
+                    nodes.start(f"--address={nodes.address}", "--num-cpus=1")
                 case [".venv/bin/python", "-m", "pip", *_] | [*_, "--device", "cuda", "--engine", "ray", "--gpus", "0.5"]:
                     continue
                 case [".venv/bin/python", *arguments]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -32,6 +34,14 @@ def wait_for(read: Callable[[], T], *errors: type[Exception]) -> T:
             pass
         time.sleep(0.05)
     raise TimeoutError
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Wait until no other process of the tests has Ray nodes: two must not start them at the same time."""
+    with Path(tempfile.gettempdir(), f"ray-of-tests-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 class RayNodes:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from algorithms.black_box import BLACK_BOX, BlackBoxSearch
+from benchmark_api.plugins import VARIABLE, load_plugins
 from benchmark_api.tables.table import Table
+from tests.contracts.black_box import BlackBoxContract
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -88,42 +90,39 @@ class Stopper(BlackBoxSearch):
         self.promising = query.architecture if query.epochs and forecast >= self.incumbent_accuracy else None
 '''
 
-CONTRACT = """
-import pytest
-from {name} import {title}
-from tests.contracts.black_box import BlackBoxContract
+FILES = {"greedy": GREEDY, "frugal": FRUGAL, "stopper": STOPPER}
 
 
-@pytest.mark.parametrize("search_class", [{title}])
-class Test{title}(BlackBoxContract):
-    pass
-"""
-
-additions = pytest.mark.parametrize(
-    ("name", "source"), [("greedy", GREEDY), ("frugal", FRUGAL), ("stopper", STOPPER)], ids=lambda value: value[:10].strip()
-)
-
-
-def python(folder: Path, *arguments: object, **variables: str) -> str:
-    """Run Python in a folder that, like the project, is on the path; return its output."""
-    environment = {**os.environ, **variables, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
-    command = [sys.executable, *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+@pytest.fixture(scope="module", autouse=True)
+def additions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The files in a folder on the Python path, imported as plugins; afterwards the registry is as before."""
+    folder = tmp_path_factory.mktemp("additions")
+    for name, text in FILES.items():
+        (folder / f"{name}.py").write_text(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BLACK_BOX, "_entries", dict(BLACK_BOX))
+        patch.syspath_prepend(folder)
+        patch.setenv(VARIABLE, ",".join(FILES))
+        load_plugins()
+        yield
+    for name in FILES:
+        del sys.modules[name]
 
 
-@additions
-def test_it_passes_the_contract(name: str, source: str, tmp_path: Path) -> None:
-    (tmp_path / f"{name}.py").write_text(source)
-    (tmp_path / f"test_{name}.py").write_text(CONTRACT.format(name=name, title=name.title()))
-    printed = python(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, f"test_{name}.py")
-    assert re.search(r"^\d+ passed", printed.splitlines()[-1]), printed
+class TestAdditions(BlackBoxContract):
+    @pytest.fixture(params=FILES)
+    def search_class(self, request: pytest.FixtureRequest) -> type[BlackBoxSearch]:
+        return BLACK_BOX[request.param]
 
 
-@additions
-def test_it_runs_from_the_command_line(name: str, source: str, tmp_path: Path, topology_table: Table) -> None:
-    (tmp_path / f"{name}.py").write_text(source)
-    options = ["--table", topology_table.path, "--dataset", "cifar10", "--seeds", 3, "--budget", 5_000, "--jobs", 2]
-    assert "3 new runs" in python(tmp_path, "-m", "experiments", "run", name, *options, NAS_ZOO_PLUGINS=name)
-    assert f"| {name} " in python(tmp_path, "-m", "experiments", "table", NAS_ZOO_PLUGINS=name)
+@pytest.mark.parametrize("name", FILES)
+def test_it_runs_from_the_command_line(
+    name: str, tmp_path: Path, topology_table: Table, experiments: Callable[..., tuple[int, str, str]]
+) -> None:
+    options = ["--dataset", "cifar10", "--seeds", 3, "--budget", 5_000, "--jobs", 2, "--results", tmp_path]
+    status, printed, _ = experiments("run", name, "--table", topology_table.path, *options)
+    assert status == 0
+    assert "3 new runs" in printed
+    status, printed, _ = experiments("table", "--results", tmp_path)
+    assert status == 0
+    assert f"| {name} " in printed

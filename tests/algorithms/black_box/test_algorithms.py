@@ -15,6 +15,7 @@ from benchmark_api.spaces import TopologySpace
 from benchmark_api.tables.evaluator import Accounting, BudgetExhausted, simulated_evaluator
 from benchmark_api.tables.table import Table
 from tests.contracts.black_box import BlackBoxContract
+from tests.helpers.quick import QUICK
 
 
 @pytest.mark.parametrize("search_class", BLACK_BOX.values(), ids=BLACK_BOX.keys())
@@ -30,7 +31,7 @@ class TestBlackBoxSearches(BlackBoxContract):
         "encoding": ["one-hot"],
     }
     shared: ClassVar[dict[str, Any]] = {"burn_in": 10, "svr_draws": 2}
-    quick: ClassVar[dict[str, Any]] = {"fit_epochs": 2, "pool": "mutations", "pool_size": 30}
+    quick: ClassVar[dict[str, Any]] = QUICK
     # Their own tests cover these: the contract's curves are cut short as no training's are, so that forecasts do not depend on
     # the draws, and in its size space all children of a step have the same FLOPs.
     without_effect: ClassVar[set[str]] = {"svr_draws", "cost_weight"} | (

@@ -12,6 +12,7 @@ from algorithms.black_box import BLACK_BOX, SearchFinished, constrained
 from algorithms.black_box.constrained import ConstrainedSearch
 from benchmark_api.spaces import Architecture, TopologySpace
 from tests.contracts.black_box import evaluation_of, run, toy_accuracy
+from tests.helpers.quick import quick
 
 SPACE = TopologySpace()
 every_search = pytest.mark.parametrize("name", BLACK_BOX)
@@ -23,7 +24,7 @@ def allows(architecture: Architecture) -> bool:
 
 
 def constrain(name: str, seed: int = 0, allows: Any = allows) -> ConstrainedSearch:
-    return ConstrainedSearch(BLACK_BOX[name](SPACE, seed=seed), allows)
+    return ConstrainedSearch(BLACK_BOX[name](SPACE, quick(BLACK_BOX[name]), seed=seed), allows)
 
 
 @every_search
@@ -37,14 +38,14 @@ def test_all_queries_are_allowed(name: str) -> None:
 @every_search
 def test_limits_that_allow_everything_change_nothing(name: str) -> None:
     search: Any = constrain(name, 3, lambda architecture: True)
-    plain = BLACK_BOX[name](SPACE, seed=3)
+    plain = BLACK_BOX[name](SPACE, quick(BLACK_BOX[name]), seed=3)
     assert run(search, 100) == run(plain, 100)
     assert search.incumbent_number == plain.incumbent_number
 
 
 @every_search
 def test_the_incumbent_is_numbered_among_what_was_trained(name: str) -> None:
-    inner = BLACK_BOX[name](SPACE, seed=1)
+    inner = BLACK_BOX[name](SPACE, quick(BLACK_BOX[name]), seed=1)
     search, asked = ConstrainedSearch(inner, allows), []
     for _ in range(60):
         query = search.ask()

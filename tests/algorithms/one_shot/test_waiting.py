@@ -35,7 +35,7 @@ WAITS = ["gdas"]
 """Methods that read a sample from the device in each step, unless steps are captured; docs/weight-sharing.md has the reason."""
 
 VARIANTS: list[tuple[str, dict[str, Any]]] = [
-    *((name, {}) for name in ONE_SHOT if name not in WAITS),
+    *((name, {}) for name in ONE_SHOT if name not in (*WAITS, "darts-pt")),  # which has the steps of darts-v1
     *((name, {"validation_pass": True}) for name in ("rsps", "enas")),
     *((name, {"validation_pass": True, "warmup": 0.5}) for name in ("tas", "fbnetv2")),
     *((name, {"warmup": 0.5}) for name in ("tunas", "pc-darts", "mdenas-one-shot")),

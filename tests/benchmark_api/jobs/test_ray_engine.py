@@ -30,7 +30,7 @@ from experiments.runs import black_box as sweep
 from experiments.store import Experiment
 from tests.benchmark_api.training import test_build
 from tests.experiments.runs.test_sweep import assert_same, condition_of, pieces_of
-from tests.helpers.ray_nodes import ENVIRONMENT, RayNodes
+from tests.helpers.ray_nodes import ENVIRONMENT, RayNodes, alone
 
 ray = pytest.importorskip("ray")
 ray_engine = pytest.importorskip("benchmark_api.jobs.ray")
@@ -58,7 +58,7 @@ class Cluster(RayNodes):
 
 @pytest.fixture(scope="module", autouse=True)
 def without_tokens() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
+    with alone(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", ENVIRONMENT["RAY_AUTH_MODE"])
         yield
 

@@ -48,19 +48,19 @@ from experiments.report.html import write_page
 load_plugins()
 [(table, experiments)] = tables_of(store.load(sys.argv[1], getattr(store, sys.argv[2])), None)
 report = make_report(table, experiments)
-print(FORMATS[sys.argv[3]]([report]))
+print("\\f".join(FORMATS[form]([report]) for form in sys.argv[3].split(",")))
 write_page(sys.argv[4], [report], {})
 print([name for name in ("matplotlib", "torch", "plots") if name in sys.modules], file=sys.stderr)
 """
 
 
-def run(results: Path, kind: str, form: str, folder: Path) -> tuple[str, str, str]:
-    """Standard output, standard error and page of a report made in another process, with modules of a folder as plugins."""
+def run(results: Path, kind: str, forms: str, folder: Path) -> tuple[list[str], str, str]:
+    """Texts in some formats, standard error and page of a report made in another process, with modules of a folder as plugins."""
     environment = os.environ | {"PYTHONPATH": f"{ROOT}:{folder}", VARIABLE: ",".join(path.stem for path in folder.glob("*.py"))}
-    command = [sys.executable, "-W", "ignore", "-c", PROGRAM, str(results), kind, form, str(folder / "page.html")]
+    command = [sys.executable, "-W", "ignore", "-c", PROGRAM, str(results), kind, forms, str(folder / "page.html")]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return done.stdout, done.stderr, (folder / "page.html").read_text()
+    return done.stdout.split("\f"), done.stderr, (folder / "page.html").read_text()
 
 
 def test_a_file_adds_a_column_to_every_format(digits_table: Table, tmp_path: Path) -> None:
@@ -69,10 +69,9 @@ def test_a_file_adds_a_column_to_every_format(digits_table: Table, tmp_path: Pat
     plugins.mkdir()
     (plugins / "worst_run.py").write_text(PLUGIN)
     test = digits_table.accuracy(np.array([2, 4]), "digits", "3", "x-test")
-    text, _, _ = run(results, "ONE_SHOT_RUNS", "csv", plugins)
-    (row,) = csv.DictReader(io.StringIO(text.strip()))
+    (rows, text), _, page = run(results, "ONE_SHOT_RUNS", "csv,markdown", plugins)
+    (row,) = csv.DictReader(io.StringIO(rows.strip()))
     assert float(row["worst"]) == pytest.approx(test.min(), abs=1e-4)
-    text, _, page = run(results, "ONE_SHOT_RUNS", "markdown", plugins)
     assert f" {test.min():.2f} " in next(
         line for line in text.splitlines() if line.startswith("| digits  | gdas ") and "wall" in line
     )
@@ -102,6 +101,6 @@ def test_a_report_of_black_box_runs_needs_neither_pytorch_nor_matplotlib(size_ta
     common = ["--table", size_table.path, "--results", tmp_path / "results", "--budget", 500, "--jobs", 1, "--seeds", 2]
     assert main(["run", "random", *map(str, common)]) == 0
     (tmp_path / "none").mkdir()
-    text, imported, _ = run(tmp_path / "results", "BLACK_BOX_RUNS", "markdown", tmp_path / "none")
+    (text,), imported, _ = run(tmp_path / "results", "BLACK_BOX_RUNS", "markdown", tmp_path / "none")
     assert "| random" in text
     assert imported == "[]\n"

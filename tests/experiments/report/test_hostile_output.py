@@ -101,7 +101,7 @@ def test_other_texts(results: Path, tries: Tries, capsys: pytest.CaptureFixture[
 
 def test_figures_and_page(results: Path, tmp_path: Path, tries: Tries, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "fi\ng $x$"
-    printed(capsys, "plots", "--results", str(results), "--out", str(out))
+    printed(capsys, "plots", "--results", str(results), "--out", str(out), "--jobs", "1")
     assert len([*out.glob("*.png")]) == len([*out.glob("*.pdf")]) > 5
     page = (results / "report.html").read_text(encoding="utf-8")
     tries.inputs += 2

@@ -20,6 +20,7 @@ from experiments.report.numbers import make_report
 from experiments.runs.black_box import condition_of
 from experiments.runs.run import Run, _in_turn, _side_by_side, run
 from experiments.settings import RunSettings
+from tests.helpers.quick import quick
 from tests.helpers.stored import CONDITION
 
 PARALLEL = [name for name, search in BLACK_BOX.items() if search.max_pending is None]
@@ -27,7 +28,8 @@ PARALLEL = [name for name, search in BLACK_BOX.items() if search.max_pending is 
 
 def simulate(name: str, table: Table, workers: int = 8, seed: int = 3, **settings: Any) -> Run:
     accounting = {"budget": 5_000, "workers": workers, **settings}
-    return run(BLACK_BOX[name], None, table.search_view("cifar10"), RunSettings.of(table, "cifar10", **accounting), seed)
+    search = BLACK_BOX[name]
+    return run(search, quick(search), table.search_view("cifar10"), RunSettings.of(table, "cifar10", **accounting), seed)
 
 
 def busy(result: Run) -> np.ndarray:
@@ -45,7 +47,7 @@ def test_one_worker_makes_the_sequential_run(name: str, accounting: dict[str, An
     settings = RunSettings.of(topology_table, "cifar10", budget=5_000, max_queries=150, **accounting)
     trajectories = []
     for side_by_side in (False, True):
-        search = BLACK_BOX[name](view.space, seed=1, max_epochs=12)
+        search = BLACK_BOX[name](view.space, quick(BLACK_BOX[name]), seed=1, max_epochs=12)
         evaluator = simulated_evaluator(view, settings, seed=2, needs=search.needs, ignores_budget=search.ignores_budget)
         trajectory: list[tuple[Query, Evaluation, float]] = []
         for answer in _side_by_side(search, Workers(evaluator, 1)) if side_by_side else _in_turn(search, evaluator):
