@@ -62,11 +62,11 @@ class Writer:
         """Save a figure as `save` does, now or before the end of `finish`; return the files."""
         if self._pool is None:
             return save(figure, path, kinds)
-        pickled = _pickled(figure)
+        data = pickled(figure)
         # A process that this starts inherits that Ctrl-C and the end of a terminal are blocked, which this process answers.
         unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
         try:
-            self._written.append(self._pool.submit(save_pickled, pickled, path, kinds))
+            self._written.append(self._pool.submit(save_pickled, data, path, kinds))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
         return files_of(path, kinds)
@@ -96,7 +96,7 @@ class Writer:
         return found
 
 
-def _pickled(figure: Figure) -> bytes:
+def pickled(figure: Figure) -> bytes:
     """Pickle a figure while no garbage is collected: matplotlib iterates over dictionaries that lose what is collected."""
     enabled = gc.isenabled()
     gc.disable()
