@@ -141,10 +141,9 @@ class Plots:
         Raises:
             ValueError: as for `hypervolume`, or there are two metrics or more.
         """
+        _check_one_metric(objectives)  # before hypervolumes of several, which need a package
         report = self._fronts(objectives, dataset)
-        if len(report.landscape.objectives) > 1:
-            named = ", ".join(report.landscape.objectives)
-            raise ValueError(f"attainment surfaces are of accuracy and one metric, got {named}; name one of them")
+        _check_one_metric(report.landscape.objectives)
         ax = _axes(ax)
         handles = attainment_panel(ax, report)
         ax.legend(list(handles.values()), list(handles))
@@ -258,6 +257,11 @@ def _point(entry: Entry, group: Group) -> Line2D:
     """Entry of a legend for what a search chose."""
     style = entry.style
     return Line2D([], [], linestyle="", marker=style.marker, color=style.color, label=label_of(entry, [group]))
+
+
+def _check_one_metric(objectives: Sequence[str]) -> None:
+    if len(objectives) > 1:
+        raise ValueError(f"attainment surfaces are of accuracy and one metric, got {', '.join(objectives)}; name one of them")
 
 
 def _axes(ax: Axes | None) -> Axes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +16,7 @@ from benchmark_api.types import FloatArray
 from experiments import store
 from experiments.analysis.statistics import Distribution, difference_of_means
 from experiments.analysis.trajectories import anytime, time_grid
-from experiments.report import FRONT_FORMATS, DatasetReport, FrontReport, Report, Row, front_reports, make_report, tables_of
+from experiments.report import DatasetReport, FrontReport, Report, Row, front_reports, front_values, make_report, tables_of
 from experiments.report.baseline import baseline_of, check_baseline, compared_with
 from experiments.report.columns import COLUMNS
 from experiments.report.found import Found, found
@@ -131,12 +130,14 @@ class Results:
     def fronts(self, *objectives: str) -> pd.DataFrame:
         """Return a frame with a row for each search and choice of objectives: how far its fronts are from the exact one.
 
+        Its columns are those of `fronts --format csv`; regrets and shares in percent.
+
         Args:
             *objectives: metrics besides accuracy, for all searches; by default those of the searches with several objectives.
         """
         import pandas as pd
 
-        return pd.read_csv(io.StringIO(FRONT_FORMATS["csv"](self.front_reports(*objectives))))
+        return pd.DataFrame(front_values(report for reports in self.front_reports(*objectives) for report in reports))
 
     def front_reports(self, *objectives: str) -> list[list[FrontReport]]:
         """Return reports of fronts of each table, one for each dataset and choice of objectives, which are as for `fronts`."""

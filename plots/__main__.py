@@ -34,8 +34,9 @@ from plots.figures.groups import groups_of
 from plots.figures.layout import USUAL, Look, check_width
 from plots.figures.one_shot import one_shot_figures
 from plots.figures.profiles import profiles_figure
-from plots.files import KINDS, Writer, cell_picture
+from plots.files import PAGE_DPI, Writer, cell_picture
 from plots.panels.style import RC, settings_with
+from plots.saving import KINDS
 
 
 def draw(
@@ -186,15 +187,16 @@ class DrawingOptions:
     jobs: Option[int] = None
     """Processes that write figures; by default one per core, at most four."""
 
-    def draw_in(self, folder: str | os.PathLike[str], kinds: Sequence[str] = KINDS) -> list[Path]:
-        """Draw the figures in a folder, and write the page; return its path and those of the figures.
+    def draw_in(self, folder: str | os.PathLike[str], kinds: Sequence[str] = KINDS, dpi: float = RC["savefig.dpi"]) -> list[Path]:
+        """Draw the figures in a folder, those of pixels with `dpi` dots per inch, and write the page; return its path and those
+        of the figures.
 
         Raises:
             ValueError: `jobs` is not positive, a width or font is refused, or as for `draw`.
         """
         if self.jobs is not None and self.jobs < 1:
             raise ValueError(f"--jobs {self.jobs}; expected at least 1")
-        settings = settings_with(self.font, self.font_size)
+        settings = settings_with(self.font, self.font_size) | {"savefig.dpi": dpi}
         look = Look(self.title, check_width(self.width), tuple(flat(self.highlight)))
         jobs = self.jobs or min(MOST_JOBS, available_processors())
         return draw(self.results, folder, self.table, flat(self.only), look, settings, jobs, kinds)
@@ -223,7 +225,7 @@ class ReportCommand(DrawingOptions):
 
     def __call__(self) -> None:
         with TemporaryDirectory(prefix="nas-zoo-") as folder:
-            print_line(self.draw_in(folder, ("png",))[0])
+            print_line(self.draw_in(folder, ("png",), dpi=PAGE_DPI[0])[0])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

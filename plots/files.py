@@ -1,10 +1,12 @@
-"""Files of figures: PNG, PDF, and WebP for the report page. The same figure gives the same bytes whenever it is saved."""
+"""Files of figures, written by several processes, and pictures for the report page."""
 
 from __future__ import annotations
 
+import gc
 import io
 import multiprocessing
 import os
+import pickle
 import signal
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -14,15 +16,13 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import matplotlib
 from matplotlib.figure import Figure
-from PIL import Image
 
-from benchmark_api.jobs.calls import WorkerDied, follow_parent
-from benchmark_api.jobs.files import whole_file
+from benchmark_api.jobs.calls import WorkerDied
 from benchmark_api.spaces import SearchSpace
 from benchmark_api.spaces.drawing import architecture_figure
 from experiments.report.html import Picture
+from plots.saving import CSS_DPI, KINDS, begin, files_of, picture, save, save_pickled
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -32,30 +32,6 @@ PAGE_DPI = (120, 96, 80, 64)
 
 PAGE_BYTES = 1_400_000
 """Size of all figures on the page, so that it stays below 3 MB: their text form has a third more, the data half a megabyte."""
-
-CSS_DPI = 96
-"""Pixels of a page in an inch."""
-
-
-METADATA: dict[str, dict[str, None]] = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
-"""Metadata left out of the files, by their kind: they would differ between two files of one figure."""
-
-KINDS = (*METADATA,)
-"""Kinds of files of a figure."""
-
-
-def save(figure: Figure, path: str | os.PathLike[str], kinds: Sequence[str] = KINDS) -> list[Path]:
-    """Save a figure as PNG and PDF under a path without an extension, whose folder is made; return the files."""
-    files = _files(path, kinds)
-    for file, kind in zip(files, kinds, strict=True):
-        with whole_file(file) as whole:
-            figure.savefig(whole, format=kind, metadata=METADATA[kind])
-        figure.set_layout_engine("none")  # the places of the first file: finding them again takes as long as drawing
-    return files
-
-
-def _files(path: str | os.PathLike[str], kinds: Sequence[str]) -> list[Path]:
-    return [Path(f"{os.fspath(path)}.{kind}") for kind in kinds]
 
 
 class Writer:
@@ -70,7 +46,7 @@ class Writer:
 
     def __init__(self, jobs: int, settings: Mapping[Any, Any]) -> None:
         spawn = multiprocessing.get_context("spawn")  # this process has threads, which a forked one would lack
-        self._pool = ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_begin, initargs=(settings,)) if jobs > 1 else None
+        self._pool = ProcessPoolExecutor(jobs, mp_context=spawn, initializer=begin, initargs=(settings,)) if jobs > 1 else None
         self._written: list[Future[Any]] = []
         if self._pool is not None:
             resource_tracker.ensure_running()  # before Python 3.12 its start unblocks what `save` blocks
@@ -86,13 +62,14 @@ class Writer:
         """Save a figure as `save` does, now or before the end of `finish`; return the files."""
         if self._pool is None:
             return save(figure, path, kinds)
+        data = pickled(figure)
         # A process that this starts inherits that Ctrl-C and the end of a terminal are blocked, which this process answers.
         unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
         try:
-            self._written.append(self._pool.submit(save, figure, path, kinds))
+            self._written.append(self._pool.submit(save_pickled, data, path, kinds))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
-        return _files(path, kinds)
+        return files_of(path, kinds)
 
     def finish(self) -> None:
         """Wait until all figures are saved.
@@ -112,26 +89,22 @@ class Writer:
         """Figures for the page from their PNG files, in the highest resolution with which all of them fit it."""
         found: dict[Path, Picture] = {}
         for dpi in PAGE_DPI:
-            made = (map if self._pool is None else self._pool.map)(_picture, files, repeat(dpi))
-            found = dict(zip(files, made, strict=True))
+            made = (map if self._pool is None else self._pool.map)(picture, files, repeat(dpi))
+            found = {file: Picture(*one) for file, one in zip(files, made, strict=True)}
             if sum(len(one.webp) for one in found.values()) <= PAGE_BYTES:
                 break
         return found
 
 
-def _begin(settings: Mapping[Any, Any]) -> None:
-    """Prepare a process that writes figures."""
-    follow_parent()
-    matplotlib.rcParams.update(settings)
-
-
-def _picture(png: Path, dpi: int) -> Picture:
-    buffer = io.BytesIO()
-    with Image.open(png) as image:
-        inches = [pixels / dots for pixels, dots in zip(image.size, image.info["dpi"], strict=True)]
-        small = image.convert("RGB").resize([round(dpi * side) for side in inches], Image.Resampling.LANCZOS)
-    small.save(buffer, format="WEBP", quality=65, method=4)
-    return Picture(buffer.getvalue(), *(round(CSS_DPI * side) for side in inches))
+def pickled(figure: Figure) -> bytes:
+    """Pickle a figure while no garbage is collected: matplotlib iterates over dictionaries that lose what is collected."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return pickle.dumps(figure)
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def cell_picture(space: SearchSpace, index: int) -> Picture:

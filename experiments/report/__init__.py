@@ -3,7 +3,7 @@
 from experiments.report.aggregates import AGGREGATE_FORMATS, aggregate_table, aggregates
 from experiments.report.baseline import check_baseline
 from experiments.report.fronts import FrontReport, FrontRow, front_reports
-from experiments.report.fronts_text import FRONT_FORMATS
+from experiments.report.fronts_text import FRONT_FORMATS, front_values
 from experiments.report.loading import only, tables_of
 from experiments.report.measures import look_up
 from experiments.report.numbers import DatasetReport, Report, Row, make_report, notice_of
@@ -14,7 +14,7 @@ from experiments.report.text import FORMATS
 
 __all__ = [
     "AGGREGATE_FORMATS", "FORMATS", "FRONT_FORMATS", "PAPER_FORMATS", "DatasetReport", "FrontReport", "FrontRow", "Ranked",
-    "Report", "Row", "aggregate_table", "aggregates", "check_baseline", "epochs_of", "front_reports", "look_up",
-    "make_report", "notice_of", "only", "over_epochs", "paper_table", "ranked", "ranking_tables", "speedup_text",
+    "Report", "Row", "aggregate_table", "aggregates", "check_baseline", "epochs_of", "front_reports", "front_values",
+    "look_up", "make_report", "notice_of", "only", "over_epochs", "paper_table", "ranked", "ranking_tables", "speedup_text",
     "tables_of",
 ]  # fmt: skip

@@ -89,19 +89,23 @@ def _at_half(row: FrontRow) -> float:
     return float(row.regrets(np.array([row.experiment.budget / 2])).mean())
 
 
-_CSV: dict[str, Callable[[FrontReport, FrontRow], Any]] = {
+_ABOUT: dict[str, Callable[[FrontReport, FrontRow], Any]] = {
     "space": lambda report, _: report.landscape.table.space.name,
     "dataset": lambda report, _: report.landscape.dataset,
     "objectives": lambda report, _: " ".join(report.landscape.objectives),
     "algorithm": lambda _, row: row.experiment.algorithm,
     "runs": lambda _, row: row.reached.runs,
-    "hypervolume_regret_mean": lambda _, row: f"{row.reached.mean:.4f}",
-    "hypervolume_regret_std": lambda _, row: f"{row.reached.std:.4f}",
-    "hypervolume_regret_low": lambda _, row: f"{row.reached.low:.4f}",
-    "hypervolume_regret_high": lambda _, row: f"{row.reached.high:.4f}",
-    "hypervolume_regret_half_budget": lambda _, row: f"{_at_half(row):.4f}",
-    "front_points_mean": lambda _, row: f"{row.sizes.mean():.4f}",
-    "exact_front_found_mean": lambda _, row: f"{row.found.mean():.4f}",
+}
+_MEASURES: dict[str, Callable[[FrontReport, FrontRow], float]] = {
+    "hypervolume_regret_mean": lambda _, row: row.reached.mean,
+    "hypervolume_regret_std": lambda _, row: row.reached.std,
+    "hypervolume_regret_low": lambda _, row: row.reached.low,
+    "hypervolume_regret_high": lambda _, row: row.reached.high,
+    "hypervolume_regret_half_budget": lambda _, row: _at_half(row),
+    "front_points_mean": lambda _, row: float(row.sizes.mean()),
+    "exact_front_found_mean": lambda _, row: float(row.found.mean()),
+}
+_SETTINGS: dict[str, Callable[[FrontReport, FrontRow], Any]] = {
     "exact_front_points": lambda report, _: len(report.landscape.exact),
     "measure": lambda report, _: report.landscape.accuracy_name,
     "schedule": lambda _, row: row.experiment.schedule,
@@ -110,12 +114,19 @@ _CSV: dict[str, Callable[[FrontReport, FrontRow], Any]] = {
     "hyperparameters": lambda _, row: row.experiment.hyperparameters,
     "table_fingerprint": lambda report, _: report.landscape.table.fingerprint,
 }
-"""Columns of CSV, a row per experiment and landscape."""
+
+
+def front_values(reports: Iterable[FrontReport]) -> dict[str, list[Any]]:
+    """Return the columns of reports by name, with a value for each experiment and landscape; regrets and shares in percent."""
+    rows = [(report, row) for report in reports for row in report.rows]
+    columns = _ABOUT | _MEASURES | _SETTINGS
+    return {name: [value(report, row) for report, row in rows] for name, value in columns.items()}
 
 
 def _to_csv(reports: Iterable[FrontReport]) -> str:
-    rows = ([value(report, row) for value in _CSV.values()] for report in reports for row in report.rows)
-    return csv_text([list(_CSV), *rows])
+    columns = front_values(reports)
+    texts = [[f"{value:.4f}" for value in values] if name in _MEASURES else values for name, values in columns.items()]
+    return csv_text([list(columns), *zip(*texts, strict=True)])
 
 
 def _all_tables(write: Callable[[TextTable], str]) -> Callable[[Sequence[Sequence[FrontReport]]], str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
+from benchmark_api.spaces import SPACES
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments import store
 from experiments.analysis.trajectories import Readout
@@ -92,11 +93,13 @@ def tables_of(experiments: Sequence[LoadedT], table: Path | None, *, every: bool
     Args:
         experiments: loaded experiments.
         table: use this file and leave out experiments of other tables; None: every table, at its path at run time.
-        every: refuse where some table is missing, instead of leaving out its experiments with a warning.
+        every: refuse where some table is missing or of a space that is not registered, instead of leaving out its experiments
+            with a warning.
 
     Raises:
         FileNotFoundError: no table is at its path any more, or `every` is set and one is not.
-        ValueError: nothing was run on the given table, a table has changed, or it cannot have made the runs.
+        ValueError: the same for spaces that are not registered; nothing was run on the given table, a table has changed, or it
+            cannot have made the runs.
     """
     groups: dict[str, list[LoadedT]] = {}
     for experiment in experiments:
@@ -121,16 +124,23 @@ def _reading_order(table: Table) -> tuple[int, bool]:
 
 
 def _at_their_paths(groups: Sequence[list[LoadedT]], every: bool) -> list[tuple[Table, list[LoadedT]]]:
-    """Open the table of each group; see `tables_of` for those that are missing."""
-    opened = [(_table_of(group[-1]), group) for group in groups]
-    lost = [
-        f"the table of {group[-1].folder()} is no longer at {group[-1].table_path}" for table, group in opened if table is None
-    ]
-    if lost and (every or len(lost) == len(groups)):
-        raise FileNotFoundError(f"{lost[0]}; name it with --table")
-    for text in lost:
-        warnings.warn(f"left out: {text}; name it with --table", stacklevel=3)
-    return [(_cautioned(table, group), group) for table, group in opened if table is not None]
+    """Open the table of each group; see `tables_of` for those that cannot be opened."""
+    found: list[tuple[Table, list[LoadedT]]] = []
+    lost: list[FileNotFoundError | ValueError] = []
+    for group in groups:
+        folder, path, space = group[-1].folder(), group[-1].table_path, group[-1].space
+        if space not in SPACES:
+            remedy = "one of your own needs its file (--module)"
+            lost.append(ValueError(f"{folder} has results of the space {space!r:.80}, which is not registered; {remedy}"))
+        elif (table := _table_of(group[-1])) is None:
+            lost.append(FileNotFoundError(f"the table of {folder} is no longer at {path}; name it with --table"))
+        else:
+            found.append((_cautioned(table, group), group))
+    if lost and (every or not found):
+        raise lost[0]
+    for error in lost:
+        warnings.warn(f"left out: {error}", stacklevel=3)
+    return found
 
 
 def _cautioned(table: Table, experiments: Sequence[AnyExperiment]) -> Table:

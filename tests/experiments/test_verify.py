@@ -28,7 +28,7 @@ def made(topology_table: Table, tmp_path_factory: pytest.TempPathFactory) -> Pat
         condition = sweep.condition_of(
             search, search.Config(), topology_table, RunSettings.of(topology_table, "cifar10", budget=2_000, noise=777)
         )
-        assert run_jobs(sweep.BlackBoxJob.plan(condition, topology_table, folder, range(30)), processes=1) == []
+        assert run_jobs(sweep.BlackBoxJob.plan(condition, topology_table, folder, range(55)), processes=1) == []
     return folder
 
 
@@ -41,7 +41,7 @@ def test_whole_results_pass(results: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["verify", "--results", str(results), "--sample", "3"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2
-    assert all(line.endswith(": ok (30 runs read, 3 made again)") for line in lines)
+    assert all(line.endswith(": ok (55 runs read, 3 made again)") for line in lines)
 
 
 def test_a_changed_run_is_found(results: Path, topology_table: Table, capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,7 +53,7 @@ def test_a_changed_run_is_found(results: Path, topology_table: Table, capsys: py
         accuracy = experiment.accuracy[part] + (1e-9 if seed == 7 else 0.0)
         runs.append(Run(seed, experiment.seconds[part], experiment.architecture[part], experiment.epochs[part], accuracy, 0.0))
     store.write_piece(results, experiment.condition, runs, experiment.code_versions[0], experiment.table_path)
-    assert main(["verify", "--results", str(results), "--sample", "30"]) == 1
+    assert main(["verify", "--results", str(results), "--sample", "55"]) == 1
     captured = capsys.readouterr()
     assert "repeated runs differ, seeds [7]" in captured.out
     assert captured.err == f"error: 1 problems in {results}\n"
@@ -61,7 +61,7 @@ def test_a_changed_run_is_found(results: Path, topology_table: Table, capsys: py
 
 def test_what_else_is_wrong_is_named(results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pieces = sorted(results.rglob("*.parquet"))
-    (first,) = [piece for piece in pieces if "rea-" in str(piece) and "00000" in piece.name]
+    (first,) = [piece for piece in pieces if "rea-" in str(piece) and "00025" in piece.name]
     first.unlink()
     first.with_suffix(".failed").write_text("why")
     (first.parent / f".{first.name}.x.part").touch()
@@ -70,10 +70,18 @@ def test_what_else_is_wrong_is_named(results: Path, monkeypatch: pytest.MonkeyPa
     problems = [finding.problem for finding in verify(results, 0) if finding.problem]
     assert "a failed job that was not run again" in problems
     assert "temporary file of a killed or running writer" in problems
-    assert "25 seeds below 29 are missing" in problems
+    assert "25 seeds from 0 to 54 are missing" in problems
     assert [problem for problem in problems if problem.startswith("made by other code")] == [
         f"made by other code than this (another): {ours(run, BLACK_BOX[name], TopologySpace)}" for name in ("bohb", "rea")
     ]
+
+
+def test_runs_that_begin_at_a_later_seed_are_complete(topology_table: Table, tmp_path: Path) -> None:
+    search = BLACK_BOX["random"]
+    settings = RunSettings.of(topology_table, "cifar10", budget=2_000)
+    condition = sweep.condition_of(search, search.Config(), topology_table, settings)
+    assert run_jobs(sweep.BlackBoxJob.plan(condition, topology_table, tmp_path, range(20, 30)), processes=1) == []
+    assert [(found.problem, found.checked) for found in verify(tmp_path, 1)] == [("", "10 runs read, 1 made again")]
 
 
 def test_runs_of_a_search_that_is_not_registered_are_read_alone(results: Path) -> None:

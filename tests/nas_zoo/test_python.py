@@ -195,6 +195,8 @@ def test_fronts(folder: Path) -> None:
     fronts = found.fronts("params")
     assert fronts["algorithm"].tolist() == ["nsga2"]
     assert 0 <= fronts["hypervolume_regret_mean"].iloc[0] <= 100
+    ((report,),) = found.front_reports("params")
+    assert fronts["hypervolume_regret_mean"].tolist() == [row.reached.mean for row in report.rows]  # not rounded as in CSV
     hypervolume = found.plot.hypervolume("params", dataset="cifar10")
     last = 100 - fronts["hypervolume_regret_mean"].iloc[0]
     assert np.mean([line.get_ydata()[-1] for line in hypervolume.lines if len(line.get_xdata()) > 2]) == pytest.approx(last)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import pickle
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from benchmark_api.spaces import SizeSpace, TopologySpace
 from benchmark_api.tables.table import Table
@@ -17,7 +20,7 @@ from plots.figures.black_box import anytime_figure, correlation_figure, final_fi
 from plots.figures.groups import Group, groups_of
 from plots.figures.layout import Look, check_width, new_figure
 from plots.figures.profiles import profiles_figure
-from plots.files import PAGE_DPI, Writer, save
+from plots.files import PAGE_DPI, Writer, pickled, save
 from plots.panels.style import RC, style_of
 from tests.golden.make import RESULTS
 from tests.helpers import held_out
@@ -123,6 +126,24 @@ def test_several_processes_write_the_same_files(tmp_path: Path) -> None:
     assert [path.name for path in drawn[0]] == [path.name for path in drawn[1]]
     for first, second in zip(*drawn, strict=True):
         assert first.read_bytes() == second.read_bytes(), first.name
+
+
+def test_no_garbage_is_collected_while_a_figure_is_pickled() -> None:
+    """Matplotlib iterates over dictionaries of weak references; a collection in between was a RuntimeError now and then."""
+    collecting = []
+
+    class Watched(Line2D):
+        def __getstate__(self) -> object:
+            collecting.append(gc.isenabled())
+            return super().__getstate__()
+
+        def __reduce_ex__(self, protocol: object) -> tuple[object, ...]:
+            return Line2D, ([0.0, 1.0], [0.0, 1.0]), self.__getstate__()
+
+    figure = Figure((1, 1))
+    figure.add_artist(Watched([0, 1], [0, 1]))
+    assert pickle.loads(pickled(figure)).get_size_inches().tolist() == [1, 1]
+    assert (collecting, gc.isenabled()) == ([False], True)
 
 
 def test_a_figure_that_cannot_be_written_ends_the_command(tmp_path: Path) -> None:
