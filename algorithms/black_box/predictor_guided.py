@@ -17,7 +17,7 @@ from algorithms.black_box.acquisition import ACQUISITIONS, AcquisitionName
 from algorithms.black_box.base import BlackBoxSearch, Evaluation, Query, SearchFinished
 from algorithms.black_box.candidates import Candidates, Mutations, WholeSpace
 from algorithms.black_box.predictors.base import Predictor
-from algorithms.black_box.predictors.encodings import Encoding
+from algorithms.black_box.predictors.encodings import Encoding, Features
 from benchmark_api.bounds import Bounded, at_least, between
 from benchmark_api.spaces import Architecture
 from benchmark_api.types import FloatArray, IntArray
@@ -93,12 +93,16 @@ class PredictorGuidedSearch(BlackBoxSearch):
         if not self._chosen:
             if len(self._asked) == len(self.space):
                 raise SearchFinished(f"{self.name}: all {len(self.space)} architectures are trained")
-            ready = len(self._known) >= self.config.initial and min(self._targets) < max(self._targets)
-            if ready:
+            if self._ready:
                 self._choose()
             else:
                 self._chosen.append(self._random())
         return Query(self._chosen.popleft())
+
+    @property
+    def _ready(self) -> bool:
+        """Whether there are enough results for a model."""
+        return len(self._known) >= self.config.initial and min(self._targets) < max(self._targets)
 
     def _observe(self, query: Query, evaluation: Evaluation) -> None:
         if evaluation.accuracy == evaluation.accuracy:  # not failed
@@ -125,11 +129,19 @@ class PredictorGuidedSearch(BlackBoxSearch):
             self.predictor.fit(self.encoding(np.array(self._known)), targets)
             self._learned = len(targets)
         ranking = np.argsort(-targets, kind="stable").tolist()
-        points, is_open = self.candidates.points([self._known[number] for number in ranking], self.rng)
-        acquisition = ACQUISITIONS[self.config.acquisition]
-        self._gains = acquisition(*self.predictor.predict(points), float(targets.max()), self.rng)
-        self._gains[~is_open] = -np.inf
+        self._value([self._known[number] for number in ranking], float(targets.max()))
         self._take(self.config.batch)
+
+    def _value(self, best_first: list[Architecture], best: float) -> None:
+        """Make new candidates and value them, given trained architectures in descending order and the best target."""
+        points, is_open = self.candidates.points(best_first, self.rng)
+        mean, deviation = self._predict(points)
+        self._gains = ACQUISITIONS[self.config.acquisition](mean, deviation, best, self.rng)
+        self._gains[~is_open] = -np.inf
+
+    def _predict(self, points: Features) -> tuple[FloatArray, FloatArray]:
+        """Return means and standard deviations of the targets of points after full training."""
+        return self.predictor.predict(points)
 
     def _take(self, number: int) -> None:
         """Add so many candidates with the best values to the chosen ones, fewer where no more are left."""
