@@ -180,9 +180,11 @@ class RunSettings(Accounting):
     @staticmethod
     def _check_held_out(table: Table, settings: RunSettings) -> None:
         """Raise ValueError if runs would see all trials of a table, so that none is left to report."""
-        what = f"{table.path.name} has no test accuracies of {settings.dataset}, so its report needs trials that a run did not see"
+        needed = (
+            f"{table.path.name} has no test accuracies of {settings.dataset}, so its report needs trials that runs did not see"
+        )
         if not settings.same_trial:
-            raise ValueError(f"{what}: noise must be once or a trial's seed, got {settings.noise}")
+            raise ValueError(f"{needed}: noise must be once or a trial's seed, got {settings.noise}")
         accuracy = table.tensor(f"{table.search_key(settings.dataset)}/{settings.schedule}/x-valid/accuracy")
         if settings.schedule == table.report_schedule and accuracy.shape[1] == 1:  # [architecture, trial, epoch]
-            raise ValueError(f"{what}, but it has one trial of each architecture; expected test accuracies, or two trials or more")
+            raise ValueError(f"{needed}: expected two trials of an architecture or more, got one")

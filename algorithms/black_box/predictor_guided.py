@@ -108,8 +108,8 @@ class PredictorGuidedSearch(BlackBoxSearch):
         if evaluation.accuracy == evaluation.accuracy:  # not failed
             self._known.append(query.architecture)
             self._targets.append(-float(np.log(max(100.0 - evaluation.accuracy, LEAST_ERROR))))
-        else:
-            self._take(1)  # in its place: new candidates for each failure, e.g. outside of limits, would take most of a run's time
+        else:  # New candidates for each failure, as outside of limits, would take most of a run's time.
+            self._take(1)
 
     def _random(self) -> Architecture:
         while (drawn := self.space.sample(self.rng)) in self._asked:
