@@ -6,6 +6,7 @@ Section 4.1 of Baker et al., Accelerating Neural Architecture Search using Perfo
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 from algorithms.black_box.base import BlackBoxSearch, Evaluation, Query
 from algorithms.black_box.learning_curves import CurveConfig, SequentialRegression
@@ -19,8 +20,8 @@ class WatchedTrainings(BlackBoxSearch):
     """
 
     needs = frozenset({"fidelities", "parts", "curves", "costs"})
-    max_pending = 1  # the next epoch depends on the last one
-    libraries = ("scikit-learn",)
+    max_pending: ClassVar[int | None] = 1  # the next epoch depends on the last one
+    libraries: ClassVar[tuple[str, ...]] = ("scikit-learn",)
     reproduce_seeds = 100
     config: CurveConfig
 
