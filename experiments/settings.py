@@ -173,9 +173,18 @@ class RunSettings(Accounting):
             )
         accounting = {"noise": default_noise(table, dataset), **accounting}
         settings = cls(space=space, dataset=dataset, schedule=schedule, budget=budget, **accounting)
-        if not (settings.same_trial or table.has_test(dataset)):
-            raise ValueError(
-                f"{table.path.name} has no test accuracies of {dataset}, so its report needs trials that a run did not see: "
-                f"noise must be once or a trial's seed, got {settings.noise}"
-            )
+        if not table.has_test(dataset):
+            cls._check_held_out(table, settings)
         return settings
+
+    @staticmethod
+    def _check_held_out(table: Table, settings: RunSettings) -> None:
+        """Raise ValueError if runs would see all trials of a table, so that none is left to report."""
+        needed = (
+            f"{table.path.name} has no test accuracies of {settings.dataset}, so its report needs trials that runs did not see"
+        )
+        if not settings.same_trial:
+            raise ValueError(f"{needed}: noise must be once or a trial's seed, got {settings.noise}")
+        accuracy = table.tensor(f"{table.search_key(settings.dataset)}/{settings.schedule}/x-valid/accuracy")
+        if settings.schedule == table.report_schedule and accuracy.shape[1] == 1:  # [architecture, trial, epoch]
+            raise ValueError(f"{needed}: expected two trials of an architecture or more, got one")

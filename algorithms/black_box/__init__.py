@@ -24,6 +24,7 @@ from algorithms.black_box.autoshrink import AutoShrink
 from algorithms.black_box.mdenas import MdeNas
 from algorithms.black_box.early_stopping import EarlyStopping, RandomSRM, ReinforceSRM
 from algorithms.black_box.f_hyperband import FHyperband
+from algorithms.black_box.mobster import MOBSTER
 from algorithms.black_box.nsga2 import NSGA2
 from algorithms.black_box.mo_rea import MultiObjectiveEvolution
 from algorithms.black_box.mo_local_search import ParetoLocalSearch
@@ -33,6 +34,7 @@ __all__ = [
     "BANANAS",
     "BLACK_BOX",
     "BOHB",
+    "MOBSTER",
     "NASBOWL",
     "NSGA2",
     "AutoShrink",

@@ -14,9 +14,10 @@ from types import new_class
 from typing import Annotated, Any, ClassVar
 
 from algorithms.black_box.base import BLACK_BOX, BlackBoxSearch, Evaluation, Query, register
-from algorithms.black_box.learning_curves import CurveConfig, SequentialRegression
+from algorithms.black_box.learning_curves import CurveConfig
 from algorithms.black_box.random_search import RandomSearch
 from algorithms.black_box.reinforce import Reinforce
+from algorithms.black_box.watched_trainings import WatchedTrainings
 from benchmark_api.bounds import at_least, positive
 
 SUFFIX = "+srm"
@@ -37,7 +38,7 @@ class EarlyStoppingConfig(CurveConfig):
     """Rank of the accuracy to beat among the final accuracies so far: 1 for the best (y_BEST), n to find the top n."""
 
 
-class EarlyStopping(BlackBoxSearch):
+class EarlyStopping(WatchedTrainings):
     """A search whose trainings are watched epoch by epoch after a burn-in, and stopped early.
 
     The search sees what it would see without the wrapper, but for the accuracy of a stopped training, which is the forecast
@@ -50,8 +51,6 @@ class EarlyStopping(BlackBoxSearch):
         ValueError: the search trains at several lengths itself, or has its own rule of the incumbent.
     """
 
-    needs = frozenset({"fidelities", "parts", "curves", "costs"})
-    reproduce_seeds = 100
     Config = EarlyStoppingConfig
     parent_class: ClassVar[type[BlackBoxSearch]]
     config: EarlyStoppingConfig
@@ -63,19 +62,17 @@ class EarlyStopping(BlackBoxSearch):
             raise ValueError(f"early stopping is for searches that compare whole trainings; {parent.name} {reason}")
         cls.parent_class, cls.name, cls.title = parent, parent.name + SUFFIX, f"{parent.title} + SRM"
         cls.paper = "Baker et al., Accelerating Neural Architecture Search using Performance Prediction, 2017, arXiv 1705.10823"
-        cls.needs, cls.libraries = EarlyStopping.needs | parent.needs, ("scikit-learn", *parent.libraries)
+        cls.needs, cls.libraries = WatchedTrainings.needs | parent.needs, (*WatchedTrainings.libraries, *parent.libraries)
         joined = new_class("Config", (EarlyStoppingConfig, parent.Config))
         joined.__module__, joined.__qualname__ = cls.__module__, f"{cls.__qualname__}.Config"
         joined.__doc__ = f"Hyperparameters of {parent.name} and of early stopping."
         cls.Config = dataclass(frozen=True)(joined)
 
     def _start(self) -> None:
+        super()._start()
         options: dict[str, Any] = {"max_epochs": self.max_epochs, "task": self.task}
         self._parent = self.parent_class(self.space, self.config, seed=self.rng, **options)
-        self._regressions = SequentialRegression(self.config, self.rng.spawn(1)[0])
         self._finals: list[float] = []  # accuracies of whole trainings, percent, the best first
-        self._asked: Query | None = None  # what the search asked for; trained now
-        self._epochs = 0  # that it was trained for so far
 
     @classmethod
     def training_epochs(cls, config: EarlyStoppingConfig, max_epochs: int) -> Collection[int]:
@@ -83,28 +80,14 @@ class EarlyStopping(BlackBoxSearch):
             range(1, max_epochs + 1) if config.stop_probability <= 1.0 else cls.parent_class.training_epochs(config, max_epochs)
         )
 
-    def _propose(self) -> Query:
-        if self._asked is None:
-            self._asked, self._epochs = self._parent.ask(), 0
-        if self.config.stop_probability > 1.0 or not self._regressions.ready or self._epochs + 1 == self.max_epochs:
-            return self._asked._replace(continues=self._epochs > 0)  # to the end of the schedule
-        return Query(self._asked.architecture, self._epochs + 1, continues=self._epochs > 0)
+    def _ask(self) -> Query:
+        return self._parent.ask()
 
-    def _observe(self, query: Query, evaluation: Evaluation) -> None:
-        assert self._asked is not None
-        if evaluation.accuracy == evaluation.accuracy:  # not failed
-            if query.epochs in (None, self.max_epochs):
-                self._learn(evaluation)
-            elif stopped := self._regressions.stops(evaluation, self._to_beat()):
-                evaluation = stopped
-            else:
-                self._epochs += 1
-                return
-        asked, self._asked = self._asked, None
-        self._parent.tell(asked, evaluation)
+    def _tell(self, query: Query, evaluation: Evaluation) -> None:
+        self._parent.tell(query, evaluation)
 
-    def _learn(self, evaluation: Evaluation) -> None:
-        self._regressions.add(evaluation.curve, evaluation.costs)
+    def _learn(self, epochs: int, evaluation: Evaluation) -> None:
+        super()._learn(epochs, evaluation)
         self._finals = sorted([*self._finals, evaluation.accuracy], reverse=True)[: self.config.stop_rank]
 
     def _to_beat(self) -> float:

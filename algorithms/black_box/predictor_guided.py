@@ -17,7 +17,7 @@ from algorithms.black_box.acquisition import ACQUISITIONS, AcquisitionName
 from algorithms.black_box.base import BlackBoxSearch, Evaluation, Query, SearchFinished
 from algorithms.black_box.candidates import Candidates, Mutations, WholeSpace
 from algorithms.black_box.predictors.base import Predictor
-from algorithms.black_box.predictors.encodings import Encoding
+from algorithms.black_box.predictors.encodings import Encoding, Features
 from benchmark_api.bounds import Bounded, at_least, between
 from benchmark_api.spaces import Architecture
 from benchmark_api.types import FloatArray, IntArray
@@ -87,19 +87,29 @@ class PredictorGuidedSearch(BlackBoxSearch):
         self._learned = 0  # number of them that the model has seen
         self._asked: set[Architecture] = set()
         self._chosen: deque[Architecture] = deque()
+        self._gains: FloatArray = np.empty(0)  # of the candidates [point]; -inf for those that cannot be chosen
 
     def _propose(self) -> Query:
         if not self._chosen:
             if len(self._asked) == len(self.space):
                 raise SearchFinished(f"{self.name}: all {len(self.space)} architectures are trained")
-            ready = len(self._known) >= self.config.initial and min(self._targets) < max(self._targets)
-            self._chosen.extend(self._choose() if ready else [self._random()])
+            if self._ready:
+                self._choose()
+            else:
+                self._chosen.append(self._random())
         return Query(self._chosen.popleft())
+
+    @property
+    def _ready(self) -> bool:
+        """Whether there are enough results for a model."""
+        return len(self._known) >= self.config.initial and min(self._targets) < max(self._targets)
 
     def _observe(self, query: Query, evaluation: Evaluation) -> None:
         if evaluation.accuracy == evaluation.accuracy:  # not failed
             self._known.append(query.architecture)
             self._targets.append(-float(np.log(max(100.0 - evaluation.accuracy, LEAST_ERROR))))
+        else:  # New candidates for each failure, as outside of limits, would take most of a run's time.
+            self._take(1)
 
     def _random(self) -> Architecture:
         while (drawn := self.space.sample(self.rng)) in self._asked:
@@ -111,25 +121,33 @@ class PredictorGuidedSearch(BlackBoxSearch):
         self._asked.add(architecture)
         self.candidates.exclude(architecture)
 
-    def _choose(self) -> list[Architecture]:
-        """Return the next batch: candidates with the best values of the acquisition function, in descending order."""
+    def _choose(self) -> None:
+        """Choose the next batch: candidates with the best values of the acquisition function, in descending order."""
         targets = np.array(self._targets)
         # Rejected candidates leave fewer results than a batch: a model for each of them would take most of a run's time.
         if not self._learned or len(targets) - self._learned >= self.config.batch:
             self.predictor.fit(self.encoding(np.array(self._known)), targets)
             self._learned = len(targets)
         ranking = np.argsort(-targets, kind="stable").tolist()
-        points, is_open = self.candidates.points([self._known[number] for number in ranking], self.rng)
-        gains = self._gains(*self.predictor.predict(points), float(targets.max()))
-        gains[~is_open] = -np.inf
-        chosen = []
-        for _ in range(min(self.config.batch, int(is_open.sum()))):
-            best: IntArray = np.flatnonzero(gains == gains.max())
-            point = int(best[int(self.rng.random() * len(best))])  # at random among ties
-            gains[point] = -np.inf
-            chosen.append(self.candidates.take(point, self.rng))
-            self._note(chosen[-1])
-        return chosen
+        self._value([self._known[number] for number in ranking], float(targets.max()))
+        self._take(self.config.batch)
 
-    def _gains(self, mean: FloatArray, deviation: FloatArray, best: float) -> FloatArray:
-        return ACQUISITIONS[self.config.acquisition](mean, deviation, best, self.rng)
+    def _value(self, best_first: list[Architecture], best: float) -> None:
+        """Make new candidates and value them, given trained architectures in descending order and the best target."""
+        points, is_open = self.candidates.points(best_first, self.rng)
+        mean, deviation = self._predict(points)
+        self._gains = ACQUISITIONS[self.config.acquisition](mean, deviation, best, self.rng)
+        self._gains[~is_open] = -np.inf
+
+    def _predict(self, points: Features) -> tuple[FloatArray, FloatArray]:
+        """Return means and standard deviations of the targets of points after full training."""
+        return self.predictor.predict(points)
+
+    def _take(self, number: int) -> None:
+        """Add so many candidates with the best values to the chosen ones, fewer where no more are left."""
+        for _ in range(min(number, int(np.isfinite(self._gains).sum()))):
+            best: IntArray = np.flatnonzero(self._gains == self._gains.max())
+            point = int(best[int(self.rng.random() * len(best))])  # at random among ties
+            self._gains[point] = -np.inf
+            self._chosen.append(self.candidates.take(point, self.rng))
+            self._note(self._chosen[-1])

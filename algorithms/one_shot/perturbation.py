@@ -73,15 +73,11 @@ class Perturbation(Selection):
         with search.trained_with(search.supernet, optimizer, search.clock):
             for decision, due in zip(order, config.decided_after(count, search.config.epochs), strict=True):
                 for _ in range(due - tuned):
-                    self._tune(search)
+                    make_steps(search)
                 tuned = due
                 search.decided[decision] = self._most_missed(search, decision, config.criterion)
         search.supernet.eval()
         return tuple(search.decided[decision] for decision in range(count))
-
-    def _tune(self, search: OneShotSearch) -> None:
-        """Train the weights, and the architecture if the method does, for an epoch."""
-        make_steps(search)
 
     def _most_missed(self, search: OneShotSearch, decision: int, criterion: str) -> int:
         """Return the choice without which the accuracy is lowest, or the loss highest; the first one on ties."""

@@ -59,6 +59,7 @@ def plot_estimates(axes: Axes, estimates: Sequence[tuple[str, AlgorithmStyle, Es
 
 
 def lower_end(estimates: Sequence[tuple[str, AlgorithmStyle, Estimate]]) -> float:
-    """Lower end of an axis of values: `REACH` times as far from the top as the median one, or the lowest if that is higher."""
+    """Lower end of an axis of values: the lowest of those at most `REACH` times as far from the top as the median one."""
     highest, median = max(one.high for *_, one in estimates), float(np.median([one.value for *_, one in estimates]))
-    return max(min(one.low for *_, one in estimates), highest - REACH * (highest - median))
+    reached = highest - REACH * (highest - median)
+    return max(min(one.low for *_, one in estimates if one.value >= reached), reached)

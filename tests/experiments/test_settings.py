@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmark_api.spaces import SizeSpace
 from benchmark_api.tables.table import EMBEDDED, Table
 from experiments.settings import BUDGETS, RunSettings
+from tests.helpers import held_out
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
@@ -56,6 +59,15 @@ def test_noise_that_leaves_no_trial_is_refused_without_tests(noise: Any, same: b
     else:
         with pytest.raises(ValueError, match=f"no test accuracies of cifar10.*must be once or a trial's seed, got {noise}"):
             RunSettings.of(Table("nats-topology"), "cifar10", noise=noise)
+
+
+def test_a_single_trial_that_leaves_none_for_the_report_is_refused_without_tests(tmp_path: Path) -> None:
+    table = held_out.write_table(tmp_path / "table.safetensors", SizeSpace(widths=(4, 8), layers=2), np.full((4, 1), 50.0))
+    assert RunSettings.of(table, "cifar10", schedule="12", budget=5).noise == "once"  # another training than the reported one
+    with pytest.raises(
+        ValueError, match=r"no test accuracies of cifar10.* expected two trials of an architecture or more, got one"
+    ):
+        RunSettings.of(table, "cifar10", budget=5)
 
 
 @pytest.mark.parametrize(

@@ -194,5 +194,5 @@ def test_costs_are_features_where_the_table_has_them() -> None:
     for number in range(3):
         query = search.ask()
         search.tell(query, Evaluation(50.0 + number, 1.0, (10.0, 50.0 + number), {"params": 1.0 + number, "latency": 3.0}))
-    forecasts = [search._regressions.forecast((10.0,), {"params": params}) for params in (1.0, 3.0)]  # type: ignore[attr-defined]
+    forecasts = [search._regressions[2].forecast((10.0,), {"params": params}) for params in (1.0, 3.0)]  # type: ignore[attr-defined]
     assert forecasts[0] != forecasts[1]

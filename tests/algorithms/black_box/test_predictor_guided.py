@@ -167,3 +167,19 @@ def test_a_model_is_fitted_once_for_each_batch_of_results(monkeypatch: pytest.Mo
         query = search.ask()
         search.tell(query, float(sum(query.architecture)) if number % 2 or number < 4 else float("nan"))
     assert sizes == [4, 9, 14, 19]
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_candidates_are_made_anew_when_all_have_failed(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+    """A failed one is followed by the next best of the same candidates."""
+    search, made = variant(TOPOLOGY, initial=4, batch=batch, pool_size=20), []
+    points = search.candidates.points
+    trained(search, 4)
+    monkeypatch.setattr(search.candidates, "points", lambda *arguments: (made.append(None), points(*arguments))[1])
+    failed = []
+    for number in range(41):
+        query = search.ask()
+        failed.append(query.architecture)
+        search.tell(query, float("nan"))
+        assert len(made) == number // 20 + 1
+    assert len({*failed}) == 41

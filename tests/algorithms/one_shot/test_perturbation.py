@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from algorithms.one_shot import ONE_SHOT
+from algorithms.one_shot import ONE_SHOT, perturbation
 from algorithms.one_shot.perturbation import Perturbation, PerturbationConfig
 from algorithms.one_shot.search import OneShotSearch
 from algorithms.one_shot.stack import SearchStack
@@ -44,7 +44,12 @@ class Table(Perturbation):
     def __init__(self, correct: Sequence[Sequence[float]], losses: Sequence[Sequence[float]]) -> None:
         self.tables, self.log = (torch.tensor(correct), torch.tensor(losses)), []
 
-    def _tune(self, search: OneShotSearch) -> None:
+    def select(self, search: OneShotSearch) -> Architecture:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(perturbation, "make_steps", self.tune)
+            return super().select(search)
+
+    def tune(self, search: OneShotSearch) -> None:
         assert search.optimizer.param_groups[0]["lr"] == pytest.approx(0.1 * search.config.rate)
         assert search.supernet.training
         self.log.append("tuned")
