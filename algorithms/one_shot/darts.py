@@ -13,7 +13,7 @@ from algorithms.one_shot.alpha import AlphaSearch, RelaxedConfig
 from algorithms.one_shot.search import register_one_shot
 from algorithms.one_shot.task import Batch
 from benchmark_api.bounds import positive
-from benchmark_api.spaces import OPERATIONS
+from benchmark_api.spaces import NONE
 from benchmark_api.types import FloatArray
 
 
@@ -43,7 +43,7 @@ class DartsFirstOrder(AlphaSearch):
     def selectable_weights(self) -> FloatArray:
         weights = self.architecture_weights()  # [edge, operation]
         if not self.config.choose_none:
-            weights[:, OPERATIONS.index("none")] = 0.0  # section 2.4
+            weights[:, NONE] = 0.0  # section 2.4
         return weights
 
 

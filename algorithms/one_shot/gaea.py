@@ -15,10 +15,8 @@ from algorithms.one_shot.exponentiated import FLOOR, ExponentiatedGradient
 from algorithms.one_shot.search import register_one_shot
 from algorithms.one_shot.task import VALIDATION
 from benchmark_api.bounds import at_least, between, positive
-from benchmark_api.spaces import OPERATIONS, Architecture
+from benchmark_api.spaces import NONE, Architecture
 from benchmark_api.types import FloatArray
-
-NONE = OPERATIONS.index("none")
 
 
 @register_one_shot

@@ -15,10 +15,8 @@ from algorithms.one_shot.supernets import Paths, TopologySupernet
 from algorithms.one_shot.task import Batch
 from algorithms.one_shot.validation_pass import ValidationPassConfig, validation_pass
 from benchmark_api.bounds import at_least
-from benchmark_api.spaces import EDGES, OPERATIONS, Architecture
+from benchmark_api.spaces import EDGES, NONE, OPERATIONS, Architecture
 from benchmark_api.types import FloatArray
-
-NONE = OPERATIONS.index("none")
 
 
 @register_one_shot

@@ -19,13 +19,9 @@ from torch.nn import functional
 
 from algorithms.one_shot.supernets.candidates import CANDIDATES
 from algorithms.one_shot.supernets.topology import INCOMING, OUTGOING, MixedCell, Mixture, Paths, TopologySupernet
-from benchmark_api.spaces import EDGES, OPERATIONS, Architecture
+from benchmark_api.spaces import CONV_1X1, CONV_3X3, EDGES, NONE, POOL, SKIP, Architecture
 from benchmark_api.training.networks import ReductionBlock
 from benchmark_api.training.small_images import LARGEST, convolution_matrix, means_matrix
-
-NONE, SKIP, CONV_1X1, CONV_3X3, POOL = map(
-    OPERATIONS.index, ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-)
 
 
 @lru_cache(maxsize=1 << 14)

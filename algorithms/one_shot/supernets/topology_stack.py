@@ -27,9 +27,9 @@ from algorithms.one_shot.supernets.stacked import (
     picked,
 )
 from algorithms.one_shot.supernets.topology import INCOMING, OUTGOING, MixedCell, Mixture, Paths, TopologySupernet
-from algorithms.one_shot.supernets.topology_paths import CONV_1X1, CONV_3X3, NONE, POOL, SKIP, PathEvaluator, evaluates, live
+from algorithms.one_shot.supernets.topology_paths import PathEvaluator, evaluates, live
 from algorithms.one_shot.task import copied
-from benchmark_api.spaces import EDGES, OPERATIONS
+from benchmark_api.spaces import CONV_1X1, CONV_3X3, EDGES, NONE, OPERATIONS, POOL, SKIP
 from benchmark_api.training.networks import ReductionBlock
 from benchmark_api.training.small_images import conv3x3, mean_3x3
 

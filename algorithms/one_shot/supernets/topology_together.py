@@ -14,11 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmark_api.spaces import OPERATIONS
-
-SKIP, CONV_1X1, CONV_3X3, POOL = (
-    OPERATIONS.index(name) for name in ("skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-)
+from benchmark_api.spaces import CONV_1X1, CONV_3X3, POOL, SKIP
 
 
 def mixed(x: Tensor, layers: Sequence[Any], weights: Tensor) -> Sequence[Tensor]:
