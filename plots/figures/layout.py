@@ -109,8 +109,12 @@ def new_figure(
 
 
 def wrapped(text: str, width: float) -> str:
-    """Break a text into lines that fit a width in inches."""
-    return textwrap.fill(text, int(width / CHARACTER))
+    """Break a text into as few lines as fit a width in inches, none of them much shorter than the others."""
+    most = int(width / CHARACTER)
+    lines = len(textwrap.wrap(text, most))
+    narrowest = min(most, max(1, len(text) // max(lines, 1), *map(len, text.split())))  # breaks no word
+    even = next((few for few in range(narrowest, most) if len(textwrap.wrap(text, few)) == lines), most)
+    return textwrap.fill(text, even)
 
 
 def legend_below(figure: Figure, handles: Mapping[str, Any], how: str) -> None:
