@@ -30,6 +30,12 @@ CHARACTER = 0.07
 NARROWEST = 0.62
 """Narrowest panel in a figure of a given width, as a share of its usual width."""
 
+LEGEND_LINE = 0.22
+"""Height of a line of a legend, inches."""
+
+USUAL_LINES = 4
+"""Lines of legends for which `extra` of `new_figure` has room."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -118,13 +124,19 @@ def wrapped(text: str, width: float) -> str:
 
 
 def legend_below(figure: Figure, handles: Mapping[str, Any], how: str) -> None:
-    """Write a legend of handles by their names below the panels, in as many columns as fit, and an explanation above it."""
+    """Write a legend of handles by their names below the panels, in as many columns as fit, and an explanation above it.
+
+    The figure becomes higher by what a long legend takes, so that the panels keep their height.
+    """
     width = figure.get_figwidth()
+    columns = max(1, int(width / (0.6 + CHARACTER * max(map(len, handles)))))
     legend = figure.legend(
         list(handles.values()), list(handles), loc="outside lower center", title=wrapped(how, width), title_fontsize="small",
-        ncols=max(1, int(width / (0.6 + CHARACTER * max(map(len, handles))))),
+        ncols=columns,
     )  # fmt: skip
     legend.get_title().set_multialignment("center")
+    lines = math.ceil(len(handles) / columns) + wrapped(how, width).count("\n")
+    figure.set_figheight(figure.get_figheight() + LEGEND_LINE * max(0, lines - USUAL_LINES))
 
 
 def explain(figure: Figure, how: str) -> None:
