@@ -30,7 +30,7 @@ CHARACTER = 0.07
 NARROWEST = 0.62
 """Narrowest panel in a figure of a given width, as a share of its usual width."""
 
-LEGEND_LINE = 0.22
+LEGEND_LINE = 0.24
 """Height of a line of a legend, inches."""
 
 USUAL_LINES = 4
