@@ -48,7 +48,8 @@ def save_pickled(pickled: bytes, path: str | os.PathLike[str], kinds: Sequence[s
 def _lay_out(figure: Figure) -> None:
     """Find the places of a figure's parts once for all of its files; `savefig` would draw the figure to nowhere for that."""
     if (engine := figure.get_layout_engine()) is not None:
-        figure.set_dpi(matplotlib.rcParams["savefig.dpi"])  # letters have whole pixels
+        if (dpi := matplotlib.rcParams["savefig.dpi"]) != "figure":
+            figure.set_dpi(dpi)  # letters have whole pixels
         engine.execute(figure)
         figure.set_layout_engine("none")
 

@@ -30,6 +30,12 @@ CHARACTER = 0.07
 NARROWEST = 0.62
 """Narrowest panel in a figure of a given width, as a share of its usual width."""
 
+LEGEND_LINE = 0.24
+"""Height of a line of a legend, inches."""
+
+USUAL_LINES = 4
+"""Lines of legends for which `extra` of `new_figure` has room."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -109,18 +115,28 @@ def new_figure(
 
 
 def wrapped(text: str, width: float) -> str:
-    """Break a text into lines that fit a width in inches."""
-    return textwrap.fill(text, int(width / CHARACTER))
+    """Break a text into as few lines as fit a width in inches, none of them much shorter than the others."""
+    most = int(width / CHARACTER)
+    lines = len(textwrap.wrap(text, most))
+    narrowest = min(most, max(1, len(text) // max(lines, 1), *map(len, text.split())))  # breaks no word
+    even = next((few for few in range(narrowest, most) if len(textwrap.wrap(text, few)) == lines), most)
+    return textwrap.fill(text, even)
 
 
 def legend_below(figure: Figure, handles: Mapping[str, Any], how: str) -> None:
-    """Write a legend of handles by their names below the panels, in as many columns as fit, and an explanation above it."""
+    """Write a legend of handles by their names below the panels, in as many columns as fit, and an explanation above it.
+
+    The figure becomes higher by what a long legend takes, so that the panels keep their height.
+    """
     width = figure.get_figwidth()
+    columns = max(1, int(width / (0.6 + CHARACTER * max(map(len, handles)))))
     legend = figure.legend(
         list(handles.values()), list(handles), loc="outside lower center", title=wrapped(how, width), title_fontsize="small",
-        ncols=max(1, int(width / (0.6 + CHARACTER * max(map(len, handles))))),
+        ncols=columns,
     )  # fmt: skip
     legend.get_title().set_multialignment("center")
+    lines = math.ceil(len(handles) / columns) + wrapped(how, width).count("\n")
+    figure.set_figheight(figure.get_figheight() + LEGEND_LINE * max(0, lines - USUAL_LINES))
 
 
 def explain(figure: Figure, how: str) -> None:

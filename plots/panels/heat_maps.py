@@ -15,6 +15,10 @@ MOST_NUMBERS = 7
 """Most rows of a matrix of runs that has its numbers written in it."""
 
 
+NONE_COLOR = "#e4e4e4"
+"""Colour where there is no value; white is the lowest one."""
+
+
 def plot_correlations(axes: Axes, correlations: FloatArray, labels: Sequence[str]) -> None:
     """Draw `rank_correlations` [measurement, measurement], in [-1, 1], NaN where there is none."""
     _plot_heat_map(axes, correlations, (min(0.0, float(np.nanmin(correlations))), 1.0), 3, labels, labels, "equal")
@@ -27,6 +31,7 @@ def plot_agreement(axes: Axes, correlations: FloatArray, labels: Sequence[str], 
     image, for a bar.
     """
     count = len(labels)
+    axes.set_facecolor(NONE_COLOR)
     if count <= MOST_NUMBERS:
         return _plot_heat_map(axes, correlations, limits, 2, labels, labels, "equal")
     image = axes.imshow(correlations, cmap="Blues", vmin=limits[0], vmax=limits[1], aspect="equal")

@@ -18,7 +18,7 @@ from experiments.report import aggregates, make_report
 from plots.__main__ import draw, swatches_of
 from plots.figures.black_box import anytime_figure, correlation_figure, final_figure
 from plots.figures.groups import Group, groups_of
-from plots.figures.layout import Look, check_width, new_figure
+from plots.figures.layout import CHARACTER, Look, check_width, legend_below, new_figure, wrapped
 from plots.figures.profiles import profiles_figure
 from plots.files import PAGE_DPI, Writer, pickled, save
 from plots.panels.style import RC, style_of
@@ -63,6 +63,33 @@ def test_widths_are_checked() -> None:
     for width in (0.5, 80.0, float("nan")):
         with pytest.raises(ValueError, match="expected 2 to 50 inches"):
             check_width(width)
+
+
+@pytest.mark.parametrize(
+    ("text", "broken"),
+    [
+        ("points: runs; bars: quartiles with the median", ["points: runs; bars:", "quartiles with the median"]),
+        ("BOHB (reference), min epochs 200, n = 8", ["BOHB (reference), min", "epochs 200, n = 8"]),
+        ("a-name-without-blanks-that-is-long x", ["a-name-without-blanks-that-is-", "long x"]),
+        ("short", ["short"]),
+        ("", [""]),
+    ],
+)
+def test_lines_of_texts_are_even(text: str, broken: list[str]) -> None:
+    lines = wrapped(text, 2.2).split("\n")
+    assert lines == broken
+    assert all(len(line) <= int(2.2 / CHARACTER) for line in lines)
+
+
+def test_a_long_legend_leaves_the_panels_their_height(table: Table, tmp_path: Path) -> None:
+    heights = []
+    for count in (4, 40):
+        figure, (axes,) = new_figure(table, "title", 1, 1, (3.3, 2.9), 1.4)
+        axes.plot([0, 1])
+        legend_below(figure, {f"a search with a long name {number}": axes.lines[0] for number in range(count)}, "how")
+        save(figure, tmp_path / "figure", ("png",))
+        heights.append(axes.get_position().height * figure.get_figheight())
+    assert heights[1] > 0.9 * heights[0] > 1.5
 
 
 def test_highlighted_searches_are_wide_in_every_figure(table: Table) -> None:
