@@ -250,8 +250,8 @@ class TestPartialChannels(OneShotContract):
         search, calls = self.make(search_class), []
         mix = search_class.cell.mix
         monkeypatch.setattr(search_class.cell, "mix", lambda *arguments: calls.append(0) or mix(*arguments))
-        monkeypatch.setattr(torch, "compile", lambda function: function)
-        monkeypatch.setattr(torch.nn.Module, "compile", lambda module: None)
+        monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+        monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **_: None)
         if compiled:
             search.supernet.compile_parts()
         images = tiny.TASK.dataset.batch("train", slice(0, 4))[0]
