@@ -43,8 +43,8 @@ def test_stored_epochs_are_enough_where_the_search_asks_for_no_other(name: str, 
     check(name, sparse_table, "12", config)
 
 
-@pytest.mark.parametrize("name", [name for name, search in BLACK_BOX.items() if "parts" in search.needs])
-def test_trainings_in_parts_need_all_epochs(name: str, sparse_table: Table) -> None:
+@pytest.mark.parametrize("name", [name for name, search in BLACK_BOX.items() if {"parts", "curves"} <= search.needs])
+def test_watched_trainings_need_all_epochs(name: str, sparse_table: Table) -> None:
     with pytest.raises(MissingEpochs, match=rf"^{re.escape(name)} needs validation accuracies after 1, 2, 3, .*, 12 epochs"):
         check(name, sparse_table, "12", fitted(name, sparse_table))
 
