@@ -79,11 +79,11 @@ def chosen_stack(execution: Execution, space: SearchSpace, setting: Setting) -> 
 class SearchStack:
     """Searches of one method with different seeds, trained together.
 
-    Attributes:
-        repeat: computes captured steps of all searches some times, as `repeated` does.
-
     Supernets without a stacked counterpart (`algorithms.one_shot.supernets.stacked`) are trained one after another, unless their
     steps are captured.
+
+    Attributes:
+        repeat: computes captured steps of all searches some times, as `repeated` does.
 
     Raises:
         ValueError: there is no search, or they differ in more than their seeds.

@@ -16,11 +16,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import multiprocessing
 import random
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from contextlib import suppress
 from fractions import Fraction
 from functools import cache
@@ -34,6 +33,7 @@ import torch
 from algorithms.black_box.base import BlackBoxSearch, Evaluation, Query, ResultsPending, SearchFinished
 from benchmark_api.bounds import Limit, limits
 from benchmark_api.spaces import Architecture, SearchSpace, SizeSpace, TopologySpace
+from tests.helpers.other_hashes import another_process
 
 SPACES: tuple[SearchSpace, ...] = (TopologySpace(), SizeSpace())
 TINY_SPACES = [SizeSpace(widths=(8,), layers=1), SizeSpace(widths=(8, 16), layers=1), SizeSpace(widths=(8, 16), layers=3)]
@@ -149,10 +149,7 @@ class BlackBoxContract:
     @classmethod
     def another_process(cls) -> Iterator[Executor]:
         """A process with other hashes of strings."""
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor:
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("PYTHONHASHSEED", "7")
-                executor.submit(int).result()  # starts it
+        with another_process(int) as executor:
             yield executor
 
     def test_another_process_makes_the_same_runs(self, search_class: Search, another_process: Executor) -> None:

@@ -16,11 +16,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import multiprocessing
 import pickle
 import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -35,6 +34,7 @@ from algorithms.one_shot.selection import Selection
 from algorithms.one_shot.task import Task
 from benchmark_api.bounds import Limit, limits
 from tests.helpers import tiny
+from tests.helpers.other_hashes import another_process
 
 Search = type[OneShotSearch]
 
@@ -84,10 +84,7 @@ class OneShotContract:
     @classmethod
     def another_process(cls) -> Iterator[Executor]:
         """A process with other hashes of strings."""
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as executor:
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("PYTHONHASHSEED", "7")
-                executor.submit(torch.set_num_threads, torch.get_num_threads()).result()  # starts it
+        with another_process(torch.set_num_threads, torch.get_num_threads()) as executor:
             yield executor
 
     def test_another_process_makes_the_same_run(self, search_class: Search, another_process: Executor) -> None:
