@@ -118,7 +118,7 @@ class MOBSTER(PredictorGuidedSearch):
         self.predictor.fit(self._features(self.encoding(np.array(self._known)), rungs), targets)
         self._best = float(targets[rungs == rungs.max()].max())
         architectures = [*self._on_rung[0]]
-        means, _ = self._predict(self.encoding(np.array(architectures)))
+        means = self.predictor.means(self._of_full_trainings(self.encoding(np.array(architectures))))
         self._means = dict(zip(architectures, means.tolist(), strict=True))
 
     def _choose(self) -> None:
@@ -126,17 +126,20 @@ class MOBSTER(PredictorGuidedSearch):
         self._take(self.config.batch)
 
     def _predict(self, points: Features) -> tuple[FloatArray, FloatArray]:
-        return self.predictor.predict(self._features(points, np.full(points.shape[0], len(self._epochs) - 1)))
+        return self.predictor.predict(self._of_full_trainings(points))
+
+    def _of_full_trainings(self, points: Features) -> Features:
+        return self._features(points, np.full(points.shape[0], len(self._epochs) - 1))
 
     def _features(self, points: Features, rungs: IntArray) -> Features:
         """Return features whose dot product is the kernel: a part of all lengths, and one of the length of each rung [point]."""
         from scipy import sparse
 
         share, size = self.config.correlation, points.shape[1]
-        indices = points.indices + size * np.repeat(rungs, np.diff(points.indptr))
-        of_rung = np.sqrt(1.0 - share) * points.data, indices, points.indptr
-        shape = points.shape[0], size * len(self._epochs)
-        return sparse.csr_array(sparse.hstack((np.sqrt(share) * points, sparse.csr_array(of_rung, shape=shape))))
+        first = size * (1 + np.repeat(rungs, np.diff(points.indptr)))  # feature of the rung [entry]
+        indices = np.stack((points.indices, points.indices + first), axis=1).ravel()
+        counts = np.outer(points.data, np.sqrt((share, 1.0 - share))).ravel()
+        return sparse.csr_array((counts, indices, 2 * points.indptr), shape=(points.shape[0], size * (1 + len(self._epochs))))
 
     def _shifts(self) -> FloatArray:
         """Return what is added to the targets of each rung [rung]: the mean growth, to the highest rung with results."""

@@ -22,9 +22,12 @@ from experiments.runs import black_box as sweep
 from experiments.runs.run import run
 from experiments.settings import RunSettings
 from experiments.store import read as reading
+from tests.helpers.quick import quick
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = int(os.environ.get("NAS_ZOO_RUNS", "2400"))
+BUDGET = None if "NAS_ZOO_RUNS" in os.environ else 4_000.0
+"""Simulated seconds of a run; None for those of a search on the data set."""
 
 
 def peak_memory(*arguments: str) -> float:
@@ -40,12 +43,12 @@ def peak_memory(*arguments: str) -> float:
 
 
 def store_runs(table: Table, results: Path, dataset: str, name: str, seeds: Sequence[int]) -> None:
-    """Store five runs of an algorithm again and again, each time as those of other seeds."""
-    config = BLACK_BOX[name].Config()
-    condition = sweep.condition_of(BLACK_BOX[name], config, table, RunSettings.of(table, dataset))
-    runs = [run(BLACK_BOX[name], config, table.search_view(dataset), condition, seed) for seed in range(5)]
+    """Store two runs of an algorithm again and again, each time as those of other seeds."""
+    config = quick(BLACK_BOX[name])
+    condition = sweep.condition_of(BLACK_BOX[name], config, table, RunSettings.of(table, dataset, budget=BUDGET))
+    runs = [run(BLACK_BOX[name], config, table.search_view(dataset), condition, seed) for seed in range(2)]
     for piece in store.missing_pieces((), seeds):
-        repeated = [replace(runs[seed % 5], seed=seed) for seed in piece]
+        repeated = [replace(runs[seed % 2], seed=seed) for seed in piece]
         store.write_piece(results, condition, repeated, "1+abc", str(table.path))
 
 

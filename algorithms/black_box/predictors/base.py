@@ -18,3 +18,7 @@ class Predictor(ABC):
     @abstractmethod
     def predict(self, x: Features) -> tuple[FloatArray, FloatArray]:
         """Return means and standard deviations [point] of the targets of points [point, feature], in the units of y."""
+
+    def means(self, x: Features) -> FloatArray:
+        """Return the means alone, where that is less work."""
+        return self.predict(x)[0]

@@ -76,6 +76,12 @@ class GaussianProcess(Predictor):
         variance = self._signal * np.maximum(1.0 - self._explained, 0.0)  # algorithm 2.1, line 6
         return self._mean + self._scale * (self._white @ self._rows[:n]), self._scale * np.sqrt(variance)
 
+    def means(self, x: Features) -> FloatArray:
+        """Return the means alone: the kernel is linear, so they are dot products with one vector of weights."""
+        duals = solve_triangular(self._factor, self._white, lower=True, trans=1, check_finite=False)  # (K + noise I)⁻¹ y
+        means: FloatArray = self._mean + self._scale * (_unit(x) @ (self._x.T @ duals))
+        return means
+
     def _estimate(self, target: FloatArray) -> float:
         """Return the noise with the largest marginal likelihood, by the eigenvalues of the Gram matrix."""
         values, vectors = np.linalg.eigh(self._gram)
@@ -88,8 +94,9 @@ class GaussianProcess(Predictor):
 
 def _unit(x: Features) -> Features:
     """Return vectors [point, feature] divided by their lengths."""
-    lengths = np.sqrt(x.multiply(x).sum(axis=1))
-    return sparse.csr_array(sparse.diags_array(1.0 / lengths) @ x)
+    row = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))  # of each entry
+    lengths = np.sqrt(np.bincount(row, x.data * x.data, x.shape[0]))
+    return sparse.csr_array((x.data * (1.0 / lengths)[row], x.indices, x.indptr), shape=x.shape)
 
 
 def _extended(factor: FloatArray, matrix: FloatArray) -> FloatArray:

@@ -8,7 +8,7 @@ section 3.2, for directed graphs), as in NAS-BOWL, section 3.1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -40,7 +40,7 @@ class WeisfeilerLehman(Encoding):
 
     iterations: int
 
-    @property
+    @cached_property
     def size(self) -> int:
         return int(self._of_cells.max()) + 1 if isinstance(self.space, TopologySpace) else self._runs[-1]
 
@@ -54,8 +54,7 @@ class WeisfeilerLehman(Encoding):
     @cached_property
     def _of_cells(self) -> IntArray:
         """Bags of all cells [cell, entry]; -1 for no feature."""
-        cells = np.indices((len(OPERATIONS),) * len(EDGES)).reshape(len(EDGES), -1).T
-        return graph_bags(*cell_graphs(cells), self.iterations)
+        return cell_bags(self.iterations)
 
     @cached_property
     def _runs(self) -> list[int]:
@@ -76,6 +75,15 @@ class WeisfeilerLehman(Encoding):
                 code = code * self.space.cardinalities[decision] + architectures[:, decision]
             bags[:, entry] = self._runs[entry] + code
         return bags
+
+
+@lru_cache(maxsize=4)
+def cell_bags(iterations: int) -> IntArray:
+    """Return the features of all cells [cell, entry], first edge slowest; they are kept for the next runs."""
+    cells = np.indices((len(OPERATIONS),) * len(EDGES)).reshape(len(EDGES), -1).T
+    bags = graph_bags(*cell_graphs(cells), iterations)
+    bags.setflags(write=False)
+    return bags
 
 
 def cell_graphs(cells: IntArray) -> tuple[IntArray, BoolArray]:

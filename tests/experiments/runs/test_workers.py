@@ -23,11 +23,13 @@ from experiments.settings import RunSettings
 from tests.helpers.quick import quick
 from tests.helpers.stored import CONDITION
 
+BUDGET = 2_500
+"""Simulated seconds of a run."""
 PARALLEL = [name for name, search in BLACK_BOX.items() if search.max_pending is None]
 
 
 def simulate(name: str, table: Table, workers: int = 8, seed: int = 3, **settings: Any) -> Run:
-    accounting = {"budget": 5_000, "workers": workers, **settings}
+    accounting = {"budget": BUDGET, "workers": workers, **settings}
     search = BLACK_BOX[name]
     return run(search, quick(search), table.search_view("cifar10"), RunSettings.of(table, "cifar10", **accounting), seed)
 
@@ -66,7 +68,7 @@ def test_workers_share_the_clock(name: str, topology_table: Table) -> None:
     assert (np.diff(result.seconds) >= 0).all()
     assert (result.started[:8] == 0).all()
     assert set(result.started) <= {0.0, *result.seconds}  # a query begins where another one ended
-    assert (result.started < 5_000).all()
+    assert (result.started < BUDGET).all()
     assert busy(result).max() == 8
     assert len(result.seconds) > 1.5 * len(alone.seconds)  # at the end of a rung most workers wait
     for column in ("seconds", "started", "architecture", "epochs", "accuracy"):
@@ -78,11 +80,11 @@ def test_workers_share_the_clock(name: str, topology_table: Table) -> None:
 def test_no_worker_is_idle(name: str, topology_table: Table) -> None:
     result = simulate(name, topology_table, 16)
     assert result.started is not None
-    np.testing.assert_array_equal(np.sort(result.started)[16:], result.seconds[result.seconds < 5_000])
+    np.testing.assert_array_equal(np.sort(result.started)[16:], result.seconds[result.seconds < BUDGET])
 
 
 def test_random_search_draws_the_same_architectures(topology_table: Table) -> None:
-    many, one = simulate("random", topology_table, 32), simulate("random", topology_table, 1)
+    many, one = (simulate("random", topology_table, workers, budget=5_000) for workers in (32, 1))
     begun = many.architecture[np.argsort(many.started, kind="stable")]
     assert sorted(begun[:32]) == sorted(one.architecture[:32])
     assert begun[32 : len(one.architecture)].tolist() == one.architecture[32:].tolist()
