@@ -129,7 +129,7 @@ def copy_project(folder: Path) -> None:
 
 def run(command: str, folder: Path) -> None:
     """Run a command of the README; those that need images and a graphics card must fail with one line."""
-    settings = {"SEEDS": "2", "EPOCHS": "1", "JOBS": "1", "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    settings = {"SEEDS": "2", "EPOCHS": "1", "JOBS": "1", "PYTHONPATH": str(folder)}
     if "make reproduce" in command:
         one_shot = int("DATA=" in command)
         settings["ARGS"] = f"--one-shot-seeds {one_shot} --one-shot-searches rsps tas --searches random rea"

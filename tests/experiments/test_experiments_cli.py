@@ -412,7 +412,9 @@ def test_published_rows_are_of_the_schedules_of_the_paper() -> None:
 
 
 def test_reproduce(experiments: Command, size_table: Table, tmp_path: Path) -> None:
-    status, out, _ = experiments("reproduce", "--table", size_table.path, "--seeds", 2, "--jobs", 2, "--results", tmp_path)
+    status, out, _ = experiments(
+        "reproduce", "--table", size_table.path, "--budget", 4_000, "--seeds", 2, "--jobs", 2, "--results", tmp_path
+    )
     assert status == 0
     for name in BLACK_BOX:
         for dataset in ("cifar10", "cifar100"):
@@ -539,7 +541,7 @@ def test_reproduce_trains_supernets_where_there_are_images(
     assert one_shot_runs.ONE_SHOT is ONE_SHOT  # imported before the registry is replaced for `reproduce`
     monkeypatch.setattr(algorithms.one_shot, "ONE_SHOT", {name: ONE_SHOT[name] for name in ("gdas", "tas")})
     monkeypatch.setattr(ONE_SHOT["gdas"], "digits", {"epochs": 1, "eval_batch": 16})
-    monkeypatch.setitem(BUDGETS, ("topology", "digits", "3"), 20_000.0)
+    monkeypatch.setitem(BUDGETS, ("topology", "digits", "3"), 3_000.0)
     monkeypatch.setattr(RankingCommand, "architectures", 20)
     options = ("--seeds", 2, "--one-shot-seeds", 1, "--jobs", 1, "--results", tmp_path)
     status, out, err = experiments("reproduce", "--table", digits_table.path, *options)

@@ -95,21 +95,8 @@ def test_a_table_holds_the_space_and_a_search_finds_its_optimum(tmp_path: Path) 
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_the_builder_trains_the_space_in_any_process(tmp_path: Path, jobs: str) -> None:
     (tmp_path / "kernels.py").write_text(KERNELS)
-    command = (
-        "-m",
-        "benchmark_api",
-        "build",
-        "--out",
-        "t",
-        "--space",
-        "kernels",
-        "--epochs",
-        "1",
-        "--stack",
-        "4",
-        "--trials",
-        "1",
-    )
+    options = "--space kernels --epochs 1 --stack 4 --trials 1 --batch 450"
+    command = ("-m", "benchmark_api", "build", "--out", "t", *options.split())
     assert "digits kernels, 1 epochs, 1 trial" in run(tmp_path, "kernels", *command, "--jobs", jobs)
     assert "kernels, 8 architectures, such as 1x1,1x1,1x1" in run(tmp_path, "kernels", "-m", "benchmark_api", "info", "t")
 
