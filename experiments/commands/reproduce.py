@@ -31,9 +31,12 @@ QUICK: Mapping[str, Any] = {
     "searches": ("random", "rea", "local-search", "bohb"),
     "seeds": 20,
     "one_shot_searches": ("darts-v1", "tunas"),  # one for each space
-    "one_shot_seeds": 5,
+    "one_shot_seeds": ALONE_SEEDS,
 }
 """Options of the quick version where they are not given."""
+
+QUICKLY_RANKED = 200
+"""Architectures that supernets rank in the quick version."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +102,7 @@ class ReproduceCommand(AgainOptions):
             if any(searched):
                 FrontsCommand(results=self.results, table=table.path)()
             if table in trained and store.load(self.results, store.ONE_SHOT_RUNS, table_fingerprint=table.fingerprint):
-                size = min(int(RankingCommand.architectures), len(table))
+                size = min(QUICKLY_RANKED if self.quick else int(RankingCommand.architectures), len(table))
                 status = max(status, RankingCommand(table=table.path, architectures=size, **shared)())
         return status
 
