@@ -12,12 +12,18 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from benchmark_api.jobs.options import available_processors
 from benchmark_api.spaces import EDGES, OPERATIONS, SearchSpace, SizeSpace, TopologySpace
 from benchmark_api.tables import Table, TableWriter
 from experiments.__main__ import main
 from tests.helpers.hostile import Tries
 
 os.environ["OMP_NUM_THREADS"] = "1"  # in this process, where PyTorch is imported later, and in those that tests start
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are processors: tests wait for the processes that they start."""
+    return available_processors() + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
