@@ -25,8 +25,9 @@ from experiments.store import read as reading
 from tests.helpers.quick import quick
 
 ROOT = Path(__file__).resolve().parents[2]
-RUNS = int(os.environ.get("NAS_ZOO_RUNS", "2400"))
-BUDGET = None if "NAS_ZOO_RUNS" in os.environ else 4_000.0
+WHOLE = "NAS_ZOO_RUNS" in os.environ
+RUNS = int(os.environ.get("NAS_ZOO_RUNS", "800"))
+BUDGET = None if WHOLE else 4_000.0
 """Simulated seconds of a run; None for those of a search on the data set."""
 
 
@@ -64,13 +65,13 @@ def test_workers_need_no_more_for_more_runs(topology_table: Table, tmp_path: Pat
 
 @pytest.mark.slow
 def test_all_runs_are_drawn_within_two_gigabytes(topology_table: Table, tmp_path: Path) -> None:
-    experiments = [(dataset, name) for dataset in topology_table.datasets for name in BLACK_BOX]
+    experiments = [(dataset, name) for dataset in topology_table.datasets[: None if WHOLE else 1] for name in BLACK_BOX]
     for dataset, name in experiments:
         store_runs(topology_table, tmp_path / "results", dataset, name, range(RUNS // len(experiments)))
     peak = peak_memory("plots", "--results", str(tmp_path / "results"), "--out", str(tmp_path / "figures"))
     print(f"{RUNS:,} runs: {peak:,.0f} MB")
     assert peak < 2000
-    assert (tmp_path / "results" / "report.html").stat().st_size > 1e6
+    assert (tmp_path / "results" / "report.html").stat().st_size > 3e5
 
 
 def test_what_is_not_kept_is_read_again(topology_table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
