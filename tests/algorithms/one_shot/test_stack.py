@@ -84,7 +84,7 @@ def test_a_stack_trains_each_search_as_it_is_trained_alone(name: str) -> None:
     assert_trained_as_alone(made(name), made(name))
 
 
-@every_method
+@pytest.mark.parametrize("name", ["rsps", "darts-v1", "gdas", "tas", "tunas"])
 def test_weights_in_single_precision(name: str) -> None:
     searches, others = made(name), made(name)
     train(searches)
