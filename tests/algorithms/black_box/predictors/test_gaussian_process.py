@@ -41,6 +41,7 @@ def test_predictions_as_points_are_added() -> None:
         _, expected, spread = reference(x[:n].toarray(), y[:n], at.toarray(), NOISES[0])
         np.testing.assert_allclose(mean, expected, rtol=1e-6)
         np.testing.assert_allclose(deviation, spread, atol=2e-4)
+        np.testing.assert_allclose(growing.means(at), expected, rtol=1e-6)
     others = problem(points=9)[0]
     np.testing.assert_allclose(growing.predict(others)[0], reference(x.toarray(), y, others.toarray(), NOISES[0])[1], rtol=1e-6)
 
@@ -53,6 +54,15 @@ def test_noise_is_the_most_likely(n: int) -> None:
     likelihoods = [reference(x[:n].toarray(), y[:n], x[:1].toarray(), noise)[0] for noise in NOISES]
     best = NOISES[int(np.argmax(likelihoods))]
     np.testing.assert_allclose(process.predict(x)[0], reference(x[:n].toarray(), y[:n], x.toarray(), best)[1], rtol=1e-6)
+
+
+def test_equal_points_have_equal_means() -> None:
+    """To the bit, so that rounding chooses nothing between architectures that compute the same."""
+    x, y = problem()
+    process = GaussianProcess()
+    process.fit(x, y)
+    means = process.means(sparse.csr_array(sparse.vstack((x, x[::-1]))))
+    np.testing.assert_array_equal(means[:60], means[:59:-1])
 
 
 def test_a_new_noise_forgets_nothing() -> None:
