@@ -21,6 +21,7 @@ from tests.helpers.hostile import Tries
 os.environ["OMP_NUM_THREADS"] = "1"  # in this process, where PyTorch is imported later, and in those that tests start
 
 
+@pytest.hookimpl(optionalhook=True)  # pytest-xdist may not be installed
 def pytest_xdist_auto_num_workers() -> int:
     """One process more than there are processors: tests wait for the processes that they start."""
     return available_processors() + 1
