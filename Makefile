@@ -69,7 +69,8 @@ help: ## List the targets and the variables
 	@echo '           RESULTS=results  FIGURES=plots/figures  PYTHON=python3  QUICK=1 (few seeds of few searches, in RESULTS=results-quick)'
 	@echo "           reproduce: SEEDS are those of black-box searches; of one-shot methods: ARGS='--one-shot-seeds 5'"
 	@echo '           black-box searches: BUDGET=simulated seconds'
-	@echo '           fronts: OBJECTIVES=metrics, each an objective besides accuracy (params)  SEARCHES=names of black-box searches'
+	@echo '           reproduce, fronts: SEARCHES=names of black-box searches'
+	@echo '           fronts: OBJECTIVES=metrics, each an objective besides accuracy (params)'
 	@echo '           one-shot methods: EPOCHS=epochs of the search  DEVICE=cpu|cuda  DATA=folder of the data set (digits need none)'
 	@echo "           ARGS='more flags', for example: make rea TABLE=t ARGS='--population-size 20'"
 
@@ -104,7 +105,7 @@ import: $(VENV)/.installed ## Import an official archive: make import ARCHIVE=fo
 	$(RUN) -m benchmark_api import '$(ARCHIVE)' '$(or $(TABLE),tables/$(notdir $(ARCHIVE:/=)).safetensors)' $(call flag,JOBS,jobs) $(ARGS)
 
 reproduce: $(VENV)/.installed ## All algorithms, then tables and figures: on the embedded tables, or: make reproduce TABLE=file DATA=folder; QUICK=1: in minutes
-	$(RUN) -m experiments reproduce $(call flag,TABLE,table) $(call given,DATASET,dataset) $(call flag,DATA,data) $(call flag,DEVICE,device) --results '$(RESULTS)' $(call flag,SEEDS,seeds) $(call flag,BUDGET,budget) $(call flag,JOBS,jobs) $(if $(QUICK),--quick) $(ARGS)
+	$(RUN) -m experiments reproduce $(call flag,TABLE,table) $(call given,DATASET,dataset) $(call flag,DATA,data) $(call flag,DEVICE,device) --results '$(RESULTS)' $(call flag,SEEDS,seeds) $(call flag,BUDGET,budget) $(call flag,JOBS,jobs) $(if $(filter-out file,$(origin SEARCHES)),--searches $(SEARCHES)) $(if $(QUICK),--quick) $(ARGS)
 	$(RUN) -m plots --results '$(RESULTS)' --out '$(FIGURES)' $(call flag,TABLE,table) $(call flag,JOBS,jobs)
 
 fronts: $(VENV)/.installed ## Search for fronts of accuracy against metrics, then tables and figures: make fronts TABLE=file OBJECTIVES='params latency@pixel3'

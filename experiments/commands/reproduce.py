@@ -65,8 +65,8 @@ class ReproduceCommand(AgainOptions):
     """Number of runs of each one-shot search on each dataset; 0 for none. By default 20 of networks that are small enough to be
     trained together, as those of digits, and 3 of others, as in NATS-Bench. Their seeds are 777, 888, 999, ..."""
     quick: bool = False
-    """A version of a few minutes: few seeds of few searches, unless they are given. Every title says so, and the results folder
-    must not hold other runs."""
+    """A version of a few minutes: few seeds of few searches, unless they are given, and supernets rank fewer architectures. Every
+    title says so, and the results folder must not hold other runs."""
     budget: Option[Annotated[float, positive]] = None
     """Simulated seconds of a black-box run; by default those of the NATS-Bench paper; on other tables 200 average trainings."""
     data: Option[Path] = None

@@ -46,6 +46,11 @@ def test_variables_of_the_environment_and_flags_stay(tmp_path: Path, monkeypatch
     assert "--population-size 20 --max TABEL=3" in done.stdout
 
 
+def test_searches_narrow_what_is_reproduced(tmp_path: Path) -> None:
+    assert "--searches" not in make("--dry-run", "reproduce", folder=tmp_path).stdout
+    assert " --searches rea bohb " in make("--dry-run", "reproduce", "SEARCHES=rea bohb", folder=tmp_path).stdout
+
+
 @pytest.mark.parametrize("made", [False, True])
 def test_a_python_that_is_too_old_is_refused(made: bool, tmp_path: Path) -> None:
     code = "import sys; sys.version_info = (3, 9, 18); exec(sys.argv[1])"

@@ -20,5 +20,5 @@ class Predictor(ABC):
         """Return means and standard deviations [point] of the targets of points [point, feature], in the units of y."""
 
     def means(self, x: Features) -> FloatArray:
-        """Return the means alone, where that is less work."""
+        """Return the means [point] that `predict` returns; a model overrides this where they alone are less work."""
         return self.predict(x)[0]

@@ -42,19 +42,14 @@ class WeisfeilerLehman(Encoding):
 
     @cached_property
     def size(self) -> int:
-        return int(self._of_cells.max()) + 1 if isinstance(self.space, TopologySpace) else self._runs[-1]
+        return int(cell_bags(self.iterations).max()) + 1 if isinstance(self.space, TopologySpace) else self._runs[-1]
 
     def bags(self, architectures: IntArray) -> IntArray:
         if isinstance(self.space, TopologySpace):
             codes = architectures @ len(OPERATIONS) ** np.arange(len(EDGES))[::-1]
-            bags: IntArray = self._of_cells[codes]
+            bags: IntArray = cell_bags(self.iterations)[codes]
             return bags
         return self._of_paths(architectures)
-
-    @cached_property
-    def _of_cells(self) -> IntArray:
-        """Bags of all cells [cell, entry]; -1 for no feature."""
-        return cell_bags(self.iterations)
 
     @cached_property
     def _runs(self) -> list[int]:
@@ -79,7 +74,7 @@ class WeisfeilerLehman(Encoding):
 
 @lru_cache(maxsize=4)
 def cell_bags(iterations: int) -> IntArray:
-    """Return the features of all cells [cell, entry], first edge slowest; they are kept for the next runs."""
+    """Return the bags of all cells [cell, entry], first edge slowest; -1 for no feature. They are kept for the next runs."""
     cells = np.indices((len(OPERATIONS),) * len(EDGES)).reshape(len(EDGES), -1).T
     bags = graph_bags(*cell_graphs(cells), iterations)
     bags.setflags(write=False)
