@@ -142,7 +142,7 @@ bench: $(VENV)/.installed-dev ## Measure speed and keep it in RESULTS/bench, cou
 bench-check: $(VENV)/.installed-dev ## Measure again and compare with the last kept; fails if a minimum became 1.25 times as long
 	$(SPEED) --benchmark-compare --benchmark-compare-fail=min:25% $(ARGS)
 
-test: $(VENV)/.installed-dev ## Run all tests, in one process more than there are cores
+test: $(VENV)/.installed-dev ## Run all tests, in two processes more than there are cores
 	$(RUN) -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 quick: $(VENV)/.installed-dev ## Run the tests that take seconds

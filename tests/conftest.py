@@ -19,12 +19,14 @@ from experiments.__main__ import main
 from tests.helpers.hostile import Tries
 
 os.environ["OMP_NUM_THREADS"] = "1"  # in this process, where PyTorch is imported later, and in those that tests start
+for of_make in ("MAKEFLAGS", "MFLAGS", "ARGS"):  # of `make test ARGS=…`, which a make that a test starts would take for its own
+    os.environ.pop(of_make, None)
 
 
 @pytest.hookimpl(optionalhook=True)  # pytest-xdist may not be installed
 def pytest_xdist_auto_num_workers() -> int:
-    """One process more than there are processors: tests wait for the processes that they start."""
-    return available_processors() + 1
+    """Two processes more than there are processors: tests wait for the processes that they start, and for Ray."""
+    return available_processors() + 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

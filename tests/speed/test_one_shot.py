@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
+from torch.utils.flop_counter import FlopCounterMode
 
 from algorithms.one_shot import ONE_SHOT
 from algorithms.one_shot.search import OneShotSearch
@@ -24,6 +25,7 @@ from tests.speed.subject import Workload
 
 ROUNDS = 3
 WIDTHS = 8
+COUNTED = 100
 STEPS = [pytest.param(name, marks=pytest.mark.benchmark(group=f"step of {name}")) for name in ("joint", *ONE_SHOT)]
 SIZE_STEPS = [pytest.param(name, marks=pytest.mark.benchmark(group=f"slices of {name}")) for name in ("tas", "tunas")]
 
@@ -84,3 +86,10 @@ def test_step_in_slices(
     search.supernet.sliced = sliced
     with one_thread():
         rounds(search.train_epoch, rounds=WIDTHS)
+    small = on_random_images(ONE_SHOT[name], workload.channels, 1, size=8, batch=2, epochs=COUNTED)
+    assert isinstance(small.supernet, SizeSupernet)
+    small.supernet.sliced = sliced
+    with FlopCounterMode(display=False) as counter:
+        for _ in range(1 if benchmark.disabled else COUNTED):
+            small.train_epoch()
+    benchmark.extra_info["operations"] = counter.get_total_flops()  # of small images: for the share that slices compute
