@@ -19,7 +19,7 @@ from experiments.__main__ import main
 from tests.helpers.hostile import Tries
 
 os.environ["OMP_NUM_THREADS"] = "1"  # in this process, where PyTorch is imported later, and in those that tests start
-for of_make in ("MAKEFLAGS", "MFLAGS", "ARGS"):  # of `make test ARGS=…`, which a make that a test starts would take for its own
+for of_make in ("MAKEFLAGS", "MFLAGS", "ARGS", "VENV"):  # of `make test ARGS=…`: a make that a test starts would read them
     os.environ.pop(of_make, None)
 
 

@@ -84,7 +84,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         elif group.startswith("slices of "):
             operations.setdefault(group, {})[kind] = measured.extra_info["operations"]
     for group, of in searches.items():
-        for kind in of.keys() - {"stack"} if "stack" in of else ():
+        for kind in sorted(of.keys() - {"stack"}) if "stack" in of else ():
             terminalreporter.write_line(f"{group}: {kind} takes {of[kind] / of['stack']:.1f} times a search of the stack")
     for group, counts in operations.items():
         if counts.keys() == {"slices", "whole"}:
