@@ -76,7 +76,7 @@ class RayNodes:
         else:
             raise RuntimeError(said.read_text())
         if "--head" in options:
-            self.address = wait_for((self._folder / "ray_current_cluster").read_text, FileNotFoundError)  # written after it is said
+            self.address = wait_for((self._folder / "ray_current_cluster").read_text, FileNotFoundError)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         for process in reversed(self._processes):
