@@ -9,11 +9,13 @@ import gc
 import io
 import os
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+from fontTools import subset
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -26,6 +28,9 @@ CSS_DPI = 96
 METADATA: dict[str, dict[str, None]] = {"png": {"Software": None}, "pdf": {"CreationDate": None}}
 """Metadata left out of the files, by their kind: they would differ between two files of one figure."""
 
+LAYOUT_TABLES = ("BASE", "GDEF", "GPOS", "GSUB", "JSTF", "kern")
+"""Tables of a font that say where its letters go. A PDF file says that itself; to shorten them would take as long as all else."""
+
 KINDS = (*METADATA,)
 """Kinds of files of a figure."""
 
@@ -35,7 +40,7 @@ def save(figure: Figure, path: str | os.PathLike[str], kinds: Sequence[str] = KI
     files = files_of(path, kinds)
     _lay_out(figure)
     for file, kind in zip(files, kinds, strict=True):
-        with whole_file(file) as whole:
+        with whole_file(file) as whole, _fonts_without(LAYOUT_TABLES):
             figure.savefig(whole, format=kind, metadata=METADATA[kind])
     return files
 
@@ -43,6 +48,21 @@ def save(figure: Figure, path: str | os.PathLike[str], kinds: Sequence[str] = KI
 def save_pickled(pickled: bytes, path: str | os.PathLike[str], kinds: Sequence[str]) -> list[Path]:
     """Save a pickled figure as `save` does."""
     return save(pickle.loads(pickled), path, kinds)
+
+
+@contextmanager
+def _fonts_without(tables: Sequence[str]) -> Iterator[None]:
+    """Let matplotlib embed fonts without some tables; a fontTools without this default, which is a private one, keeps them."""
+    options: Any = subset.Options
+    default = getattr(options, "_drop_tables_default", None)
+    if default is None:
+        yield
+        return
+    options._drop_tables_default = [*default, *tables]
+    try:
+        yield
+    finally:
+        options._drop_tables_default = default
 
 
 def _lay_out(figure: Figure) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -45,11 +47,8 @@ class Distortion(Bounded):
 
 def load_digits(wanted: Sequence[str], distortion: Distortion | None, device: torch.device) -> Dataset:
     """Return splits of the digits on a device, distorted if asked for."""
-    from sklearn import datasets  # half a second
-
-    digits = datasets.load_digits()
-    images = np.asarray(digits.images, dtype=np.float32)[:, None] / 16.0  # [image, 1, 8, 8], 0 to 1
-    labels = np.asarray(digits.target, dtype=np.int64)
+    pixels, labels = _stored_digits()
+    images = pixels.reshape(-1, 1, 8, 8) / np.float32(16.0)  # 0 to 1
     order = list(range(len(labels)))
     random.Random(_SPLIT_SEED).shuffle(order)
     order.sort(key=lambda index: int(labels[index]))  # stable: by class, in random order within a class
@@ -71,6 +70,19 @@ def load_digits(wanted: Sequence[str], distortion: Distortion | None, device: to
         padding=0,
         splits={name: split_of(*arrays[name], device) for name in wanted},
     )
+
+
+def _stored_digits() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Return pixels from 0 to 16 [image, pixel], and labels [image], of scikit-learn's file; its import would take seconds."""
+    package = find_spec("sklearn")
+    file = Path(package.origin).parent / "datasets/data/digits.csv.gz" if package and package.origin else Path()
+    if file.is_file():
+        rows = np.loadtxt(file, dtype=np.float32, delimiter=",")
+        return rows[:, :-1], rows[:, -1].astype(np.int64)
+    from sklearn import datasets  # a version with another file
+
+    data, target = datasets.load_digits(return_X_y=True)
+    return data.astype(np.float32), target.astype(np.int64)
 
 
 def _distort(images: npt.NDArray[np.float32], by: Distortion, rng: np.random.Generator) -> npt.NDArray[np.float32]:

@@ -61,8 +61,12 @@ class OneShotContract:
 
     def make(self, search_class: Search, seed: int = 0, **changes: Any) -> OneShotSearch:
         """Return a search of the small run, with some hyperparameters changed."""
-        config = tiny.small(search_class, {**self.settings, **changes})
+        config = self.config(search_class, **changes)
         return search_class(self.task(search_class), config, seed=seed, selection=self.selection)
+
+    def config(self, search_class: Search, **changes: Any) -> Any:
+        """Return the hyperparameters of the small run, some of them changed."""
+        return tiny.small(search_class, {**self.settings, **changes})
 
     # -- determinism -------------------------------------------------------------------------------------------------------
 
@@ -171,7 +175,7 @@ class OneShotContract:
 
     def _matters(self, search_class: Search, name: str) -> bool:
         """Return whether another value of a hyperparameter changes an epoch of the small run."""
-        value = getattr(self.make(search_class).config, name)
+        value = getattr(self.config(search_class), name)
         expected = reference(type(self), search_class)
         for other in self.other_values.get(name) or other_values(value, limits(search_class.Config).get(name)):
             try:
@@ -187,14 +191,14 @@ class OneShotContract:
         declared = limits(search_class.Config)
         assert {"epochs", "batch", "rate", "momentum"} <= declared.keys()
         for name, limit in declared.items():
-            for value in refused_values(limit, getattr(self.make(search_class).config, name)):
+            for value in refused_values(limit, getattr(self.config(search_class), name)):
                 with pytest.raises(ValueError) as error:
                     self.make(search_class, **{name: value})
                 assert name in str(error.value)
                 assert str(value) in str(error.value)
 
     def test_configurations_are_frozen_and_of_the_right_class(self, search_class: Search) -> None:
-        config = self.make(search_class).config
+        config = self.config(search_class)
         with pytest.raises(dataclasses.FrozenInstanceError):
             config.epochs = 1
         impostor = dataclasses.dataclass(frozen=True)(type("Impostor", (search_class.Config,), {}))

@@ -132,7 +132,7 @@ def run(command: str, folder: Path) -> None:
     settings = {"SEEDS": "2", "EPOCHS": "1", "JOBS": "1", "PYTHONPATH": str(folder)}
     if "make reproduce" in command:
         one_shot = int("DATA=" in command)
-        settings["ARGS"] = f"--one-shot-seeds {one_shot} --one-shot-searches rsps tas --searches random rea"
+        settings["ARGS"] = f"--one-shot-seeds {one_shot} --one-shot-searches rsps tunas --searches random rea"
         if "TABLE=shades" not in command:
             settings["DATASET"] = "cifar10" if "TABLE=" in command else "digits"
     elif command.startswith("make import"):

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,14 +25,11 @@ from algorithms.one_shot.task import Execution, Task
 from benchmark_api.spaces import SizeSpace, TopologySpace
 from benchmark_api.training.datasets import load_dataset
 from benchmark_api.training.networks import Skeleton, build_network
-from tests.contracts.one_shot import OneShotContract
+from tests.contracts.one_shot import OneShotContract, reference
 from tests.helpers import tiny
 
 ROOT = Path(__file__).resolve().parents[3]
 every_method = pytest.mark.parametrize("name", ONE_SHOT)
-
-reference = cache(lambda name: tiny.run(tiny.make(name)))
-"""The metrics of a method's small run with seed 0."""
 
 
 @pytest.mark.parametrize("search_class", ONE_SHOT.values(), ids=ONE_SHOT)
@@ -46,6 +42,11 @@ class TestRegistered(OneShotContract):
     )
 
 
+def run_of(name: str) -> list[list[Any]]:
+    """Return the metrics of a method's small run with seed 0."""
+    return reference(TestRegistered, ONE_SHOT[name])
+
+
 def subprocess_of(program: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, cwd=ROOT)
@@ -55,7 +56,7 @@ def test_interleaved_searches_do_not_touch_each_other() -> None:
     searches = [tiny.make(name) for name in ONE_SHOT]
     for epoch in range(2):
         for search in searches:
-            assert tiny.plain(search.train_epoch()) == reference(search.name)[epoch]
+            assert tiny.plain(search.train_epoch()) == run_of(search.name)[epoch]
 
 
 @pytest.mark.parametrize("name", [name for name in ONE_SHOT if name not in ("darts-v2", "darts-pt")])  # they learn as darts-v1
@@ -185,7 +186,7 @@ def test_a_search_that_was_killed_within_an_epoch_goes_on_from_its_checkpoint(tm
     path, name = tmp_path / "saved", "enas"  # the one with the most state
     program = f"""
 import os, signal
-from tests.contracts.one_shot import OneShotContract
+from tests.contracts.one_shot import OneShotContract, reference
 from tests.helpers import tiny
 search = tiny.make({name!r})
 search.train_epoch()
@@ -200,7 +201,7 @@ search.train_epoch()
     assert subprocess_of(program).returncode == -signal.SIGKILL
     resumed = tiny.make(name)
     resumed.load(path)
-    assert tiny.run(resumed)[1] == reference(name)[1]
+    assert tiny.run(resumed)[1] == run_of(name)[1]
 
 
 def test_an_interrupted_epoch_is_not_saved_nor_gone_on_with(tmp_path: Path) -> None:
@@ -220,7 +221,7 @@ def test_an_interrupted_epoch_is_not_saved_nor_gone_on_with(tmp_path: Path) -> N
             action()
     assert not (tmp_path / "other").exists()
     search.load(tmp_path / "saved")
-    assert tiny.run(search) == reference("gdas")
+    assert tiny.run(search) == run_of("gdas")
 
 
 def test_a_checkpoint_is_a_safetensors_file_and_replaces_the_last_one_only_when_it_is_whole(
@@ -325,7 +326,7 @@ def test_executions_differ_by_rounding(name: str, execution: Execution, differs:
     logits, others = (each.logits(images, each.supernet.along(tiny.some_architecture(name))) for each in (search, other))
     assert others.dtype == torch.float32
     assert differs[0] <= (logits - others).abs().mean().item() < differs[1]
-    assert other.train_epoch().train_loss == pytest.approx(reference(name)[0][2], abs=0.1)
+    assert other.train_epoch().train_loss == pytest.approx(run_of(name)[0][2], abs=0.1)
     assert all(parameter.dtype == torch.float32 for parameter in other.supernet.parameters())
     kernels = (parameter for parameter in other.supernet.blocks.parameters() if parameter.shape[-1:] == (3,))
     weight = next(kernel for kernel in kernels if kernel.shape[1] > 1)  # one channel is contiguous in both orders
@@ -343,7 +344,7 @@ def test_compiled_parts_compute_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
 
     torch_compile = torch.compile
     monkeypatch.setattr(torch, "compile", compile_with_eager)
-    assert tiny.run(tiny.make("darts-v1", execution=Execution(compile=True))) == reference("darts-v1")
+    assert tiny.run(tiny.make("darts-v1", execution=Execution(compile=True))) == run_of("darts-v1")
     assert len(compiled) == 5  # stem, two reduction blocks, the last normalisation, and the cell
 
 

@@ -25,6 +25,16 @@ def test_digits_are_dealt_out_once() -> None:
     assert dealt == sorted(zip(original.data.astype(int).tolist(), original.target.tolist(), strict=True))
 
 
+def test_the_file_of_the_digits_has_what_the_package_returns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To import scikit-learn takes seconds, which is left to versions that have another file."""
+    read = digits._stored_digits()
+    monkeypatch.setattr(digits, "find_spec", lambda _: None)
+    returned = digits._stored_digits()
+    for ours, theirs in zip(read, returned, strict=True):
+        assert ours.dtype == theirs.dtype
+        assert np.array_equal(ours, theirs)
+
+
 def test_digits_splits_have_their_share_of_each_class() -> None:
     digits = load_dataset("digits")
     counts = np.array([np.bincount(split.labels.numpy()) for split in digits.splits.values()])
