@@ -65,7 +65,8 @@ def test_workers_need_no_more_for_more_runs(topology_table: Table, tmp_path: Pat
 
 @pytest.mark.slow
 def test_all_runs_are_drawn_within_two_gigabytes(topology_table: Table, tmp_path: Path) -> None:
-    experiments = [(dataset, name) for dataset in topology_table.datasets[: None if WHOLE else 1] for name in BLACK_BOX]
+    some = slice(None if WHOLE else 1), slice(None if WHOLE else 8)
+    experiments = [(dataset, name) for dataset in topology_table.datasets[some[0]] for name in list(BLACK_BOX)[some[1]]]
     for dataset, name in experiments:
         store_runs(topology_table, tmp_path / "results", dataset, name, range(RUNS // len(experiments)))
     peak = peak_memory("plots", "--results", str(tmp_path / "results"), "--out", str(tmp_path / "figures"))
