@@ -14,7 +14,7 @@ from benchmark_api.tables.metrics import BUILT_IN
 from benchmark_api.types import FloatArray, IntArray
 from experiments.report import DatasetReport
 from plots.figures.groups import Group, label_of
-from plots.figures.layout import COLUMNS, legend_below, new_figure, wrapped
+from plots.figures.layout import COLUMNS, legend_below, new_figure, panel_title
 from plots.panels.scatter import SPACE_COLOR, count_below, plot_chosen, plot_space, plot_typical, show_typical
 from plots.panels.style import MUTED_COLOR, REFERENCE_COLOR
 
@@ -38,7 +38,7 @@ def cost_figure(group: Group, metric: str) -> Figure:
         plot_space(axes, costs, report.accuracies.reported, front)
         plot_chosen(axes, costs, entry.row.chosen, entry.row.finals, entry.style, most)
         count_below(axes, entry.row.finals)
-        axes.set_title(wrapped(label_of(entry, [group]), 2.2))
+        axes.set_title(panel_title(label_of(entry, [group]), 2.2))
         if axes.xaxis.get_major_ticks(1)[0].label1.get_visible():
             axes.set_xlabel(label)
         if axes.yaxis.get_tick_params()["labelleft"]:

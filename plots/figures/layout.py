@@ -26,6 +26,7 @@ MIN_WIDTH = 5.6
 CHARACTER = 0.07
 """Approximate width of a character, inches."""
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 NARROWEST = 0.62
 """Narrowest panel in a figure of a given width, as a share of its usual width."""
@@ -118,9 +119,16 @@ def wrapped(text: str, width: float) -> str:
     """Break a text into as few lines as fit a width in inches, none of them much shorter than the others."""
     most = int(width / CHARACTER)
     lines = len(textwrap.wrap(text, most))
-    narrowest = min(most, max(1, len(text) // max(lines, 1), *map(len, text.split())))  # breaks no word
+    narrowest = min(most, max(1, len(text) // max(lines, 1), *map(len, text.split(" "))))  # breaks no word
     even = next((few for few in range(narrowest, most) if len(textwrap.wrap(text, few)) == lines), most)
     return textwrap.fill(text, even)
+
+
+def panel_title(text: str, width: float) -> str:
+    """Wrap the title of a panel that is so many inches wide, with its axis; after a comma rather than within a part that fits."""
+    inner = 0.8 * width  # letters are larger than elsewhere
+    parts = [part.replace(" ", NO_BREAK) if len(part) < int(inner / CHARACTER) else part for part in text.split(", ")]
+    return wrapped(", ".join(parts), inner).replace(NO_BREAK, " ")
 
 
 def legend_below(figure: Figure, handles: Mapping[str, Any], how: str) -> None:

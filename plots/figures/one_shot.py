@@ -17,7 +17,7 @@ from experiments.analysis.statistics import MIN_RUNS, Distribution
 from experiments.analysis.trajectories import by_epoch
 from experiments.store import SupernetRanking
 from plots.figures.groups import Entry, Group
-from plots.figures.layout import COLUMNS, about_curves, explain, name_axes, name_epochs, new_figure, wrapped
+from plots.figures.layout import COLUMNS, about_curves, explain, name_axes, name_epochs, new_figure, panel_title, wrapped
 from plots.figures.rankings import ranking_figures
 from plots.panels.curves import Reference, plot_epochs, plot_operations
 from plots.panels.heat_maps import plot_weights
@@ -174,10 +174,11 @@ def cells_figure(group: Group) -> Figure:
                 continue
             index, seed = int(entry.row.chosen[column]), entry.experiment.seeds[column]
             space.draw(axes, space.architecture(index))
-            axes.set_title(f"{entry.name}, seed {seed}\n{index}: {group.report.accuracies.reported[index]:.2f} %", fontsize=8.5)
+            name = panel_title(f"{entry.name}, seed {seed}", 2.5)
+            axes.set_title(f"{name}\n{index}: {group.report.accuracies.reported[index]:.2f} %", fontsize=8.5)
     explain(figure, f"official index and {group.report.measure.accuracy}; dotted: none")
     return figure
 
 
 def _panel_title(entry: Entry, width: float) -> str:
-    return wrapped(f"{entry.name}, n = {entry.row.reached.runs}", width)
+    return panel_title(f"{entry.name}, n = {entry.row.reached.runs}", width)

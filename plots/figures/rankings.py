@@ -15,7 +15,16 @@ from experiments.analysis.statistics import MIN_RUNS, Distribution
 from experiments.report import Ranked, epochs_of, over_epochs, ranked
 from experiments.store import ONE_SHOT_RUNS, AnyExperiment, SupernetRanking
 from plots.figures.groups import Entry, Group
-from plots.figures.layout import CHARACTER, COLUMNS, about_curves, explain, legend_below, name_axes, new_figure, wrapped
+from plots.figures.layout import (
+    CHARACTER,
+    COLUMNS,
+    about_curves,
+    explain,
+    legend_below,
+    name_axes,
+    new_figure,
+    panel_title,
+)
 from plots.panels.curves import plot_epochs
 from plots.panels.final import plot_final
 from plots.panels.heat_maps import plot_agreement
@@ -63,7 +72,7 @@ def ranking_figure(group: Group, found: Shown) -> Figure:
     for axes, (entry, one) in zip(panels, found, strict=True):
         tau, rho, _ = (float(values[0]) for values in one.correlations.values())
         plot_inherited(axes, one.estimates[0], one.truth, entry.style.color, tau, rho)
-        axes.set_title(wrapped(f"{entry.name}, seed {one.ranking.seeds[0]}", 2.8), pad=16)
+        axes.set_title(panel_title(f"{entry.name}, seed {one.ranking.seeds[0]}", 2.8), pad=16)
     across = "accuracy with the supernet's weights on x-valid [%]"
     name_axes(figure, across, f"{group.report.measure.accuracy} in the table [%]", _about(found))
     return figure
@@ -114,7 +123,7 @@ def agreement_figure(group: Group, found: Shown) -> Figure:
     for axes, (entry, one) in zip(panels, found, strict=True):
         image = plot_agreement(axes, one.agreement, list(map(str, one.ranking.seeds)), limits)
         mean = float(measures.pairs_of(one.agreement).mean())
-        axes.set_title(wrapped(f"{entry.name}, mean {mean:.2f}", 2.8))
+        axes.set_title(panel_title(f"{entry.name}, mean {mean:.2f}", 2.8))
     figure.colorbar(image, ax=panels, label="Kendall's τ", shrink=0.8, aspect=30)
     name_axes(figure, "seed", "seed", f"Kendall's τ between two rankings of {_about(found)}")
     return figure

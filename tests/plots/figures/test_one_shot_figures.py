@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 import plots.__main__
 from benchmark_api.spaces import OPERATIONS
@@ -27,7 +32,7 @@ from plots.figures.one_shot import (
     weights_figure,
 )
 from plots.files import Writer
-from plots.panels.style import style_of
+from plots.panels.style import RC, style_of
 from tests.helpers.synthetic import condition, store_ranking, store_runs
 
 ALL_SKIP, LARGEST = 1835, 1462
@@ -89,6 +94,22 @@ def test_panels_show_what_the_table_says(digits_table: Table, group: Group) -> N
     last = [container[-1].get_height() for container in operations.axes[2].containers]
     assert sum(last) == 6
     assert last[OPERATIONS.index("skip_connect")] >= 2  # one of three runs has nothing else
+
+
+@pytest.mark.parametrize("draw_figure", [epochs_figure, operations_figure, cells_figure])
+def test_long_titles_of_panels_do_not_meet(group: Group, draw_figure: Callable[[Group], Figure]) -> None:
+    """They are as wide as their panels, and are broken between settings."""
+    long = [replace(entry, name="GDAS, batch 64, epochs 200, learning rate 0.0025, stack 16") for entry in group.one_shot]
+    with matplotlib.rc_context(RC):
+        figure = draw_figure(replace(group, one_shot=long))
+        FigureCanvasAgg(figure).draw()
+        titles = [axes.title for axes in figure.axes if axes.axison or axes.get_title()]
+        assert all(",\n" in title.get_text() for title in titles)
+        assert not any("64,\n200" in title.get_text() or "rate\n" in title.get_text() for title in titles)
+        boxes = [title.get_window_extent() for title in titles]
+    assert len(boxes) >= 3
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.width for box in boxes)
 
 
 def test_found_cells_are_drawn_run_by_run(digits_table: Table, group: Group) -> None:
