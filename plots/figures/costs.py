@@ -64,7 +64,7 @@ def fronts_figure(group: Group) -> Figure:
         label_of(entry, [group]): _marker(entry.style.marker, entry.style.color) for entry in group.entries
     }
     how = "markers: medians of the architectures chosen, lines between their quartiles"
-    legend_below(figure, handles, f"{how}; below the axis: {', '.join(below)}" if below else how)
+    legend_below(figure, handles, f"{how}; below the axis: {'; '.join(below)}" if below else how)
     return figure
 
 
@@ -72,7 +72,7 @@ def costs_panel(axes: Axes, group: Group, metric: str) -> list[str]:
     """Draw the space against a metric, and what the runs of each search of a group chose.
 
     Returns:
-        Names of the searches that are below the axis.
+        Names of the searches that are below the axis, with their medians.
     """
     costs, label = _axis(group, metric)
     plot_space(axes, costs, group.report.accuracies.reported, _front(group, metric), log=True)
@@ -80,7 +80,7 @@ def costs_panel(axes: Axes, group: Group, metric: str) -> list[str]:
         plot_typical(axes, costs[entry.row.chosen], entry.row.finals, entry.style)
     low = show_typical(axes, [entry.row.finals for entry in group.entries])
     axes.set_xlabel(label)
-    return [f"{entry.name} {median:.2f}" for entry in group.entries if (median := float(np.median(entry.row.finals))) < low]
+    return [f"{entry.name}: {median:.2f}" for entry in group.entries if (median := float(np.median(entry.row.finals))) < low]
 
 
 def _most(group: Group) -> int:

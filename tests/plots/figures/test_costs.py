@@ -81,7 +81,7 @@ def test_searches_far_below_are_named_and_do_not_stretch_the_axis(table: Table) 
     (group,) = groups_of(make_report(table, [*good, poor]))
     figure = fronts_figure(group)
     assert figure.axes[0].get_ylim()[0] > 66.0
-    assert figure.legends[0].get_title().get_text().replace("\n", " ").endswith("below the axis: poor 66.00")
+    assert figure.legends[0].get_title().get_text().replace("\n", " ").endswith("below the axis: poor: 66.00")
 
 
 def test_figures_follow_the_metrics_of_the_table(group: Group, table: Table, tmp_path: Path) -> None:
