@@ -6,7 +6,7 @@ import math
 import textwrap
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -75,7 +75,7 @@ def new_figure(
     columns: int,
     size: tuple[float, float],
     extra: float,
-    share: bool = False,
+    share: bool | Literal["y"] = False,
     shown: Iterable[AnyExperiment] = (),
     look: Look = USUAL,
 ) -> tuple[Figure, list[Axes]]:
@@ -88,7 +88,7 @@ def new_figure(
         columns: maximum number side by side.
         size: width and height of a panel, inches.
         extra: height of title and legend, inches.
-        share: whether the panels share their axes.
+        share: whether the panels share their axes, or the vertical one alone.
         shown: experiments in the figure; black-box searches, whose notice is the table's, may be left out.
         look: how the figure looks.
     """
@@ -107,7 +107,7 @@ def new_figure(
         figure.suptitle(heading, fontsize=10.5)
     else:
         figure = Figure((width, height - 0.2), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share).ravel().tolist()
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=share is True, sharey=bool(share)).ravel().tolist()
     for unused in axes[panels:]:
         unused.remove()
     for lowest in axes[panels - columns : panels]:

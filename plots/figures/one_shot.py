@@ -41,7 +41,7 @@ def one_shot_figures(group: Group, rankings: Sequence[SupernetRanking]) -> Itera
 
 
 def epochs_figure(group: Group) -> Figure:
-    """Looked-up accuracy of the derived architecture against the epoch, one panel for each search."""
+    """Looked-up accuracy of the derived architecture against the epoch, one panel for each search, as long as the search."""
     report, references = group.report, references_of(group)
     title = f"{group.title}, {report.measure.accuracy} of the architecture derived after each epoch"
     figure, panels = new_figure(
@@ -51,14 +51,15 @@ def epochs_figure(group: Group) -> Figure:
         COLUMNS,
         (3.0, 2.3),
         1.0,
-        share=True,
+        share="y",
         shown=group.experiments,
         look=group.look,
     )
     for axes, entry in zip(panels, group.one_shot, strict=True):
         epochs_panel(axes, group, entry, references)
         axes.set_title(_panel_title(entry, 3.0))
-    panels[0].set_xlim(0.5, 0.5 + max(by_epoch(entry.experiment).shape[1] for entry in group.one_shot))
+    low = min(report.average[1], *(_lowest(group, entry) for entry in group.one_shot))
+    panels[0].set_ylim(bottom=low - 0.1 * (report.optimum[1] - low))
     name_epochs(panels, f"{report.measure.accuracy} [%]")
     handles = [Line2D([], [], linewidth=0.9, color=color, linestyle=linestyle) for _, _, color, linestyle in references]
     names = [f"{name} {accuracy:.2f}" for name, accuracy, _, _ in references]
@@ -86,6 +87,13 @@ def epochs_panel(axes: Axes, group: Group, entry: Entry, references: Sequence[Re
     """Draw the looked-up accuracy of the architecture that a one-shot search derived after each epoch."""
     accuracy = group.report.accuracies.reported[by_epoch(entry.experiment)]  # [run, epoch]
     plot_epochs(axes, Series(entry.name, entry.style, Distribution.of(accuracy)), references)
+
+
+def _lowest(group: Group, entry: Entry) -> float:
+    """Lowest accuracy that the second half of a search shows; earlier ones may leave the axis, which they would stretch."""
+    accuracy = group.report.accuracies.reported[by_epoch(entry.experiment)]  # [run, epoch]
+    late = accuracy[:, accuracy.shape[1] // 2 :]
+    return float(np.nanmin(late if len(late) < MIN_RUNS else late.mean(axis=0)))
 
 
 def operations_figure(group: Group) -> Figure:

@@ -89,7 +89,10 @@ def test_panels_show_what_the_table_says(digits_table: Table, group: Group) -> N
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert names[0] == f"optimum {best:.2f}"
     assert names[2].startswith("RANDOM")
-    assert gdas.get_xlim() == (0.5, 3.5)  # the longest search's
+    assert [axes.get_xlim() for axes in figure.axes] == [(0.5, 2.5), (0.5, 2.5), (0.5, 3.5)]  # as long as each search
+    low, high = gdas.get_ylim()
+    assert low < min(run[1:].min() for run in runs)
+    assert low < group.report.average[1] < best < high
     operations = operations_figure(group)
     last = [container[-1].get_height() for container in operations.axes[2].containers]
     assert sum(last) == 6
