@@ -10,12 +10,11 @@ import io
 import os
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import matplotlib
-from fontTools import subset
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -40,7 +39,7 @@ def save(figure: Figure, path: str | os.PathLike[str], kinds: Sequence[str] = KI
     files = files_of(path, kinds)
     _lay_out(figure)
     for file, kind in zip(files, kinds, strict=True):
-        with whole_file(file) as whole, _fonts_without(LAYOUT_TABLES):
+        with whole_file(file) as whole, _short_fonts() if kind == "pdf" else nullcontext():
             figure.savefig(whole, format=kind, metadata=METADATA[kind])
     return files
 
@@ -51,14 +50,16 @@ def save_pickled(pickled: bytes, path: str | os.PathLike[str], kinds: Sequence[s
 
 
 @contextmanager
-def _fonts_without(tables: Sequence[str]) -> Iterator[None]:
-    """Let matplotlib embed fonts without some tables; a fontTools without this default, which is a private one, keeps them."""
+def _short_fonts() -> Iterator[None]:
+    """Let matplotlib embed fonts without layout tables; a fontTools without this default, which is a private one, keeps them."""
+    from fontTools import subset  # which matplotlib needs to write PDF files
+
     options: Any = subset.Options
     default = getattr(options, "_drop_tables_default", None)
     if default is None:
         yield
         return
-    options._drop_tables_default = [*default, *tables]
+    options._drop_tables_default = [*default, *LAYOUT_TABLES]
     try:
         yield
     finally:

@@ -93,7 +93,8 @@ def _lowest(group: Group, entry: Entry) -> float:
     """Lowest accuracy that the second half of a search shows; earlier ones may leave the axis, which they would stretch."""
     accuracy = group.report.accuracies.reported[by_epoch(entry.experiment)]  # [run, epoch]
     late = accuracy[:, accuracy.shape[1] // 2 :]
-    return float(np.nanmin(late if len(late) < MIN_RUNS else late.mean(axis=0)))
+    shown = late if len(late) < MIN_RUNS else late.mean(axis=0)
+    return float(np.min(shown, where=np.isfinite(shown), initial=np.inf))
 
 
 def operations_figure(group: Group) -> Figure:

@@ -186,7 +186,7 @@ def test_a_search_that_was_killed_within_an_epoch_goes_on_from_its_checkpoint(tm
     path, name = tmp_path / "saved", "enas"  # the one with the most state
     program = f"""
 import os, signal
-from tests.contracts.one_shot import OneShotContract, reference
+from tests.contracts.one_shot import OneShotContract
 from tests.helpers import tiny
 search = tiny.make({name!r})
 search.train_epoch()
